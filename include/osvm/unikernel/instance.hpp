@@ -1,0 +1,126 @@
+// One guest: an image running as the only program of its own virtual machine.
+#pragma once
+
+#include <osvm/core/runtime.hpp>
+#include <osvm/kvm/host_facts.hpp>
+#include <osvm/unikernel/image.hpp>
+#include <osvm/unikernel/policy.hpp>
+#include <osvm/unikernel/report.hpp>
+#include <osvm/vsock/endpoint.hpp>
+
+#include <boost/asio/any_completion_handler.hpp>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/deferred.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace osvm::unikernel {
+
+// The boundary that is asked for. Never silently weakened.
+enum class isolation : std::uint8_t {
+  hardware,  // a KVM virtual machine
+  process,   // namespaces and seccomp without KVM: unsupported in this version
+};
+
+// One of the guest's standard descriptors.
+struct stdio {
+  enum class kind : std::uint8_t {
+    null,     // reads end, writes vanish
+    fd,       // a duplicate of `fd`; the library leaves its O_NONBLOCK flag alone
+    capture,  // output is kept for instance::take_output(), at most `limit` bytes; then the guest blocks
+    bytes,    // input comes from `content`
+  };
+  kind type = kind::null;
+  int fd = -1;                         // borrowed during create()
+  std::size_t limit = std::size_t{1} << 20;
+  std::string content;
+
+  static stdio from_fd(int fd) { return {.type = kind::fd, .fd = fd}; }
+  static stdio capture(std::size_t limit) { return {.type = kind::capture, .limit = limit}; }
+  static stdio bytes(std::string content) { return {.type = kind::bytes, .content = std::move(content)}; }
+};
+
+struct instance_options {
+  std::vector<std::string> arguments;  // argv; empty: {image name}
+  unikernel::policy policy;
+  unikernel::budgets budgets;
+  isolation level = isolation::hardware;
+  stdio input, output, error;
+  // Folder for the instance's sockets; must exist and be private to the caller. Empty: no listener may be granted.
+  std::string socket_dir;
+  std::string name = "guest";          // stands in logs and in the socket names
+  const kvm::host_facts* facts = nullptr;  // result of probe_host(), read during create(); null: create() probes
+};
+
+class engine;
+
+// Owner of a running guest and its vCPU threads. Move-only. Member functions are thread-safe, except move and
+// destruction. Destruction kills the guest and joins its threads (bounded: see `osvm bench kill`); it may happen
+// inside a completion handler of the same instance.
+class instance final {
+ public:
+  // Creates the VM and starts the guest. Completion handlers run on `ex`.
+  // Errors: unikernel::errc, kvm::errc, or an errno.
+  static result<instance> create(executor ex, const image& program, instance_options options);
+
+  instance(instance&&) noexcept;
+  instance& operator=(instance&&) noexcept;
+  ~instance();
+
+  // Completes once when the guest has ended, with how. May be called several times, also after the end.
+  template <class Token = boost::asio::deferred_t>
+  auto async_wait(Token&& token = {}) {
+    return boost::asio::async_initiate<Token, void(result<exit_report>)>(
+        wait_initiation{this}, token);
+  }
+  // Blocks the calling thread until the guest has ended or `timeout` has passed (errc::timed_out).
+  // Not for use on an executor thread that the guest's own sockets need.
+  result<exit_report> wait(std::chrono::nanoseconds timeout);
+
+  // Completes when the guest listens on a granted port, with the host endpoint to connect to; at once if it
+  // already does. Fails with errc::closed when the guest ends first, errc::denied when the port is not granted.
+  template <class Token = boost::asio::deferred_t>
+  auto async_listening(listener which, Token&& token = {}) {
+    return boost::asio::async_initiate<Token, void(result<endpoint>)>(
+        listening_initiation{this, which}, token);
+  }
+  // Blocking form of async_listening, with the same errors and errc::timed_out.
+  result<endpoint> wait_listening(listener which, std::chrono::nanoseconds timeout);
+
+  // Ends the guest at any moment, in compute loops and in blocking system calls alike. Idempotent; returns at once.
+  void kill() noexcept;
+  // Takes what the guest has written to a captured descriptor (1 or 2) since the last call.
+  std::string take_output(int descriptor);
+
+  instance_stats stats() const;
+  // "hardware, system calls served in the caller's process"
+  std::string isolation_report() const;
+
+ private:
+  struct wait_initiation;
+  struct listening_initiation;
+  explicit instance(std::shared_ptr<engine> e) noexcept;
+  void start_wait(boost::asio::any_completion_handler<void(result<exit_report>)> handler);
+  void start_listening(listener which, boost::asio::any_completion_handler<void(result<endpoint>)> handler);
+  executor get_executor() const noexcept;
+
+  std::shared_ptr<engine> engine_;
+};
+
+struct instance::wait_initiation {
+  using executor_type = executor;
+  instance* self;
+  executor_type get_executor() const noexcept { return self->get_executor(); }
+  void operator()(auto&& handler) const { self->start_wait(std::forward<decltype(handler)>(handler)); }
+};
+
+struct instance::listening_initiation {
+  using executor_type = executor;
+  instance* self;
+  listener which;
+  executor_type get_executor() const noexcept { return self->get_executor(); }
+  void operator()(auto&& handler) const { self->start_listening(which, std::forward<decltype(handler)>(handler)); }
+};
+
+}  // namespace osvm::unikernel

@@ -1,0 +1,45 @@
+# Options and flags shared by every target. Sets no global state beyond CMAKE_* defaults.
+option(OSVM_BUILD_TOOLS "C library, CLI and guest programs" ${PROJECT_IS_TOP_LEVEL})
+option(OSVM_BUILD_TESTS "tests" ${PROJECT_IS_TOP_LEVEL})
+option(OSVM_WERROR "warnings are errors" OFF)
+option(OSVM_FUZZ "build libFuzzer targets (clang)" OFF)
+option(OSVM_COVERAGE "instrument for gcov" OFF)
+set(OSVM_SANITIZE "" CACHE STRING "value for -fsanitize=, for example address,undefined")
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
+set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
+
+find_program(OSVM_CCACHE ccache)
+if(OSVM_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_C_COMPILER_LAUNCHER ${OSVM_CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${OSVM_CCACHE})
+endif()
+find_program(OSVM_MOLD mold)
+if(OSVM_MOLD)
+  add_link_options(-fuse-ld=mold)
+endif()
+
+add_library(osvm_flags INTERFACE)
+target_compile_options(osvm_flags INTERFACE
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers>
+  $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${OSVM_WERROR}>>:-Werror>)
+# Narrow Asio: its implementation is compiled once, in lib/core/asio.cpp.
+target_compile_definitions(osvm_flags INTERFACE
+  BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED BOOST_ALL_NO_LIB)
+if(OSVM_SANITIZE)
+  add_compile_options(-fsanitize=${OSVM_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${OSVM_SANITIZE})
+endif()
+if(OSVM_COVERAGE)
+  add_compile_options(--coverage)
+  add_link_options(--coverage)
+endif()
