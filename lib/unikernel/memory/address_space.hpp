@@ -25,8 +25,6 @@
 
 namespace osvm::unikernel {
 
-struct rule_set;
-struct test_controls;
 
 // First address that no guest mapping may reach: above it lie the VMM's own pages, and the last page of the lower
 // canonical half is never mapped, so that RCX after SYSCALL stays canonical.
