@@ -133,7 +133,8 @@ bool hybrid_listener::state::accept_one(error_code& ec) {
     return errno == ECONNABORTED || errno == EINTR;
   }
   auto client = std::make_shared<handshake>(strand);
-  if (client->socket.assign(fd.get(), ec)) return false;
+  client->socket.assign(fd.get(), ec);
+  if (ec) return false;
   (void)fd.release();
   handshakes.insert(client);
   asio::co_spawn(
@@ -175,7 +176,8 @@ result<hybrid_listener> hybrid_listener::open(executor ex, hybrid_listener_optio
   auto s = std::make_shared<state>(std::move(ex), std::move(socket), std::move(options));
   s->watch = std::make_unique<descriptor>(s->strand);
   error_code ec;
-  if (s->watch->assign(watched.get(), ec)) return error(ec, "watch " + s->options.path);
+  s->watch->assign(watched.get(), ec);
+  if (ec) return error(ec, "watch " + s->options.path);
   (void)watched.release();
   asio::co_spawn(
       s->strand, [s]() { return s->accept_loop(); }, ignore_failure);

@@ -37,6 +37,7 @@ class peer {
 
 class connect : public testing::Test {
  protected:
+  connect() { test::warm_up(loop); }
   test::folder dir;
   std::string where = dir / "p";
   runtime loop;

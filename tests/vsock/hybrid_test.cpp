@@ -6,6 +6,7 @@
 #include <osvm/vsock/hybrid.hpp>
 
 #include <atomic>
+#include <boost/asio/post.hpp>
 #include <boost/asio/use_future.hpp>
 #include <future>
 #include <mutex>
@@ -28,6 +29,7 @@ constexpr std::uint32_t port = 52;
 
 class hybrid : public testing::Test {
  protected:
+  hybrid() { test::warm_up(loop); }
   hybrid_listener listen(std::chrono::milliseconds timeout = 2s, unsigned handshakes = 64) {
     auto l = hybrid_listener::open(
         loop.get_executor(), {.path = where, .handshake_timeout = timeout, .max_handshakes = handshakes});

@@ -10,6 +10,7 @@
 #include <osvm/core/unique_fd.hpp>
 #include <osvm/vsock/connect.hpp>
 
+#include <boost/asio/steady_timer.hpp>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -70,6 +71,10 @@ inline std::string read_line(int fd) {
   }
   return out;
 }
+
+// An event loop opens its own descriptors (epoll, timer, wake-up) at first use; this makes it do so now, so that
+// they do not look like a leak.
+inline void warm_up(const runtime& loop) { boost::asio::steady_timer(loop.get_executor()); }
 
 inline std::size_t open_descriptors() {
   std::size_t n = 0;
