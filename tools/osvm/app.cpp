@@ -41,7 +41,8 @@ class app_options final : public option_set {
               const char* help) override {
     app_.add_option(dashed(name), target, help)->type_name(placeholder)->expected(1)->take_all();
   }
-  void word(const char* name, std::string& target, std::vector<std::string> choices, const char* help) override {
+  void word(const char* name, std::string& target, std::vector<std::string> choices,
+            const char* help) override {
     auto* option = app_.add_option(name, target, help)->type_name("")->required();
     if (!choices.empty()) option->check(CLI::IsMember(std::move(choices)));
   }
@@ -134,7 +135,8 @@ class application {
       if (c.rest == nullptr || args[first] != c.what->path) continue;
       const std::size_t begin = find_rest(*c.app, args, first + 1);
       const std::size_t skip = begin < args.size() && args[begin] == "--" ? 1 : 0;
-      c.rest->assign(args.begin() + static_cast<std::ptrdiff_t>(std::min(begin + skip, args.size())), args.end());
+      c.rest->assign(args.begin() + static_cast<std::ptrdiff_t>(std::min(begin + skip, args.size())),
+                     args.end());
       args.resize(begin);
     }
   }
@@ -181,6 +183,8 @@ class application {
 
 }  // namespace
 
-int run_app(std::vector<std::string> arguments) { return application().run(std::move(arguments)); }
+int run_app(std::vector<std::string> arguments) {
+  return application().run(std::move(arguments));
+}
 
 }  // namespace osvm::cli

@@ -1,4 +1,5 @@
-// What a command of the CLI is: one file in commands/ defines one `const command <file>_entry`, and CMake gathers them.
+// What a command of the CLI is: one file in commands/ defines one `const command <file>_entry`, and CMake
+// gathers them.
 #pragma once
 
 #include <memory>
@@ -13,11 +14,11 @@ class context;
 // Exit statuses of every command; `run` gives the guest's instead, or run_failed.
 enum class exit_code : int {
   done = 0,
-  failed = 1,         // the answer is "no": a check failed, a request was lost
-  usage = 2,          // the command line is wrong
-  environment = 3,    // the machine lacks something, for example /dev/kvm
-  partly = 4,         // done in part
-  run_failed = 125,   // osvm run: osvm itself failed, whatever the reason
+  failed = 1,        // the answer is "no": a check failed, a request was lost
+  usage = 2,         // the command line is wrong
+  environment = 3,   // the machine lacks something, for example /dev/kvm
+  partly = 4,        // done in part
+  run_failed = 125,  // osvm run: osvm itself failed, whatever the reason
 };
 
 // Where a command says which options it takes. Names are without dashes; targets must outlive the parsing.
@@ -30,7 +31,8 @@ class option_set {
   virtual void values(const char* name, const char* placeholder, std::vector<std::string>& target,
                       const char* help) = 0;
   // A word that must be given, one of `choices` when there are any.
-  virtual void word(const char* name, std::string& target, std::vector<std::string> choices, const char* help) = 0;
+  virtual void word(const char* name, std::string& target, std::vector<std::string> choices,
+                    const char* help) = 0;
   // Everything from the first word that is no option on, options included: a program and its arguments.
   virtual void rest(const char* usage, std::vector<std::string>& target, const char* help) = 0;
 };

@@ -42,7 +42,8 @@ bool is_number(std::string_view text) {
 
 exit_code classify(const error_code& code) noexcept {
   if (code.category() == kvm::kvm_category()) return exit_code::environment;
-  if (code == errc::unsupported || code == unikernel::errc::isolation_unsupported) return exit_code::environment;
+  if (code == errc::unsupported || code == unikernel::errc::isolation_unsupported)
+    return exit_code::environment;
   return exit_code::failed;
 }
 
@@ -65,7 +66,9 @@ std::string render(const text_table& table) {
   return out;
 }
 
-std::string to_json_line(const boost::json::value& value) { return boost::json::serialize(value) + "\n"; }
+std::string to_json_line(const boost::json::value& value) {
+  return boost::json::serialize(value) + "\n";
+}
 
 context::context(const global_options& options) : options_(options), color_(wants_color(options.no_color)) {}
 
@@ -74,9 +77,13 @@ void context::print(std::string_view text) const {
   std::fflush(stdout);
 }
 
-void context::print_json(const boost::json::value& value) const { print(to_json_line(value)); }
+void context::print_json(const boost::json::value& value) const {
+  print(to_json_line(value));
+}
 
-void context::print_table(const text_table& table) const { print(render(table)); }
+void context::print_table(const text_table& table) const {
+  print(render(table));
+}
 
 void context::note(std::string_view text) const {
   std::fprintf(stderr, "%.*s\n", static_cast<int>(text.size()), text.data());
@@ -96,7 +103,9 @@ void context::report(const error& e) const {
                 {"context", e.context}}}});
 }
 
-int context::fail(const error& e) const { return fail(e, classify(e.code)); }
+int context::fail(const error& e) const {
+  return fail(e, classify(e.code));
+}
 
 int context::fail(const error& e, exit_code code) const {
   report(e);

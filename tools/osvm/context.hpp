@@ -31,11 +31,11 @@ class context {
   bool json() const noexcept { return options_.json; }
   bool verbose() const noexcept { return options_.verbose; }
 
-  void print(std::string_view text) const;                // to stdout
+  void print(std::string_view text) const;                 // to stdout
   void print_json(const boost::json::value& value) const;  // one line to stdout
-  void print_table(const text_table& table) const;        // to stdout
-  void note(std::string_view text) const;                 // to stderr, with a newline
-  void detail(std::string_view text) const;               // to stderr, only with -v
+  void print_table(const text_table& table) const;         // to stdout
+  void note(std::string_view text) const;                  // to stderr, with a newline
+  void detail(std::string_view text) const;                // to stderr, only with -v
   // "osvm: <error>" to stderr, with --json also {"error": …} to stdout. Gives the fitting exit code.
   int fail(const error& e) const;
   int fail(const error& e, exit_code code) const;

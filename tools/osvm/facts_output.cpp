@@ -10,8 +10,12 @@ namespace {
 const char* stub_name(kvm::syscall_stub stub) {
   return stub == kvm::syscall_stub::supervisor ? "supervisor" : "user";
 }
-const char* yes_no(bool value) { return value ? "yes" : "no"; }
-double rounded(double value) { return std::round(value * 1000) / 1000; }
+const char* yes_no(bool value) {
+  return value ? "yes" : "no";
+}
+double rounded(double value) {
+  return std::round(value * 1000) / 1000;
+}
 
 }  // namespace
 
@@ -68,8 +72,8 @@ text_table facts_table(const kvm::host_facts& f) {
 }
 
 std::string facts_line(const kvm::host_facts& f) {
-  return f.cpu + ", " + std::to_string(f.cores) + " cores, Linux " + f.kernel + ", " + f.kvm_vendor + ", stub " +
-         stub_name(f.stub);
+  return f.cpu + ", " + std::to_string(f.cores) + " cores, Linux " + f.kernel + ", " + f.kvm_vendor +
+         ", stub " + stub_name(f.stub);
 }
 
 }  // namespace osvm::cli

@@ -33,7 +33,8 @@ result<scaled> parse_leading_number(std::string_view text, std::string_view advi
   return scaled{value, text.substr(static_cast<std::size_t>(end - text.data()))};
 }
 
-result<std::uint64_t> parse_scaled(std::string_view text, std::span<const unit> units, std::string_view advice) {
+result<std::uint64_t> parse_scaled(std::string_view text, std::span<const unit> units,
+                                   std::string_view advice) {
   OSVM_TRY(const auto number, parse_leading_number(text, advice));
   for (const auto& u : units) {
     std::uint64_t out = 0;
@@ -53,15 +54,24 @@ std::string format(const char* pattern, double value) {
 }  // namespace
 
 result<std::uint64_t> parse_size(std::string_view text) {
-  static constexpr unit units[] = {{"", 1},          {"B", 1},          {"KiB", 1ULL << 10},
-                                   {"K", 1ULL << 10}, {"MiB", 1ULL << 20}, {"M", 1ULL << 20},
-                                   {"GiB", 1ULL << 30}, {"G", 1ULL << 30}};
+  static constexpr unit units[] = {{"", 1},
+                                   {"B", 1},
+                                   {"KiB", 1ULL << 10},
+                                   {"K", 1ULL << 10},
+                                   {"MiB", 1ULL << 20},
+                                   {"M", 1ULL << 20},
+                                   {"GiB", 1ULL << 30},
+                                   {"G", 1ULL << 30}};
   return parse_scaled(text, units, "expected a size such as 64KiB, 256MiB or 1GiB");
 }
 
 result<std::chrono::nanoseconds> parse_duration(std::string_view text) {
-  static constexpr unit units[] = {{"ns", 1},           {"us", 1'000},          {"ms", 1'000'000},
-                                   {"s", 1'000'000'000}, {"m", 60'000'000'000}, {"h", 3'600'000'000'000}};
+  static constexpr unit units[] = {{"ns", 1},
+                                   {"us", 1'000},
+                                   {"ms", 1'000'000},
+                                   {"s", 1'000'000'000},
+                                   {"m", 60'000'000'000},
+                                   {"h", 3'600'000'000'000}};
   OSVM_TRY(const auto ns, parse_scaled(text, units, "expected a duration such as 500ms, 10s or 2m"));
   if (ns > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) return bad(text, "too long");
   return std::chrono::nanoseconds(static_cast<std::int64_t>(ns));
@@ -94,7 +104,8 @@ result<publication> parse_publication(std::string_view text, unikernel::transpor
 }
 
 result<unikernel::mount> parse_mount(std::string_view text, bool writable) {
-  constexpr std::string_view advice = "expected HOST:GUEST with an absolute guest path, for example ./data:/data";
+  constexpr std::string_view advice =
+      "expected HOST:GUEST with an absolute guest path, for example ./data:/data";
   const auto colon = text.rfind(':');
   const auto host = text.substr(0, colon);
   const auto guest = colon == std::string_view::npos ? text : text.substr(colon + 1);
@@ -105,7 +116,8 @@ result<unikernel::mount> parse_mount(std::string_view text, bool writable) {
 }
 
 result<std::string> parse_environment(std::string_view text) {
-  if (text.empty() || text[0] == '=') return bad(text, "expected KEY=VALUE, or KEY to pass this shell's value on");
+  if (text.empty() || text[0] == '=')
+    return bad(text, "expected KEY=VALUE, or KEY to pass this shell's value on");
   if (text.find('=') != std::string_view::npos) return std::string(text);
   const std::string key(text);
   const char* value = std::getenv(key.c_str());
@@ -115,7 +127,10 @@ result<std::string> parse_environment(std::string_view text) {
 
 std::string show_number(double value) {
   const double size = std::fabs(value);
-  return format(size >= 100 || value == std::floor(value) ? "%.0f" : size >= 10 ? "%.1f" : size >= 1 ? "%.2f" : "%.3f",
+  return format(size >= 100 || value == std::floor(value) ? "%.0f"
+                : size >= 10                              ? "%.1f"
+                : size >= 1                               ? "%.2f"
+                                                          : "%.3f",
                 value);
 }
 
@@ -133,7 +148,8 @@ std::string show_duration(std::chrono::nanoseconds duration) {
   static constexpr unit units[] = {{" s", 1'000'000'000}, {" ms", 1'000'000}, {" us", 1'000}};
   for (const auto& u : units) {
     if (duration.count() >= static_cast<std::int64_t>(u.factor)) {
-      return show_number(static_cast<double>(duration.count()) / static_cast<double>(u.factor)) + std::string(u.name);
+      return show_number(static_cast<double>(duration.count()) / static_cast<double>(u.factor)) +
+             std::string(u.name);
     }
   }
   return std::to_string(duration.count()) + " ns";

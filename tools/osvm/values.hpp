@@ -12,8 +12,9 @@
 
 namespace osvm::cli {
 
-result<std::uint64_t> parse_size(std::string_view text);                  // "4096", "64KiB", "256MiB", "1GiB"
-result<std::chrono::nanoseconds> parse_duration(std::string_view text);   // "250us", "500ms", "10s", "2m", "1h"
+result<std::uint64_t> parse_size(std::string_view text);  // "4096", "64KiB", "256MiB", "1GiB"
+result<std::chrono::nanoseconds> parse_duration(
+    std::string_view text);  // "250us", "500ms", "10s", "2m", "1h"
 result<std::uint64_t> parse_count(std::string_view text, std::uint64_t min, std::uint64_t max);
 
 // "HOST:PORT=guest:PORT" (or "PORT=guest:PORT" for 127.0.0.1, or "unix:/path=guest:PORT").
