@@ -14,15 +14,32 @@ struct unit {
 };
 
 constexpr unit durations[] = {  // from big to small: the order in which they may follow each other
-    {"d", 86'400'000'000'000}, {"h", 3'600'000'000'000}, {"m", 60'000'000'000}, {"s", 1'000'000'000},
-    {"ms", 1'000'000},         {"us", 1'000},            {"ns", 1}};
+    {"d", 86'400'000'000'000},
+    {"h", 3'600'000'000'000},
+    {"m", 60'000'000'000},
+    {"s", 1'000'000'000},
+    {"ms", 1'000'000},
+    {"us", 1'000},
+    {"ns", 1}};
 
-constexpr unit sizes[] = {{"", 1},          {"B", 1},           {"K", 1ULL << 10},  {"KiB", 1ULL << 10},
-                          {"M", 1ULL << 20}, {"MiB", 1ULL << 20}, {"G", 1ULL << 30},  {"GiB", 1ULL << 30},
-                          {"T", 1ULL << 40}, {"TiB", 1ULL << 40}, {"kB", 1'000},      {"MB", 1'000'000},
-                          {"GB", 1'000'000'000}, {"TB", 1'000'000'000'000}};
+constexpr unit sizes[] = {{"", 1},
+                          {"B", 1},
+                          {"K", 1ULL << 10},
+                          {"KiB", 1ULL << 10},
+                          {"M", 1ULL << 20},
+                          {"MiB", 1ULL << 20},
+                          {"G", 1ULL << 30},
+                          {"GiB", 1ULL << 30},
+                          {"T", 1ULL << 40},
+                          {"TiB", 1ULL << 40},
+                          {"kB", 1'000},
+                          {"MB", 1'000'000},
+                          {"GB", 1'000'000'000},
+                          {"TB", 1'000'000'000'000}};
 
-bool digit(char c) { return c >= '0' && c <= '9'; }
+bool digit(char c) {
+  return c >= '0' && c <= '9';
+}
 
 struct decimal {
   std::uint64_t whole = 0;
@@ -73,7 +90,8 @@ std::optional<std::uint64_t> scaled(const decimal& n, std::uint64_t scale) {
 }
 
 error bad(std::string_view what, std::string_view text, std::string_view want) {
-  return {errc::invalid_argument, std::string(what) + " \"" + printable(text, 64) + "\": " + std::string(want)};
+  return {errc::invalid_argument,
+          std::string(what) + " \"" + printable(text, 64) + "\": " + std::string(want)};
 }
 
 }  // namespace
@@ -132,7 +150,8 @@ std::string format_size(std::uint64_t bytes) {
   constexpr unit binary[] = {
       {"TiB", 1ULL << 40}, {"GiB", 1ULL << 30}, {"MiB", 1ULL << 20}, {"KiB", 1ULL << 10}};
   for (const auto& u : binary) {
-    if (bytes >= u.scale && bytes % u.scale == 0) return std::to_string(bytes / u.scale) + std::string(u.name);
+    if (bytes >= u.scale && bytes % u.scale == 0)
+      return std::to_string(bytes / u.scale) + std::string(u.name);
   }
   return std::to_string(bytes) + "B";
 }

@@ -18,8 +18,8 @@ namespace {
 
 constexpr std::size_t value_limit = 4096;  // a longer value is cut: one record must not fill a disk
 
-// Blocks SIGPIPE for this thread while it lives, and eats one that arose meanwhile: the embedder's disposition
-// of that signal is not ours to change, nor may a closed log reader end its process.
+// Blocks SIGPIPE for this thread while it lives, and eats one that arose meanwhile: the embedder's
+// disposition of that signal is not ours to change, nor may a closed log reader end its process.
 class no_sigpipe {
  public:
   no_sigpipe() noexcept {
@@ -50,8 +50,8 @@ class no_sigpipe {
 using buffer = fmt::memory_buffer;
 
 std::tm split_utc(std::chrono::system_clock::time_point time) {
-  const std::time_t seconds = std::chrono::system_clock::to_time_t(
-      std::chrono::floor<std::chrono::seconds>(time));
+  const std::time_t seconds =
+      std::chrono::system_clock::to_time_t(std::chrono::floor<std::chrono::seconds>(time));
   std::tm parts{};
   ::gmtime_r(&seconds, &parts);
   return parts;
@@ -90,15 +90,19 @@ void json_line(buffer& out, const log_record& r, const fd_log_options&) {
     json_value(out, field.value);
     separator = ",";
   }
-  fmt::format_to(to, r.fields.empty() ? "}}\n" : "}}}}\n");
+  fmt::format_to(to, "{}", r.fields.empty() ? "}\n" : "}}\n");
 }
 
 const char* color_of(log_level level) {
   switch (level) {
-    case log_level::error: return "\x1b[31m";
-    case log_level::warning: return "\x1b[33m";
-    case log_level::info: return "\x1b[32m";
-    default: return "\x1b[2m";
+    case log_level::error:
+      return "\x1b[31m";
+    case log_level::warning:
+      return "\x1b[33m";
+    case log_level::info:
+      return "\x1b[32m";
+    default:
+      return "\x1b[2m";
   }
 }
 
@@ -116,8 +120,9 @@ std::string human_text(std::string_view s) {
 
 void human_line(buffer& out, const log_record& r, const fd_log_options& options) {
   auto to = std::back_inserter(out);
-  fmt::format_to(to, "{:%H:%M:%S}.{:03} {}{:<7}{} ", split_utc(r.time), fraction<std::chrono::milliseconds>(r.time),
-                 options.color ? color_of(r.level) : "", to_string(r.level), options.color ? "\x1b[0m" : "");
+  fmt::format_to(to, "{:%H:%M:%S}.{:03} {}{:<7}{} ", split_utc(r.time),
+                 fraction<std::chrono::milliseconds>(r.time), options.color ? color_of(r.level) : "",
+                 to_string(r.level), options.color ? "\x1b[0m" : "");
   if (!r.component.empty()) fmt::format_to(to, "{}: ", printable(r.component));
   fmt::format_to(to, "{}", printable(r.message, value_limit));
   for (const auto& field : r.fields) {
@@ -196,11 +201,16 @@ class nothing final : public log_sink {
 
 std::string_view to_string(log_level level) noexcept {
   switch (level) {
-    case log_level::trace: return "trace";
-    case log_level::debug: return "debug";
-    case log_level::info: return "info";
-    case log_level::warning: return "warning";
-    case log_level::error: return "error";
+    case log_level::trace:
+      return "trace";
+    case log_level::debug:
+      return "debug";
+    case log_level::info:
+      return "info";
+    case log_level::warning:
+      return "warning";
+    case log_level::error:
+      return "error";
   }
   return "unknown";
 }

@@ -39,11 +39,20 @@ bool deceptive(std::uint32_t c) {
 
 void append_ascii(std::string& out, char c) {
   switch (c) {
-    case '\n': out += "\\n"; return;
-    case '\r': out += "\\r"; return;
-    case '\t': out += "\\t"; return;
-    case '\\': out += "\\\\"; return;
-    default: break;
+    case '\n':
+      out += "\\n";
+      return;
+    case '\r':
+      out += "\\r";
+      return;
+    case '\t':
+      out += "\\t";
+      return;
+    case '\\':
+      out += "\\\\";
+      return;
+    default:
+      break;
   }
   if (c >= 0x20 && c < 0x7f) {
     out += c;
@@ -54,12 +63,23 @@ void append_ascii(std::string& out, char c) {
 
 void append_json(std::string& out, char c) {
   switch (c) {
-    case '"': out += "\\\""; return;
-    case '\\': out += "\\\\"; return;
-    case '\n': out += "\\n"; return;
-    case '\r': out += "\\r"; return;
-    case '\t': out += "\\t"; return;
-    default: break;
+    case '"':
+      out += "\\\"";
+      return;
+    case '\\':
+      out += "\\\\";
+      return;
+    case '\n':
+      out += "\\n";
+      return;
+    case '\r':
+      out += "\\r";
+      return;
+    case '\t':
+      out += "\\t";
+      return;
+    default:
+      break;
   }
   if (c >= 0x20 && c != 0x7f) {
     out += c;
@@ -106,6 +126,28 @@ std::string json_escape(std::string_view text) {
       out += text.substr(i, c.length);
     }
     i += c.length ? c.length : 1;
+  }
+  return out;
+}
+
+std::size_t utf8_prefix(std::string_view text) noexcept {
+  std::size_t i = 0;
+  while (i < text.size()) {
+    const auto c = decode(text.substr(i));
+    if (c.length == 0) break;
+    i += c.length;
+  }
+  return i;
+}
+
+std::string to_utf8(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const std::size_t good = utf8_prefix(text);
+    out += text.substr(0, good);
+    if (good == text.size()) break;
+    out += "\xef\xbf\xbd";
+    text.remove_prefix(good + 1);
   }
   return out;
 }

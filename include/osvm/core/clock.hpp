@@ -44,9 +44,9 @@ class deadline final {
   clock::time_point at_ = clock::time_point::max();
 };
 
-// "250ms", "2s", "1m30s", "1.5h", "0": numbers with the units d h m s ms us ns, from big to small, each at most
-// once, a fraction only in the last. Fails with errc::invalid_argument on anything else, a missing unit, a
-// negative value or one past 292 years.
+// "250ms", "2s", "1m30s", "1.5h", "0": numbers with the units d h m s ms us ns, from big to small, each at
+// most once, a fraction only in the last. Fails with errc::invalid_argument on anything else, a missing unit,
+// a negative value or one past 292 years.
 result<nanoseconds> parse_duration(std::string_view text);
 // The shortest exact form that parse_duration() reads back: "1m30s", "250ms", "1.5ms" is "1ms500us", "0s".
 std::string format_duration(nanoseconds d);

@@ -36,11 +36,16 @@ struct log_field {
  private:
   template <class T>
   static value_type convert(const T& v) {
-    if constexpr (std::is_same_v<T, bool>) return v;
-    else if constexpr (std::is_floating_point_v<T>) return static_cast<double>(v);
-    else if constexpr (std::is_unsigned_v<T>) return static_cast<std::uint64_t>(v);
-    else if constexpr (std::is_integral_v<T>) return static_cast<std::int64_t>(v);
-    else return std::string_view(v);
+    if constexpr (std::is_same_v<T, bool>)
+      return v;
+    else if constexpr (std::is_floating_point_v<T>)
+      return static_cast<double>(v);
+    else if constexpr (std::is_unsigned_v<T>)
+      return static_cast<std::uint64_t>(v);
+    else if constexpr (std::is_integral_v<T>)
+      return static_cast<std::int64_t>(v);
+    else
+      return std::string_view(v);
   }
 };
 
@@ -68,7 +73,8 @@ struct fd_log_options {
 };
 
 // A sink that writes lines to a descriptor. Thread-safe; each record is one line, whole lines in order.
-// A record that a non-blocking descriptor cannot take is dropped and counted. A closed reader raises no SIGPIPE.
+// A record that a non-blocking descriptor cannot take is dropped and counted. A closed reader raises no
+// SIGPIPE.
 class fd_log_sink : public log_sink {
  public:
   virtual std::uint64_t dropped() const noexcept = 0;
@@ -96,7 +102,9 @@ class logger {
   void trace(std::string_view message, fields f = {}) const noexcept { log(log_level::trace, message, f); }
   void debug(std::string_view message, fields f = {}) const noexcept { log(log_level::debug, message, f); }
   void info(std::string_view message, fields f = {}) const noexcept { log(log_level::info, message, f); }
-  void warning(std::string_view message, fields f = {}) const noexcept { log(log_level::warning, message, f); }
+  void warning(std::string_view message, fields f = {}) const noexcept {
+    log(log_level::warning, message, f);
+  }
   void error(std::string_view message, fields f = {}) const noexcept { log(log_level::error, message, f); }
 
  private:
