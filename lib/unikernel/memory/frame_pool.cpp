@@ -45,8 +45,10 @@ bool frame_pool::grow(std::uint64_t at_least) {
   if (next_address_ + size > (std::uint64_t{1} << options_.phys_bits)) return false;
   auto memory = mapping::anonymous(size, huge);
   if (!memory) return false;
-  // The first bank backs small programs page by page; later ones are big heaps.
-  if (options_.huge_pages && !banks_.empty()) (void)::madvise(memory->data(), size, MADV_HUGEPAGE);
+  // The first bank backs small programs page by page (a huge page would be zeroed and kept for a few touched ones);
+  // later ones are big heaps.
+  const bool heap = options_.huge_pages && next_size_ > first_bank;
+  (void)::madvise(memory->data(), size, heap ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
   if (options_.slots && !options_.slots->install(next_address_, memory->data(), size)) return false;
   bank b;
   b.guest_address = next_address_;
