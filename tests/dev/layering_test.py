@@ -73,6 +73,12 @@ class Layering(unittest.TestCase):
     def test_public_headers_do_not_show_internal_ones(self):
         self.one("include/osvm/top/a.hpp", '"kvm/x.hpp"', "a public header includes an internal one")
 
+    def test_what_only_the_test_variant_sees_is_exempt(self):
+        block = '#ifdef OSVM_TEST_CONTROLS\n#include "top/x.hpp"\n#endif\n'
+        path = "include/osvm/top/a.hpp"
+        self.assertEqual(self.findings({path: block}), [])
+        self.assertEqual(len(self.findings({path: block + '#include "top/x.hpp"\n'})), 1)
+
     def test_leaves_see_public_headers_only(self):
         self.one("tools/osvm/main.cpp", '"kvm/vm.hpp"', "only public headers of kvm")
         self.one("capi/src/a.cpp", '"top/b.hpp"', "only public headers of top")

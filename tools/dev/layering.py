@@ -29,6 +29,8 @@ SUFFIXES = {".cpp", ".hpp", ".c", ".h", ".S"}
 
 MODULE = re.compile(r"^\s*osvm_add_module\(\s*(\w+)([^)]*)\)", re.M)
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.M)
+# What only the test variant of a module sees is not part of the installed header.
+TEST_ONLY = re.compile(r"^#ifdef OSVM_TEST_CONTROLS\n.*?^#(?:else|endif)", re.M | re.S)
 KEYWORDS = {"DEPENDS", "LINK", "PRIVATE", "TESTABLE"}
 
 
@@ -128,6 +130,7 @@ class Checker:
         yield from check_order(self.modules)
         for path in self.files():
             text = (self.root / path).read_text(encoding="utf-8", errors="replace")
+            text = TEST_ONLY.sub(lambda m: "\n" * m.group().count("\n"), text)
             for match in INCLUDE.finditer(text):
                 quote, name = match.groups()
                 line = text.count("\n", 0, match.start()) + 1
