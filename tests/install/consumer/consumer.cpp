@@ -44,6 +44,7 @@ int main() {
   const bool good = answer.get_future().get() == 42 &&
                     config.find("memory")->as_size().value() == 64u << 20 &&
                     metrics.prometheus().ends_with("runs 1\n") && modules_work();
-  osvm::make_human_log(1)->write({.message = good ? "consumer works" : "consumer is broken"});
+  const auto sink = osvm::make_human_log(1);
+  osvm::logger(*sink, "consumer").info(good ? "consumer works" : "consumer is broken");
   return good ? 0 : 1;
 }
