@@ -64,7 +64,7 @@ result<unikernel::instance> unikernel_source::create(const std::string& version,
 
 void unikernel_source::record(const std::string& version, const unikernel::instance& guest,
                               const unikernel::exit_report& ended) {
-  instance_record entry{version, guest.stats(), ended};
+  instance_record entry{version, guest.isolation_report(), guest.stats(), ended};
   const std::lock_guard lock(mutex_);
   records_.push_back(std::move(entry));
 }
