@@ -30,7 +30,7 @@ endif()
 
 add_library(osvm_flags INTERFACE)
 target_compile_options(osvm_flags INTERFACE
-  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers>
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wshadow -Woverloaded-virtual -Wno-missing-field-initializers>
   $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${OSVM_WERROR}>>:-Werror>)
 # Narrow Asio: its implementation is compiled once, in lib/core/asio.cpp.
 target_compile_definitions(osvm_flags INTERFACE
@@ -38,6 +38,9 @@ target_compile_definitions(osvm_flags INTERFACE
 if(OSVM_SANITIZE)
   add_compile_options(-fsanitize=${OSVM_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${OSVM_SANITIZE})
+endif()
+if(OSVM_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
 endif()
 if(OSVM_COVERAGE)
   add_compile_options(--coverage)
