@@ -1,10 +1,13 @@
 // From nothing to a program's end, to a server's first answer, and 200 of them at once; beside them the same
 // program as a native process and raw KVM.
+#include <fcntl.h>
 #include <spawn.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <atomic>
 #include <fstream>
+#include <optional>
 #include <thread>
 
 #include "../guest_programs.hpp"

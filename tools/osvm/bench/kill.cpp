@@ -1,7 +1,8 @@
 // How long it takes to end a guest that does not cooperate: kill, and every thread of it joined.
+#include <fcntl.h>
 #include <unistd.h>
 
-#include <fcntl.h>
+#include <osvm/core/unique_fd.hpp>
 
 #include <optional>
 #include <random>
