@@ -1,0 +1,95 @@
+#include "json.hpp"
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+
+namespace osvm::capi {
+namespace {
+
+namespace json = boost::json;
+
+json::object fault_object(const unikernel::fault_info& f) {
+  static constexpr const char* names[] = {"rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp",
+                                          "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
+  json::object registers;
+  for (std::size_t i = 0; i < f.gpr.size(); ++i) registers[names[i]] = f.gpr[i];
+  registers["rip"] = f.rip;
+  registers["rflags"] = f.rflags;
+  return {{"kind", unikernel::to_string(f.kind)},
+          {"vector", f.vector},
+          {"error_code", f.error_code},
+          {"address", f.address},
+          {"thread", f.thread},
+          {"detail", f.detail},
+          {"registers", std::move(registers)}};
+}
+
+}  // namespace
+
+std::string to_json(const kvm::host_facts& f) {
+  return json::serialize(json::object{
+      {"cpu", f.cpu},
+      {"cores", f.cores},
+      {"kernel", f.kernel},
+      {"kvm_vendor", f.kvm_vendor},
+      {"syscall_stub", f.stub == kvm::syscall_stub::supervisor ? "supervisor" : "user"},
+      {"sysret_works", f.sysret_works},
+      {"cpl0_emulated", f.cpl0_emulated},
+      {"huge_pages", f.huge_pages},
+      {"msr_filter", f.msr_filter},
+      {"readonly_slots", f.readonly_slots},
+      {"sync_regs", f.sync_regs},
+      {"tsc_direct", f.tsc_direct},
+      {"smep", f.smep},
+      {"smap", f.smap},
+      {"fsgsbase", f.fsgsbase},
+      {"phys_bits", f.phys_bits},
+      {"max_vcpus", f.max_vcpus},
+      {"tsc_khz", f.tsc_khz},
+      {"exit_us", f.exit_us},
+      {"first_exit_us", f.first_exit_us},
+      {"probe_ms", f.probe_ms},
+  });
+}
+
+std::string to_json(const unikernel::exit_report& r) {
+  json::object o{{"cause", unikernel::to_string(r.cause)},
+                 {"status", r.status},
+                 {"signal", r.signal},
+                 {"shell_status", r.shell_status()},
+                 {"description", r.describe()},
+                 {"detail", r.detail}};
+  o["fault"] = r.fault ? json::value(fault_object(*r.fault)) : json::value(nullptr);
+  return json::serialize(o);
+}
+
+std::string to_json(const unikernel::instance_stats& s) {
+  json::object syscalls;
+  for (const auto& [name, count] : s.syscalls) syscalls[name] = count;
+  json::array denials;
+  for (const auto& d : s.denials) denials.push_back({{"what", d.what}, {"rule", d.rule}, {"count", d.count}});
+  return json::serialize(json::object{
+      {"boot_ns",
+       {{"vm", s.boot.vm.count()},
+        {"memory", s.boot.memory.count()},
+        {"vcpu", s.boot.vcpu.count()},
+        {"start", s.boot.start.count()},
+        {"total", s.boot.total.count()}}},
+      {"exits", s.exits},
+      {"page_faults", s.page_faults},
+      {"syscalls", std::move(syscalls)},
+      {"denials", std::move(denials)},
+      {"memory_bytes", s.memory_bytes},
+      {"memory_peak_bytes", s.memory_peak_bytes},
+      {"resident_bytes", s.resident_bytes},
+      {"page_table_bytes", s.page_table_bytes},
+      {"threads", s.threads},
+      {"descriptors", s.descriptors},
+      {"written_bytes", s.written_bytes},
+      {"cpu_time_ns", s.cpu_time.count()},
+      {"events_dropped", s.events_dropped},
+  });
+}
+
+}  // namespace osvm::capi
