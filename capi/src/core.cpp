@@ -39,7 +39,9 @@ osvm_error* new_error(std::string domain, int code, std::string message) noexcep
 
 }  // namespace
 
-osvm_error* out_of_memory() noexcept { return &no_memory; }
+osvm_error* out_of_memory() noexcept {
+  return &no_memory;
+}
 
 osvm_error* make_error(const error& e) noexcept {
   try {
@@ -71,16 +73,26 @@ using namespace osvm::capi;
 
 extern "C" {
 
-const char* osvm_version(void) { return OSVM_CAPI_VERSION; }
+const char* osvm_version(void) {
+  return OSVM_CAPI_VERSION;
+}
 
-const char* osvm_error_domain(const osvm_error* error) { return error ? error->domain.c_str() : ""; }
-int32_t osvm_error_code(const osvm_error* error) { return error ? error->code : 0; }
-const char* osvm_error_message(const osvm_error* error) { return error ? error->message.c_str() : ""; }
+const char* osvm_error_domain(const osvm_error* error) {
+  return error ? error->domain.c_str() : "";
+}
+int32_t osvm_error_code(const osvm_error* error) {
+  return error ? error->code : 0;
+}
+const char* osvm_error_message(const osvm_error* error) {
+  return error ? error->message.c_str() : "";
+}
 void osvm_error_free(osvm_error* error) {
   if (error != &no_memory) delete error;
 }
 
-void osvm_string_free(char* string) { std::free(string); }
+void osvm_string_free(char* string) {
+  std::free(string);
+}
 
 void osvm_runtime_options_init(osvm_runtime_options* options, uint32_t struct_size) {
   init_versioned(options, struct_size, osvm_runtime_options{0, 1});
@@ -94,12 +106,14 @@ osvm_error* osvm_runtime_new(const osvm_runtime_options* options, osvm_runtime**
       return osvm::error(osvm::errc::invalid_argument, "osvm_runtime_options.threads must be 1 to 256");
     }
     auto shared = std::make_shared<osvm::runtime>(osvm::runtime_options{.threads = o.threads});
-    *out_runtime = new osvm_runtime{std::move(shared)};
+    *out_runtime = new osvm_runtime{std::move(shared), o.threads};
     return {};
   });
 }
 
-void osvm_runtime_free(osvm_runtime* runtime) { delete runtime; }
+void osvm_runtime_free(osvm_runtime* runtime) {
+  delete runtime;
+}
 
 osvm_error* osvm_host_probe(osvm_host** out_host) {
   return guard([&]() -> osvm::result<void> {
@@ -111,7 +125,11 @@ osvm_error* osvm_host_probe(osvm_host** out_host) {
   });
 }
 
-const char* osvm_host_json(const osvm_host* host) { return host ? host->json.c_str() : ""; }
-void osvm_host_free(osvm_host* host) { delete host; }
+const char* osvm_host_json(const osvm_host* host) {
+  return host ? host->json.c_str() : "";
+}
+void osvm_host_free(osvm_host* host) {
+  delete host;
+}
 
 }  // extern "C"

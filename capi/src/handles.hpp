@@ -11,6 +11,7 @@
 // Handles that run on a runtime share it, so that freeing them in the wrong order is safe.
 struct osvm_runtime {
   std::shared_ptr<osvm::runtime> shared;
+  unsigned threads = 1;
 };
 
 struct osvm_host {

@@ -54,12 +54,9 @@ std::string to_json(const kvm::host_facts& f) {
 }
 
 std::string to_json(const unikernel::exit_report& r) {
-  json::object o{{"cause", unikernel::to_string(r.cause)},
-                 {"status", r.status},
-                 {"signal", r.signal},
-                 {"shell_status", r.shell_status()},
-                 {"description", r.describe()},
-                 {"detail", r.detail}};
+  json::object o{
+      {"cause", unikernel::to_string(r.cause)}, {"status", r.status},          {"signal", r.signal},
+      {"shell_status", r.shell_status()},       {"description", r.describe()}, {"detail", r.detail}};
   o["fault"] = r.fault ? json::value(fault_object(*r.fault)) : json::value(nullptr);
   return json::serialize(o);
 }
@@ -89,6 +86,59 @@ std::string to_json(const unikernel::instance_stats& s) {
       {"written_bytes", s.written_bytes},
       {"cpu_time_ns", s.cpu_time.count()},
       {"events_dropped", s.events_dropped},
+  });
+}
+
+std::string to_json(const hotswap::shift_report& r) {
+  const bool active = r.state == hotswap::release_state::active;
+  return json::serialize(json::object{
+      {"version", r.version},
+      {"state", hotswap::to_string(r.state)},
+      {"failed_at", active ? json::value(nullptr) : json::value(hotswap::to_string(r.failed_at))},
+      {"reason", r.reason},
+      {"replaced", r.replaced},
+      {"generation", r.generation},
+      {"times_ns",
+       {{"start", r.start.count()},
+        {"probe", r.probe.count()},
+        {"warm", r.warm.count()},
+        {"shift", r.shift.count()},
+        {"bake", r.bake.count()},
+        {"drain", r.drain.count()},
+        {"stop", r.stop.count()},
+        {"total", r.total.count()}}},
+      {"probe_attempts", r.probe_attempts},
+      {"warmup_requests", r.warmup_requests},
+      {"drained", r.drained},
+      {"cut", r.cut},
+      {"stop_error", r.stop_error},
+  });
+}
+
+std::string to_json(const hotswap::proxy_stats& s) {
+  return json::serialize(json::object{
+      {"accepted", s.accepted},
+      {"active", s.active},
+      {"refused", s.refused},
+      {"requests", s.requests},
+      {"answered", s.answered},
+      {"failed", s.failed()},
+      {"failures",
+       {{"bad_requests", s.bad_requests},
+        {"client_timeouts", s.client_timeouts},
+        {"no_release", s.no_release},
+        {"connect_failed", s.connect_failed},
+        {"upstream_closed", s.upstream_closed},
+        {"upstream_invalid", s.upstream_invalid},
+        {"upstream_timeouts", s.upstream_timeouts},
+        {"truncated", s.truncated}}},
+      {"client_aborted", s.client_aborted},
+      {"cut", s.cut},
+      {"retried", s.retried},
+      {"upgraded", s.upgraded},
+      {"bytes_to_release", s.bytes_to_release},
+      {"bytes_to_client", s.bytes_to_client},
+      {"shifts", s.shifts},
   });
 }
 

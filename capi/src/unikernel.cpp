@@ -69,7 +69,9 @@ osvm_unikernel_options default_options() {
   return o;
 }
 
-osvm::error invalid(std::string what) { return {osvm::errc::invalid_argument, std::move(what)}; }
+osvm::error invalid(std::string what) {
+  return {osvm::errc::invalid_argument, std::move(what)};
+}
 
 // An array that a C caller passed: a null pointer is fine only when the count is zero.
 template <class T>
@@ -78,7 +80,8 @@ osvm::result<std::span<const T>> array(const T* items, std::size_t count, const 
   return std::span<const T>(items, count);
 }
 
-osvm::result<std::vector<std::string>> strings(const char* const* items, std::size_t count, const char* name) {
+osvm::result<std::vector<std::string>> strings(const char* const* items, std::size_t count,
+                                               const char* name) {
   OSVM_TRY(const auto all, array(items, count, name));
   std::vector<std::string> out;
   for (const char* s : all) {
@@ -90,9 +93,12 @@ osvm::result<std::vector<std::string>> strings(const char* const* items, std::si
 
 osvm::result<uk::stdio> stdio_of(const osvm_unikernel_stdio& s, const char* name) {
   switch (s.kind) {
-    case OSVM_UNIKERNEL_STDIO_NULL: return uk::stdio{};
-    case OSVM_UNIKERNEL_STDIO_FD: return uk::stdio::from_fd(s.fd);
-    case OSVM_UNIKERNEL_STDIO_CAPTURE: return uk::stdio::capture(s.size);
+    case OSVM_UNIKERNEL_STDIO_NULL:
+      return uk::stdio{};
+    case OSVM_UNIKERNEL_STDIO_FD:
+      return uk::stdio::from_fd(s.fd);
+    case OSVM_UNIKERNEL_STDIO_CAPTURE:
+      return uk::stdio::capture(s.size);
     case OSVM_UNIKERNEL_STDIO_BYTES: {
       OSVM_TRY(const auto bytes, array(static_cast<const char*>(s.bytes), s.size, name));
       return uk::stdio::bytes(std::string(bytes.begin(), bytes.end()));
@@ -112,7 +118,8 @@ osvm::result<uk::policy> policy_of(const osvm_unikernel_options& o) {
   for (const auto& m : mounts) {
     OSVM_REQUIRE(m.host_path);
     OSVM_REQUIRE(m.guest_path);
-    if (m.flags & ~static_cast<unsigned>(OSVM_UNIKERNEL_MOUNT_WRITABLE)) return invalid("mount.flags has unknown bits");
+    if (m.flags & ~static_cast<unsigned>(OSVM_UNIKERNEL_MOUNT_WRITABLE))
+      return invalid("mount.flags has unknown bits");
     p.mounts.push_back({m.host_path, m.guest_path, (m.flags & OSVM_UNIKERNEL_MOUNT_WRITABLE) != 0});
   }
   OSVM_TRY(const auto listeners, array(o.listeners, o.listener_count, "listeners"));
@@ -206,7 +213,9 @@ osvm_error* osvm_unikernel_image_parse(const void* bytes, size_t size, const cha
   });
 }
 
-void osvm_unikernel_image_free(osvm_unikernel_image* image) { delete image; }
+void osvm_unikernel_image_free(osvm_unikernel_image* image) {
+  delete image;
+}
 
 void osvm_unikernel_options_init(osvm_unikernel_options* options, uint32_t struct_size) {
   init_versioned(options, struct_size, default_options());
@@ -250,8 +259,8 @@ osvm_error* osvm_unikernel_instance_kill(osvm_unikernel_instance* instance) {
 }
 
 osvm_error* osvm_unikernel_instance_wait_listening(osvm_unikernel_instance* instance,
-                                                   const osvm_unikernel_listener* listener, int64_t timeout_ms,
-                                                   char** out_endpoint) {
+                                                   const osvm_unikernel_listener* listener,
+                                                   int64_t timeout_ms, char** out_endpoint) {
   return guard([&]() -> osvm::result<void> {
     OSVM_REQUIRE(instance);
     OSVM_REQUIRE(listener);
@@ -285,27 +294,38 @@ osvm_error* osvm_unikernel_instance_isolation(const osvm_unikernel_instance* ins
   });
 }
 
-void osvm_unikernel_instance_free(osvm_unikernel_instance* instance) { delete instance; }
+void osvm_unikernel_instance_free(osvm_unikernel_instance* instance) {
+  delete instance;
+}
 
 uint32_t osvm_unikernel_exit_cause(const osvm_unikernel_exit* report) {
   return static_cast<uint32_t>(report ? report->report.cause : uk::exit_cause::failed);
 }
-int32_t osvm_unikernel_exit_status(const osvm_unikernel_exit* report) { return report ? report->report.status : -1; }
-int32_t osvm_unikernel_exit_signal(const osvm_unikernel_exit* report) { return report ? report->report.signal : 0; }
+int32_t osvm_unikernel_exit_status(const osvm_unikernel_exit* report) {
+  return report ? report->report.status : -1;
+}
+int32_t osvm_unikernel_exit_signal(const osvm_unikernel_exit* report) {
+  return report ? report->report.signal : 0;
+}
 int32_t osvm_unikernel_exit_shell_status(const osvm_unikernel_exit* report) {
   return report ? report->report.shell_status() : 125;
 }
 const char* osvm_unikernel_exit_description(const osvm_unikernel_exit* report) {
   return report ? report->description.c_str() : "";
 }
-const char* osvm_unikernel_exit_json(const osvm_unikernel_exit* report) { return report ? report->json.c_str() : ""; }
-void osvm_unikernel_exit_free(osvm_unikernel_exit* report) { delete report; }
+const char* osvm_unikernel_exit_json(const osvm_unikernel_exit* report) {
+  return report ? report->json.c_str() : "";
+}
+void osvm_unikernel_exit_free(osvm_unikernel_exit* report) {
+  delete report;
+}
 
 void osvm_unikernel_stats_init(osvm_unikernel_stats* stats, uint32_t struct_size) {
   init_versioned(stats, struct_size, osvm_unikernel_stats{});
 }
 
-osvm_error* osvm_unikernel_instance_stats(const osvm_unikernel_instance* instance, osvm_unikernel_stats* stats) {
+osvm_error* osvm_unikernel_instance_stats(const osvm_unikernel_instance* instance,
+                                          osvm_unikernel_stats* stats) {
   return guard([&]() -> osvm::result<void> {
     OSVM_REQUIRE(instance);
     OSVM_REQUIRE(stats);

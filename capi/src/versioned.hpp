@@ -9,10 +9,10 @@
 
 namespace osvm::capi {
 
-// Writes `defaults` over the first `struct_size` bytes of a caller's struct that may be older or newer than ours;
-// bytes that we do not know become zero.
+// Writes `defaults` over the first `struct_size` bytes of a caller's struct that may be older or newer than
+// ours; bytes that we do not know become zero.
 template <class T>
-  requires std::is_trivially_copyable_v<T>
+requires std::is_trivially_copyable_v<T>
 void init_versioned(T* target, std::uint32_t struct_size, T defaults) noexcept {
   if (!target || struct_size < sizeof(std::uint32_t)) return;
   defaults.struct_size = struct_size;
@@ -22,8 +22,8 @@ void init_versioned(T* target, std::uint32_t struct_size, T defaults) noexcept {
 
 // The caller's struct over our defaults. Refused: no size, and bytes set that this library does not know.
 template <class T>
-  requires std::is_trivially_copyable_v<T>
-result<T> read_versioned(const T* source, T defaults, const char* name) {
+requires std::is_trivially_copyable_v<T> result<T> read_versioned(const T* source, T defaults,
+                                                                  const char* name) {
   if (!source) return defaults;
   std::uint32_t size = 0;
   std::memcpy(&size, source, sizeof size);
@@ -33,9 +33,11 @@ result<T> read_versioned(const T* source, T defaults, const char* name) {
                                              "; fill the struct with its _init function first");
   }
   const auto* bytes = reinterpret_cast<const unsigned char*>(source);
-  const bool unknown_set = size > sizeof(T) && std::any_of(bytes + sizeof(T), bytes + size, [](auto b) { return b != 0; });
+  const bool unknown_set =
+      size > sizeof(T) && std::any_of(bytes + sizeof(T), bytes + size, [](auto b) { return b != 0; });
   if (unknown_set) {
-    return error(errc::unsupported, std::string(name) + " sets a field that this version of the library does not know");
+    return error(errc::unsupported,
+                 std::string(name) + " sets a field that this version of the library does not know");
   }
   std::memcpy(static_cast<void*>(&defaults), source, std::min<std::size_t>(size, sizeof(T)));
   return defaults;
@@ -43,8 +45,7 @@ result<T> read_versioned(const T* source, T defaults, const char* name) {
 
 // Fills the caller's result struct as far as both sides know it.
 template <class T>
-  requires std::is_trivially_copyable_v<T>
-result<void> write_versioned(T* target, T value, const char* name) {
+requires std::is_trivially_copyable_v<T> result<void> write_versioned(T* target, T value, const char* name) {
   std::uint32_t size = 0;
   std::memcpy(&size, target, sizeof size);
   if (size < sizeof size) {
