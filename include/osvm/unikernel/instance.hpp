@@ -8,6 +8,10 @@
 #include <osvm/unikernel/report.hpp>
 #include <osvm/vsock/endpoint.hpp>
 
+#ifdef OSVM_TEST_CONTROLS
+#include "unikernel/controls.hpp"
+#endif
+
 #include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/deferred.hpp>
@@ -51,6 +55,9 @@ struct instance_options {
   std::string socket_dir;
   std::string name = "guest";          // stands in logs and in the socket names
   const kvm::host_facts* facts = nullptr;  // result of probe_host(), read during create(); null: create() probes
+#ifdef OSVM_TEST_CONTROLS
+  test_controls controls;  // only in the test variant of the module: see lib/unikernel/controls.hpp
+#endif
 };
 
 class engine;

@@ -1,0 +1,97 @@
+#include "kvm/system.hpp"
+
+#include "kvm/ioctl.hpp"
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
+
+#include <cstring>
+
+namespace osvm::kvm {
+namespace {
+
+// CPUID feature bits that guests do not get.
+constexpr std::uint32_t leaf1_ecx_hidden = (1U << 3)     // MONITOR: no idle states in the guest
+                                           | (1U << 5)   // VMX
+                                           | (1U << 21)  // x2APIC: there is no interrupt controller
+                                           | (1U << 24); // TSC deadline timer
+constexpr std::uint32_t leaf7_ecx_hidden = (1U << 3)     // PKU: CR4.PKE stays off
+                                           | (1U << 4)   // OSPKE
+                                           | (1U << 5)   // WAITPKG
+                                           | (1U << 7);  // CET shadow stacks
+constexpr std::uint32_t leaf7_edx_hidden = 1U << 20;     // CET indirect branch tracking
+constexpr std::uint32_t leaf80000001_ecx_hidden = 1U << 2;  // SVM
+
+// XCR0 bits that guests may use: x87, SSE, AVX, AVX-512. AMX tiles need a permission request on Linux.
+constexpr std::uint64_t xcr0_allowed = 0xE7;
+
+}  // namespace
+
+result<system> system::open() {
+  system s;
+  s.fd_.reset(::open("/dev/kvm", O_RDWR | O_CLOEXEC));
+  if (!s.fd_) {
+    const int e = errno;
+    if (e == ENOENT || e == ENODEV || e == ENXIO) {
+      return error(errc::no_device, "/dev/kvm (load kvm_intel, kvm_amd or kvm_pvm, or enable nested virtualisation)");
+    }
+    if (e == EACCES || e == EPERM) return error(errc::no_permission, "/dev/kvm (join the group that owns it, often `kvm`)");
+    return errno_error("open /dev/kvm", e);
+  }
+  if (::ioctl(s.fd(), nr::get_api_version, 0) != KVM_API_VERSION) return error(errc::not_kvm, "/dev/kvm");
+  const int size = ::ioctl(s.fd(), nr::get_vcpu_mmap_size, 0);
+  if (size < static_cast<int>(sizeof(kvm_run))) return error(errc::not_kvm, "KVM_GET_VCPU_MMAP_SIZE");
+  s.run_size_ = static_cast<std::size_t>(size);
+  struct need {
+    unsigned cap;
+    const char* name;
+  };
+  for (const need n : {need{KVM_CAP_SYNC_REGS, "KVM_CAP_SYNC_REGS"}, need{KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT"},
+                       need{KVM_CAP_SET_TSS_ADDR, "x86 virtual machines"}}) {
+    if (s.check_extension(n.cap) <= 0) return error(errc::missing_feature, n.name);
+  }
+  if (auto ok = s.read_cpuid(); !ok) return ok.error();
+  return s;
+}
+
+int system::check_extension(unsigned capability) const noexcept {
+  return ::ioctl(fd(), nr::check_extension, static_cast<unsigned long>(capability));
+}
+
+result<void> system::read_cpuid() {
+  static_assert(sizeof(cpuid_entry) == sizeof(kvm_cpuid_entry2));
+  constexpr std::uint32_t capacity = 256;
+  std::vector<std::byte> buffer(8 + capacity * sizeof(cpuid_entry));
+  std::memcpy(buffer.data(), &capacity, sizeof capacity);
+  if (::ioctl(fd(), nr::get_supported_cpuid, buffer.data()) < 0) return errno_error("KVM_GET_SUPPORTED_CPUID");
+  std::uint32_t count = 0;
+  std::memcpy(&count, buffer.data(), sizeof count);
+  cpuid_.resize(count);
+  std::memcpy(cpuid_.data(), buffer.data() + 8, count * sizeof(cpuid_entry));
+  std::uint64_t xcr0_supported = 1;
+  for (auto& e : cpuid_) {
+    if (e.function == 1) {
+      e.ecx &= ~leaf1_ecx_hidden;
+      if (e.ecx & (1U << 26)) e.ecx |= 1U << 27;  // OSXSAVE: CR4.OSXSAVE is set before the guest starts
+    } else if (e.function == 7 && e.index == 0) {
+      e.ecx &= ~leaf7_ecx_hidden;
+      e.edx &= ~(leaf7_edx_hidden | (1U << 22) | (1U << 24) | (1U << 25));  // AMX
+      fsgsbase_ = e.ebx & 1U;
+      smep_ = e.ebx & (1U << 7);
+      smap_ = e.ebx & (1U << 20);
+      umip_ = e.ecx & (1U << 2);
+    } else if (e.function == 0xD && e.index == 0) {
+      xcr0_supported = (std::uint64_t{e.edx} << 32) | e.eax;
+      e.eax &= static_cast<std::uint32_t>(xcr0_allowed);
+      e.edx = 0;
+    } else if (e.function == 0x80000001) {
+      e.ecx &= ~leaf80000001_ecx_hidden;
+    } else if (e.function == 0x80000008) {
+      phys_bits_ = e.eax & 0xFF;
+    }
+  }
+  xcr0_ = xcr0_supported & xcr0_allowed;
+  return {};
+}
+
+}  // namespace osvm::kvm

@@ -1,0 +1,81 @@
+// Guest descriptors. A guest descriptor is a real host descriptor of its own, so that epoll, poll and socket calls
+// pass straight through; what Linux keeps per open file description (and what we must keep apart from the host's,
+// such as O_NONBLOCK) is shared by its duplicates.
+//
+// Every host descriptor here is O_NONBLOCK and O_CLOEXEC on the host (exceptions are marked `may_block`); whether the
+// guest sees a blocking one is `description::nonblocking`.
+#pragma once
+
+#include <osvm/core/unique_fd.hpp>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace osvm::unikernel {
+
+enum class file_kind : std::uint8_t {
+  regular,    // file below a mount or a synthetic file
+  directory,
+  stream,     // inherited stdio: pipe, terminal, file or socket of the embedder
+  pipe,
+  socket,
+  epoll,
+  eventfd,
+  timerfd,
+  memory,     // memfd
+  capture,    // output kept by the instance (no host descriptor)
+  null,       // reads end, writes vanish (no host descriptor)
+};
+
+// Shared by duplicates. Members after construction are atomics or guarded by `lock`.
+struct description {
+  file_kind kind = file_kind::null;
+  std::atomic<bool> nonblocking{false};
+  bool readable = true, writable = true, append = false;
+  bool may_block = false;          // the host descriptor is not O_NONBLOCK: poll first, then move at most 4096 bytes
+  bool counted = false;            // writes count against budgets::written_bytes
+  std::string guest_path;          // for files
+  std::mutex lock;                 // guards `extra`
+  std::shared_ptr<void> extra;     // family-specific state (socket names, synthetic directory position, ...)
+};
+
+// One guest descriptor. Operations in flight hold it by shared_ptr, so close() in another thread cannot make the
+// host number mean something else under them.
+struct descriptor {
+  std::shared_ptr<description> what;
+  unique_fd host;
+};
+
+// Thread-safe table with a fixed budget.
+class descriptor_table final {
+ public:
+  explicit descriptor_table(unsigned limit);
+  std::shared_ptr<descriptor> get(int fd) const;
+  // Lowest free number at or above `minimum`; -EMFILE when the budget is used up.
+  int add(std::shared_ptr<descriptor> d, bool close_on_exec, int minimum = 0);
+  // Puts at exactly `fd`, closing what was there. -EBADF when outside the budget.
+  int put(int fd, std::shared_ptr<descriptor> d, bool close_on_exec);
+  std::shared_ptr<descriptor> remove(int fd);  // null: EBADF
+  int close_on_exec(int fd) const;             // 0, 1 or -EBADF
+  int set_close_on_exec(int fd, bool on);
+  unsigned count() const;
+  unsigned limit() const noexcept { return limit_; }
+  std::vector<int> numbers() const;
+  void clear();
+
+ private:
+  struct slot {
+    std::shared_ptr<descriptor> d;
+    bool close_on_exec = false;
+  };
+  mutable std::mutex lock_;
+  std::vector<slot> slots_;
+  unsigned count_ = 0;
+  unsigned limit_;
+};
+
+}  // namespace osvm::unikernel

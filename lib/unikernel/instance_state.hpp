@@ -1,0 +1,103 @@
+// What an instance owns besides address spaces: descriptors, policy, budgets, denials, counters, threads' registry.
+// Handlers see it through call_context. Thread-safe where not said otherwise.
+#pragma once
+
+#include "unikernel/controls.hpp"
+#include "unikernel/files/descriptor.hpp"
+#include "unikernel/syscalls/syscall.hpp"
+#include "unikernel/thread/futex.hpp"
+
+#include <osvm/unikernel/policy.hpp>
+#include <osvm/unikernel/report.hpp>
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+namespace osvm::unikernel {
+
+struct guest_thread;
+class file_tree;  // lib/unikernel/files/tree.hpp: mounts and the synthetic files, resolved under policy
+
+inline constexpr std::size_t max_syscall_number = 512;
+
+// What the embedder's side does on behalf of handlers. The engine implements it; the fuzzer has its own.
+class instance_host {
+ public:
+  virtual ~instance_host() = default;
+  // clone(): starts a thread with this context. Returns its tid or -errno.
+  struct thread_start {
+    kvm::registers regs;
+    std::uint64_t fs_base = 0, gs_base = 0;
+    std::uint64_t clear_child_tid = 0, set_child_tid = 0, set_parent_tid = 0;
+    std::uint64_t signal_mask = 0;
+    const guest_thread* parent = nullptr;
+  };
+  virtual std::int64_t start_thread(const thread_start& how) = 0;
+  // exit_group(), fatal signals: ends all threads; the first report wins.
+  virtual void end(exit_report report) = 0;
+  // A guest listener for a granted port is ready. TCP: `listening` is bound and listening at `where`.
+  virtual void listening(const listener& which) = 0;
+  // Registers a vsock listener of the guest: the host end of an fd_queue. -errno on failure.
+  virtual std::int64_t listen_vsock(std::uint32_t port, int queue_sender_fd, unsigned backlog) = 0;
+  virtual void unlisten_vsock(std::uint32_t port) = 0;
+  // Path of the unix socket that stands for a granted guest TCP port; empty: not granted.
+  virtual std::string tcp_socket_path(std::uint16_t port) const = 0;
+  // Path prefix for connect(cid 2, P): "<prefix>_P"; empty when nothing is granted.
+  virtual std::string vsock_path() const = 0;
+  // Delivers a signal to a thread (tgkill); -ESRCH when there is none.
+  virtual std::int64_t send_signal(int tid, int signal) = 0;
+  virtual unsigned thread_count() const = 0;
+};
+
+// Output kept for the embedder (stdio::capture).
+struct capture_buffer {
+  std::mutex lock;
+  std::string data;
+  std::size_t limit = 0;
+};
+
+struct instance_state {
+  instance_state(const unikernel::policy& p, const unikernel::budgets& b, instance_host& h)
+      : policy(p), budgets(b), host(h), descriptors(b.descriptors) {}
+
+  const unikernel::policy policy;
+  const unikernel::budgets budgets;
+  instance_host& host;
+  [[no_unique_address]] rule_set rules;
+  descriptor_table descriptors;
+  futex_table futexes;
+  std::shared_ptr<file_tree> files;
+  std::string executable = "/app";          // what /proc/self/exe names
+  std::string working_directory = "/";      // guarded by cwd_lock
+  std::mutex cwd_lock;
+  std::array<capture_buffer, 3> captured;   // by descriptor 1 and 2
+  std::atomic<std::uint64_t> written_bytes{0};
+  std::atomic<std::uint32_t> umask{022};
+  std::array<std::atomic<std::uint64_t>, max_syscall_number> syscall_counts{};
+  std::atomic<std::uint64_t> unknown_syscalls{0};
+  struct signal_action {
+    std::uint64_t handler = 0, flags = 0, restorer = 0, mask = 0;
+  };
+  std::mutex signal_lock;
+  std::array<signal_action, 65> signal_actions{};  // guarded by signal_lock
+  wait_clock::time_point started = wait_clock::now();
+
+  // Counts a denial and returns `error` negated, so handlers write `return ctx.instance.deny(...)`. `what` is guest
+  // text (escaped here, bounded); `rule` says what would grant it.
+  std::int64_t deny(std::string_view what, std::string_view rule, int error) noexcept;
+  std::vector<denial> denials() const;
+  // Charges bytes that are about to be written below a writable mount; false: budget used up (ENOSPC).
+  bool charge_written(std::uint64_t bytes) noexcept;
+
+ private:
+  mutable std::mutex denial_lock_;
+  std::map<std::string, denial> denials_;  // at most max_denials distinct ones
+};
+
+}  // namespace osvm::unikernel

@@ -1,0 +1,132 @@
+// A guest's virtual memory: which ranges exist (VMAs), which pages back them, and how the VMM reads and writes them.
+//
+// The VMM's own records are the only truth: guest page tables are written from them and never read back, since a
+// guest that reached CPL 0 could forge those. Works without KVM (no slots, no page tables), so that system calls can
+// be fuzzed.
+//
+// Locking: `access` holds the VMA lock shared, changes hold it exclusively. Host pointers into guest memory live only
+// as long as the access object that gave them; no blocking host call is made while one exists.
+#pragma once
+
+#include "unikernel/memory/backing.hpp"
+#include "unikernel/memory/vma.hpp"
+
+#include <osvm/core/error.hpp>
+
+#include <sys/uio.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <shared_mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace osvm::unikernel {
+
+
+// First address that no guest mapping may reach: above it lie the VMM's own pages, and the last page of the lower
+// canonical half is never mapped, so that RCX after SYSCALL stays canonical.
+inline constexpr std::uint64_t user_end = 0x7fff'8000'0000;
+inline constexpr std::uint64_t user_begin = 0x10000;  // as vm.mmap_min_addr
+inline constexpr std::uint64_t page_size = 4096;
+
+constexpr std::uint64_t page_floor(std::uint64_t a) noexcept { return a & ~(page_size - 1); }
+constexpr std::uint64_t page_ceil(std::uint64_t a) noexcept { return (a + page_size - 1) & ~(page_size - 1); }
+
+class address_space;
+
+// Shared access to guest memory for one short, non-blocking step. Every call checks the range for overflow, presence
+// and right; false (or nullptr, or empty) means EFAULT and nothing was copied beyond what could be.
+class memory_access final {
+ public:
+  explicit memory_access(address_space& space);
+
+  bool read(std::uint64_t va, void* out, std::size_t size);
+  bool write(std::uint64_t va, const void* in, std::size_t size);
+  template <class T>
+  bool read(std::uint64_t va, T& out) {
+    static_assert(std::is_trivially_copyable_v<T>);
+    return read(va, &out, sizeof out);
+  }
+  template <class T>
+  bool write(std::uint64_t va, const T& in) {
+    static_assert(std::is_trivially_copyable_v<T>);
+    return write(va, &in, sizeof in);
+  }
+  // Host ranges for [va, va + size), in order, each contiguous in host memory, appended to `out`. `right` is
+  // PROT_READ (the host reads the guest's bytes) or PROT_WRITE (the host writes them). Stops at the first byte that
+  // may not be accessed; returns how many bytes are covered, so 0 for a non-empty range means EFAULT.
+  std::size_t spans(std::uint64_t va, std::size_t size, int right, std::vector<iovec>& out);
+  // The 4-byte aligned word at `va` for atomic access, or null.
+  std::uint32_t* word(std::uint64_t va, int right);
+  // NUL-terminated string of at most `limit` bytes without the NUL. -EFAULT, -ENAMETOOLONG or 0.
+  int read_string(std::uint64_t va, std::size_t limit, std::string& out);
+
+ private:
+  address_space& space_;
+  std::shared_lock<std::shared_mutex> lock_;
+};
+
+// Where memory comes from and what it is called in /proc/self/maps.
+struct map_request {
+  std::uint64_t address = 0;  // hint, or exact with `fixed`
+  std::uint64_t size = 0;     // page-rounded by map()
+  int protection = 0;         // PROT_*
+  bool fixed = false;         // replaces what is there
+  bool no_replace = false;    // with fixed: -EEXIST when something is there
+  bool grows_down = false;
+  const char* name = "";      // static storage
+};
+
+struct memory_usage {
+  std::uint64_t bytes = 0;        // handed out now
+  std::uint64_t peak_bytes = 0;
+  std::uint64_t resident_bytes = 0;
+  std::uint64_t page_table_bytes = 0;
+};
+
+// Thread-safe.
+class address_space final {
+ public:
+  // `budget` bounds the bytes handed out. Without `backing.slots` nothing is mapped into a VM.
+  address_space(backing_options options, std::uint64_t budget);
+  ~address_space();
+  address_space(const address_space&) = delete;
+  address_space& operator=(const address_space&) = delete;
+
+  // Prepares the first memory. Must be called once, first.
+  result<void> start();
+
+  // Maps anonymous zeroed memory. Returns the address or -errno.
+  std::int64_t map(const map_request& request);
+  // Maps existing host pages (an image's memory file) at a fixed address, with per-range protections later.
+  std::int64_t map_image(std::uint64_t va, std::uint64_t size, int fd, std::uint64_t offset, int protection,
+                         const char* name);
+  std::int64_t unmap(std::uint64_t va, std::uint64_t size);
+  std::int64_t protect(std::uint64_t va, std::uint64_t size, int protection, bool allow_new_execute);
+  std::int64_t remap(std::uint64_t va, std::uint64_t old_size, std::uint64_t new_size, int flags, std::uint64_t target);
+  std::int64_t advise(std::uint64_t va, std::uint64_t size, int advice);
+  std::int64_t set_break(std::uint64_t new_break);
+  void init_break(std::uint64_t start) noexcept;
+
+  enum class fault_result : std::uint8_t { resolved, no_mapping, no_right, over_budget, no_host_memory };
+  // Serves a guest page fault at `va`: hands out memory when the mapping allows the access.
+  fault_result fault(std::uint64_t va, bool write, bool execute);
+
+  // Writes at load time, before the guest runs, regardless of rights.
+  bool poke(std::uint64_t va, const void* in, std::size_t size);
+
+  std::uint64_t page_table_root() const noexcept;
+  memory_usage usage() const;
+  bool over_budget() const noexcept;  // a fault found the budget used up
+  std::string describe_maps() const;  // as /proc/self/maps
+
+ private:
+  friend class memory_access;
+  struct impl;
+  std::unique_ptr<impl> impl_;
+};
+
+}  // namespace osvm::unikernel

@@ -1,0 +1,48 @@
+// The only place where a guest thread blocks in the host outside KVM_RUN. Every wait ends on its condition, on its
+// deadline, or when the thread is interrupted (kill, signal).
+#pragma once
+
+#include <osvm/core/unique_fd.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+
+namespace osvm::unikernel {
+
+using wait_clock = std::chrono::steady_clock;  // CLOCK_MONOTONIC
+using deadline = std::optional<wait_clock::time_point>;
+
+enum class wait_result : std::uint8_t { ready, timed_out, interrupted };
+
+// One per guest thread. wait_* and park are called by the owner, interrupt and unpark by anyone.
+class waiter final {
+ public:
+  waiter();
+
+  // Until `fd` has one of `events` (POLLIN...), an error or a hang-up.
+  wait_result wait_fd(int fd, short events, deadline until);
+  // Until the deadline (nullopt: until interrupted).
+  wait_result sleep(deadline until);
+  // Until unpark() (which may come first), as one token: used by futexes.
+  wait_result park(deadline until);
+  void unpark() noexcept;
+
+  // Ends the present wait and each later one, until clear_interrupt().
+  void interrupt() noexcept;
+  bool interrupted() const noexcept { return interrupted_.load(std::memory_order_acquire); }
+  void clear_interrupt() noexcept;
+  // The earlier of `until` and the instance's wall-clock end applies to every wait.
+  void set_limit(deadline limit) noexcept { limit_ = limit; }
+
+ private:
+  deadline bounded(deadline until) const noexcept;
+  unique_fd kick_;                       // eventfd, created at the first wait_fd
+  std::atomic<int> kick_fd_{-1};
+  std::atomic<bool> interrupted_{false};
+  std::atomic<std::uint32_t> token_{0};  // futex word: 1 = unparked or interrupted
+  deadline limit_;
+};
+
+}  // namespace osvm::unikernel
