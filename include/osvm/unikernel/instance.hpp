@@ -66,6 +66,23 @@ class engine;
 // destruction. Destruction kills the guest and joins its threads (bounded: see `osvm bench kill`); it may happen
 // inside a completion handler of the same instance.
 class instance final {
+  // In the class, before their use: the initiating templates below need complete types.
+  struct wait_initiation {
+    using executor_type = executor;
+    instance* self;
+    executor_type get_executor() const noexcept { return self->get_executor(); }
+    void operator()(auto&& handler) const { self->start_wait(std::forward<decltype(handler)>(handler)); }
+  };
+  struct listening_initiation {
+    using executor_type = executor;
+    instance* self;
+    listener which;
+    executor_type get_executor() const noexcept { return self->get_executor(); }
+    void operator()(auto&& handler) const {
+      self->start_listening(which, std::forward<decltype(handler)>(handler));
+    }
+  };
+
  public:
   // Creates the VM and starts the guest. Completion handlers run on `ex`.
   // Errors: unikernel::errc, kvm::errc, or an errno.
@@ -105,29 +122,12 @@ class instance final {
   std::string isolation_report() const;
 
  private:
-  struct wait_initiation;
-  struct listening_initiation;
   explicit instance(std::shared_ptr<engine> e) noexcept;
   void start_wait(boost::asio::any_completion_handler<void(result<exit_report>)> handler);
   void start_listening(listener which, boost::asio::any_completion_handler<void(result<endpoint>)> handler);
   executor get_executor() const noexcept;
 
   std::shared_ptr<engine> engine_;
-};
-
-struct instance::wait_initiation {
-  using executor_type = executor;
-  instance* self;
-  executor_type get_executor() const noexcept { return self->get_executor(); }
-  void operator()(auto&& handler) const { self->start_wait(std::forward<decltype(handler)>(handler)); }
-};
-
-struct instance::listening_initiation {
-  using executor_type = executor;
-  instance* self;
-  listener which;
-  executor_type get_executor() const noexcept { return self->get_executor(); }
-  void operator()(auto&& handler) const { self->start_listening(which, std::forward<decltype(handler)>(handler)); }
 };
 
 }  // namespace osvm::unikernel
