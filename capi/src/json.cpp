@@ -27,29 +27,32 @@ json::object fault_object(const unikernel::fault_info& f) {
 
 }  // namespace
 
+// The shape that `osvm bench --json` prints as "host".
 std::string to_json(const kvm::host_facts& f) {
   return json::serialize(json::object{
       {"cpu", f.cpu},
       {"cores", f.cores},
       {"kernel", f.kernel},
-      {"kvm_vendor", f.kvm_vendor},
-      {"syscall_stub", f.stub == kvm::syscall_stub::supervisor ? "supervisor" : "user"},
-      {"sysret_works", f.sysret_works},
-      {"cpl0_emulated", f.cpl0_emulated},
-      {"huge_pages", f.huge_pages},
-      {"msr_filter", f.msr_filter},
-      {"readonly_slots", f.readonly_slots},
-      {"sync_regs", f.sync_regs},
-      {"tsc_direct", f.tsc_direct},
-      {"smep", f.smep},
-      {"smap", f.smap},
-      {"fsgsbase", f.fsgsbase},
-      {"phys_bits", f.phys_bits},
-      {"max_vcpus", f.max_vcpus},
-      {"tsc_khz", f.tsc_khz},
-      {"exit_us", f.exit_us},
-      {"first_exit_us", f.first_exit_us},
-      {"probe_ms", f.probe_ms},
+      {"isolation", "hardware"},
+      {"kvm",
+       {{"vendor", f.kvm_vendor},
+        {"stub", f.stub == kvm::syscall_stub::supervisor ? "supervisor" : "user"},
+        {"sysret_works", f.sysret_works},
+        {"cpl0_emulated", f.cpl0_emulated},
+        {"huge_pages", f.huge_pages},
+        {"msr_filter", f.msr_filter},
+        {"readonly_slots", f.readonly_slots},
+        {"sync_regs", f.sync_regs},
+        {"tsc_direct", f.tsc_direct},
+        {"smep", f.smep},
+        {"smap", f.smap},
+        {"fsgsbase", f.fsgsbase},
+        {"phys_bits", f.phys_bits},
+        {"max_vcpus", f.max_vcpus},
+        {"tsc_khz", f.tsc_khz},
+        {"exit_us", f.exit_us},
+        {"first_exit_us", f.first_exit_us},
+        {"probe_ms", f.probe_ms}}},
   });
 }
 

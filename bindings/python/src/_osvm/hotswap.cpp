@@ -78,7 +78,8 @@ py::dict report_dict(const hs::shift_report& r) {
                   "reason"_a = r.reason, "replaced"_a = r.replaced, "generation"_a = r.generation,
                   "times"_a = times, "probe_attempts"_a = r.probe_attempts,
                   "warmup_requests"_a = r.warmup_requests, "drained"_a = r.drained, "cut"_a = r.cut,
-                  "description"_a = r.describe());
+                  "description"_a = r.describe(),
+                  "error"_a = py::make_tuple(r.code.category().name(), r.code.value(), r.describe()));
 }
 
 py::dict stats_dict(const hs::proxy_stats& s) {
