@@ -1,6 +1,7 @@
 # Options and flags shared by every target. Sets no global state beyond CMAKE_* defaults.
 option(OSVM_BUILD_TOOLS "C library, CLI and guest programs" ${PROJECT_IS_TOP_LEVEL})
 option(OSVM_BUILD_TESTS "tests" ${PROJECT_IS_TOP_LEVEL})
+option(OSVM_BUILD_PYTHON "Python extension, where pybind11 and Python's headers are installed" ${PROJECT_IS_TOP_LEVEL})
 option(OSVM_WERROR "warnings are errors" OFF)
 option(OSVM_FUZZ "build libFuzzer targets (clang)" OFF)
 option(OSVM_COVERAGE "instrument for gcov" OFF)

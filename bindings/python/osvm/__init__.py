@@ -17,7 +17,7 @@ from .instance import Image, Instance
 from .proxy import Probe, Proxy
 from .report import (BootPhases, Denial, ExitReport, Fault, HostFacts, InstanceStats, ProxyStats, RunResult,
                      ShiftResult, ShiftTimes)
-from .run import run
+from ._run import run
 from .runtime import Runtime, host_facts
 
 __all__ = [
