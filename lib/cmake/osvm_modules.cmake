@@ -6,6 +6,10 @@ function(osvm_add_module name)
   cmake_parse_arguments(M "TESTABLE" "" "DEPENDS;LINK;PRIVATE" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS
     ${PROJECT_SOURCE_DIR}/lib/${name}/*.cpp ${PROJECT_SOURCE_DIR}/lib/${name}/*.S)
+  if(NOT sources)  # a module that is headers only, so far: give the archive one empty unit
+    file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/generated/${name}_empty.cpp CONTENT "")
+    set(sources ${PROJECT_BINARY_DIR}/generated/${name}_empty.cpp)
+  endif()
   set(variants osvm_${name})
   if(M_TESTABLE AND OSVM_BUILD_TESTS)
     list(APPEND variants osvm_${name}_controls)

@@ -31,7 +31,7 @@ endif()
 
 add_library(osvm_flags INTERFACE)
 target_compile_options(osvm_flags INTERFACE
-  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers>
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wshadow -Woverloaded-virtual -Wno-missing-field-initializers>
   $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${OSVM_WERROR}>>:-Werror>)
 # Narrow Asio: its implementation is compiled once, in lib/core/asio.cpp.
 target_compile_definitions(osvm_flags INTERFACE
