@@ -60,6 +60,8 @@ std::span<const ${R_TYPE}* const> ${R_TABLE}() noexcept { return rows; }
 endfunction()
 
 # osvm_add_test(<name> SOURCES ... LINK ... [LABELS ...] [TIMEOUT s])
+#   LABELS: unit, kvm (needs /dev/kvm), peer (needs another program), fault; slow: only in `make test-all`;
+#   asan: `make test` runs it under ASan and UBSan too (parsers, system-call layer).
 function(osvm_add_test name)
   cmake_parse_arguments(T "" "TIMEOUT" "SOURCES;LINK;LABELS" ${ARGN})
   if(NOT T_TIMEOUT)
@@ -69,6 +71,12 @@ function(osvm_add_test name)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests ${PROJECT_SOURCE_DIR}/lib
     ${PROJECT_BINARY_DIR}/generated)
   target_link_libraries(${name} PRIVATE ${T_LINK} GTest::gtest_main osvm_flags)
+  if("asan" IN_LIST T_LABELS)  # what `make test` also runs under ASan and UBSan
+    if(NOT TARGET asan_tests)
+      add_custom_target(asan_tests)
+    endif()
+    add_dependencies(asan_tests ${name})
+  endif()
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT ${T_TIMEOUT} LABELS "${T_LABELS}")
 endfunction()

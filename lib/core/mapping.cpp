@@ -14,8 +14,8 @@ void mapping::reset() noexcept {
 
 result<mapping> mapping::anonymous(std::size_t size, std::size_t alignment) {
   const std::size_t slack = alignment > 4096 ? alignment : 0;
-  void* p = ::mmap(nullptr, size + slack, PROT_READ | PROT_WRITE,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* p = ::mmap(nullptr, size + slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                   -1, 0);
   if (p == MAP_FAILED) return errno_error("mmap of anonymous memory");
   auto base = reinterpret_cast<std::uintptr_t>(p);
   const auto start = (base + alignment - 1) & ~(static_cast<std::uintptr_t>(alignment) - 1);

@@ -1,8 +1,8 @@
 #include <osvm/core/runtime.hpp>
 
+#include <algorithm>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
-#include <algorithm>
 #include <csignal>
 #include <thread>
 #include <vector>
@@ -29,9 +29,13 @@ runtime::runtime(runtime_options options)
   pthread_sigmask(SIG_SETMASK, &old, nullptr);
 }
 
-runtime::~runtime() { stop(); }
+runtime::~runtime() {
+  stop();
+}
 
-executor runtime::get_executor() const noexcept { return impl_->context.get_executor(); }
+executor runtime::get_executor() const noexcept {
+  return impl_->context.get_executor();
+}
 
 void runtime::stop() noexcept {
   impl_->context.stop();

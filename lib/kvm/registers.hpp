@@ -6,7 +6,7 @@
 namespace osvm::kvm {
 
 // General registers in KVM's order (struct kvm_regs; checked in vcpu.cpp), so that no copy is needed.
-struct registers {
+struct [[gnu::may_alias]] registers {  // laid over kvm_run's own copy
   std::uint64_t rax = 0, rbx = 0, rcx = 0, rdx = 0, rsi = 0, rdi = 0, rsp = 0, rbp = 0;
   std::uint64_t r8 = 0, r9 = 0, r10 = 0, r11 = 0, r12 = 0, r13 = 0, r14 = 0, r15 = 0;
   std::uint64_t rip = 0, rflags = 0;

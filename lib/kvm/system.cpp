@@ -2,6 +2,7 @@
 
 #include "kvm/ioctl.hpp"
 
+#include <cpuid.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
 
@@ -24,6 +25,11 @@ constexpr std::uint32_t leaf80000001_ecx_hidden = 1U << 2;  // SVM
 
 // XCR0 bits that guests may use: x87, SSE, AVX, AVX-512. AMX tiles need a permission request on Linux.
 constexpr std::uint64_t xcr0_allowed = 0xE7;
+
+std::uint64_t cr4_of_leaf7(std::uint32_t ebx, std::uint32_t ecx) noexcept {
+  return (ebx & 1U ? cr4::fsgsbase : 0) | (ebx & (1U << 7) ? cr4::smep : 0) | (ebx & (1U << 20) ? cr4::smap : 0) |
+         (ecx & (1U << 2) ? cr4::umip : 0);
+}
 
 }  // namespace
 
@@ -76,10 +82,7 @@ result<void> system::read_cpuid() {
     } else if (e.function == 7 && e.index == 0) {
       e.ecx &= ~leaf7_ecx_hidden;
       e.edx &= ~(leaf7_edx_hidden | (1U << 22) | (1U << 24) | (1U << 25));  // AMX
-      fsgsbase_ = e.ebx & 1U;
-      smep_ = e.ebx & (1U << 7);
-      smap_ = e.ebx & (1U << 20);
-      umip_ = e.ecx & (1U << 2);
+      cr4_table_ = cr4_of_leaf7(e.ebx, e.ecx);
     } else if (e.function == 0xD && e.index == 0) {
       xcr0_supported = (std::uint64_t{e.edx} << 32) | e.eax;
       e.eax &= static_cast<std::uint32_t>(xcr0_allowed);
@@ -91,6 +94,8 @@ result<void> system::read_cpuid() {
     }
   }
   xcr0_ = xcr0_supported & xcr0_allowed;
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) cr4_native_ = cr4_of_leaf7(b, c);
   return {};
 }
 

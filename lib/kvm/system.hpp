@@ -11,6 +11,11 @@
 
 namespace osvm::kvm {
 
+namespace cr4 {
+inline constexpr std::uint64_t pae = 1 << 5, osfxsr = 1 << 9, osxmmexcpt = 1 << 10, umip = 1 << 11, fsgsbase = 1 << 16,
+                               osxsave = 1 << 18, smep = 1 << 20, smap = 1 << 21;
+}
+
 // One CPUID leaf, laid out as KVM wants it (struct kvm_cpuid_entry2).
 struct cpuid_entry {
   std::uint32_t function, index, flags, eax, ebx, ecx, edx, padding[3];
@@ -29,10 +34,11 @@ class system final {
   // program cannot use here.
   const std::vector<cpuid_entry>& guest_cpuid() const noexcept { return cpuid_; }
   std::uint64_t guest_xcr0() const noexcept { return xcr0_; }
-  bool smep() const noexcept { return smep_; }
-  bool smap() const noexcept { return smap_; }
-  bool fsgsbase() const noexcept { return fsgsbase_; }
-  bool umip() const noexcept { return umip_; }
+  // CR4 bits to try: what either KVM's table or the CPU itself names. Page-table based KVM runs CPUID of CPL 3
+  // natively and advertises a poor table, yet honours these bits.
+  std::uint64_t wanted_cr4() const noexcept { return cr4_table_ | cr4_native_; }
+  // CR4 bits that KVM's own table names: the fall-back.
+  std::uint64_t certain_cr4() const noexcept { return cr4_table_; }
   unsigned phys_bits() const noexcept { return phys_bits_; }
 
  private:
@@ -43,7 +49,7 @@ class system final {
   std::vector<cpuid_entry> cpuid_;
   std::uint64_t xcr0_ = 1;
   unsigned phys_bits_ = 36;
-  bool smep_ = false, smap_ = false, fsgsbase_ = false, umip_ = false;
+  std::uint64_t cr4_table_ = 0, cr4_native_ = 0;
 };
 
 }  // namespace osvm::kvm

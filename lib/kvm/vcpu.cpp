@@ -18,8 +18,6 @@ static_assert(sizeof(registers) == sizeof(kvm_regs));
 static_assert(offsetof(registers, rsp) == offsetof(kvm_regs, rsp) && offsetof(registers, rip) == offsetof(kvm_regs, rip));
 
 constexpr std::uint64_t cr0_pe = 1, cr0_mp = 2, cr0_ne = 1 << 5, cr0_wp = 1 << 16, cr0_am = 1 << 18, cr0_pg = 1U << 31;
-constexpr std::uint64_t cr4_pae = 1 << 5, cr4_osfxsr = 1 << 9, cr4_osxmmexcpt = 1 << 10, cr4_umip = 1 << 11,
-                        cr4_fsgsbase = 1 << 16, cr4_osxsave = 1 << 18, cr4_smep = 1 << 20, cr4_smap = 1 << 21;
 constexpr std::uint64_t efer_sce = 1, efer_lme = 1 << 8, efer_lma = 1 << 10, efer_nxe = 1 << 11;
 constexpr std::uint32_t msr_star = 0xC0000081, msr_lstar = 0xC0000082, msr_sfmask = 0xC0000084;
 // Flags that SYSCALL clears where it enters CPL 0: TF IF DF AC NT.
@@ -99,11 +97,9 @@ result<void> vcpu::setup(const system& sys, const cpu_setup& how) {
   if (::ioctl(fd(), nr::get_sregs, &s) < 0) return errno_error("KVM_GET_SREGS");
   s.cr0 = cr0_pe | cr0_mp | cr0_ne | cr0_wp | cr0_am | cr0_pg;
   s.cr3 = how.page_table;
-  s.cr4 = cr4_pae | cr4_osfxsr | cr4_osxmmexcpt | cr4_osxsave;
-  if (sys.umip()) s.cr4 |= cr4_umip;
-  if (sys.fsgsbase()) s.cr4 |= cr4_fsgsbase;
-  if (how.smep_smap && sys.smep()) s.cr4 |= cr4_smep;
-  if (how.smep_smap && sys.smap()) s.cr4 |= cr4_smap;
+  const std::uint64_t unwanted = how.smep_smap ? 0 : cr4::smep | cr4::smap;
+  const std::uint64_t base_cr4 = cr4::pae | cr4::osfxsr | cr4::osxmmexcpt | cr4::osxsave;
+  s.cr4 = base_cr4 | (sys.wanted_cr4() & ~unwanted);
   s.efer = efer_sce | efer_lme | efer_lma | efer_nxe;
   s.cs = code_segment(3);
   s.ds = s.es = s.fs = s.gs = s.ss = data_segment(3);
@@ -117,7 +113,10 @@ result<void> vcpu::setup(const system& sys, const cpu_setup& how) {
   s.tr.selector = selector::tss;
   s.tr.type = 11;
   s.tr.present = 1;
-  if (::ioctl(fd(), nr::set_sregs, &s) < 0) return errno_error("KVM_SET_SREGS");
+  if (::ioctl(fd(), nr::set_sregs, &s) < 0) {
+    s.cr4 = base_cr4 | (sys.certain_cr4() & ~unwanted);
+    if (::ioctl(fd(), nr::set_sregs, &s) < 0) return errno_error("KVM_SET_SREGS");
+  }
   if (sys.guest_xcr0() > 1) {
     kvm_xcrs x{};
     x.nr_xcrs = 1;
@@ -200,19 +199,23 @@ registers& vcpu::regs() noexcept { return reinterpret_cast<registers&>(run_->s.r
 
 void vcpu::put_regs() noexcept { run_->kvm_dirty_regs |= KVM_SYNC_X86_REGS; }
 
-void vcpu::enter_user(const registers& r) noexcept {
+void vcpu::enter_at(unsigned level, const registers& r) noexcept {
   regs() = r;
   auto& s = run_->s.regs.sregs;
-  s.cs = code_segment(3);
-  s.ss = data_segment(3);
+  s.cs = code_segment(level);
+  s.ss = data_segment(level);
   run_->kvm_dirty_regs |= KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
 }
+
+void vcpu::enter_user(const registers& r) noexcept { enter_at(3, r); }
+void vcpu::enter_kernel(const registers& r) noexcept { enter_at(0, r); }
 
 // SYSCALL loads both segments; the smaller of the two is never an overestimate of what the guest may not do.
 unsigned vcpu::cpl() const noexcept {
   const auto& s = run_->s.regs.sregs;
   return std::min<unsigned>(s.cs.dpl, s.ss.dpl);
 }
+std::uint64_t vcpu::control4() const noexcept { return run_->s.regs.sregs.cr4; }
 std::uint64_t vcpu::cr2() const noexcept { return run_->s.regs.sregs.cr2; }
 std::uint64_t vcpu::fs_base() const noexcept { return run_->s.regs.sregs.fs.base; }
 std::uint64_t vcpu::gs_base() const noexcept { return run_->s.regs.sregs.gs.base; }

@@ -66,8 +66,11 @@ class vcpu final {
   void put_regs() noexcept;
   // Loads code and stack segments of CPL 3 and the given registers at the next run.
   void enter_user(const registers& r) noexcept;
+  // The same at CPL 0; only the start-up probe runs code there.
+  void enter_kernel(const registers& r) noexcept;
   unsigned cpl() const noexcept;
   std::uint64_t cr2() const noexcept;
+  std::uint64_t control4() const noexcept;  // CR4 as accepted by setup()
   std::uint64_t fs_base() const noexcept;
   std::uint64_t gs_base() const noexcept;
   void set_fs_base(std::uint64_t base) noexcept;  // the caller has checked user_canonical()
@@ -77,6 +80,8 @@ class vcpu final {
   int fd() const noexcept { return fd_.get(); }
 
  private:
+  void enter_at(unsigned level, const registers& r) noexcept;
+
   unique_fd fd_;
   mapping run_map_;
   kvm_run* run_ = nullptr;

@@ -17,7 +17,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
+#include <memory>
 #include <shared_mutex>
 #include <span>
 #include <string>

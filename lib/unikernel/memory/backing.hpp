@@ -21,6 +21,7 @@ struct backing_options {
   bool huge_pages = false;
   bool user_stub = false;              // stub B: the system-call stub page is reachable at CPL 3
   bool flush_revoked = true;           // see controls.hpp
+  bool check_rights = true;            // see controls.hpp
 };
 
 }  // namespace osvm::unikernel

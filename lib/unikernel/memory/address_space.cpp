@@ -1,0 +1,374 @@
+// Changes to the map of a guest's memory: map, unmap, protect, remap, break.
+#include "unikernel/memory/address_space.hpp"
+
+#include "unikernel/memory/address_space_impl.hpp"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cinttypes>
+#include <cstdio>
+
+namespace osvm::unikernel {
+namespace {
+
+constexpr std::uint64_t eager_limit = 128 << 10;  // smaller mappings get their pages at once: an exit costs more
+constexpr std::uint64_t huge = kvm::large_page;
+
+bool valid_range(std::uint64_t va, std::uint64_t size) noexcept {
+  return va >= user_begin && va <= user_end && size <= user_end - va;
+}
+
+}  // namespace
+
+address_space::impl::impl(backing_options o, std::uint64_t budget_bytes)
+    : options(o),
+      budget(budget_bytes),
+      area(o.slots ? kvm::system_area::installer([s = o.slots](std::uint64_t gpa, void* host, std::uint64_t size) {
+        return s->install(gpa, host, size);
+      })
+                   : kvm::system_area::installer{},
+           o.user_stub ? kvm::syscall_stub::user : kvm::syscall_stub::supervisor),
+      tables(area),
+      pool(o) {}
+
+address_space::address_space(backing_options options, std::uint64_t budget)
+    : impl_(std::make_unique<impl>(options, budget)) {}
+address_space::~address_space() = default;
+
+result<void> address_space::start() {
+  // Page tables for a fully used budget take 1/512 of it; sparse use more, and an eighth bounds that.
+  OSVM_CHECK(impl_->area.start(std::max<std::uint64_t>(impl_->budget / 8, std::uint64_t{2} << 20)));
+  if (!impl_->tables.start() || !impl_->area.map_into(impl_->tables)) {
+    return error(osvm::errc::limit_exceeded, "no memory for page tables");
+  }
+  return {};
+}
+
+vma_map::iterator address_space::impl::find(std::uint64_t va) {
+  auto it = vmas.upper_bound(va);
+  if (it == vmas.begin()) return vmas.end();
+  --it;
+  return va < it->second.end ? it : vmas.end();
+}
+
+bool address_space::impl::range_free(std::uint64_t begin, std::uint64_t end) const {
+  auto it = vmas.lower_bound(begin);
+  if (it != vmas.end() && it->first < end) return false;
+  return it == vmas.begin() || std::prev(it)->second.end <= begin;
+}
+
+bool address_space::impl::range_mapped(std::uint64_t begin, std::uint64_t end) const {
+  auto it = vmas.upper_bound(begin);
+  if (it == vmas.begin()) return false;
+  --it;
+  while (it != vmas.end() && it->first <= begin && begin < it->second.end) {
+    begin = it->second.end;
+    if (begin >= end) return true;
+    ++it;
+  }
+  return false;
+}
+
+std::uint64_t address_space::impl::find_gap(std::uint64_t size, std::uint64_t hint, std::uint64_t alignment) const {
+  hint = page_floor(hint);
+  if (hint >= user_begin && valid_range(hint, size) && range_free(hint, hint + size)) return hint;
+  // Highest gap below mmap_top, walking the map downwards.
+  std::uint64_t ceiling = mmap_top;
+  auto it = vmas.lower_bound(mmap_top);
+  while (true) {
+    const std::uint64_t floor = it == vmas.begin() ? user_begin : std::prev(it)->second.end;
+    if (floor < ceiling && ceiling - floor >= size) {
+      const std::uint64_t start = (ceiling - size) & ~(alignment - 1);
+      if (start >= floor) return start;
+    }
+    if (it == vmas.begin()) return 0;
+    --it;
+    ceiling = std::min(ceiling, it->first);
+  }
+}
+
+void address_space::impl::split(std::uint64_t at) {
+  auto it = find(at);
+  if (it == vmas.end() || it->first == at) return;
+  vma upper = it->second;
+  it->second.end = at;
+  vmas.emplace(at, upper);
+}
+
+void address_space::impl::merge_around(std::uint64_t begin, std::uint64_t end) {
+  auto it = vmas.lower_bound(begin);
+  if (it != vmas.begin()) --it;
+  while (it != vmas.end() && it->first <= end) {
+    auto next = std::next(it);
+    if (next == vmas.end()) return;
+    vma& a = it->second;
+    const vma& b = next->second;
+    if (a.end == next->first && a.protection == b.protection && a.kind == b.kind && a.kind == vma_kind::anonymous &&
+        a.was_writable == b.was_writable && a.grows_down == b.grows_down && a.name == b.name) {
+      a.end = b.end;
+      a.populated += b.populated;
+      vmas.erase(next);
+    } else {
+      it = next;
+    }
+  }
+}
+
+std::int64_t address_space::impl::insert(std::uint64_t begin, std::uint64_t end, vma v) {
+  if (vmas.size() >= max_vmas) return -ENOMEM;
+  v.end = end;
+  v.was_writable = v.was_writable || (v.protection & PROT_WRITE);
+  auto [it, inserted] = vmas.emplace(begin, v);
+  (void)inserted;
+  if (v.kind == vma_kind::anonymous && v.protection != PROT_NONE && end - begin <= eager_limit) {
+    fault_result r = fault_result::resolved;
+    {
+      const std::scoped_lock lock(populate_lock);
+      r = populate(it->second, begin, end);
+    }
+    if (r != fault_result::resolved) {
+      unmap_locked(begin, end);
+      return -ENOMEM;
+    }
+  }
+  merge_around(begin, end);
+  return static_cast<std::int64_t>(begin);
+}
+
+std::int64_t address_space::map(const map_request& r) {
+  if (r.size == 0 || r.size > user_end) return -EINVAL;
+  const std::uint64_t size = page_ceil(r.size);
+  // As Linux' heuristic overcommit: a single writable mapping that can never be filled is refused at once.
+  if ((r.protection & PROT_WRITE) && size > impl_->budget) return -ENOMEM;
+  const std::unique_lock lock(impl_->vma_lock);
+  std::uint64_t begin = r.address;
+  if (r.fixed) {
+    if (begin % page_size) return -EINVAL;
+    if (!valid_range(begin, size)) return begin < user_begin ? -EPERM : -ENOMEM;
+    if (r.no_replace && !impl_->range_free(begin, begin + size)) return -EEXIST;
+    if (const auto e = impl_->unmap_locked(begin, begin + size); e < 0) return e;
+  } else {
+    begin = impl_->find_gap(size, r.address, size >= huge ? huge : page_size);
+    if (begin == 0) return -ENOMEM;
+  }
+  vma v;
+  v.protection = r.protection;
+  v.grows_down = r.grows_down;
+  v.name = r.name;
+  return impl_->insert(begin, begin + size, v);
+}
+
+std::int64_t address_space::map_image(std::uint64_t va, std::uint64_t size, int fd, std::uint64_t offset,
+                                      int protection, const char* name) {
+  size = page_ceil(size);
+  if (va % page_size || offset % page_size || size == 0 || !valid_range(va, size)) return -EINVAL;
+  void* p = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, fd, static_cast<off_t>(offset));
+  if (p == MAP_FAILED) return -ENOMEM;
+  const std::unique_lock lock(impl_->vma_lock);
+  if (!impl_->range_free(va, va + size)) {
+    ::munmap(p, size);
+    return -EEXIST;
+  }
+  if (!impl_->charge(size)) {
+    ::munmap(p, size);
+    return -ENOMEM;
+  }
+  auto gpa = impl_->pool.adopt(mapping(p, size));
+  if (!gpa) return -ENOMEM;
+  const std::uint64_t flags = leaf_flags(protection) | kvm::pte::backed | kvm::pte::image;
+  for (std::uint64_t o = 0; o < size; o += page_size) {
+    if (!impl_->tables.set(va + o, (*gpa + o) | flags)) return -ENOMEM;
+  }
+  vma v;
+  v.protection = protection;
+  v.kind = vma_kind::image;
+  v.populated = size;
+  v.name = name;
+  return impl_->insert(va, va + size, v);
+}
+
+std::int64_t address_space::impl::unmap_locked(std::uint64_t begin, std::uint64_t end) {
+  for (auto it = vmas.lower_bound(begin); it != vmas.end() && it->first < end; ++it) {
+    if (it->second.kind == vma_kind::special) return -EPERM;
+  }
+  if (auto it = find(begin); it != vmas.end() && it->second.kind == vma_kind::special) return -EPERM;
+  if (vmas.size() + 2 > max_vmas) return -ENOMEM;
+  split(begin);
+  split(end);
+  if (!drop(begin, end)) return -ENOMEM;
+  auto it = vmas.lower_bound(begin);
+  while (it != vmas.end() && it->first < end) it = vmas.erase(it);
+  return 0;
+}
+
+std::int64_t address_space::unmap(std::uint64_t va, std::uint64_t size) {
+  if (va % page_size || size == 0) return -EINVAL;
+  size = page_ceil(size);
+  if (size == 0 || va > user_end || size > user_end - va) return -EINVAL;
+  const std::unique_lock lock(impl_->vma_lock);
+  return impl_->unmap_locked(va, va + size);
+}
+
+std::int64_t address_space::protect(std::uint64_t va, std::uint64_t size, int protection, bool allow_new_execute) {
+  if (va % page_size || (protection & ~(PROT_READ | PROT_WRITE | PROT_EXEC))) return -EINVAL;
+  size = page_ceil(size);
+  if (size == 0) return 0;
+  if (!valid_range(va, size)) return -ENOMEM;
+  const std::uint64_t end = va + size;
+  const std::unique_lock lock(impl_->vma_lock);
+  if (!impl_->range_mapped(va, end)) return -ENOMEM;
+  impl_->split(va);
+  impl_->split(end);
+  for (auto it = impl_->vmas.lower_bound(va); it != impl_->vmas.end() && it->first < end; ++it) {
+    const vma& v = it->second;
+    if (v.kind == vma_kind::special) return -EACCES;
+    const bool new_execute = (protection & PROT_EXEC) && !(v.protection & PROT_EXEC);
+    const bool both = (protection & PROT_EXEC) && (protection & PROT_WRITE);
+    if ((new_execute || both) && !allow_new_execute) return -EACCES;
+  }
+  const std::uint64_t flags = leaf_flags(protection);
+  std::byte* flush_from = nullptr;
+  std::uint64_t flush_size = 0;
+  const auto visit = [&](std::uint64_t, std::uint64_t entry, std::uint64_t span) {
+    const std::uint64_t kept = entry & (kvm::pte::address_mask | kvm::pte::large | kvm::pte::backed | kvm::pte::image);
+    const std::uint64_t now = kept | flags;
+    const bool loses = ((entry & kvm::pte::present) && !(now & kvm::pte::present)) ||
+                       ((entry & kvm::pte::writable) && !(now & kvm::pte::writable)) ||
+                       (!(entry & kvm::pte::no_execute) && (now & kvm::pte::no_execute));
+    if (loses) {  // adjacent pages are flushed together, after the entries are written
+      std::byte* host = impl_->pool.host(entry & kvm::pte::address_mask);
+      if (flush_from && host == flush_from + flush_size) {
+        flush_size += span;
+      } else {
+        if (flush_from) impl_->flush(flush_from, flush_size);
+        flush_from = host;
+        flush_size = span;
+      }
+    }
+    return now;
+  };
+  {
+    const std::scoped_lock populate(impl_->populate_lock);
+    if (!impl_->tables.update(va, end, visit)) return -ENOMEM;
+    if (flush_from) impl_->flush(flush_from, flush_size);
+  }
+  for (auto it = impl_->vmas.lower_bound(va); it != impl_->vmas.end() && it->first < end; ++it) {
+    it->second.protection = protection;
+    it->second.was_writable = it->second.was_writable || (protection & PROT_WRITE);
+  }
+  impl_->merge_around(va, end);
+  return 0;
+}
+
+std::int64_t address_space::remap(std::uint64_t va, std::uint64_t old_size, std::uint64_t new_size, int flags,
+                                  std::uint64_t target) {
+  if (va % page_size || (flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED)) || new_size == 0 || old_size == 0) return -EINVAL;
+  if ((flags & MREMAP_FIXED) && (!(flags & MREMAP_MAYMOVE) || target % page_size)) return -EINVAL;
+  if (old_size > user_end || new_size > user_end) return -EINVAL;
+  old_size = page_ceil(old_size);
+  new_size = page_ceil(new_size);
+  if (!valid_range(va, old_size)) return -EFAULT;
+  const std::unique_lock lock(impl_->vma_lock);
+  auto it = impl_->find(va);
+  if (it == impl_->vmas.end() || it->second.end < va + old_size) return -EFAULT;
+  if (it->second.kind != vma_kind::anonymous) return -EFAULT;
+  if (new_size > old_size && (it->second.protection & PROT_WRITE) && new_size > impl_->budget) return -ENOMEM;
+  if (!(flags & MREMAP_FIXED)) {
+    if (new_size <= old_size) {
+      if (new_size < old_size) {
+        if (const auto e = impl_->unmap_locked(va + new_size, va + old_size); e < 0) return e;
+      }
+      return static_cast<std::int64_t>(va);
+    }
+    if (valid_range(va, new_size) && impl_->range_free(va + old_size, va + new_size)) {
+      vma grown = it->second;
+      grown.populated = 0;
+      const auto at = impl_->insert(va + old_size, va + new_size, grown);
+      return at < 0 ? at : static_cast<std::int64_t>(va);
+    }
+    if (!(flags & MREMAP_MAYMOVE)) return -ENOMEM;
+    target = impl_->find_gap(new_size, 0, new_size >= huge ? huge : page_size);
+    if (target == 0) return -ENOMEM;
+  } else {
+    if (!valid_range(target, new_size)) return -EINVAL;
+    if (target < va + old_size && va < target + new_size) return -EINVAL;
+    if (const auto e = impl_->unmap_locked(target, target + new_size); e < 0) return e;
+  }
+  return impl_->move(va, old_size, target, new_size);
+}
+
+std::int64_t address_space::advise(std::uint64_t va, std::uint64_t size, int advice) {
+  if (va % page_size) return -EINVAL;
+  size = page_ceil(size);
+  if (size == 0) return 0;
+  if (!valid_range(va, size)) return -ENOMEM;
+  if (advice != MADV_DONTNEED && advice != MADV_FREE) {
+    const std::shared_lock lock(impl_->vma_lock);
+    return impl_->range_mapped(va, va + size) ? 0 : -ENOMEM;
+  }
+  const std::unique_lock lock(impl_->vma_lock);
+  if (!impl_->range_mapped(va, va + size)) return -ENOMEM;
+  for (auto it = impl_->vmas.begin(); it != impl_->vmas.end(); ++it) {
+    const std::uint64_t begin = std::max(va, it->first);
+    const std::uint64_t end = std::min(va + size, it->second.end);
+    if (begin >= end) continue;
+    if (it->second.kind == vma_kind::special) return -EINVAL;
+    if (it->second.kind == vma_kind::anonymous && !impl_->drop(begin, end)) return -ENOMEM;
+  }
+  return 0;
+}
+
+void address_space::init_break(std::uint64_t start) noexcept { impl_->break_start = impl_->break_end = page_ceil(start); }
+
+std::int64_t address_space::set_break(std::uint64_t wanted) {
+  const std::unique_lock lock(impl_->vma_lock);
+  const std::uint64_t now = impl_->break_end;
+  if (wanted < impl_->break_start || wanted > user_end) return static_cast<std::int64_t>(now);
+  const std::uint64_t old_page = page_ceil(now);
+  const std::uint64_t new_page = page_ceil(wanted);
+  if (new_page > old_page) {
+    if (new_page - impl_->break_start > impl_->budget || !impl_->range_free(old_page, new_page)) {
+      return static_cast<std::int64_t>(now);
+    }
+    vma v;
+    v.protection = PROT_READ | PROT_WRITE;
+    v.name = "[heap]";
+    if (impl_->insert(old_page, new_page, v) < 0) return static_cast<std::int64_t>(now);
+  } else if (new_page < old_page) {
+    if (impl_->unmap_locked(new_page, old_page) < 0) return static_cast<std::int64_t>(now);
+  }
+  impl_->break_end = wanted;
+  return static_cast<std::int64_t>(wanted);
+}
+
+std::uint64_t address_space::page_table_root() const noexcept { return impl_->tables.root(); }
+
+bool address_space::over_budget() const noexcept { return impl_->exhausted.load(std::memory_order_relaxed); }
+
+memory_usage address_space::usage() const {
+  memory_usage u;
+  u.bytes = impl_->bytes.load(std::memory_order_relaxed);
+  u.peak_bytes = impl_->peak.load(std::memory_order_relaxed);
+  const std::shared_lock lock(impl_->vma_lock);
+  const std::scoped_lock populate(impl_->populate_lock);
+  u.resident_bytes = impl_->pool.resident_bytes();
+  u.page_table_bytes = impl_->tables.bytes();
+  return u;
+}
+
+std::string address_space::describe_maps() const {
+  const std::shared_lock lock(impl_->vma_lock);
+  std::string out;
+  char line[160];
+  for (const auto& [start, v] : impl_->vmas) {
+    std::snprintf(line, sizeof line, "%08" PRIx64 "-%08" PRIx64 " %c%c%cp 00000000 00:00 0%s%s\n", start, v.end,
+                  v.protection & PROT_READ ? 'r' : '-', v.protection & PROT_WRITE ? 'w' : '-',
+                  v.protection & PROT_EXEC ? 'x' : '-', *v.name ? "                          " : "", v.name);
+    out += line;
+  }
+  return out;
+}
+
+}  // namespace osvm::unikernel

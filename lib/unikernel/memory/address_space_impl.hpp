@@ -1,0 +1,64 @@
+// Private parts of address_space, shared by its few source files.
+#pragma once
+
+#include "kvm/page_tables.hpp"
+#include "kvm/system_area.hpp"
+#include "unikernel/memory/address_space.hpp"
+#include "unikernel/memory/frame_pool.hpp"
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+
+namespace osvm::unikernel {
+
+inline constexpr std::uint64_t mmap_top = 0x7fff'0000'0000;  // mappings grow down from here; the stack is above
+inline constexpr std::size_t max_vmas = 65530;               // as vm.max_map_count
+
+struct address_space::impl {
+  impl(backing_options o, std::uint64_t budget_bytes);
+
+  // vma_lock: shared to read VMAs and guest memory, exclusive to change them. populate_lock, taken inside it, guards
+  // page tables and the pool when memory is handed out under a shared vma_lock.
+  mutable std::shared_mutex vma_lock;
+  mutable std::mutex populate_lock;
+  backing_options options;
+  std::uint64_t budget;
+  kvm::system_area area;
+  kvm::page_tables tables;
+  frame_pool pool;
+  vma_map vmas;
+  std::uint64_t break_start = 0, break_end = 0;
+  std::atomic<std::uint64_t> bytes{0}, peak{0};
+  std::atomic<bool> exhausted{false};
+
+  vma_map::iterator find(std::uint64_t va);
+  bool range_free(std::uint64_t begin, std::uint64_t end) const;
+  bool range_mapped(std::uint64_t begin, std::uint64_t end) const;
+  std::uint64_t find_gap(std::uint64_t size, std::uint64_t hint, std::uint64_t alignment) const;
+  // Cuts VMAs so that none crosses `at`.
+  void split(std::uint64_t at);
+  void merge_around(std::uint64_t begin, std::uint64_t end);
+  bool charge(std::uint64_t size) noexcept;
+  void uncharge(std::uint64_t size) noexcept;
+
+  // Hands out memory for [begin, end) of one VMA where it is missing. populate_lock held, as for the next two.
+  fault_result populate(vma& v, std::uint64_t begin, std::uint64_t end);
+  bool hand_out(std::uint64_t flags, std::uint64_t begin, std::uint64_t end);
+  fault_result fault_piece(vma& v, std::uint64_t vma_start, std::uint64_t va);
+  // Drops the pages of [begin, end) and flushes them from shadow page tables. Exclusive lock held.
+  bool drop(std::uint64_t begin, std::uint64_t end);
+  std::int64_t unmap_locked(std::uint64_t begin, std::uint64_t end);
+  std::int64_t insert(std::uint64_t begin, std::uint64_t end, vma v);
+  // Moves one VMA's part with its pages; the target is free. Exclusive lock held.
+  std::int64_t move(std::uint64_t from, std::uint64_t old_size, std::uint64_t to, std::uint64_t new_size);
+  bool move_pages(std::uint64_t from, std::uint64_t to, std::uint64_t size);
+  // Makes a page that lost rights (or its place) visible as such to every vCPU.
+  void flush(std::byte* host, std::uint64_t size) noexcept;
+  // Host address of one guest page if the access is allowed, handing out memory when needed.
+  std::byte* page(std::uint64_t va, int right);
+};
+
+std::uint64_t leaf_flags(int protection) noexcept;
+
+}  // namespace osvm::unikernel

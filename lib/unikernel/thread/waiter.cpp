@@ -1,0 +1,95 @@
+#include "unikernel/thread/waiter.hpp"
+
+#include <linux/futex.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <ctime>
+
+namespace osvm::unikernel {
+namespace {
+
+timespec to_timespec(std::chrono::nanoseconds d) noexcept {
+  d = std::max(d, std::chrono::nanoseconds{0});
+  return {static_cast<time_t>(d.count() / 1'000'000'000), static_cast<long>(d.count() % 1'000'000'000)};
+}
+
+bool passed(const deadline& until) noexcept { return until && wait_clock::now() >= *until; }
+
+}  // namespace
+
+waiter::waiter() = default;
+
+deadline waiter::bounded(deadline until) const noexcept {
+  if (limit_ && (!until || *limit_ < *until)) return limit_;
+  return until;
+}
+
+wait_result waiter::wait_fd(int fd, short events, deadline until) {
+  if (!kick_) {
+    kick_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (!kick_) return wait_result::interrupted;
+    kick_fd_.store(kick_.get(), std::memory_order_seq_cst);
+  }
+  until = bounded(until);
+  while (true) {
+    if (interrupted_.load(std::memory_order_seq_cst)) return wait_result::interrupted;
+    pollfd fds[2] = {{.fd = kick_.get(), .events = POLLIN, .revents = 0}, {.fd = fd, .events = events, .revents = 0}};
+    timespec left{};
+    if (until) left = to_timespec(*until - wait_clock::now());
+    const int n = ::ppoll(fds, 2, until ? &left : nullptr, nullptr);
+    if (n < 0 && errno != EINTR) return wait_result::ready;  // the operation itself will report what is wrong
+    if (fds[0].revents) {
+      std::uint64_t value = 0;
+      (void)!::read(kick_.get(), &value, sizeof value);
+      continue;
+    }
+    if (n > 0 && fds[1].revents) return wait_result::ready;
+    if (n == 0 || passed(until)) return wait_result::timed_out;
+  }
+}
+
+wait_result waiter::sleep(deadline until) {
+  const wait_result r = park(until);
+  // A stray unpark (from a futex wait that timed out in the same moment) is no reason to wake.
+  return r == wait_result::ready && !passed(until) ? sleep(until) : r;
+}
+
+wait_result waiter::park(deadline until) {
+  until = bounded(until);
+  while (true) {
+    if (interrupted_.load(std::memory_order_seq_cst)) return wait_result::interrupted;
+    if (token_.exchange(0, std::memory_order_seq_cst)) {
+      if (interrupted_.load(std::memory_order_seq_cst)) return wait_result::interrupted;
+      return wait_result::ready;
+    }
+    if (passed(until)) return wait_result::timed_out;
+    timespec left{};
+    if (until) left = to_timespec(*until - wait_clock::now());
+    // atomic<uint32_t> is a plain 4-byte word for the kernel.
+    (void)::syscall(SYS_futex, reinterpret_cast<std::uint32_t*>(&token_), FUTEX_WAIT_PRIVATE, 0, until ? &left : nullptr,
+                    nullptr, 0);
+  }
+}
+
+void waiter::unpark() noexcept {
+  token_.store(1, std::memory_order_seq_cst);
+  (void)::syscall(SYS_futex, reinterpret_cast<std::uint32_t*>(&token_), FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
+}
+
+void waiter::interrupt() noexcept {
+  interrupted_.store(true, std::memory_order_seq_cst);
+  unpark();
+  if (const int fd = kick_fd_.load(std::memory_order_seq_cst); fd >= 0) {
+    const std::uint64_t one = 1;
+    (void)!::write(fd, &one, sizeof one);
+  }
+}
+
+void waiter::clear_interrupt() noexcept { interrupted_.store(false, std::memory_order_seq_cst); }
+
+}  // namespace osvm::unikernel

@@ -1,0 +1,190 @@
+// The only file that knows CLI11.
+#include "app.hpp"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstring>
+#include <iostream>
+#include <map>
+
+#include "command.hpp"
+#include "context.hpp"
+
+namespace osvm::cli {
+namespace {
+
+constexpr const char* about =
+    "Run programs in their own virtual machines and replace them under load.\n"
+    "Exit status: 0 done, 1 failed or \"no\", 2 usage, 3 the machine lacks something, 4 done in part;\n"
+    "`osvm run` exits as the guest did.";
+
+void add_globals(CLI::App& app, global_options& globals) {
+  app.add_option("-C,--config", globals.config, "YAML file with defaults for options")->type_name("FILE");
+  app.add_flag("--json", globals.json, "print JSON and nothing else on stdout");
+  app.add_flag("-v,--verbose", globals.verbose, "say more on stderr");
+  app.add_flag("--no-color", globals.no_color, "no colours (also: NO_COLOR=1)");
+}
+
+// Declares a command's options on its CLI11 subcommand.
+class app_options final : public option_set {
+ public:
+  explicit app_options(CLI::App& app) : app_(app) {}
+
+  void flag(const char* name, bool& target, const char* help) override {
+    app_.add_flag(dashed(name), target, help);
+  }
+  void value(const char* name, const char* placeholder, std::string& target, const char* help) override {
+    auto* option = app_.add_option(dashed(name), target, help)->type_name(placeholder);
+    if (!target.empty()) option->capture_default_str();
+  }
+  void values(const char* name, const char* placeholder, std::vector<std::string>& target,
+              const char* help) override {
+    app_.add_option(dashed(name), target, help)->type_name(placeholder)->expected(1)->take_all();
+  }
+  void word(const char* name, std::string& target, std::vector<std::string> choices,
+            const char* help) override {
+    auto* option = app_.add_option(name, target, help)->type_name("")->required();
+    if (!choices.empty()) option->check(CLI::IsMember(std::move(choices)));
+  }
+  void rest(const char* usage, std::vector<std::string>& target, const char* help) override {
+    rest_ = &target;
+    app_.usage("Usage: osvm " + app_.get_name() + " [OPTIONS] " + usage + "\n\n" + help);
+  }
+  std::vector<std::string>* rest_target() const { return rest_; }
+
+ private:
+  static std::string dashed(const char* name) { return "--" + std::string(name); }
+  CLI::App& app_;
+  std::vector<std::string>* rest_ = nullptr;
+};
+
+struct parsed_command {
+  const command* what = nullptr;
+  CLI::App* app = nullptr;
+  std::unique_ptr<invocation> use;
+  std::vector<std::string>* rest = nullptr;
+};
+
+// The first word that is no option, and no option's value.
+std::size_t find_rest(const CLI::App& app, const std::vector<std::string>& args, std::size_t from) {
+  std::size_t i = from;
+  for (; i < args.size() && args[i].size() > 1 && args[i][0] == '-'; ++i) {
+    if (args[i] == "--") return i;
+    const bool has_value = args[i].find('=') != std::string::npos;
+    const auto* option = app.get_option_no_throw(args[i]);
+    if (option != nullptr && !has_value && option->get_expected_min() > 0) ++i;
+  }
+  return std::min(i, args.size());
+}
+
+class application {
+ public:
+  application() : app_(about, "osvm") {
+    app_.get_formatter()->column_width(34);
+    app_.set_help_flag("-h,--help", "print this help");
+    app_.set_version_flag("--version", std::string("osvm ") + OSVM_VERSION);
+    app_.require_subcommand(0, 1);
+    add_globals(app_, globals_);
+    std::map<std::string, CLI::App*> groups;
+    for (const auto& group : command_groups()) groups[group.name] = add_group(group);
+    for (const auto* entry : all_commands()) add_command(*entry, groups);
+  }
+
+  int run(std::vector<std::string> args) {
+    try {
+      take_rest(args);
+      std::reverse(args.begin(), args.end());  // as CLI11 wants them
+      app_.parse(std::move(args));
+    } catch (const CLI::ParseError& e) {
+      return report(e);
+    }
+    for (auto& c : commands_) {
+      if (!c.app->parsed()) continue;
+      context ctx(globals_);
+      return c.use->run(ctx);
+    }
+    return missing_command();
+  }
+
+ private:
+  CLI::App* add_group(const command_group& group) {
+    auto* sub = app_.add_subcommand(group.name, group.summary);
+    sub->require_subcommand(0, 1);
+    return sub;
+  }
+
+  void add_command(const command& entry, std::map<std::string, CLI::App*>& groups) {
+    const char* space = std::strchr(entry.path, ' ');
+    CLI::App* parent = space == nullptr ? &app_ : groups.at(std::string(entry.path, space));
+    auto* sub = parent->add_subcommand(space == nullptr ? entry.path : space + 1, entry.summary);
+    sub->set_help_flag("-h,--help", "print this help");
+    if (entry.examples != nullptr) sub->footer("Examples:\n" + std::string(entry.examples));
+    parsed_command parsed{.what = &entry, .app = sub, .use = entry.make()};
+    app_options options(*sub);
+    parsed.use->declare(options);
+    parsed.rest = options.rest_target();
+    add_globals(*sub, globals_);
+    commands_.push_back(std::move(parsed));
+  }
+
+  // CLI11 must not see the words that belong to a guest program.
+  void take_rest(std::vector<std::string>& args) {
+    std::size_t first = find_rest(app_, args, 0);
+    if (first >= args.size()) return;
+    for (auto& c : commands_) {
+      if (c.rest == nullptr || args[first] != c.what->path) continue;
+      const std::size_t begin = find_rest(*c.app, args, first + 1);
+      const std::size_t skip = begin < args.size() && args[begin] == "--" ? 1 : 0;
+      c.rest->assign(args.begin() + static_cast<std::ptrdiff_t>(std::min(begin + skip, args.size())),
+                     args.end());
+      args.resize(begin);
+    }
+  }
+
+  exit_code usage_code() const {
+    for (const auto& c : commands_) {
+      if (c.app->parsed() || c.app->count() > 0) return c.what->on_usage_error;
+    }
+    return exit_code::usage;
+  }
+
+  int report(const CLI::ParseError& e) {
+    if (e.get_exit_code() == 0) return app_.exit(e);  // --help, --version
+    std::cerr << "osvm: " << e.what() << "\n";
+    std::cerr << "try: osvm " << failed_path() << "--help\n";
+    return static_cast<int>(usage_code());
+  }
+
+  std::string failed_path() const {
+    for (const auto& c : commands_) {
+      if (c.app->count() > 0) return std::string(c.what->path) + " ";
+    }
+    for (const auto& group : command_groups()) {
+      if (app_.get_subcommand(group.name)->count() > 0) return std::string(group.name) + " ";
+    }
+    return "";
+  }
+
+  int missing_command() {
+    for (const auto& group : command_groups()) {
+      if (const auto* sub = app_.get_subcommand(group.name); sub->parsed()) {
+        std::cerr << sub->help();
+        return static_cast<int>(exit_code::usage);
+      }
+    }
+    std::cerr << app_.help();
+    return static_cast<int>(exit_code::usage);
+  }
+
+  CLI::App app_;
+  global_options globals_;
+  std::vector<parsed_command> commands_;
+};
+
+}  // namespace
+
+int run_app(std::vector<std::string> arguments) {
+  return application().run(std::move(arguments));
+}
+
+}  // namespace osvm::cli

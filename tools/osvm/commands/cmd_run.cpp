@@ -1,0 +1,196 @@
+#include <unistd.h>
+
+#include <osvm/unikernel/instance.hpp>
+
+#include <chrono>
+#include <optional>
+
+#include "../interrupts.hpp"
+#include "../private_dir.hpp"
+#include "../publisher.hpp"
+#include "../stats_output.hpp"
+#include "../values.hpp"
+
+namespace osvm::cli {
+namespace {
+
+namespace uk = unikernel;
+
+// The command line as it was written.
+struct raw_options {
+  std::vector<std::string> publish, publish_vsock, ro, rw, env, allow, program;
+  std::string memory = "256MiB", threads = "64", descriptors = "256", max_written = "64MiB";
+  std::string cpu_time, timeout, isolation = "hardware", name = "guest", socket_dir;
+  bool stats = false;
+};
+
+struct plan {
+  uk::instance_options instance;
+  std::vector<publication> published;
+};
+
+result<void> read_budgets(const raw_options& raw, uk::budgets& out) {
+  OSVM_TRY(out.memory_bytes, parse_size(raw.memory));
+  OSVM_TRY(const auto threads, parse_count(raw.threads, 1, 4096));
+  OSVM_TRY(const auto descriptors, parse_count(raw.descriptors, 3, 1 << 20));
+  OSVM_TRY(out.written_bytes, parse_size(raw.max_written));
+  out.threads = static_cast<unsigned>(threads);
+  out.descriptors = static_cast<unsigned>(descriptors);
+  if (!raw.cpu_time.empty()) {
+    OSVM_TRY(out.cpu_time, parse_duration(raw.cpu_time));
+  }
+  if (!raw.timeout.empty()) {
+    OSVM_TRY(out.wall_time, parse_duration(raw.timeout));
+  }
+  return {};
+}
+
+result<void> read_grants(const std::vector<std::string>& allow, uk::policy& out) {
+  for (const auto& grant : allow) {
+    if (grant == "jit") {
+      out.allow.jit = true;
+    } else if (grant.starts_with("vsock:")) {
+      OSVM_TRY(const auto port, parse_count(grant.substr(6), 1, 0xfffffffe));
+      out.vsock_connect.push_back(static_cast<std::uint32_t>(port));
+    } else {
+      return error(errc::invalid_argument, "--allow '" + grant + "': expected jit or vsock:PORT");
+    }
+  }
+  return {};
+}
+
+result<void> read_publications(const raw_options& raw, plan& out) {
+  const auto add = [&](const std::vector<std::string>& texts, uk::transport kind) -> result<void> {
+    for (const auto& text : texts) {
+      OSVM_TRY(auto parsed, parse_publication(text, kind));
+      out.instance.policy.listen.push_back(parsed.guest);
+      out.published.push_back(std::move(parsed));
+    }
+    return {};
+  };
+  OSVM_CHECK(add(raw.publish, uk::transport::tcp));
+  return add(raw.publish_vsock, uk::transport::vsock);
+}
+
+result<void> read_mounts(const std::vector<std::string>& texts, bool writable, uk::policy& out) {
+  for (const auto& text : texts) {
+    OSVM_TRY(auto parsed, parse_mount(text, writable));
+    out.mounts.push_back(std::move(parsed));
+  }
+  return {};
+}
+
+result<plan> read_plan(const raw_options& raw) {
+  plan out;
+  auto& options = out.instance;
+  if (raw.program.empty()) return error(errc::invalid_argument, "which program? (try: osvm run ./program)");
+  if (raw.isolation != "hardware" && raw.isolation != "process") {
+    return error(errc::invalid_argument, "--isolation '" + raw.isolation + "': expected hardware or process");
+  }
+  options.level = raw.isolation == "hardware" ? uk::isolation::hardware : uk::isolation::process;
+  options.arguments = raw.program;
+  options.name = raw.name;
+  OSVM_CHECK(read_budgets(raw, options.budgets));
+  OSVM_CHECK(read_grants(raw.allow, options.policy));
+  OSVM_CHECK(read_publications(raw, out));
+  OSVM_CHECK(read_mounts(raw.ro, false, options.policy));
+  OSVM_CHECK(read_mounts(raw.rw, true, options.policy));
+  for (const auto& text : raw.env) {
+    OSVM_TRY(auto variable, parse_environment(text));
+    options.policy.environment.push_back(std::move(variable));
+  }
+  options.input = uk::stdio::from_fd(STDIN_FILENO);
+  options.output = uk::stdio::from_fd(STDOUT_FILENO);
+  options.error = uk::stdio::from_fd(STDERR_FILENO);
+  return out;
+}
+
+class run final : public invocation {
+ public:
+  void declare(option_set& o) override {
+    o.values("publish", "HOST:PORT=guest:PORT", raw_.publish,
+             "forward a host address to a TCP port of the guest");
+    o.values("publish-vsock", "HOST:PORT=guest:PORT", raw_.publish_vsock,
+             "the same for a vsock port of the guest");
+    o.values("ro", "HOST:GUEST", raw_.ro, "let the guest read a file or folder");
+    o.values("rw", "HOST:GUEST", raw_.rw, "let the guest read and write it");
+    o.values("env", "K=V", raw_.env, "set a variable (K alone: this shell's value); nothing is inherited");
+    o.values("allow", "jit|vsock:PORT", raw_.allow,
+             "grant new code at run time, or a connection to a host vsock port");
+    o.value("memory", "SIZE", raw_.memory, "guest memory at most");
+    o.value("threads", "N", raw_.threads, "guest threads at most");
+    o.value("descriptors", "N", raw_.descriptors, "open descriptors at most");
+    o.value("max-written", "SIZE", raw_.max_written, "bytes written below --rw at most");
+    o.value("cpu-time", "D", raw_.cpu_time, "end the guest after so much CPU time");
+    o.value("timeout", "D", raw_.timeout, "end the guest after so much time");
+    o.value("isolation", "LEVEL", raw_.isolation, "hardware, or process (not in this version)");
+    o.value("name", "NAME", raw_.name, "name of the guest's sockets");
+    o.value("socket-dir", "DIR", raw_.socket_dir,
+            "private folder for them (default: a new one, removed at the end)");
+    o.flag("stats", raw_.stats, "at the end, print what the guest did and used to stderr");
+    o.rest("ELF [ARGS...]", raw_.program, "Run a static Linux program alone in its own virtual machine.");
+  }
+
+  int run_plan(context& ctx, plan p);
+  int run(context& ctx) override {
+    auto p = read_plan(raw_);
+    if (!p) return ctx.fail(p.error(), exit_code::run_failed);
+    auto status = execute(ctx, std::move(*p));
+    return status ? *status : ctx.fail(status.error(), exit_code::run_failed);
+  }
+
+ private:
+  result<int> execute(context& ctx, plan p) const;
+  void report_end(const context& ctx, const uk::instance& guest, const uk::exit_report& ended,
+                  bool asked) const;
+  raw_options raw_;
+};
+
+result<int> run::execute(context& ctx, plan p) const {
+  OSVM_TRY(const auto program, uk::image::load(raw_.program.front()));
+  std::optional<private_dir> sockets;
+  p.instance.socket_dir = raw_.socket_dir;
+  if (raw_.socket_dir.empty()) {
+    OSVM_TRY(sockets, private_dir::make("run"));
+    p.instance.socket_dir = sockets->path();
+  }
+  runtime loop;
+  OSVM_TRY(auto published, publisher::open(loop.get_executor(), p.published));
+  OSVM_TRY(auto guest, uk::instance::create(loop.get_executor(), program, std::move(p.instance)));
+  const interrupts signals(loop.get_executor(), [&guest](int) { guest.kill(); });
+  published.attach(guest);
+  for (const auto& line : published.describe()) ctx.detail("published " + line);
+  OSVM_TRY(const auto ended, guest.wait(std::chrono::nanoseconds::max()));
+  report_end(ctx, guest, ended, signals.received() != 0);
+  return signals.received() != 0 ? 128 + signals.received() : ended.shell_status();
+}
+
+void run::report_end(const context& ctx, const uk::instance& guest, const uk::exit_report& ended,
+                     bool asked) const {
+  if (ended.cause != uk::exit_cause::exited && !asked) ctx.note("osvm: " + ended.describe());
+  const auto stats = guest.stats();
+  if (!raw_.stats) {
+    for (const auto& d : stats.denials) ctx.detail("denied " + d.what + " (grant it with " + d.rule + ")");
+  } else if (ctx.json()) {
+    ctx.note(to_json_line(stats_json(stats, ended)));  // stdout is the guest's
+  } else {
+    ctx.note("\n" + guest.isolation_report() + "\n" + stats_text(stats, ended));
+  }
+}
+
+}  // namespace
+
+extern const command cmd_run_entry;
+const command cmd_run_entry{
+    .path = "run",
+    .summary = "run a program alone in its own virtual machine",
+    .examples =
+        "  osvm run ./hello world\n"
+        "  osvm run --publish 127.0.0.1:8080=guest:80 --ro ./site:/site ./server /site\n"
+        "  osvm run --timeout 10s --memory 64MiB --stats ./job\n"
+        "Exit status: the guest's, 128+n when a signal ended it, 125 when osvm itself failed.",
+    .make = make_invocation<run>,
+    .on_usage_error = exit_code::run_failed,
+};
+
+}  // namespace osvm::cli

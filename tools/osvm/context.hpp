@@ -1,0 +1,60 @@
+// What every command needs from the command line and the terminal.
+#pragma once
+
+#include <osvm/core/error.hpp>
+
+#include <boost/json/fwd.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "command.hpp"
+
+namespace osvm::cli {
+
+// Options that stand before or behind any command.
+struct global_options {
+  std::string config;  // -C: YAML file with defaults for options
+  bool json = false;
+  bool verbose = false;
+  bool no_color = false;
+};
+
+// Rows of text, printed with aligned columns. The first row is the heading.
+using text_table = std::vector<std::vector<std::string>>;
+
+// Prints. One per process, used by the main thread.
+class context {
+ public:
+  explicit context(const global_options& options);
+
+  bool json() const noexcept { return options_.json; }
+  bool verbose() const noexcept { return options_.verbose; }
+
+  void print(std::string_view text) const;                 // to stdout
+  void print_json(const boost::json::value& value) const;  // one line to stdout
+  void print_table(const text_table& table) const;         // to stdout
+  void note(std::string_view text) const;                  // to stderr, with a newline
+  void detail(std::string_view text) const;                // to stderr, only with -v
+  // "osvm: <error>" to stderr, with --json also {"error": …} to stdout. Gives the fitting exit code.
+  int fail(const error& e) const;
+  int fail(const error& e, exit_code code) const;
+
+  std::string bold(std::string_view text) const { return paint("1", text); }
+  std::string good(std::string_view text) const { return paint("32", text); }
+  std::string bad(std::string_view text) const { return paint("31", text); }
+
+ private:
+  std::string paint(const char* code, std::string_view text) const;
+  void report(const error& e) const;
+  global_options options_;
+  bool color_;
+};
+
+// environment for what this machine lacks, failed for the rest.
+exit_code classify(const error_code& code) noexcept;
+
+std::string render(const text_table& table);
+std::string to_json_line(const boost::json::value& value);
+
+}  // namespace osvm::cli

@@ -1,0 +1,79 @@
+#include "facts_output.hpp"
+
+#include <cmath>
+
+#include "values.hpp"
+
+namespace osvm::cli {
+namespace {
+
+const char* stub_name(kvm::syscall_stub stub) {
+  return stub == kvm::syscall_stub::supervisor ? "supervisor" : "user";
+}
+const char* yes_no(bool value) {
+  return value ? "yes" : "no";
+}
+double rounded(double value) {
+  return std::round(value * 1000) / 1000;
+}
+
+}  // namespace
+
+boost::json::object facts_json(const kvm::host_facts& f) {
+  return {{"cpu", f.cpu},
+          {"cores", f.cores},
+          {"kernel", f.kernel},
+          {"isolation", "hardware"},
+          {"kvm",
+           {{"vendor", f.kvm_vendor},
+            {"stub", stub_name(f.stub)},
+            {"sysret_works", f.sysret_works},
+            {"cpl0_emulated", f.cpl0_emulated},
+            {"huge_pages", f.huge_pages},
+            {"msr_filter", f.msr_filter},
+            {"readonly_slots", f.readonly_slots},
+            {"sync_regs", f.sync_regs},
+            {"tsc_direct", f.tsc_direct},
+            {"smep", f.smep},
+            {"smap", f.smap},
+            {"fsgsbase", f.fsgsbase},
+            {"phys_bits", f.phys_bits},
+            {"max_vcpus", f.max_vcpus},
+            {"tsc_khz", f.tsc_khz},
+            {"exit_us", rounded(f.exit_us)},
+            {"first_exit_us", rounded(f.first_exit_us)},
+            {"probe_ms", rounded(f.probe_ms)}}}};
+}
+
+text_table facts_table(const kvm::host_facts& f) {
+  return {
+      {"fact", "value", "meaning"},
+      {"cpu", f.cpu, ""},
+      {"cores", std::to_string(f.cores), "that this process may use"},
+      {"kernel", f.kernel, ""},
+      {"kvm vendor", f.kvm_vendor, "loaded KVM module"},
+      {"syscall stub", stub_name(f.stub), "where a guest's SYSCALL arrives"},
+      {"sysret works", yes_no(f.sysret_works), "return to the program without the VMM"},
+      {"cpl0 emulated", yes_no(f.cpl0_emulated), "yes: a stock Linux kernel will not boot as guest"},
+      {"huge pages", yes_no(f.huge_pages), "guest memory may use 2 MiB pages"},
+      {"msr filter", yes_no(f.msr_filter), "guests reach no model-specific register"},
+      {"read-only slots", yes_no(f.readonly_slots), "shared pages are write-protected by KVM"},
+      {"sync regs", yes_no(f.sync_regs), "registers without extra system calls"},
+      {"tsc direct", yes_no(f.tsc_direct), "guests read the clock without leaving the VM"},
+      {"smep, smap", std::string(yes_no(f.smep)) + ", " + yes_no(f.smap), ""},
+      {"fsgsbase", yes_no(f.fsgsbase), ""},
+      {"physical bits", std::to_string(f.phys_bits), "guest-physical addresses"},
+      {"max vcpus", std::to_string(f.max_vcpus), "threads of one guest at most"},
+      {"tsc", std::to_string(f.tsc_khz), "kHz"},
+      {"exit", show_number(f.exit_us), "us, a system call out of the guest and back"},
+      {"first exit", show_number(f.first_exit_us), "us, an empty VM from nothing to its first exit"},
+      {"probe", show_number(f.probe_ms), "ms, what finding this out took"},
+  };
+}
+
+std::string facts_line(const kvm::host_facts& f) {
+  return f.cpu + ", " + std::to_string(f.cores) + " cores, Linux " + f.kernel + ", " + f.kvm_vendor +
+         ", stub " + stub_name(f.stub);
+}
+
+}  // namespace osvm::cli

@@ -1,0 +1,13 @@
+#include "command.hpp"
+
+namespace osvm::cli {
+
+std::span<const command_group> command_groups() noexcept {
+  static constexpr command_group groups[] = {
+      {"bench", "measure, with host facts and correctness checks"},
+      {"doctor", "what this machine can do, and what to change"},
+  };
+  return groups;
+}
+
+}  // namespace osvm::cli
