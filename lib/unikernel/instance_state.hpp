@@ -19,6 +19,10 @@
 #include <string>
 #include <string_view>
 
+namespace osvm::vsock {
+class fd_queue;
+}
+
 namespace osvm::unikernel {
 
 struct guest_thread;
@@ -43,8 +47,9 @@ class instance_host {
   virtual void end(exit_report report) = 0;
   // A guest listener for a granted port is ready. TCP: `listening` is bound and listening at `where`.
   virtual void listening(const listener& which) = 0;
-  // Registers a vsock listener of the guest: the host end of an fd_queue. -errno on failure.
-  virtual std::int64_t listen_vsock(std::uint32_t port, int queue_sender_fd, unsigned backlog) = 0;
+  // Registers a vsock listener of the guest: connections to `port` are pushed into `queue`, whose receiving end is
+  // the guest's descriptor. -errno on failure.
+  virtual std::int64_t listen_vsock(std::uint32_t port, std::shared_ptr<vsock::fd_queue> queue) = 0;
   virtual void unlisten_vsock(std::uint32_t port) = 0;
   // Path of the unix socket that stands for a granted guest TCP port; empty: not granted.
   virtual std::string tcp_socket_path(std::uint16_t port) const = 0;
@@ -55,11 +60,15 @@ class instance_host {
   virtual unsigned thread_count() const = 0;
 };
 
-// Output kept for the embedder (stdio::capture).
+// Output kept for the embedder (stdio::capture). Thread-safe.
 struct capture_buffer {
   std::mutex lock;
   std::string data;
   std::size_t limit = 0;
+  unique_fd room;  // eventfd, readable while `data` is below `limit`: what a writing guest thread waits for
+
+  // What was written since the last call; wakes writers that wait for room.
+  std::string take();
 };
 
 struct instance_state {
@@ -94,6 +103,7 @@ struct instance_state {
   std::vector<denial> denials() const;
   // Charges bytes that are about to be written below a writable mount; false: budget used up (ENOSPC).
   bool charge_written(std::uint64_t bytes) noexcept;
+  void refund_written(std::uint64_t bytes) noexcept { written_bytes.fetch_sub(bytes, std::memory_order_relaxed); }
 
  private:
   mutable std::mutex denial_lock_;

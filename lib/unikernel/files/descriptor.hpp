@@ -29,14 +29,19 @@ enum class file_kind : std::uint8_t {
   memory,     // memfd
   capture,    // output kept by the instance (no host descriptor)
   null,       // reads end, writes vanish (no host descriptor)
+  device,     // /dev/zero, /dev/urandom, ...: reads go to the host's, writes vanish
 };
 
 // Shared by duplicates. Members after construction are atomics or guarded by `lock`.
 struct description {
   file_kind kind = file_kind::null;
   std::atomic<bool> nonblocking{false};
-  bool readable = true, writable = true, append = false;
+  bool readable = true, writable = true;
+  std::atomic<bool> append{false};  // each write goes to the end (RWF_APPEND: the host's flag may be shared)
+  bool path_only = false;          // O_PATH: names a file, moves no bytes
+  bool socket_io = false;          // the host descriptor is a socket: bytes move with MSG_DONTWAIT
   bool may_block = false;          // the host descriptor is not O_NONBLOCK: poll first, then move at most 4096 bytes
+  std::atomic<std::int64_t> receive_timeout_ns{0}, send_timeout_ns{0};  // SO_RCVTIMEO, SO_SNDTIMEO; 0: none
   bool counted = false;            // writes count against budgets::written_bytes
   std::string guest_path;          // for files
   std::mutex lock;                 // guards `extra`

@@ -74,9 +74,9 @@ bool address_space::impl::range_mapped(std::uint64_t begin, std::uint64_t end) c
 std::uint64_t address_space::impl::find_gap(std::uint64_t size, std::uint64_t hint, std::uint64_t alignment) const {
   hint = page_floor(hint);
   if (hint >= user_begin && valid_range(hint, size) && range_free(hint, hint + size)) return hint;
-  // Highest gap below mmap_top, walking the map downwards.
-  std::uint64_t ceiling = mmap_top;
-  auto it = vmas.lower_bound(mmap_top);
+  // Highest gap below mmap_limit, walking the map downwards.
+  std::uint64_t ceiling = mmap_limit;
+  auto it = vmas.lower_bound(mmap_limit);
   while (true) {
     const std::uint64_t floor = it == vmas.begin() ? user_begin : std::prev(it)->second.end;
     if (floor < ceiling && ceiling - floor >= size) {
@@ -160,33 +160,45 @@ std::int64_t address_space::map(const map_request& r) {
   return impl_->insert(begin, begin + size, v);
 }
 
-std::int64_t address_space::map_image(std::uint64_t va, std::uint64_t size, int fd, std::uint64_t offset,
-                                      int protection, const char* name) {
-  size = page_ceil(size);
-  if (va % page_size || offset % page_size || size == 0 || !valid_range(va, size)) return -EINVAL;
-  void* p = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, fd, static_cast<off_t>(offset));
+std::int64_t address_space::map_image(std::uint64_t va, std::uint64_t size, int fd, std::span<const image_range> ranges) {
+  if (va % page_size || size % page_size || size == 0 || !valid_range(va, size)) return -EINVAL;
+  void* p = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, fd, 0);
   if (p == MAP_FAILED) return -ENOMEM;
+  mapping host(p, size);
   const std::unique_lock lock(impl_->vma_lock);
-  if (!impl_->range_free(va, va + size)) {
-    ::munmap(p, size);
-    return -EEXIST;
-  }
-  if (!impl_->charge(size)) {
-    ::munmap(p, size);
-    return -ENOMEM;
-  }
-  auto gpa = impl_->pool.adopt(mapping(p, size));
+  if (!impl_->range_free(va, va + size)) return -EEXIST;
+  auto gpa = impl_->pool.adopt(std::move(host));
   if (!gpa) return -ENOMEM;
-  const std::uint64_t flags = leaf_flags(protection) | kvm::pte::backed | kvm::pte::image;
+  for (const image_range& r : ranges) {
+    if (!impl_->charge(r.size)) return -ENOMEM;
+    const std::uint64_t flags = leaf_flags(r.protection) | kvm::pte::image;
+    for (std::uint64_t o = r.offset; o < r.offset + r.size; o += page_size) {
+      if (!impl_->tables.set(va + o, (*gpa + o) | flags)) return -ENOMEM;
+    }
+    vma v;
+    v.protection = r.protection;
+    v.kind = vma_kind::image;
+    v.populated = r.size;
+    v.name = "/app";
+    if (const auto e = impl_->insert(va + r.offset, va + r.offset + r.size, v); e < 0) return e;
+  }
+  return 0;
+}
+
+std::byte* address_space::map_special(std::uint64_t va, std::uint64_t size, int protection, const char* name) {
+  const std::unique_lock lock(impl_->vma_lock);
+  if (va % page_size || size % page_size || !impl_->range_free(va, va + size) || !impl_->charge(size)) return nullptr;
+  const auto run = impl_->pool.take(size, page_size);
+  if (!run) return nullptr;
   for (std::uint64_t o = 0; o < size; o += page_size) {
-    if (!impl_->tables.set(va + o, (*gpa + o) | flags)) return -ENOMEM;
+    if (!impl_->tables.set(va + o, (run->guest_address + o) | leaf_flags(protection))) return nullptr;
   }
   vma v;
   v.protection = protection;
-  v.kind = vma_kind::image;
+  v.kind = vma_kind::special;
   v.populated = size;
   v.name = name;
-  return impl_->insert(va, va + size, v);
+  return impl_->insert(va, va + size, v) < 0 ? nullptr : run->host;
 }
 
 std::int64_t address_space::impl::unmap_locked(std::uint64_t begin, std::uint64_t end) {

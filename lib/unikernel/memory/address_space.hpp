@@ -30,6 +30,7 @@ namespace osvm::unikernel {
 // canonical half is never mapped, so that RCX after SYSCALL stays canonical.
 inline constexpr std::uint64_t user_end = 0x7fff'8000'0000;
 inline constexpr std::uint64_t user_begin = 0x10000;  // as vm.mmap_min_addr
+inline constexpr std::uint64_t mmap_limit = 0x7fff'0000'0000;  // mappings lie below, the stack above
 inline constexpr std::uint64_t page_size = 4096;
 
 constexpr std::uint64_t page_floor(std::uint64_t a) noexcept { return a & ~(page_size - 1); }
@@ -80,6 +81,12 @@ struct map_request {
   const char* name = "";      // static storage
 };
 
+// Part of an image mapping: page-aligned offset and size from its start.
+struct image_range {
+  std::uint64_t offset = 0, size = 0;
+  int protection = 0;
+};
+
 struct memory_usage {
   std::uint64_t bytes = 0;        // handed out now
   std::uint64_t peak_bytes = 0;
@@ -101,9 +108,11 @@ class address_space final {
 
   // Maps anonymous zeroed memory. Returns the address or -errno.
   std::int64_t map(const map_request& request);
-  // Maps existing host pages (an image's memory file) at a fixed address, with per-range protections later.
-  std::int64_t map_image(std::uint64_t va, std::uint64_t size, int fd, std::uint64_t offset, int protection,
-                         const char* name);
+  // Maps an image's memory file privately (copy-on-write) at `va`; only the listed ranges become accessible.
+  std::int64_t map_image(std::uint64_t va, std::uint64_t size, int fd, std::span<const image_range> ranges);
+  // Maps VMM-owned pages that the guest may read (or execute) but not change or unmap. Returns the host pages, which
+  // stay valid as long as the address space; null: no memory.
+  std::byte* map_special(std::uint64_t va, std::uint64_t size, int protection, const char* name);
   std::int64_t unmap(std::uint64_t va, std::uint64_t size);
   std::int64_t protect(std::uint64_t va, std::uint64_t size, int protection, bool allow_new_execute);
   std::int64_t remap(std::uint64_t va, std::uint64_t old_size, std::uint64_t new_size, int flags, std::uint64_t target);

@@ -12,7 +12,6 @@
 
 namespace osvm::unikernel {
 
-inline constexpr std::uint64_t mmap_top = 0x7fff'0000'0000;  // mappings grow down from here; the stack is above
 inline constexpr std::size_t max_vmas = 65530;               // as vm.max_map_count
 
 struct address_space::impl {

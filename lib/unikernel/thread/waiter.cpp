@@ -54,9 +54,11 @@ wait_result waiter::wait_fd(int fd, short events, deadline until) {
 }
 
 wait_result waiter::sleep(deadline until) {
-  const wait_result r = park(until);
-  // A stray unpark (from a futex wait that timed out in the same moment) is no reason to wake.
-  return r == wait_result::ready && !passed(until) ? sleep(until) : r;
+  while (true) {
+    const wait_result r = park(until);
+    // A stray unpark (from a futex wait that timed out in the same moment) is no reason to wake.
+    if (r != wait_result::ready || passed(until)) return r;
+  }
 }
 
 wait_result waiter::park(deadline until) {

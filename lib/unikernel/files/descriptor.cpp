@@ -1,0 +1,82 @@
+#include "unikernel/files/descriptor.hpp"
+
+#include <cerrno>
+
+namespace osvm::unikernel {
+
+descriptor_table::descriptor_table(unsigned limit) : slots_(limit), limit_(limit) {}
+
+std::shared_ptr<descriptor> descriptor_table::get(int fd) const {
+  std::lock_guard guard(lock_);
+  if (fd < 0 || static_cast<unsigned>(fd) >= slots_.size()) return nullptr;
+  return slots_[static_cast<unsigned>(fd)].d;
+}
+
+int descriptor_table::add(std::shared_ptr<descriptor> d, bool close_on_exec, int minimum) {
+  std::lock_guard guard(lock_);
+  for (std::size_t i = minimum < 0 ? 0 : static_cast<std::size_t>(minimum); i < slots_.size(); ++i) {
+    if (slots_[i].d) continue;
+    slots_[i] = {std::move(d), close_on_exec};
+    ++count_;
+    return static_cast<int>(i);
+  }
+  return -EMFILE;
+}
+
+int descriptor_table::put(int fd, std::shared_ptr<descriptor> d, bool close_on_exec) {
+  std::shared_ptr<descriptor> old;  // closes after the lock is gone
+  std::lock_guard guard(lock_);
+  if (fd < 0 || static_cast<unsigned>(fd) >= slots_.size()) return -EBADF;
+  slot& s = slots_[static_cast<unsigned>(fd)];
+  old = std::move(s.d);
+  if (!old) ++count_;
+  s = {std::move(d), close_on_exec};
+  return fd;
+}
+
+std::shared_ptr<descriptor> descriptor_table::remove(int fd) {
+  std::lock_guard guard(lock_);
+  if (fd < 0 || static_cast<unsigned>(fd) >= slots_.size()) return nullptr;
+  slot& s = slots_[static_cast<unsigned>(fd)];
+  if (s.d) --count_;
+  s.close_on_exec = false;
+  return std::move(s.d);
+}
+
+int descriptor_table::close_on_exec(int fd) const {
+  std::lock_guard guard(lock_);
+  if (fd < 0 || static_cast<unsigned>(fd) >= slots_.size()) return -EBADF;
+  const slot& s = slots_[static_cast<unsigned>(fd)];
+  return s.d ? static_cast<int>(s.close_on_exec) : -EBADF;
+}
+
+int descriptor_table::set_close_on_exec(int fd, bool on) {
+  std::lock_guard guard(lock_);
+  if (fd < 0 || static_cast<unsigned>(fd) >= slots_.size()) return -EBADF;
+  slot& s = slots_[static_cast<unsigned>(fd)];
+  if (!s.d) return -EBADF;
+  s.close_on_exec = on;
+  return 0;
+}
+
+unsigned descriptor_table::count() const {
+  std::lock_guard guard(lock_);
+  return count_;
+}
+
+std::vector<int> descriptor_table::numbers() const {
+  std::lock_guard guard(lock_);
+  std::vector<int> open;
+  for (std::size_t i = 0; i < slots_.size(); ++i)
+    if (slots_[i].d) open.push_back(static_cast<int>(i));
+  return open;
+}
+
+void descriptor_table::clear() {
+  std::vector<slot> old(limit_);
+  std::lock_guard guard(lock_);
+  slots_.swap(old);
+  count_ = 0;
+}
+
+}  // namespace osvm::unikernel

@@ -1,0 +1,170 @@
+#include "unikernel/files/synthetic.hpp"
+
+#include "unikernel/instance_state.hpp"
+
+#include <cpuid.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdarg>
+#include <cstdio>
+
+namespace osvm::unikernel {
+namespace {
+
+int cpu_count() {
+  cpu_set_t set;
+  return ::sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+std::string cpu_brand() {
+  std::array<unsigned, 13> words{};
+  for (unsigned i = 0; i < 3; ++i) {
+    unsigned* w = words.data() + std::size_t{i} * 4;
+    if (__get_cpuid(0x80000002 + i, &w[0], &w[1], &w[2], &w[3]) == 0) return "x86-64";
+  }
+  return reinterpret_cast<const char*>(words.data());
+}
+
+// printf into a string of at most 1 KiB.
+[[gnu::format(printf, 1, 2)]] std::string text(const char* format, ...) {
+  char buffer[1024];
+  va_list list;
+  va_start(list, format);
+  const int n = std::vsnprintf(buffer, sizeof buffer, format, list);
+  va_end(list);
+  return {buffer, n < 0 ? 0 : std::min(static_cast<std::size_t>(n), sizeof buffer - 1)};
+}
+
+using number = unsigned long long;
+
+std::string cpuinfo(call_context&) {
+  std::string all;
+  const int cpus = cpu_count();
+  for (int i = 0; i < cpus; ++i)
+    all += text("processor\t: %d\nmodel name\t: %s\ncpu cores\t: %d\n\n", i, cpu_brand().c_str(), cpus);
+  return all;
+}
+
+std::string online(call_context&) {
+  const int cpus = cpu_count();
+  return cpus == 1 ? "0\n" : text("0-%d\n", cpus - 1);
+}
+
+std::string meminfo(call_context& ctx) {
+  const number total = ctx.instance.budgets.memory_bytes / 1024;
+  const number used = ctx.memory.usage().bytes / 1024;
+  const number unused = used < total ? total - used : 0;
+  return text("MemTotal: %15llu kB\nMemFree: %16llu kB\nMemAvailable: %11llu kB\nBuffers: %16d kB\n"
+              "Cached: %17d kB\nSwapTotal: %14d kB\nSwapFree: %15d kB\n",
+              total, unused, unused, 0, 0, 0, 0);
+}
+
+std::string proc_stat(call_context&) {
+  std::string all = "cpu  0 0 0 0 0 0 0 0 0 0\n";
+  const int cpus = cpu_count();
+  for (int i = 0; i < cpus; ++i) all += text("cpu%d 0 0 0 0 0 0 0 0 0 0\n", i);
+  return all + "intr 0\nctxt 0\nbtime 0\nprocesses 1\nprocs_running 1\nprocs_blocked 0\n";
+}
+
+std::string program_name(call_context& ctx) {
+  const std::string& path = ctx.instance.executable;
+  return path.substr(path.rfind('/') + 1).substr(0, 15);
+}
+
+std::string self_stat(call_context& ctx) {
+  const number bytes = ctx.memory.usage().bytes;
+  return text("1 (%s) R 0 1 1 0 -1 4194304 0 0 0 0 0 0 0 0 20 0 %u 0 0 %llu %llu 18446744073709551615 0 0 0 0 0 0 "
+              "0 0 0 0 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n",
+              program_name(ctx).c_str(), ctx.instance.host.thread_count(), bytes, bytes / page_size);
+}
+
+std::string self_statm(call_context& ctx) {
+  const number pages = ctx.memory.usage().bytes / page_size;
+  return text("%llu %llu 0 0 0 %llu 0\n", pages, pages, pages);
+}
+
+std::string self_status(call_context& ctx) {
+  const number kib = ctx.memory.usage().bytes / 1024;
+  return text("Name:\t%s\nUmask:\t%04o\nState:\tR (running)\nTgid:\t1\nPid:\t1\nPPid:\t0\nTracerPid:\t0\n"
+              "Uid:\t1000\t1000\t1000\t1000\nGid:\t1000\t1000\t1000\t1000\nFDSize:\t%u\nVmSize:\t%8llu kB\n"
+              "VmRSS:\t%8llu kB\nThreads:\t%u\nNoNewPrivs:\t1\nSeccomp:\t0\n",
+              program_name(ctx).c_str(), ctx.instance.umask.load(), ctx.instance.descriptors.limit(), kib, kib,
+              ctx.instance.host.thread_count());
+}
+
+std::string mountinfo(call_context& ctx) {
+  std::string all = "1 0 0:1 / / ro - osvm osvm ro\n";
+  int id = 2;
+  for (const auto& m : ctx.instance.policy.mounts) {
+    const std::string right = m.writable ? "rw" : "ro";
+    all += text("%d 1 0:%d / ", id, id) + m.guest_path + " " + right + " - osvm osvm " + right + "\n";
+    ++id;
+  }
+  return all;
+}
+
+// The files. "/proc/self/fd/N" is in tree.cpp, since it is not one name.
+constexpr synthetic_file table[] = {
+    {"/dev/fd", synthetic_kind::link, [](call_context&) { return std::string("/proc/self/fd"); }},
+    {"/dev/null", synthetic_kind::device},
+    {"/dev/random", synthetic_kind::device},
+    {"/dev/stderr", synthetic_kind::link, [](call_context&) { return std::string("/proc/self/fd/2"); }},
+    {"/dev/stdin", synthetic_kind::link, [](call_context&) { return std::string("/proc/self/fd/0"); }},
+    {"/dev/stdout", synthetic_kind::link, [](call_context&) { return std::string("/proc/self/fd/1"); }},
+    {"/dev/urandom", synthetic_kind::device},
+    {"/dev/vsock", synthetic_kind::vsock},
+    {"/dev/zero", synthetic_kind::device},
+    {"/etc/group", synthetic_kind::text, [](call_context&) { return std::string("root:x:0:\nguest:x:1000:\n"); }, true},
+    {"/etc/hosts", synthetic_kind::text,
+     [](call_context&) { return std::string("127.0.0.1 localhost\n::1 localhost\n"); }, true},
+    {"/etc/nsswitch.conf", synthetic_kind::text,
+     [](call_context&) { return std::string("passwd: files\ngroup: files\nhosts: files\n"); }, true},
+    {"/etc/passwd", synthetic_kind::text,
+     [](call_context&) { return std::string("root:x:0:0:root:/:/bin/sh\nguest:x:1000:1000:guest:/:/bin/sh\n"); }, true},
+    {"/etc/resolv.conf", synthetic_kind::text, [](call_context&) { return std::string("# no resolver is granted\n"); },
+     true},
+    {"/proc/cpuinfo", synthetic_kind::text, cpuinfo},
+    {"/proc/meminfo", synthetic_kind::text, meminfo},
+    {"/proc/self/cgroup", synthetic_kind::text, [](call_context&) { return std::string("0::/\n"); }},
+    {"/proc/self/comm", synthetic_kind::text, [](call_context& ctx) { return program_name(ctx) + "\n"; }},
+    {"/proc/self/exe", synthetic_kind::link, [](call_context& ctx) { return ctx.instance.executable; }},
+    {"/proc/self/maps", synthetic_kind::text, [](call_context& ctx) { return ctx.memory.describe_maps(); }},
+    {"/proc/self/mountinfo", synthetic_kind::text, mountinfo},
+    {"/proc/self/stat", synthetic_kind::text, self_stat},
+    {"/proc/self/statm", synthetic_kind::text, self_statm},
+    {"/proc/self/status", synthetic_kind::text, self_status},
+    {"/proc/stat", synthetic_kind::text, proc_stat},
+    {"/proc/sys/kernel/osrelease", synthetic_kind::text, [](call_context&) { return std::string("6.1.0-osvm\n"); }},
+    {"/proc/sys/net/core/somaxconn", synthetic_kind::text, [](call_context&) { return std::string("4096\n"); }},
+    {"/proc/sys/vm/overcommit_memory", synthetic_kind::text, [](call_context&) { return std::string("1\n"); }},
+    {"/sys/devices/system/cpu/online", synthetic_kind::text, online},
+    {"/sys/devices/system/cpu/possible", synthetic_kind::text, online},
+    {"/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", synthetic_kind::text,
+     [](call_context&) { return std::string("2097152\n"); }},
+};
+
+}  // namespace
+
+std::span<const synthetic_file> synthetic_files() noexcept { return table; }
+
+const synthetic_file* find_synthetic(std::string_view path) noexcept {
+  for (const auto& f : table)
+    if (path == f.path) return &f;
+  return nullptr;
+}
+
+unique_fd open_synthetic_text(call_context& ctx, const synthetic_file& file) {
+  const std::string content = file.content(ctx);
+  unique_fd fd(::memfd_create("osvm-synthetic", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!fd) return fd;
+  const ssize_t written = ::pwrite(fd.get(), content.data(), content.size(), 0);
+  const int seals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
+  if (written != static_cast<ssize_t>(content.size()) || ::fcntl(fd.get(), F_ADD_SEALS, seals) != 0) fd.reset();
+  return fd;
+}
+
+}  // namespace osvm::unikernel

@@ -1,0 +1,311 @@
+#include "unikernel/files/tree.hpp"
+
+#include "unikernel/instance_state.hpp"
+
+#include <osvm/unikernel/error.hpp>
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace osvm::unikernel {
+namespace {
+
+constexpr int max_links = 40;  // as Linux
+constexpr std::string_view fd_directory = "/proc/self/fd";
+constexpr synthetic_file fd_link{"/proc/self/fd/N", synthetic_kind::descriptor};
+
+// One lookup by the host, beneath `root` and without following anything. A rename somewhere else on the host makes
+// the kernel give up with EAGAIN, since it can no longer tell that the path stayed beneath.
+int open_beneath(int root, const char* relative, int flags) noexcept {
+  open_how how{};
+  how.flags = static_cast<std::uint64_t>(flags | O_CLOEXEC);
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+  for (int attempt = 0;; ++attempt) {
+    const long fd = ::syscall(SYS_openat2, root, relative, &how, sizeof how);
+    if (fd >= 0 || errno != EAGAIN || attempt == 16) return static_cast<int>(fd);
+  }
+}
+
+void push_components(std::string_view path, std::vector<std::string>& todo) {
+  std::vector<std::string> parts;
+  while (!path.empty()) {
+    const std::size_t slash = std::min(path.find('/'), path.size());
+    if (slash != 0) parts.emplace_back(path.substr(0, slash));
+    path.remove_prefix(std::min(slash + 1, path.size()));
+  }
+  todo.insert(todo.end(), std::make_move_iterator(parts.rbegin()), std::make_move_iterator(parts.rend()));
+}
+
+// Without ".." and links, text alone says where a path leads.
+bool join_plain(std::string_view base, std::string_view path, std::string& out) {
+  std::vector<std::string> parts;
+  push_components(path, parts);
+  out = path.starts_with('/') ? "/" : std::string(base);
+  for (auto part = parts.rbegin(); part != parts.rend(); ++part) {
+    if (*part == "..") return false;
+    if (*part != ".") out = join_path(out, *part);
+  }
+  return true;
+}
+
+bool is_link(const location& at) {
+  return at.where == place::synthetic_link || (at.where == place::mounted && S_ISLNK(at.status.st_mode));
+}
+bool is_directory(const location& at) {
+  return at.where == place::synthetic_directory || (at.where == place::mounted && S_ISDIR(at.status.st_mode));
+}
+
+std::string_view relative_to(const mount_point& m, std::string_view path) {
+  path.remove_prefix(m.guest == "/" ? 1 : std::min(m.guest.size() + 1, path.size()));
+  return path;
+}
+
+bool bad_guest_path(std::string_view path) {
+  if (!path.starts_with('/') || path.find('\0') != std::string_view::npos || path.size() >= 4096) return true;
+  std::vector<std::string> parts;
+  push_components(path, parts);
+  return std::any_of(parts.begin(), parts.end(), [](const auto& p) { return p == ".." || p == "."; });
+}
+
+bool names_descriptor(std::string_view path) {
+  return path.size() > fd_directory.size() + 1 && path.starts_with(fd_directory) && path[fd_directory.size()] == '/';
+}
+
+}  // namespace
+
+int descriptor_number(std::string_view path) {
+  if (!names_descriptor(path)) return -1;
+  path.remove_prefix(fd_directory.size() + 1);
+  int number = 0;
+  if (path.empty() || path.size() > 6) return -1;
+  for (const char c : path) {
+    if (c < '0' || c > '9') return -1;
+    number = number * 10 + (c - '0');
+  }
+  return number;
+}
+
+std::string_view parent_path(std::string_view path) noexcept {
+  const std::size_t slash = path.rfind('/');
+  return slash == 0 || slash == std::string_view::npos ? std::string_view("/") : path.substr(0, slash);
+}
+
+std::string join_path(std::string_view directory, std::string_view name) {
+  std::string joined(directory);
+  if (joined != "/") joined += '/';
+  return joined.append(name);
+}
+
+result<std::shared_ptr<file_tree>> file_tree::create(const policy& granted) {
+  auto tree = std::make_shared<file_tree>();
+  for (const mount& m : granted.mounts) {
+    if (bad_guest_path(m.guest_path))
+      return error(errc::bad_policy, "mount " + m.guest_path + ": the guest path must be absolute, without \"..\"");
+    mount_point point;
+    join_plain("/", m.guest_path, point.guest);
+    point.writable = m.writable;
+    point.root.reset(::open(m.host_path.c_str(), O_PATH | O_CLOEXEC));
+    struct stat st;
+    if (!point.root || ::fstat(point.root.get(), &st) != 0)
+      return error(errc::bad_policy, errno_error("mount " + m.host_path).to_string());
+    if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+      return error(errc::bad_policy, "mount " + m.host_path + ": neither a regular file nor a directory");
+    point.directory = S_ISDIR(st.st_mode);
+    tree->mounts_.push_back(std::move(point));
+  }
+  std::stable_sort(tree->mounts_.begin(), tree->mounts_.end(),
+                   [](const auto& a, const auto& b) { return a.guest.size() > b.guest.size(); });
+  const auto add_parents = [&](std::string_view path) {
+    while (path != "/") tree->directories_.emplace(path = parent_path(path));
+  };
+  tree->directories_.insert("/");
+  for (const auto& m : tree->mounts_) add_parents(m.guest);
+  for (const auto& f : synthetic_files()) add_parents(f.path);
+  add_parents(fd_link.path);
+  return tree;
+}
+
+const mount_point* file_tree::mount_of(std::string_view path) const {
+  for (const auto& m : mounts_) {
+    if (!path.starts_with(m.guest)) continue;
+    if (m.guest == "/" || path.size() == m.guest.size() || path[m.guest.size()] == '/') return &m;
+  }
+  return nullptr;
+}
+
+std::int64_t file_tree::look_up(call_context& ctx, const std::string& path, location& out) const {
+  out = location{};
+  out.path = path;
+  out.file = find_synthetic(path);
+  if (names_descriptor(path)) {
+    if (!ctx.instance.descriptors.get(descriptor_number(path))) return -ENOENT;
+    out.file = &fd_link;
+  }
+  const auto synthetic = [&] {
+    const bool link = out.file->kind == synthetic_kind::link || out.file->kind == synthetic_kind::descriptor;
+    out.where = link ? place::synthetic_link : place::synthetic_file;
+    return 0;
+  };
+  const mount_point* m = mount_of(path);
+  if (out.file && !(m && (out.file->yields || m->guest != "/"))) return synthetic();
+  if (m) {
+    if (path.size() > m->guest.size() && path != "/" && !m->directory) return -ENOTDIR;
+    const std::string relative(relative_to(*m, path));
+    if (relative.empty()) {
+      out.object = m->root.duplicate();
+    } else {
+      out.object.reset(open_beneath(m->root.get(), relative.c_str(), O_PATH | O_NOFOLLOW));
+    }
+    if (out.object) {
+      if (::fstat(out.object.get(), &out.status) != 0) return -errno;
+      out.where = place::mounted;
+      out.mount = m;
+      return 0;
+    }
+    if (errno != ENOENT) return errno == EMFILE ? -ENFILE : -errno;
+  }
+  if (out.file) return synthetic();
+  if (directories_.contains(path)) {
+    out.where = place::synthetic_directory;
+  } else if (m) {
+    out.where = place::creatable;
+    out.mount = m;
+  }
+  return 0;
+}
+
+std::int64_t file_tree::link_target(call_context& ctx, const location& at, std::string& target) const {
+  if (at.where == place::synthetic_link) {
+    if (at.file->kind == synthetic_kind::link) {
+      target = at.file->content(ctx);
+      return 0;
+    }
+    const auto d = ctx.instance.descriptors.get(descriptor_number(at.path));
+    if (!d) return -ENOENT;
+    target = d->what->guest_path;
+    return 0;
+  }
+  target.resize(4096);
+  const ssize_t n = ::readlinkat(at.object.get(), "", target.data(), target.size());
+  if (n < 0) return -errno;
+  target.resize(static_cast<std::size_t>(n));
+  return 0;
+}
+
+// What the rule `beneath` prevents, for the control of its tests: the host resolves the guest's text as it stands.
+std::int64_t file_tree::find_unchecked(std::string_view base, std::string_view path, bool follow_last,
+                                       location& out) const {
+  const std::string whole = path.starts_with('/') ? std::string(path) : join_path(base, path);
+  const mount_point* m = mount_of(whole);
+  if (!m) return -EXDEV;
+  const std::string relative(relative_to(*m, whole));
+  out = location{};
+  out.path = whole;
+  out.mount = m;
+  out.object.reset(::openat(m->root.get(), relative.empty() ? "." : relative.c_str(),
+                            O_PATH | O_CLOEXEC | (follow_last ? 0 : O_NOFOLLOW)));
+  out.where = out.object ? place::mounted : place::creatable;
+  return out.object && ::fstat(out.object.get(), &out.status) != 0 ? -errno : 0;
+}
+
+std::int64_t file_tree::find(call_context& ctx, std::string_view base, std::string_view path, bool follow_last,
+                             location& out) const {
+  if (path.empty()) return -ENOENT;
+  if (!ctx.instance.rules.beneath && find_unchecked(base, path, follow_last, out) == 0) return 0;
+  const bool slash = path.ends_with('/');
+  follow_last |= slash;
+  const auto found = [&] { return slash && out.where == place::mounted && !is_directory(out) ? -ENOTDIR : 0; };
+
+  // Most paths hold no link: one host call settles those. Everything else walks.
+  std::string at;
+  if (join_plain(base, path, at)) {
+    const std::int64_t r = look_up(ctx, at, out);
+    if (r == 0 && out.where != place::nowhere && !(is_link(out) && follow_last)) return found();
+    if (r < 0 && r != -ELOOP && r != -ENOTDIR) return r;
+  }
+
+  std::vector<std::string> todo;
+  push_components(path, todo);
+  at = path.starts_with('/') ? "/" : std::string(base);
+  for (int links = 0; !todo.empty();) {
+    const std::string name = std::move(todo.back());
+    todo.pop_back();
+    if (name == ".") continue;
+    if (name == "..") {
+      at = parent_path(at);
+      continue;
+    }
+    const std::string here = join_path(at, name);
+    if (here.size() >= 4096) return -ENAMETOOLONG;
+    if (const std::int64_t r = look_up(ctx, here, out); r < 0) return r;
+    const bool last = todo.empty();
+    if (is_link(out) && (!last || follow_last)) {
+      if (++links > max_links || todo.size() > 4096) return -ELOOP;
+      std::string target;
+      if (const std::int64_t r = link_target(ctx, out, target); r < 0) return r;
+      if (target.empty() && out.where == place::synthetic_link && last) {
+        out.where = place::synthetic_file;  // a descriptor without a path: the caller duplicates it
+        return 0;
+      }
+      if (target.empty()) return -ENOENT;
+      push_components(target, todo);
+      if (target.starts_with('/')) at = "/";
+      if (todo.empty()) break;
+      continue;
+    }
+    if (last) return found();
+    if (out.where == place::nowhere) {
+      for (auto rest = todo.rbegin(); rest != todo.rend(); ++rest) out.path = join_path(out.path, *rest);
+      return 0;
+    }
+    if (out.where == place::creatable) return -ENOENT;
+    if (!is_directory(out)) return -ENOTDIR;
+    at = here;
+  }
+  return look_up(ctx, at, out);
+}
+
+std::int64_t file_tree::find_parent(call_context& ctx, std::string_view base, std::string_view path,
+                                    parent_location& out) const {
+  if (path.empty()) return -ENOENT;
+  std::string_view trimmed = path;
+  while (trimmed.size() > 1 && trimmed.ends_with('/')) trimmed.remove_suffix(1);
+  out.slash = trimmed.size() != path.size();
+  const std::size_t slash = trimmed.rfind('/');
+  out.name = trimmed.substr(slash == std::string_view::npos ? 0 : slash + 1);
+  if (out.name.empty() || out.name == "." || out.name == "..") return -EBUSY;
+  if (out.name.size() > 255) return -ENAMETOOLONG;
+  location at;
+  const std::string_view directory = slash == std::string_view::npos ? "." : trimmed.substr(0, slash + 1);
+  if (const std::int64_t r = find(ctx, base, directory, true, at); r < 0) return r;
+  out.path = join_path(at.path, out.name);
+  const std::string what = "change " + out.path;
+  if (at.where == place::nowhere) return ctx.instance.deny(what, "--rw HOST:" + at.path, ENOENT);
+  if (at.where == place::creatable) return -ENOENT;
+  if (!is_directory(at)) return -ENOTDIR;
+  if (at.where != place::mounted) return ctx.instance.deny(what, "--rw HOST:" + out.path, EROFS);
+  if (const mount_point* m = mount_of(out.path); m && m->guest == out.path) return -EBUSY;
+  if (!at.mount->writable && ctx.instance.rules.read_only_mounts)
+    return ctx.instance.deny(what, "--rw HOST:" + at.mount->guest, EROFS);
+  out.mount = at.mount;
+  out.directory = std::move(at.object);
+  return 0;
+}
+
+std::vector<std::string> file_tree::list(std::string_view directory) const {
+  std::set<std::string> names;
+  const auto add = [&](std::string_view path) {
+    if (path != "/" && parent_path(path) == directory) names.emplace(path.substr(path.rfind('/') + 1));
+  };
+  for (const auto& m : mounts_) add(m.guest);
+  for (const auto& d : directories_) add(d);
+  for (const auto& f : synthetic_files()) add(f.path);
+  return {names.begin(), names.end()};
+}
+
+}  // namespace osvm::unikernel
