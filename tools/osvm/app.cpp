@@ -9,6 +9,7 @@
 
 #include "command.hpp"
 #include "context.hpp"
+#include "yaml_config.hpp"
 
 namespace osvm::cli {
 namespace {
@@ -19,11 +20,24 @@ constexpr const char* about =
     "`osvm run` exits as the guest did.";
 
 void add_globals(CLI::App& app, global_options& globals) {
-  app.add_option("-C,--config", globals.config, "YAML file with defaults for options")->type_name("FILE");
   app.add_flag("--json", globals.json, "print JSON and nothing else on stdout");
   app.add_flag("-v,--verbose", globals.verbose, "say more on stderr");
   app.add_flag("--no-color", globals.no_color, "no colours (also: NO_COLOR=1)");
 }
+
+constexpr std::size_t help_column = 34;
+
+// Help whose usage line ends with words that CLI11 does not parse.
+class rest_formatter final : public CLI::Formatter {
+ public:
+  explicit rest_formatter(std::string usage) : usage_(std::move(usage)) { column_width(help_column); }
+  std::string make_usage(const CLI::App* app, std::string) const override {
+    return "Usage: osvm " + app->get_name() + " [OPTIONS] " + usage_ + "\n\n";
+  }
+
+ private:
+  std::string usage_;
+};
 
 // Declares a command's options on its CLI11 subcommand.
 class app_options final : public option_set {
@@ -48,7 +62,7 @@ class app_options final : public option_set {
   }
   void rest(const char* usage, std::vector<std::string>& target, const char* help) override {
     rest_ = &target;
-    app_.usage("Usage: osvm " + app_.get_name() + " [OPTIONS] " + usage + "\n\n" + help);
+    app_.formatter(std::make_shared<rest_formatter>(std::string(usage) + "\n\n" + help));
   }
   std::vector<std::string>* rest_target() const { return rest_; }
 
@@ -80,11 +94,15 @@ std::size_t find_rest(const CLI::App& app, const std::vector<std::string>& args,
 class application {
  public:
   application() : app_(about, "osvm") {
-    app_.get_formatter()->column_width(34);
+    app_.get_formatter()->column_width(help_column);
     app_.set_help_flag("-h,--help", "print this help");
     app_.set_version_flag("--version", std::string("osvm ") + OSVM_VERSION);
     app_.require_subcommand(0, 1);
     add_globals(app_, globals_);
+    app_.set_config("-C,--config", default_config_file(), "YAML file with defaults for options")
+        ->type_name("FILE");
+    app_.config_formatter(std::make_shared<yaml_config>());
+    app_.allow_config_extras(CLI::config_extras_mode::error);
     std::map<std::string, CLI::App*> groups;
     for (const auto& group : command_groups()) groups[group.name] = add_group(group);
     for (const auto* entry : all_commands()) add_command(*entry, groups);

@@ -14,7 +14,6 @@ namespace osvm::cli {
 
 // Options that stand before or behind any command.
 struct global_options {
-  std::string config;  // -C: YAML file with defaults for options
   bool json = false;
   bool verbose = false;
   bool no_color = false;

@@ -15,7 +15,10 @@ class private_dir final {
   static result<private_dir> make(const std::string& name);
 
   private_dir(private_dir&& other) noexcept : path_(std::exchange(other.path_, {})) {}
-  private_dir& operator=(private_dir&&) = delete;
+  private_dir& operator=(private_dir&& other) noexcept {
+    std::swap(path_, other.path_);
+    return *this;
+  }
   ~private_dir();
 
   const std::string& path() const noexcept { return path_; }

@@ -38,6 +38,7 @@ struct description {
   std::atomic<bool> nonblocking{false};
   bool readable = true, writable = true;
   std::atomic<bool> append{false};  // each write goes to the end (RWF_APPEND: the host's flag may be shared)
+  bool synthetic = false;          // made up by the VMM; ownership and mode are, too
   bool path_only = false;          // O_PATH: names a file, moves no bytes
   bool socket_io = false;          // the host descriptor is a socket: bytes move with MSG_DONTWAIT
   bool may_block = false;          // the host descriptor is not O_NONBLOCK: poll first, then move at most 4096 bytes

@@ -22,7 +22,7 @@ struct call_context {
 };
 
 // Linux convention: a value, or -errno.
-using handler = std::int64_t (*)(call_context&) noexcept;
+using syscall_handler = std::int64_t (*)(call_context&) noexcept;
 
 // What policy must grant before the handler runs. Finer checks (which path, which port) are the handler's.
 enum class capability : std::uint8_t {
@@ -36,7 +36,7 @@ enum class capability : std::uint8_t {
 struct syscall_entry {
   std::uint16_t number;
   const char* name;
-  handler call;
+  syscall_handler call;
   capability needs = capability::always;
   // Argument shape for traces and the fuzzer: one letter each. i int, u unsigned, f descriptor, p pointer, s path
   // string, x flags, l length. Upper case P: pointer that the call writes through.

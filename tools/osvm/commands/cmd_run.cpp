@@ -105,7 +105,7 @@ result<plan> read_plan(const raw_options& raw) {
   return out;
 }
 
-class run final : public invocation {
+class run_command final : public invocation {
  public:
   void declare(option_set& o) override {
     o.values("publish", "HOST:PORT=guest:PORT", raw_.publish,
@@ -131,7 +131,6 @@ class run final : public invocation {
     o.rest("ELF [ARGS...]", raw_.program, "Run a static Linux program alone in its own virtual machine.");
   }
 
-  int run_plan(context& ctx, plan p);
   int run(context& ctx) override {
     auto p = read_plan(raw_);
     if (!p) return ctx.fail(p.error(), exit_code::run_failed);
@@ -146,7 +145,7 @@ class run final : public invocation {
   raw_options raw_;
 };
 
-result<int> run::execute(context& ctx, plan p) const {
+result<int> run_command::execute(context& ctx, plan p) const {
   OSVM_TRY(const auto program, uk::image::load(raw_.program.front()));
   std::optional<private_dir> sockets;
   p.instance.socket_dir = raw_.socket_dir;
@@ -165,8 +164,8 @@ result<int> run::execute(context& ctx, plan p) const {
   return signals.received() != 0 ? 128 + signals.received() : ended.shell_status();
 }
 
-void run::report_end(const context& ctx, const uk::instance& guest, const uk::exit_report& ended,
-                     bool asked) const {
+void run_command::report_end(const context& ctx, const uk::instance& guest, const uk::exit_report& ended,
+                             bool asked) const {
   if (ended.cause != uk::exit_cause::exited && !asked) ctx.note("osvm: " + ended.describe());
   const auto stats = guest.stats();
   if (!raw_.stats) {
@@ -189,7 +188,7 @@ const command cmd_run_entry{
         "  osvm run --publish 127.0.0.1:8080=guest:80 --ro ./site:/site ./server /site\n"
         "  osvm run --timeout 10s --memory 64MiB --stats ./job\n"
         "Exit status: the guest's, 128+n when a signal ended it, 125 when osvm itself failed.",
-    .make = make_invocation<run>,
+    .make = make_invocation<run_command>,
     .on_usage_error = exit_code::run_failed,
 };
 

@@ -5,14 +5,15 @@
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include <linux/vm_sockets.h>
 
+#include <algorithm>
 #include <array>
+#include <csignal>
 
 namespace osvm::unikernel {
 namespace {

@@ -1,0 +1,102 @@
+#include "unikernel/files/attributes.hpp"
+
+#include "unikernel/instance_state.hpp"
+
+#include <fcntl.h>
+#include <sys/sysmacros.h>
+
+#include <cerrno>
+
+namespace osvm::unikernel {
+namespace {
+
+void own(struct stat& st) {
+  st.st_uid = guest_uid;
+  st.st_gid = guest_gid;
+}
+
+void make_up(struct stat& st, mode_t mode, dev_t device = 0) {
+  st = {};
+  st.st_dev = 1;
+  st.st_ino = 1;
+  st.st_nlink = 1;
+  st.st_mode = mode;
+  st.st_rdev = device;
+  st.st_blksize = 4096;
+}
+
+dev_t device_number(std::string_view path) {
+  if (path == "/dev/zero") return makedev(1, 5);
+  if (path == "/dev/random") return makedev(1, 8);
+  if (path == "/dev/urandom") return makedev(1, 9);
+  if (path == "/dev/vsock") return makedev(10, 121);
+  return makedev(1, 3);
+}
+
+}  // namespace
+
+std::int64_t attributes_of(const descriptor& d, struct stat& out) {
+  switch (d.what->kind) {
+    case file_kind::capture: make_up(out, S_IFIFO | 0600); return own(out), 0;
+    case file_kind::null: make_up(out, S_IFCHR | 0666, makedev(1, 3)); return 0;
+    case file_kind::device: make_up(out, S_IFCHR | 0666, device_number(d.what->guest_path)); return 0;
+    default: break;
+  }
+  if (d.what->synthetic && !d.host) {
+    make_up(out, S_IFDIR | 0555);
+    return 0;
+  }
+  if (::fstat(d.host.get(), &out) != 0) return -errno;
+  if (d.what->synthetic) {
+    out.st_mode = S_IFREG | 0444;
+    out.st_uid = out.st_gid = 0;
+  } else {
+    own(out);
+  }
+  return 0;
+}
+
+std::int64_t attributes_of(call_context& ctx, const location& at, struct stat& out) {
+  switch (at.where) {
+    case place::mounted:
+      out = at.status;
+      own(out);
+      return 0;
+    case place::synthetic_directory: make_up(out, S_IFDIR | 0555); return 0;
+    case place::synthetic_link: make_up(out, S_IFLNK | 0777); return 0;
+    case place::synthetic_file: break;
+    default: return -ENOENT;
+  }
+  switch (at.file->kind) {
+    case synthetic_kind::device:
+    case synthetic_kind::vsock: make_up(out, S_IFCHR | 0666, device_number(at.path)); return 0;
+    case synthetic_kind::descriptor: {
+      const auto d = ctx.instance.descriptors.get(descriptor_number(at.path));
+      return d ? attributes_of(*d, out) : -ENOENT;
+    }
+    default: make_up(out, S_IFREG | 0444); return 0;  // of unknown size, as in /proc
+  }
+}
+
+std::int64_t base_of(call_context& ctx, int dirfd, std::string_view path, std::string& base) {
+  base = "/";
+  if (path.starts_with('/')) return 0;
+  if (dirfd == AT_FDCWD) {
+    std::lock_guard guard(ctx.instance.cwd_lock);
+    base = ctx.instance.working_directory;
+    return 0;
+  }
+  const auto d = ctx.instance.descriptors.get(dirfd);
+  if (!d) return -EBADF;
+  if (d->what->kind != file_kind::directory) return path.empty() ? 0 : -ENOTDIR;
+  base = d->what->guest_path;
+  return 0;
+}
+
+std::string self_path(const unique_fd& fd) { return "/proc/self/fd/" + std::to_string(fd.get()); }
+
+std::int64_t deny_path(call_context& ctx, const char* call, const std::string& path) {
+  return ctx.instance.deny(std::string(call) + " " + path, "--ro HOST:" + path, ENOENT);
+}
+
+}  // namespace osvm::unikernel

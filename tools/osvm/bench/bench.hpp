@@ -1,0 +1,58 @@
+// The measurements. Each adds rows to a report; `bench headline` runs several into one. A failure of the set-up is an
+// error; a failure of what is measured is a row or report::fail().
+#pragma once
+
+#include <osvm/core/runtime.hpp>
+#include <osvm/unikernel/instance.hpp>
+
+#include <string>
+
+#include "../private_dir.hpp"
+#include "report.hpp"
+
+namespace osvm::cli::bench {
+
+// What all benches of one run share.
+struct environment {
+  static result<environment> make();
+
+  runtime loop{{.threads = 2}};
+  kvm::host_facts facts;
+  private_dir sockets;
+
+  unikernel::instance_options options(const std::string& name) const;
+
+ private:
+  environment(kvm::host_facts f, private_dir d) : facts(std::move(f)), sockets(std::move(d)) {}
+};
+
+// kvm.floor.first_exit and kvm.floor.exit: raw KVM of the same moment, in ms and us.
+result<void> measure_floor(const environment& env, report& out, unsigned rounds);
+
+struct boot_options {
+  unsigned hello_rounds = 200;
+  unsigned http_rounds = 50;
+  unsigned alive = 200;
+};
+result<void> measure_boot(environment& env, report& out, const boot_options& options);
+
+struct vsock_options {
+  unsigned round_trips = 5000;
+  unsigned stream_rounds = 5;
+  std::uint64_t stream_bytes = std::uint64_t{64} << 20;
+};
+result<void> measure_vsock(environment& env, report& out, const vsock_options& options);
+
+struct swap_options {
+  unsigned shifts = 20;
+  double rate = 2200;       // requests per second
+  unsigned connections = 16;
+  std::chrono::milliseconds pause{100};  // between shifts: traffic must meet every release
+};
+result<void> measure_swap(environment& env, report& out, const swap_options& options);
+// The same server stopped and started again behind the same load, as people do without osvm.
+result<void> measure_restart(environment& env, report& out, const swap_options& options);
+
+result<void> measure_kill(environment& env, report& out, unsigned rounds);
+
+}  // namespace osvm::cli::bench
