@@ -1,7 +1,8 @@
 """PEP 517 backend: builds osvm._osvm with CMake from the repository that this folder lies in, and packs the wheel.
 
 Config settings (``pip install --config-settings build-dir=DIR``): ``build-dir`` is an existing or new CMake build folder;
-by default ``build/python`` in the repository. A folder that is configured already is used as it is.
+by default ``build/python-cpython-311`` (after the interpreter) in the repository. A given folder that is configured
+already is used as it is.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ def _version() -> str:
 
 
 def _summary() -> str:
-    return re.search(r'^description = "(.*)"$', (HERE / "pyproject.toml").read_text(), re.M)[1]
+    found = re.search(r'^description = "(.*)"$', (HERE / "pyproject.toml").read_text(), re.M)
+    return found[1] if found else ""
 
 
 def _require(tool: str, package: str) -> str:
@@ -39,16 +41,22 @@ def _require(tool: str, package: str) -> str:
     return path
 
 
+def _configure(build: Path) -> None:
+    # The interpreter behind a virtual environment: its path stays when the environment goes.
+    python = getattr(sys, "_base_executable", None) or sys.executable
+    generator = ["-G", "Ninja"] if shutil.which("ninja") else []
+    subprocess.run([_require("cmake", "cmake"), "-S", ROOT, "-B", build, *generator, "-DCMAKE_BUILD_TYPE=Release",
+                    "-DOSVM_BUILD_TOOLS=OFF", "-DOSVM_BUILD_TESTS=OFF", "-DOSVM_BUILD_PYTHON=ON",
+                    "-DOSVM_PYTHON_REQUIRED=ON", f"-DPython_EXECUTABLE={python}"], check=True)
+
+
 def _build_extension(settings: dict[str, str]) -> Path:
-    build = Path(settings.get("build-dir") or ROOT / "build" / "python").resolve()
-    cmake = _require("cmake", "cmake")
-    if not (build / "CMakeCache.txt").exists():
-        generator = ["-G", "Ninja"] if shutil.which("ninja") else []
-        subprocess.run([cmake, "-S", ROOT, "-B", build, *generator, "-DCMAKE_BUILD_TYPE=Release",
-                        "-DOSVM_BUILD_TOOLS=OFF", "-DOSVM_BUILD_TESTS=OFF", "-DOSVM_BUILD_PYTHON=ON",
-                        "-DOSVM_PYTHON_REQUIRED=ON", f"-DPython_EXECUTABLE={sys.executable}"], check=True)
+    given = settings.get("build-dir")
+    build = Path(given).resolve() if given else ROOT / "build" / f"python-{sys.implementation.cache_tag}"
+    if not given or not (build / "CMakeCache.txt").exists():
+        _configure(build)
     jobs = str(len(os.sched_getaffinity(0)))
-    subprocess.run([cmake, "--build", build, "--target", "_osvm", "--parallel", jobs], check=True)
+    subprocess.run([_require("cmake", "cmake"), "--build", build, "--target", "_osvm", "--parallel", jobs], check=True)
     built = build / "python" / ("_osvm" + sysconfig.get_config_var("EXT_SUFFIX"))
     if not built.exists():
         raise RuntimeError(f"{built} was not built: {build} is configured for another Python; use another build-dir")
