@@ -1,5 +1,5 @@
-// Runs two releases of an HTTP server, each in its own virtual machine, behind one proxy; shifts from the first to the
-// second and prints what the proxy did.
+// Runs two releases of an HTTP server, each in its own virtual machine, behind one proxy; shifts from the
+// first to the second and prints what the proxy did.
 //
 //   swap SERVER [PORT]      PORT is where the server listens inside its VM; default 8080
 #include <osvm/core/runtime.hpp>
@@ -37,7 +37,8 @@ osvm::result<running> start(osvm::executor ex, const uk::image& program, const s
   return running{std::move(instance), std::move(where)};
 }
 
-osvm::result<void> swap(osvm::executor ex, const std::string& path, std::uint32_t port, const std::string& dir) {
+osvm::result<void> swap(osvm::executor ex, const std::string& path, std::uint32_t port,
+                        const std::string& dir) {
   OSVM_TRY(const auto program, uk::image::load(path));
   OSVM_TRY(auto v1, start(ex, program, "v1", dir, port));
   OSVM_TRY(auto v2, start(ex, program, "v2", dir, port));

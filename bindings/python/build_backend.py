@@ -1,8 +1,9 @@
-"""PEP 517 backend: builds osvm._osvm with CMake from the repository that this folder lies in, and packs the wheel.
+"""PEP 517 backend: builds osvm._osvm with CMake from the repository that this folder lies in, and packs the
+wheel.
 
-Config settings (``pip install --config-settings build-dir=DIR``): ``build-dir`` is an existing or new CMake build folder;
-by default ``build/python-cpython-311`` (after the interpreter) in the repository. A given folder that is configured
-already is used as it is.
+Config settings (``pip install --config-settings build-dir=DIR``): ``build-dir`` is an existing or new CMake
+build folder; by default ``build/python-cpython-311`` (after the interpreter) in the repository. A given
+folder that is configured already is used as it is.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ def _summary() -> str:
 def _require(tool: str, package: str) -> str:
     path = shutil.which(tool)
     if not path:
-        raise RuntimeError(f"{tool} is missing (Debian package {package}); docs/guides/use-from-python.md has the list")
+        raise RuntimeError(
+            f"{tool} is missing (Debian package {package}); docs/guides/use-from-python.md has the list"
+        )
     return path
 
 
@@ -45,9 +48,23 @@ def _configure(build: Path) -> None:
     # The interpreter behind a virtual environment: its path stays when the environment goes.
     python = getattr(sys, "_base_executable", None) or sys.executable
     generator = ["-G", "Ninja"] if shutil.which("ninja") else []
-    subprocess.run([_require("cmake", "cmake"), "-S", ROOT, "-B", build, *generator, "-DCMAKE_BUILD_TYPE=Release",
-                    "-DOSVM_BUILD_TOOLS=OFF", "-DOSVM_BUILD_TESTS=OFF", "-DOSVM_BUILD_PYTHON=ON",
-                    "-DOSVM_PYTHON_REQUIRED=ON", f"-DPython_EXECUTABLE={python}"], check=True)
+    subprocess.run(
+        [
+            _require("cmake", "cmake"),
+            "-S",
+            ROOT,
+            "-B",
+            build,
+            *generator,
+            "-DCMAKE_BUILD_TYPE=Release",
+            "-DOSVM_BUILD_TOOLS=OFF",
+            "-DOSVM_BUILD_TESTS=OFF",
+            "-DOSVM_BUILD_PYTHON=ON",
+            "-DOSVM_PYTHON_REQUIRED=ON",
+            f"-DPython_EXECUTABLE={python}",
+        ],
+        check=True,
+    )
 
 
 def _build_extension(settings: dict[str, str]) -> Path:
@@ -56,16 +73,22 @@ def _build_extension(settings: dict[str, str]) -> Path:
     if not given or not (build / "CMakeCache.txt").exists():
         _configure(build)
     jobs = str(len(os.sched_getaffinity(0)))
-    subprocess.run([_require("cmake", "cmake"), "--build", build, "--target", "_osvm", "--parallel", jobs], check=True)
-    built = build / "python" / ("_osvm" + sysconfig.get_config_var("EXT_SUFFIX"))
+    subprocess.run(
+        [_require("cmake", "cmake"), "--build", build, "--target", "_osvm", "--parallel", jobs], check=True
+    )
+    built = build / "python" / f"_osvm{sysconfig.get_config_var('EXT_SUFFIX')}"
     if not built.exists():
-        raise RuntimeError(f"{built} was not built: {build} is configured for another Python; use another build-dir")
+        raise RuntimeError(
+            f"{built} was not built: {build} is configured for another Python; use another build-dir"
+        )
     return built
 
 
 def _metadata() -> str:
-    return (f"Metadata-Version: 2.1\nName: osvm\nVersion: {_version()}\nSummary: {_summary()}\nLicense: MIT\n"
-            "Requires-Python: >=3.9\n")
+    return (
+        f"Metadata-Version: 2.1\nName: osvm\nVersion: {_version()}\nSummary: {_summary()}\nLicense: MIT\n"
+        "Requires-Python: >=3.9\n"
+    )
 
 
 def _tag() -> str:
@@ -96,8 +119,9 @@ class _Wheel:
         self._zip.close()
 
 
-def build_wheel(wheel_directory: str, config_settings: dict[str, str] | None = None,
-                metadata_directory: str | None = None) -> str:
+def build_wheel(
+    wheel_directory: str, config_settings: dict[str, str] | None = None, metadata_directory: str | None = None
+) -> str:
     extension = _build_extension(config_settings or {})
     info = f"osvm-{_version()}.dist-info"
     name = f"osvm-{_version()}-{_tag()}.whl"

@@ -53,10 +53,11 @@ typedef struct osvm_unikernel_listener {
 } osvm_unikernel_listener;
 
 enum {
-  OSVM_UNIKERNEL_STDIO_NULL = 0,    /* reads end, writes vanish */
-  OSVM_UNIKERNEL_STDIO_FD = 1,      /* a duplicate of `fd` */
-  OSVM_UNIKERNEL_STDIO_CAPTURE = 2, /* output is kept for _take_output, at most `size` bytes; then the guest blocks */
-  OSVM_UNIKERNEL_STDIO_BYTES = 3    /* input comes from `bytes`, `size` of them */
+  OSVM_UNIKERNEL_STDIO_NULL = 0, /* reads end, writes vanish */
+  OSVM_UNIKERNEL_STDIO_FD = 1,   /* a duplicate of `fd` */
+  OSVM_UNIKERNEL_STDIO_CAPTURE =
+      2, /* output is kept for _take_output, at most `size` bytes; then the guest blocks */
+  OSVM_UNIKERNEL_STDIO_BYTES = 3 /* input comes from `bytes`, `size` of them */
 };
 
 typedef struct osvm_unikernel_stdio {
@@ -87,15 +88,15 @@ typedef struct osvm_unikernel_options {
   size_t listener_count;
   const uint32_t* vsock_connect; /* host vsock ports that the guest may connect to */
   size_t vsock_connect_count;
-  uint32_t allow;          /* OSVM_UNIKERNEL_ALLOW_* */
-  uint32_t max_threads;    /* guest threads alive at once; default 64 */
+  uint32_t allow;           /* OSVM_UNIKERNEL_ALLOW_* */
+  uint32_t max_threads;     /* guest threads alive at once; default 64 */
   uint32_t max_descriptors; /* default 256 */
-  uint32_t reserved;       /* zero */
-  uint64_t memory_bytes;   /* guest pages handed out; default 256 MiB */
-  uint64_t written_bytes;  /* total written below writable mounts; default 64 MiB */
-  uint64_t cpu_time_ms;    /* of all guest threads; 0: no limit */
-  uint64_t wall_time_ms;   /* from start; 0: no limit */
-  const char* socket_dir;  /* private folder for the instance's sockets; needed when a listener is granted */
+  uint32_t reserved;        /* zero */
+  uint64_t memory_bytes;    /* guest pages handed out; default 256 MiB */
+  uint64_t written_bytes;   /* total written below writable mounts; default 64 MiB */
+  uint64_t cpu_time_ms;     /* of all guest threads; 0: no limit */
+  uint64_t wall_time_ms;    /* from start; 0: no limit */
+  const char* socket_dir;   /* private folder for the instance's sockets; needed when a listener is granted */
   osvm_unikernel_stdio input;
   osvm_unikernel_stdio output;
   osvm_unikernel_stdio error;
@@ -113,23 +114,27 @@ typedef struct osvm_unikernel_exit osvm_unikernel_exit;
 OSVM_API osvm_error* osvm_unikernel_instance_start(osvm_runtime* runtime, const osvm_unikernel_image* image,
                                                    const osvm_unikernel_options* options,
                                                    osvm_unikernel_instance** out_instance);
-/* Blocks until the guest has ended, and tells how. OSVM_ERROR_TIMED_OUT when the deadline comes first; the guest runs
- * on. May be called again, also after the end. `out_exit` may be null when only the end matters. */
+/* Blocks until the guest has ended, and tells how. OSVM_ERROR_TIMED_OUT when the deadline comes first; the
+ * guest runs on. May be called again, also after the end. `out_exit` may be null if only the end matters. */
 OSVM_API osvm_error* osvm_unikernel_instance_wait(osvm_unikernel_instance* instance, int64_t timeout_ms,
                                                   osvm_unikernel_exit** out_exit);
 /* Ends the guest at any moment. Idempotent; returns at once. */
 OSVM_API osvm_error* osvm_unikernel_instance_kill(osvm_unikernel_instance* instance);
-/* Blocks until the guest listens on a granted port; the text is the endpoint to connect to, in the form that the proxy
- * takes. OSVM_ERROR_CLOSED when the guest ends first, OSVM_ERROR_DENIED when the port is not granted. */
+/* Blocks until the guest listens on a granted port; the text is the endpoint to connect to, in the form that
+ * the proxy takes. OSVM_ERROR_CLOSED when the guest ends first, OSVM_ERROR_DENIED when the port is not
+ * granted. */
 OSVM_API osvm_error* osvm_unikernel_instance_wait_listening(osvm_unikernel_instance* instance,
                                                             const osvm_unikernel_listener* listener,
                                                             int64_t timeout_ms, char** out_endpoint);
-/* Takes what the guest has written to a captured descriptor (1 or 2) since the last call. The bytes may contain NUL;
- * one more NUL follows the last. `out_size` does not count it and may be null. */
-OSVM_API osvm_error* osvm_unikernel_instance_take_output(osvm_unikernel_instance* instance, int32_t descriptor,
-                                                         char** out_bytes, size_t* out_size);
-/* The boundary that the instance really has, for example "hardware, system calls served in the caller's process". */
-OSVM_API osvm_error* osvm_unikernel_instance_isolation(const osvm_unikernel_instance* instance, char** out_text);
+/* Takes what the guest has written to a captured descriptor (1 or 2) since the last call. The bytes may
+ * contain NUL; one more NUL follows the last. `out_size` does not count it and may be null. */
+OSVM_API osvm_error* osvm_unikernel_instance_take_output(osvm_unikernel_instance* instance,
+                                                         int32_t descriptor, char** out_bytes,
+                                                         size_t* out_size);
+/* The boundary that the instance really has, for example "hardware, system calls served in the caller's
+ * process". */
+OSVM_API osvm_error* osvm_unikernel_instance_isolation(const osvm_unikernel_instance* instance,
+                                                       char** out_text);
 /* Kills the guest when it runs, and joins its threads. */
 OSVM_API void osvm_unikernel_instance_free(osvm_unikernel_instance* instance);
 
@@ -161,16 +166,16 @@ OSVM_API void osvm_unikernel_exit_free(osvm_unikernel_exit* report);
 
 typedef struct osvm_unikernel_stats {
   uint32_t struct_size;
-  uint32_t threads;         /* guest threads alive */
-  uint64_t boot_vm_ns;      /* where boot time went ... */
+  uint32_t threads;    /* guest threads alive */
+  uint64_t boot_vm_ns; /* where boot time went ... */
   uint64_t boot_memory_ns;
   uint64_t boot_vcpu_ns;
   uint64_t boot_start_ns;
-  uint64_t boot_total_ns;   /* ... from start to the guest's first instruction */
-  uint64_t exits;           /* returns from the VM */
+  uint64_t boot_total_ns; /* ... from start to the guest's first instruction */
+  uint64_t exits;         /* returns from the VM */
   uint64_t page_faults;
-  uint64_t syscalls;        /* all together; by name in the JSON */
-  uint64_t denials;         /* all together; by name in the JSON */
+  uint64_t syscalls; /* all together; by name in the JSON */
+  uint64_t denials;  /* all together; by name in the JSON */
   uint64_t memory_bytes;
   uint64_t memory_peak_bytes;
   uint64_t resident_bytes;
@@ -186,8 +191,9 @@ OSVM_API void osvm_unikernel_stats_init(osvm_unikernel_stats* stats, uint32_t st
 /* A snapshot: consistent per field, not across fields, while the guest runs. */
 OSVM_API osvm_error* osvm_unikernel_instance_stats(const osvm_unikernel_instance* instance,
                                                    osvm_unikernel_stats* stats);
-/* The same as one JSON object, with system calls by name and each denial with the rule that would grant it. */
-OSVM_API osvm_error* osvm_unikernel_instance_stats_json(const osvm_unikernel_instance* instance, char** out_json);
+/* The same as one JSON object, with system calls by name and each denial with the rule that grants it. */
+OSVM_API osvm_error* osvm_unikernel_instance_stats_json(const osvm_unikernel_instance* instance,
+                                                        char** out_json);
 
 #ifdef __cplusplus
 }

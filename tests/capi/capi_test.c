@@ -1,4 +1,5 @@
-/* Real guests through the C API: run, budget, kill, listen, and a proxy that moves from one VM to the next. */
+/* Real guests through the C API: run, budget, kill, listen, and a proxy that moves from one VM to the next.
+ */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -51,8 +52,8 @@ static void runs_to_the_end(void) {
   EXPECT_OK(osvm_unikernel_instance_take_output(instance, 1, &output, &size));
   EXPECT(size > 0 && strlen(output) == size);
   osvm_string_free(output);
-  EXPECT_ERROR(osvm_unikernel_instance_take_output(instance, 3, &output, NULL), "osvm", OSVM_ERROR_INVALID_ARGUMENT,
-               "descriptor");
+  EXPECT_ERROR(osvm_unikernel_instance_take_output(instance, 3, &output, NULL), "osvm",
+               OSVM_ERROR_INVALID_ARGUMENT, "descriptor");
 
   osvm_unikernel_stats stats;
   osvm_unikernel_stats_init(&stats, sizeof stats);
@@ -101,8 +102,8 @@ static void deadline_and_kill(void) {
   osvm_string_free(endpoint);
   const osvm_unikernel_listener other = {OSVM_UNIKERNEL_TCP, 9};
   endpoint = NULL;
-  EXPECT_ERROR(osvm_unikernel_instance_wait_listening(instance, &other, 10000, &endpoint), "osvm", OSVM_ERROR_DENIED,
-               "");
+  EXPECT_ERROR(osvm_unikernel_instance_wait_listening(instance, &other, 10000, &endpoint), "osvm",
+               OSVM_ERROR_DENIED, "");
   EXPECT(endpoint == NULL);
   EXPECT_ERROR(osvm_unikernel_instance_wait(instance, 20, NULL), "osvm", OSVM_ERROR_TIMED_OUT, "");
   EXPECT_OK(osvm_unikernel_instance_kill(instance));
@@ -148,8 +149,8 @@ static void refused_options(void) {
                OSVM_UNIKERNEL_BAD_POLICY, "/no/such/folder");
   o = defaults();
   o.argument_count = 1;
-  EXPECT_ERROR(osvm_unikernel_instance_start(runtime, image, &o, &instance), "osvm", OSVM_ERROR_INVALID_ARGUMENT,
-               "'arguments' is null");
+  EXPECT_ERROR(osvm_unikernel_instance_start(runtime, image, &o, &instance), "osvm",
+               OSVM_ERROR_INVALID_ARGUMENT, "'arguments' is null");
   EXPECT(instance == NULL);
   osvm_unikernel_image_free(image);
 }

@@ -1,4 +1,5 @@
-/* The edge itself: every failure is a value with domain, code and message, and bad structs are refused. No KVM. */
+/* The edge itself: every failure is a value with domain, code and message, and bad structs are refused. No
+ * KVM. */
 #include <errno.h>
 #include <osvm_hotswap.h>
 #include <osvm_unikernel.h>
@@ -22,15 +23,21 @@ static void null_arguments(void) {
   osvm_unikernel_stats_init(&stats, sizeof stats);
   EXPECT_ERROR(osvm_runtime_new(NULL, NULL), "osvm", OSVM_ERROR_INVALID_ARGUMENT, "'out_runtime' is null");
   EXPECT_ERROR(osvm_host_probe(NULL), "osvm", OSVM_ERROR_INVALID_ARGUMENT, "'out_host' is null");
-  EXPECT_ERROR(osvm_unikernel_image_load(NULL, &image), "osvm", OSVM_ERROR_INVALID_ARGUMENT, "'path' is null");
-  EXPECT_ERROR(osvm_unikernel_image_load("/x", NULL), "osvm", OSVM_ERROR_INVALID_ARGUMENT, "'out_image' is null");
-  EXPECT_ERROR(osvm_unikernel_image_parse(NULL, 1, "x", &image), "osvm", OSVM_ERROR_INVALID_ARGUMENT, "'bytes'");
-  EXPECT_ERROR(osvm_unikernel_instance_start(runtime, NULL, NULL, &instance), "osvm", OSVM_ERROR_INVALID_ARGUMENT,
-               "'image' is null");
-  EXPECT_ERROR(osvm_unikernel_instance_wait(NULL, 0, NULL), "osvm", OSVM_ERROR_INVALID_ARGUMENT, "'instance'");
+  EXPECT_ERROR(osvm_unikernel_image_load(NULL, &image), "osvm", OSVM_ERROR_INVALID_ARGUMENT,
+               "'path' is null");
+  EXPECT_ERROR(osvm_unikernel_image_load("/x", NULL), "osvm", OSVM_ERROR_INVALID_ARGUMENT,
+               "'out_image' is null");
+  EXPECT_ERROR(osvm_unikernel_image_parse(NULL, 1, "x", &image), "osvm", OSVM_ERROR_INVALID_ARGUMENT,
+               "'bytes'");
+  EXPECT_ERROR(osvm_unikernel_instance_start(runtime, NULL, NULL, &instance), "osvm",
+               OSVM_ERROR_INVALID_ARGUMENT, "'image' is null");
+  EXPECT_ERROR(osvm_unikernel_instance_wait(NULL, 0, NULL), "osvm", OSVM_ERROR_INVALID_ARGUMENT,
+               "'instance'");
   EXPECT_ERROR(osvm_unikernel_instance_kill(NULL), "osvm", OSVM_ERROR_INVALID_ARGUMENT, "'instance'");
-  EXPECT_ERROR(osvm_unikernel_instance_stats(NULL, &stats), "osvm", OSVM_ERROR_INVALID_ARGUMENT, "'instance'");
-  EXPECT_ERROR(osvm_unikernel_instance_isolation(NULL, &text), "osvm", OSVM_ERROR_INVALID_ARGUMENT, "'instance'");
+  EXPECT_ERROR(osvm_unikernel_instance_stats(NULL, &stats), "osvm", OSVM_ERROR_INVALID_ARGUMENT,
+               "'instance'");
+  EXPECT_ERROR(osvm_unikernel_instance_isolation(NULL, &text), "osvm", OSVM_ERROR_INVALID_ARGUMENT,
+               "'instance'");
   EXPECT_ERROR(osvm_hotswap_proxy_new(NULL, NULL, NULL, NULL, &proxy), "osvm", OSVM_ERROR_INVALID_ARGUMENT,
                "'runtime' is null");
   EXPECT_ERROR(osvm_hotswap_proxy_new(runtime, NULL, NULL, NULL, NULL), "osvm", OSVM_ERROR_INVALID_ARGUMENT,
@@ -57,9 +64,12 @@ static void null_arguments(void) {
 static void images(void) {
   osvm_unikernel_image* image = NULL;
   EXPECT_ERROR(osvm_unikernel_image_load("/no/such/program", &image), "system", ENOENT, "/no/such/program");
-  EXPECT_ERROR(osvm_unikernel_image_load("/etc/passwd", &image), "osvm.unikernel", OSVM_UNIKERNEL_NOT_AN_ELF, "");
-  EXPECT_ERROR(osvm_unikernel_image_parse("text", 4, "text", &image), "osvm.unikernel", OSVM_UNIKERNEL_NOT_AN_ELF, "");
-  EXPECT_ERROR(osvm_unikernel_image_load("/bin/sh", &image), "osvm.unikernel", OSVM_UNIKERNEL_DYNAMIC_UNSUPPORTED, "");
+  EXPECT_ERROR(osvm_unikernel_image_load("/etc/passwd", &image), "osvm.unikernel", OSVM_UNIKERNEL_NOT_AN_ELF,
+               "");
+  EXPECT_ERROR(osvm_unikernel_image_parse("text", 4, "text", &image), "osvm.unikernel",
+               OSVM_UNIKERNEL_NOT_AN_ELF, "");
+  EXPECT_ERROR(osvm_unikernel_image_load("/bin/sh", &image), "osvm.unikernel",
+               OSVM_UNIKERNEL_DYNAMIC_UNSUPPORTED, "");
   EXPECT(image == NULL);
 }
 
@@ -81,8 +91,8 @@ static void versioned_structs(void) {
   o.later = 7;
   EXPECT_ERROR(osvm_runtime_new(&o.known, &runtime), "osvm", OSVM_ERROR_UNSUPPORTED, "does not know");
 
-  /* A caller that was compiled against an earlier version, whose struct ends before `threads`: nothing is written
-   * behind it, and the default stands for what it does not know. */
+  /* A caller that was compiled against an earlier version, whose struct ends before `threads`: nothing is
+   * written behind it, and the default stands for what it does not know. */
   osvm_runtime_options old = {0, 12345};
   osvm_runtime_options_init(&old, sizeof(uint32_t));
   EXPECT(old.struct_size == sizeof(uint32_t) && old.threads == 12345);
@@ -108,12 +118,15 @@ static void proxies(void) {
   osvm_hotswap_proxy_options_init(&o, sizeof o);
   EXPECT(o.mode == OSVM_HOTSWAP_L7 && o.max_head == 32768);
   o.listen = "not an endpoint";
-  EXPECT_ERROR(osvm_hotswap_proxy_new(runtime, &o, NULL, NULL, &proxy), "osvm", OSVM_ERROR_INVALID_ARGUMENT, "");
+  EXPECT_ERROR(osvm_hotswap_proxy_new(runtime, &o, NULL, NULL, &proxy), "osvm", OSVM_ERROR_INVALID_ARGUMENT,
+               "");
   o.listen = "hybrid:/tmp/x:1";
-  EXPECT_ERROR(osvm_hotswap_proxy_new(runtime, &o, NULL, NULL, &proxy), "osvm.hotswap", OSVM_HOTSWAP_BAD_LISTENER, "");
+  EXPECT_ERROR(osvm_hotswap_proxy_new(runtime, &o, NULL, NULL, &proxy), "osvm.hotswap",
+               OSVM_HOTSWAP_BAD_LISTENER, "");
   o.listen = "tcp:127.0.0.1:0";
   o.mode = 9;
-  EXPECT_ERROR(osvm_hotswap_proxy_new(runtime, &o, NULL, NULL, &proxy), "osvm", OSVM_ERROR_INVALID_ARGUMENT, "mode");
+  EXPECT_ERROR(osvm_hotswap_proxy_new(runtime, &o, NULL, NULL, &proxy), "osvm", OSVM_ERROR_INVALID_ARGUMENT,
+               "mode");
   o.mode = OSVM_HOTSWAP_L7;
   EXPECT(proxy == NULL);
 

@@ -7,17 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EXPECT(condition)                                                     \
-  do {                                                                        \
-    if (!(condition)) {                                                       \
+#define EXPECT(condition)                                                       \
+  do {                                                                          \
+    if (!(condition)) {                                                         \
       fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition); \
-      exit(1);                                                                \
-    }                                                                         \
+      exit(1);                                                                  \
+    }                                                                           \
   } while (0)
 
 #define EXPECT_TEXT(text, part) expect_text(__FILE__, __LINE__, text, part)
 #define EXPECT_OK(call) expect_ok(__FILE__, __LINE__, #call, call)
-#define EXPECT_ERROR(call, domain, code, part) expect_error(__FILE__, __LINE__, #call, call, domain, code, part)
+#define EXPECT_ERROR(call, domain, code, part) \
+  expect_error(__FILE__, __LINE__, #call, call, domain, code, part)
 
 static inline void expect_text(const char* file, int line, const char* text, const char* part) {
   if (text && strstr(text, part)) return;
@@ -42,7 +43,8 @@ static inline void expect_error(const char* file, int line, const char* call, os
   if (strcmp(osvm_error_domain(error), domain) != 0 || osvm_error_code(error) != code ||
       !strstr(osvm_error_message(error), part)) {
     fprintf(stderr, "%s:%d: %s gave %s:%d \"%s\", expected %s:%d with \"%s\"\n", file, line, call,
-            osvm_error_domain(error), (int)osvm_error_code(error), osvm_error_message(error), domain, code, part);
+            osvm_error_domain(error), (int)osvm_error_code(error), osvm_error_message(error), domain, code,
+            part);
     exit(1);
   }
   osvm_error_free(error);

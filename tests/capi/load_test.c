@@ -23,7 +23,8 @@ int main(int argc, char** argv) {
   }
   const int threads_after = entries_of("/proc/self/task");
   const int descriptors_after = entries_of("/proc/self/fd");
-  /* The control: what a thread and descriptors look like here, so that the counts above can be seen to move. */
+  /* The control: what a thread and descriptors look like here, so that the counts above can be seen to move.
+   */
   union {
     void* object;
     void* (*function)(const void*, void**);
@@ -35,8 +36,8 @@ int main(int argc, char** argv) {
   }
   const int threads_running = entries_of("/proc/self/task");
   const int descriptors_running = entries_of("/proc/self/fd");
-  printf("threads %d -> %d (with a runtime %d), descriptors %d -> %d (with a runtime %d)\n", threads, threads_after,
-         threads_running, descriptors, descriptors_after, descriptors_running);
+  printf("threads %d -> %d (with a runtime %d), descriptors %d -> %d (with a runtime %d)\n", threads,
+         threads_after, threads_running, descriptors, descriptors_after, descriptors_running);
   const int unchanged = threads > 0 && threads == threads_after && descriptors == descriptors_after;
   const int counted = threads_running > threads && descriptors_running > descriptors;
   return unchanged && counted ? 0 : 1;

@@ -1,4 +1,5 @@
-"""Fixtures: the guest programs, and the kvm mark, which skips where /dev/kvm cannot be opened and says why."""
+"""Fixtures: the guest programs, and the kvm mark, which skips where /dev/kvm cannot be opened and says
+why."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Installs the package with pip into a clean virtual environment, without a network, and imports it there.
 
-Afterwards the environment also sees the system's packages, for pytest. Exit status 77: skipped, with the reason.
+Afterwards the environment also sees the system's packages, for pytest. Exit status 77: skipped, with the
+reason.
 """
 
 from __future__ import annotations
@@ -23,7 +24,11 @@ def main() -> None:
     for name in ("--venv", "--source", "--build-dir"):
         parser.add_argument(name, type=Path, required=True)
     args = parser.parse_args()
-    for module, package in (("venv", "python3-venv"), ("ensurepip", "python3-venv"), ("pytest", "python3-pytest")):
+    for module, package in (
+        ("venv", "python3-venv"),
+        ("ensurepip", "python3-venv"),
+        ("pytest", "python3-pytest"),
+    ):
         if importlib.util.find_spec(module) is None:
             skip(f"{sys.executable} has no module {module} (Debian package {package})")
 
@@ -31,15 +36,24 @@ def main() -> None:
     subprocess.run([sys.executable, "-m", "venv", args.venv], check=True)
     python = args.venv / "bin" / "python"
     pip = [python, "-m", "pip", "--disable-pip-version-check", "--no-cache-dir"]
-    subprocess.run([*pip, "install", "--no-index", "--config-settings", f"build-dir={args.build_dir}", args.source],
-                   check=True)
-    # In the clean environment, before anything of the system can be seen from it, and away from the source tree.
-    shown = subprocess.run([python, "-I", "-c", "import osvm; print(osvm.__version__, osvm.__file__)"], check=True,
-                           capture_output=True, text=True, cwd="/").stdout
+    subprocess.run(
+        [*pip, "install", "--no-index", "--config-settings", f"build-dir={args.build_dir}", args.source],
+        check=True,
+    )
+    # In the clean environment, before anything of the system can be seen from it, and away from the source
+    # tree. own = subprocess.run(
+        [python, "-I", "-c", "import osvm; print(osvm.__version__, osvm.__file__)"],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd="/",
+    ).stdout
     print(shown, end="")
     if str(args.venv) not in shown:
         sys.exit("the imported package is not the installed one")
-    subprocess.run([sys.executable, "-m", "venv", "--system-site-packages", "--without-pip", args.venv], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "venv", "--system-site-packages", "--without-pip", args.venv], check=True
+    )
 
 
 main()

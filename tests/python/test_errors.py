@@ -47,9 +47,17 @@ def test_dynamic_program() -> None:
     assert e.value.code is osvm.UnikernelErrc.DYNAMIC_UNSUPPORTED
 
 
-@pytest.mark.parametrize("arguments", [
-    {"allow": ["everything"]}, {"isolation": "none"}, {"listen": ["udp:80"]}, {"listen": ["tcp:x"]},
-    {"stdout": "everywhere"}, {"publish": {"127.0.0.1:1": "x"}}])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"allow": ["everything"]},
+        {"isolation": "none"},
+        {"listen": ["udp:80"]},
+        {"listen": ["tcp:x"]},
+        {"stdout": "everywhere"},
+        {"publish": {"127.0.0.1:1": "x"}},
+    ],
+)
 def test_refused_instance_arguments(arguments: dict) -> None:
     with pytest.raises(osvm.Error) as e:
         osvm.Instance(["/bin/true"], **arguments)
@@ -99,7 +107,9 @@ def test_closing_gives_up_a_shift() -> None:
     def shift() -> None:
         began.set()
         try:
-            failures.append(AssertionError(proxy.shift("unix:/no/such/socket", probe=osvm.Probe(deadline=60))))
+            failures.append(
+                AssertionError(proxy.shift("unix:/no/such/socket", probe=osvm.Probe(deadline=60)))
+            )
         except osvm.Error as e:
             failures.append(e)
 

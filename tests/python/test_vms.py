@@ -100,12 +100,16 @@ def test_close_while_another_thread_waits(guests: Path) -> None:
 
 
 def test_interrupt_ends_the_guest(guests: Path) -> None:
-    code = ("import osvm, sys\n"
-            "vm = osvm.Instance([sys.argv[1]], listen=[8080]).start()\n"
-            "vm.endpoint(8080); print('up', flush=True)\n"
-            "try: vm.wait()\n"
-            "except KeyboardInterrupt: vm.close(); print('interrupted')\n")
-    child = subprocess.Popen([sys.executable, "-c", code, guests / "http_server"], stdout=subprocess.PIPE, text=True)
+    code = (
+        "import osvm, sys\n"
+        "vm = osvm.Instance([sys.argv[1]], listen=[8080]).start()\n"
+        "vm.endpoint(8080); print('up', flush=True)\n"
+        "try: vm.wait()\n"
+        "except KeyboardInterrupt: vm.close(); print('interrupted')\n"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, guests / "http_server"], stdout=subprocess.PIPE, text=True
+    )
     assert child.stdout is not None and child.stdout.readline() == "up\n"
     child.send_signal(signal.SIGINT)
     out, _ = child.communicate(timeout=10)
@@ -125,7 +129,8 @@ def test_publish(guests: Path) -> None:
 
 
 class Load(threading.Thread):
-    """Asks one question after the other on a kept-alive connection, and keeps everything that was not right."""
+    """Asks one question after the other on a kept-alive connection, and keeps everything that was not
+    right."""
 
     def __init__(self, address: tuple[str, int], keep_alive: bool, progress: threading.Semaphore) -> None:
         super().__init__(daemon=True)
@@ -158,9 +163,12 @@ class Load(threading.Thread):
 
 
 def test_swap_under_load_loses_nothing(guests: Path, facts: osvm.HostFacts) -> None:
-    with (osvm.Runtime(threads=2) as runtime, server(guests, "v1", facts=facts, runtime=runtime) as v1,
-          server(guests, "v2", facts=facts, runtime=runtime) as v2,
-          osvm.Proxy(backend=v1.endpoint(8080), probe="/health", runtime=runtime) as proxy):
+    with (
+        osvm.Runtime(threads=2) as runtime,
+        server(guests, "v1", facts=facts, runtime=runtime) as v1,
+        server(guests, "v2", facts=facts, runtime=runtime) as v2,
+        osvm.Proxy(backend=v1.endpoint(8080), probe="/health", runtime=runtime) as proxy,
+    ):
         progress = threading.Semaphore(0)
         clients = [Load(proxy.address, i % 2 == 0, progress) for i in range(4)]
         for c in clients:
@@ -187,4 +195,6 @@ def test_swap_under_load_loses_nothing(guests: Path, facts: osvm.HostFacts) -> N
     print(f"answered {totals}, shifts {stats.shifts}, failed {len(failures)}")
     assert failures == []
     assert totals["v1"] > 50 and totals["v2"] > 50
-    assert stats.failed == 0 and stats.cut == 0 and stats.answered >= sum(totals.values()) and stats.shifts == 21
+    assert (
+        stats.failed == 0 and stats.cut == 0 and stats.answered >= sum(totals.values()) and stats.shifts == 21
+    )

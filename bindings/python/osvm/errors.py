@@ -5,7 +5,15 @@ from __future__ import annotations
 from enum import IntEnum
 
 __all__ = [
-    "Errc", "Error", "HostError", "HotswapError", "HotswapErrc", "KvmErrc", "KvmError", "TimedOut", "UnikernelErrc",
+    "Errc",
+    "Error",
+    "HostError",
+    "HotswapError",
+    "HotswapErrc",
+    "KvmErrc",
+    "KvmError",
+    "TimedOut",
+    "UnikernelErrc",
     "UnikernelError",
 ]
 

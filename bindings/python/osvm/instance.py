@@ -83,25 +83,45 @@ def _stream(stream: Stream, inherited: int) -> object:
 class Instance:
     """A guest with what it may do: everything that is not granted here is denied.
 
-    ``args``: the program's path (unless ``image`` is given) and its arguments. ``ro``, ``rw``: host path → guest path.
-    ``env``: all of the guest's environment. ``listen``: guest ports it may listen on (``8080``, ``"vsock:52"``).
-    ``publish``: host address → guest port, reachable from when it listens (``{"127.0.0.1:8080": 80}``). ``connect``:
-    host vsock ports it may connect to. ``memory`` and ``written`` in bytes, ``timeout`` (wall time) and ``cpu_time`` in
-    seconds end the guest when they are used up. ``stdout`` and ``stderr``: None (discarded), ``"inherit"``,
-    ``"capture"`` (see ``take_output``; the guest blocks while 1 MiB lies there), a descriptor or a file; ``stdin`` may
-    also be bytes. ``allow``: named rights; ``"jit"`` is memory that becomes executable after load.
+    ``args``: the program's path (unless ``image`` is given) and its arguments. ``ro``, ``rw``: host path →
+    guest path. ``env``: all of the guest's environment. ``listen``: guest ports it may listen on (``8080``,
+    ``"vsock:52"``). ``publish``: host address → guest port, reachable from when it listens
+    (``{"127.0.0.1:8080": 80}``). ``connect``: host vsock ports it may connect to. ``memory`` and
+    ``written`` in bytes, ``timeout`` (wall time) and ``cpu_time`` in seconds end the guest when they are
+    used up. ``stdout`` and ``stderr``: None (discarded), ``"inherit"``, ``"capture"`` (see ``take_output``;
+    the guest blocks while 1 MiB lies there), a descriptor or a file; ``stdin`` may also be bytes.
+    ``allow``: named rights; ``"jit"`` is memory that becomes executable after load.
 
     Nothing runs before ``start()`` or the ``with`` statement; leaving it ends the guest. Thread-safe.
     """
 
-    def __init__(self, args: Sequence[Path], *, image: Image | None = None, ro: Mounts = (), rw: Mounts = (),
-                 env: Mapping[str, str] | None = None, listen: Iterable[Port] = (),
-                 publish: Mapping[str, Port] | None = None, connect: Iterable[int] = (), memory: int = 256 << 20,
-                 threads: int = 64, descriptors: int = 256, written: int = 64 << 20, timeout: float | None = None,
-                 cpu_time: float | None = None, stdin: Stream | bytes = None, stdout: Stream = None,
-                 stderr: Stream = None, allow: Iterable[str] = (), isolation: str = "hardware", name: str = "guest",
-                 socket_dir: Path | None = None, facts: HostFacts | None = None,
-                 runtime: Runtime | None = None) -> None:
+    def __init__(
+        self,
+        args: Sequence[Path],
+        *,
+        image: Image | None = None,
+        ro: Mounts = (),
+        rw: Mounts = (),
+        env: Mapping[str, str] | None = None,
+        listen: Iterable[Port] = (),
+        publish: Mapping[str, Port] | None = None,
+        connect: Iterable[int] = (),
+        memory: int = 256 << 20,
+        threads: int = 64,
+        descriptors: int = 256,
+        written: int = 64 << 20,
+        timeout: float | None = None,
+        cpu_time: float | None = None,
+        stdin: Stream | bytes = None,
+        stdout: Stream = None,
+        stderr: Stream = None,
+        allow: Iterable[str] = (),
+        isolation: str = "hardware",
+        name: str = "guest",
+        socket_dir: Path | None = None,
+        facts: HostFacts | None = None,
+        runtime: Runtime | None = None,
+    ) -> None:
         if not args and image is None:
             raise _invalid("args needs at least the program's path")
         rights = set(allow)
@@ -119,28 +139,40 @@ class Instance:
         self._own_runtime: Runtime | None = None
         self._own_dir: str | None = None
         self._raw: _osvm.Instance | None = None
-        self._options = {
-            "arguments": [os.fspath(a) for a in args], "name": name, "process_isolation": isolation == "process",
-            "mounts": _mounts(ro, False) + _mounts(rw, True), "listen": granted, "vsock_connect": list(connect),
-            "environment": [f"{key}={value}" for key, value in (env or {}).items()], "jit": "jit" in rights,
-            "memory": memory, "threads": threads, "descriptors": descriptors, "written": written,
-            "cpu_time": 0.0 if cpu_time is None else cpu_time, "wall_time": 0.0 if timeout is None else timeout,
-            "stdin": stdin if isinstance(stdin, bytes) else _stream(stdin, 0), "stdout": _stream(stdout, 1),
-            "stderr": _stream(stderr, 2), "facts": facts}
+        self._facts = facts
+        self._options: dict[str, object] = {
+            "arguments": [os.fspath(a) for a in args],
+            "name": name,
+            "process_isolation": isolation == "process",
+            "mounts": _mounts(ro, False) + _mounts(rw, True),
+            "listen": granted,
+            "vsock_connect": list(connect),
+            "environment": [f"{key}={value}" for key, value in (env or {}).items()],
+            "jit": "jit" in rights,
+            "memory": memory,
+            "threads": threads,
+            "descriptors": descriptors,
+            "written": written,
+            "cpu_time": 0.0 if cpu_time is None else cpu_time,
+            "wall_time": 0.0 if timeout is None else timeout,
+            "stdin": stdin if isinstance(stdin, bytes) else _stream(stdin, 0),
+            "stdout": _stream(stdout, 1),
+            "stderr": _stream(stderr, 2),
+        }
 
     def start(self) -> Instance:
         """Creates the VM and starts the program."""
         if self._raw is not None:
             raise Error("osvm", Errc.BUSY, "the instance was started before")
         options = dict(self._options)
-        facts = options.pop("facts")
         try:
             used = self._runtime
             if used is None:
                 used = self._own_runtime = Runtime()
             options["socket_dir"] = self._sockets()
             image = self._image if self._image is not None else Image(self._path)
-            self._raw = _osvm.Instance.start(used._raw, image._raw, options, self._publish, _raw_facts(facts))
+            facts = None if self._facts is None else self._facts._raw
+            self._raw = _osvm.Instance.start(used._raw, image._raw, options, self._publish, facts)
         except BaseException:
             self.close()
             raise
@@ -160,7 +192,8 @@ class Instance:
         return self._raw
 
     def wait(self, timeout: float | None = None) -> ExitReport:
-        """Blocks (without the GIL) until the guest has ended. Raises ``osvm.TimedOut`` when ``timeout`` comes first."""
+        """Blocks (without the GIL) until the guest has ended. Raises ``osvm.TimedOut`` when ``timeout``
+        comes first."""
         return exit_report(self._instance().wait(timeout))
 
     def kill(self) -> None:
@@ -168,7 +201,8 @@ class Instance:
         self._instance().kill()
 
     def endpoint(self, port: Port, timeout: float | None = 10.0) -> str:
-        """Blocks until the guest listens on a granted port; where to connect to, in the form that a proxy takes."""
+        """Blocks until the guest listens on a granted port; where to connect to, in the form that a proxy
+        takes."""
         kind, number = _port(port)
         return self._instance().wait_listening(kind, number, timeout)
 
@@ -204,10 +238,7 @@ class Instance:
     def __enter__(self) -> Instance:
         return self if self._raw is not None else self.start()
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
-
-
-def _raw_facts(facts: HostFacts | None) -> _osvm.HostFacts | None:
-    return None if facts is None else facts._raw

@@ -9,8 +9,16 @@ from typing import Any
 from .errors import Error, from_parts
 
 __all__ = [
-    "BootPhases", "Denial", "ExitReport", "Fault", "HostFacts", "InstanceStats", "ProxyStats", "RunResult",
-    "ShiftResult", "ShiftTimes",
+    "BootPhases",
+    "Denial",
+    "ExitReport",
+    "Fault",
+    "HostFacts",
+    "InstanceStats",
+    "ProxyStats",
+    "RunResult",
+    "ShiftResult",
+    "ShiftTimes",
 ]
 
 
@@ -116,7 +124,8 @@ class InstanceStats:
 
 @dataclass(frozen=True)
 class RunResult:
-    """What ``osvm.run`` returns. ``status`` is what a shell would print: the program's status, or 128 + signal."""
+    """What ``osvm.run`` returns. ``status`` is what a shell would print: the program's status, or 128 +
+    signal."""
 
     stdout: bytes
     stderr: bytes

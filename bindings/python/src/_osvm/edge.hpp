@@ -1,4 +1,5 @@
-// The edge between Python and C++: results become values or exceptions, and nothing blocks while holding the GIL.
+// The edge between Python and C++: results become values or exceptions, and nothing blocks while holding the
+// GIL.
 #pragma once
 
 #include <osvm/core/error.hpp>
@@ -53,8 +54,8 @@ inline std::chrono::milliseconds milliseconds_of(double s) {
   return std::chrono::ceil<std::chrono::milliseconds>(timeout_of(s));
 }
 
-// Blocks in slices, so that Ctrl-C raises KeyboardInterrupt soon: `step(slice)` runs without the GIL and returns
-// something that is not empty when it is done. Empty when the time is up.
+// Blocks in slices, so that Ctrl-C raises KeyboardInterrupt soon: `step(slice)` runs without the GIL and
+// returns something that is not empty when it is done. Empty when the time is up.
 template <class F>
 auto wait_interruptibly(std::chrono::nanoseconds timeout, F&& step) -> decltype(step(timeout)) {
   using clock = std::chrono::steady_clock;

@@ -14,8 +14,8 @@ namespace {
 namespace hs = hotswap;
 using namespace py::literals;
 
-// Members end in reverse order. `service` is shared with a shift() that is just being started; close() drops it, which
-// gives up a shift that is under way.
+// Members end in reverse order. `service` is shared with a shift() that is just being started; close() drops
+// it, which gives up a shift that is under way.
 struct proxy_handle {
   std::shared_ptr<runtime> shared;
   std::shared_ptr<hs::proxy> proxy;
@@ -66,20 +66,23 @@ hs::release_spec spec_of(const py::dict& d) {
   return s;
 }
 
-double to_seconds(std::chrono::nanoseconds d) { return seconds(d).count(); }
+double to_seconds(std::chrono::nanoseconds d) {
+  return seconds(d).count();
+}
 
 py::dict report_dict(const hs::shift_report& r) {
-  py::dict times("start"_a = to_seconds(r.start), "probe"_a = to_seconds(r.probe), "warm"_a = to_seconds(r.warm),
-                 "shift"_a = to_seconds(r.shift), "bake"_a = to_seconds(r.bake), "drain"_a = to_seconds(r.drain),
+  py::dict times("start"_a = to_seconds(r.start), "probe"_a = to_seconds(r.probe),
+                 "warm"_a = to_seconds(r.warm), "shift"_a = to_seconds(r.shift),
+                 "bake"_a = to_seconds(r.bake), "drain"_a = to_seconds(r.drain),
                  "stop"_a = to_seconds(r.stop), "total"_a = to_seconds(r.total));
   const bool active = r.state == hs::release_state::active;
-  return py::dict("version"_a = r.version, "state"_a = hs::to_string(r.state),
-                  "failed_at"_a = active ? py::object(py::none()) : py::object(py::str(hs::to_string(r.failed_at))),
-                  "reason"_a = r.reason, "replaced"_a = r.replaced, "generation"_a = r.generation,
-                  "times"_a = times, "probe_attempts"_a = r.probe_attempts,
-                  "warmup_requests"_a = r.warmup_requests, "drained"_a = r.drained, "cut"_a = r.cut,
-                  "description"_a = r.describe(),
-                  "error"_a = py::make_tuple(r.code.category().name(), r.code.value(), r.describe()));
+  return py::dict(
+      "version"_a = r.version, "state"_a = hs::to_string(r.state),
+      "failed_at"_a = active ? py::object(py::none()) : py::object(py::str(hs::to_string(r.failed_at))),
+      "reason"_a = r.reason, "replaced"_a = r.replaced, "generation"_a = r.generation, "times"_a = times,
+      "probe_attempts"_a = r.probe_attempts, "warmup_requests"_a = r.warmup_requests, "drained"_a = r.drained,
+      "cut"_a = r.cut, "description"_a = r.describe(),
+      "error"_a = py::make_tuple(r.code.category().name(), r.code.value(), r.describe()));
 }
 
 py::dict stats_dict(const hs::proxy_stats& s) {
@@ -90,8 +93,9 @@ py::dict stats_dict(const hs::proxy_stats& s) {
   return py::dict("accepted"_a = s.accepted, "active"_a = s.active, "refused"_a = s.refused,
                   "requests"_a = s.requests, "answered"_a = s.answered, "failed"_a = s.failed(),
                   "failures"_a = failures, "client_aborted"_a = s.client_aborted, "cut"_a = s.cut,
-                  "retried"_a = s.retried, "upgraded"_a = s.upgraded, "bytes_to_release"_a = s.bytes_to_release,
-                  "bytes_to_client"_a = s.bytes_to_client, "shifts"_a = s.shifts);
+                  "retried"_a = s.retried, "upgraded"_a = s.upgraded,
+                  "bytes_to_release"_a = s.bytes_to_release, "bytes_to_client"_a = s.bytes_to_client,
+                  "shifts"_a = s.shifts);
 }
 
 holder<proxy_handle> listen(runtime_handle& rt, const py::dict& options) {

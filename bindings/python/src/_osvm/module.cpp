@@ -20,15 +20,14 @@ void translate(std::exception_ptr p) {
 
 py::dict facts_dict(const kvm::host_facts& f) {
   using namespace py::literals;
-  return py::dict("cpu"_a = f.cpu, "cores"_a = f.cores, "kernel"_a = f.kernel, "kvm_vendor"_a = f.kvm_vendor,
-                  "syscall_stub"_a = f.stub == kvm::syscall_stub::supervisor ? "supervisor" : "user",
-                  "sysret_works"_a = f.sysret_works, "cpl0_emulated"_a = f.cpl0_emulated,
-                  "huge_pages"_a = f.huge_pages, "msr_filter"_a = f.msr_filter,
-                  "readonly_slots"_a = f.readonly_slots, "sync_regs"_a = f.sync_regs,
-                  "tsc_direct"_a = f.tsc_direct, "smep"_a = f.smep, "smap"_a = f.smap,
-                  "fsgsbase"_a = f.fsgsbase, "phys_bits"_a = f.phys_bits, "max_vcpus"_a = f.max_vcpus,
-                  "tsc_khz"_a = f.tsc_khz, "exit_us"_a = f.exit_us, "first_exit_us"_a = f.first_exit_us,
-                  "probe_ms"_a = f.probe_ms);
+  return py::dict(
+      "cpu"_a = f.cpu, "cores"_a = f.cores, "kernel"_a = f.kernel, "kvm_vendor"_a = f.kvm_vendor,
+      "syscall_stub"_a = f.stub == kvm::syscall_stub::supervisor ? "supervisor" : "user",
+      "sysret_works"_a = f.sysret_works, "cpl0_emulated"_a = f.cpl0_emulated, "huge_pages"_a = f.huge_pages,
+      "msr_filter"_a = f.msr_filter, "readonly_slots"_a = f.readonly_slots, "sync_regs"_a = f.sync_regs,
+      "tsc_direct"_a = f.tsc_direct, "smep"_a = f.smep, "smap"_a = f.smap, "fsgsbase"_a = f.fsgsbase,
+      "phys_bits"_a = f.phys_bits, "max_vcpus"_a = f.max_vcpus, "tsc_khz"_a = f.tsc_khz,
+      "exit_us"_a = f.exit_us, "first_exit_us"_a = f.first_exit_us, "probe_ms"_a = f.probe_ms);
 }
 
 void bind_core(py::module_& m) {

@@ -17,9 +17,9 @@ namespace uk = unikernel;
 namespace hs = hotswap;
 using namespace py::literals;
 
-using listener_tuple = std::tuple<std::string, std::uint32_t>;             // ("tcp", 8080)
+using listener_tuple = std::tuple<std::string, std::uint32_t>;              // ("tcp", 8080)
 using publish_tuple = std::tuple<std::string, std::string, std::uint32_t>;  // ("127.0.0.1:80", "tcp", 8080)
-using mount_tuple = std::tuple<std::string, std::string, bool>;            // host, guest, writable
+using mount_tuple = std::tuple<std::string, std::string, bool>;             // host, guest, writable
 
 // Members end in reverse order: front doors, then the guest, then our share of the threads.
 struct running {
@@ -28,8 +28,8 @@ struct running {
   std::vector<std::shared_ptr<hs::proxy>> published;
 };
 
-// What Python holds. Methods copy `guest` before they let go of the GIL, so that close() in one thread is safe while
-// another one waits.
+// What Python holds. Methods copy `guest` before they let go of the GIL, so that close() in one thread is
+// safe while another one waits.
 struct instance_handle {
   std::shared_ptr<running> guest;
 
@@ -88,10 +88,11 @@ uk::instance_options options_of(const py::dict& d) {
   return o;
 }
 
-// Listens on the host before the guest starts, so that a port in use is an error at once; forwards as soon as the
-// guest listens.
+// Listens on the host before the guest starts, so that a port in use is an error at once; forwards as soon as
+// the guest listens.
 result<std::shared_ptr<running>> start(std::shared_ptr<runtime> shared, const uk::image& program,
-                                       uk::instance_options options, const std::vector<publish_tuple>& publish) {
+                                       uk::instance_options options,
+                                       const std::vector<publish_tuple>& publish) {
   const auto ex = shared->get_executor();
   std::vector<std::shared_ptr<hs::proxy>> published;
   for (const auto& [where, kind, port] : publish) {
@@ -103,9 +104,10 @@ result<std::shared_ptr<running>> start(std::shared_ptr<runtime> shared, const uk
   auto guest = std::make_shared<running>(std::move(shared), std::move(instance), std::move(published));
   for (std::size_t i = 0; i < publish.size(); ++i) {
     const auto& [where, kind, port] = publish[i];
-    guest->instance.async_listening(listener_of(kind, port), [front = guest->published[i]](result<endpoint> at) {
-      if (at) (void)front->shift({"guest", *at});
-    });
+    guest->instance.async_listening(listener_of(kind, port),
+                                    [front = guest->published[i]](result<endpoint> at) {
+                                      if (at) (void)front->shift({"guest", *at});
+                                    });
   }
   return guest;
 }
@@ -127,7 +129,9 @@ py::dict report_dict(const uk::exit_report& r) {
                   "fault"_a = fault_dict(r.fault));
 }
 
-double to_seconds(std::chrono::nanoseconds d) { return seconds(d).count(); }
+double to_seconds(std::chrono::nanoseconds d) {
+  return seconds(d).count();
+}
 
 py::dict stats_dict(const uk::instance_stats& s) {
   py::dict boot("vm"_a = to_seconds(s.boot.vm), "memory"_a = to_seconds(s.boot.memory),
@@ -136,9 +140,10 @@ py::dict stats_dict(const uk::instance_stats& s) {
   py::dict syscalls;
   for (const auto& [name, count] : s.syscalls) syscalls[py::str(name)] = count;
   py::list denials;
-  for (const auto& d : s.denials) denials.append(py::dict("what"_a = d.what, "rule"_a = d.rule, "count"_a = d.count));
-  return py::dict("boot"_a = boot, "exits"_a = s.exits, "page_faults"_a = s.page_faults, "syscalls"_a = syscalls,
-                  "denials"_a = denials, "memory_bytes"_a = s.memory_bytes,
+  for (const auto& d : s.denials)
+    denials.append(py::dict("what"_a = d.what, "rule"_a = d.rule, "count"_a = d.count));
+  return py::dict("boot"_a = boot, "exits"_a = s.exits, "page_faults"_a = s.page_faults,
+                  "syscalls"_a = syscalls, "denials"_a = denials, "memory_bytes"_a = s.memory_bytes,
                   "memory_peak_bytes"_a = s.memory_peak_bytes, "resident_bytes"_a = s.resident_bytes,
                   "page_table_bytes"_a = s.page_table_bytes, "threads"_a = s.threads,
                   "descriptors"_a = s.descriptors, "written_bytes"_a = s.written_bytes,
@@ -148,11 +153,12 @@ py::dict stats_dict(const uk::instance_stats& s) {
 // A blocking call of the instance in slices: what it answers unless that is "not yet".
 template <class T, class F>
 T wait_in_slices(std::optional<double> timeout, const char* what, F&& call) {
-  auto done = wait_interruptibly(timeout_of(timeout), [&](std::chrono::nanoseconds slice) -> std::optional<result<T>> {
-    result<T> r = call(slice);
-    if (!r && r.error().code == errc::timed_out) return std::nullopt;
-    return r;
-  });
+  auto done = wait_interruptibly(timeout_of(timeout),
+                                 [&](std::chrono::nanoseconds slice) -> std::optional<result<T>> {
+                                   result<T> r = call(slice);
+                                   if (!r && r.error().code == errc::timed_out) return std::nullopt;
+                                   return r;
+                                 });
   if (!done) throw exception(error(errc::timed_out, what));
   return take(std::move(*done));
 }
@@ -205,7 +211,8 @@ void bind_image(py::module_& m) {
                     return take(uk::image::parse(as_bytes(view), name));
                   })
       .def_property_readonly("name", [](const uk::image& i) { return i.info().name; })
-      .def_property_readonly("position_independent", [](const uk::image& i) { return i.info().position_independent; })
+      .def_property_readonly("position_independent",
+                             [](const uk::image& i) { return i.info().position_independent; })
       .def_property_readonly("entry", [](const uk::image& i) { return i.info().entry; })
       .def_property_readonly("memory_bytes", [](const uk::image& i) { return i.info().memory_bytes; })
       .def_property_readonly("segments", [](const uk::image& i) { return i.info().segments; });
