@@ -1,4 +1,5 @@
-// The library's proxy as a process, for benches beside other proxies: prints the port, runs until its input ends.
+// The library's proxy as a process, for benches beside other proxies: prints the port, runs until its input
+// ends.
 //   osvm_proxy_driver l4|l7 PORT BACKEND_SOCKET THREADS [shared]
 // Each thread has a loop of its own, or, with "shared", all run one loop.
 #include <osvm/core/runtime.hpp>
@@ -43,6 +44,6 @@ int main(int argc, char** argv) {
   while (::read(0, &byte, 1) > 0) {
   }
   const auto s = front->stats();
-  std::printf("accepted %lu requests %lu answered %lu failed %lu aborted %lu retried %lu\n", s.accepted, s.requests,
-              s.answered, s.failed(), s.client_aborted, s.retried);
+  std::printf("accepted %lu requests %lu answered %lu failed %lu aborted %lu retried %lu\n", s.accepted,
+              s.requests, s.answered, s.failed(), s.client_aborted, s.retried);
 }
