@@ -69,6 +69,8 @@ struct capture_buffer {
 
   // What was written since the last call; wakes writers that wait for room.
   std::string take();
+  // With `lock` held: the free bytes. When there are none, `room` is made to wait for the next take().
+  std::size_t space() noexcept;
 };
 
 struct instance_state {

@@ -100,6 +100,7 @@ std::shared_ptr<description> describe_socket(std::shared_ptr<socket_state> state
   what->kind = file_kind::socket;
   what->socket_io = true;
   what->nonblocking = nonblocking;
+  what->connected = state->phase == socket_phase::connected;
   what->extra = std::move(state);
   return what;
 }

@@ -173,14 +173,14 @@ class poll_set {
     return host_[i].fd;
   }
   std::uint32_t wait_events(std::size_t i) const {
-    return capture(i) ? EPOLLIN : static_cast<std::uint16_t>(host_[i].events);
+    return capture(i) ? std::uint32_t{EPOLLIN} : static_cast<std::uint16_t>(host_[i].events);
   }
   short ready_events(std::size_t i) const {
     if (guest_[i].fd < 0) return 0;
     if (!held_[i]) return POLLNVAL;
     if (capture_buffer* c = capture(i)) {
       std::lock_guard guard(c->lock);
-      return c->data.size() < c->limit ? guest_[i].events & POLLOUT : 0;
+      return c->space() != 0 ? static_cast<short>(guest_[i].events & POLLOUT) : short{0};
     }
     if (!held_[i]->host) return static_cast<short>(guest_[i].events & (POLLIN | POLLOUT));
     return host_[i].revents;
@@ -190,8 +190,6 @@ class poll_set {
   std::vector<std::shared_ptr<descriptor>> held_;
 };
 
-// A full capture buffer keeps its eventfd readable until a write finds it full; so that waiting for room does not
-// spin, poll drains it the same way, by asking again after the drain.
 std::int64_t poll_descriptors(call_context& ctx, poll_set& set, const timeout& t) {
   const std::int64_t first = set.look();
   if (first != 0 || !t.wait) return first;

@@ -193,7 +193,8 @@ std::int64_t take_connection(int host, bool tcp, accepted& out) {
   auto taken = vsock::fd_queue::take(host);
   if (!taken) {
     const auto& code = taken.error().code;
-    return code.category() == boost::system::system_category() ? -code.value() : -EINVAL;
+    if (code.category() != boost::system::system_category()) return -EINVAL;
+    return code.value() == EMFILE ? -ENFILE : -code.value();
   }
   out = {std::move(taken->fd), taken->host_port};
   return 0;
@@ -302,6 +303,7 @@ std::int64_t sys_connect(call_context& ctx) {
   const auto state = socket_of(*d);
   std::lock_guard guard(d->what->lock);
   state->phase = socket_phase::connected;
+  d->what->connected = true;
   state->peer = tcp ? loopback(to.family, to.port) : to;
   if (state->local.port == 0) {
     state->local = tcp ? loopback(to.family, 32767) : guest_address{.family = AF_VSOCK, .cid = guest_cid, .port = 1U << 30};
