@@ -55,7 +55,7 @@ bool frame_pool::grow(std::uint64_t at_least) {
   b.memory = std::move(*memory);
   b.free.emplace(0, size);
   banks_.push_back(std::move(b));
-  next_address_ += size;
+  next_address_ += size + huge;  // a hole: runs of frames never continue from one bank into the next
   next_size_ = std::min(size * 4, largest_bank);
   return true;
 }
@@ -65,7 +65,7 @@ result<std::uint64_t> frame_pool::adopt(mapping memory) {
   if (options_.slots) {
     if (auto ok = options_.slots->install(address, memory.data(), memory.size()); !ok) return ok.error();
   }
-  next_address_ += (memory.size() + huge - 1) & ~(huge - 1);
+  next_address_ += ((memory.size() + huge - 1) & ~(huge - 1)) + huge;
   bank b;
   b.guest_address = address;
   b.memory = std::move(memory);
