@@ -36,7 +36,8 @@ TEST_F(control, each_cpl_rule_alone_holds_the_stack_segment) {
   const auto no_smep = run("registers", {"stack_segment"}, [](auto& o) { o.controls.smep_smap = false; });
   EXPECT_EQ(no_smep.out.find("read at CPL 0"), std::string::npos) << no_smep.describe();
   EXPECT_NE(no_smep.report.cause, exit_cause::exited) << no_smep.describe();
-  no_smep.report.fault ? EXPECT_EQ(no_smep.report.fault->kind, fault_kind::privilege) : EXPECT_TRUE(false);
+  ASSERT_TRUE(no_smep.report.fault) << no_smep.describe();
+  EXPECT_EQ(no_smep.report.fault->kind, fault_kind::privilege);
   const auto no_check = run("registers", {"stack_segment"}, [](auto& o) { o.controls.privilege_check = false; });
   EXPECT_EQ(no_check.out.find("read at CPL 0"), std::string::npos) << no_check.describe();
 }
