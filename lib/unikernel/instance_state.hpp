@@ -55,8 +55,8 @@ class instance_host {
   virtual std::string tcp_socket_path(std::uint16_t port) const = 0;
   // Path prefix for connect(cid 2, P): "<prefix>_P"; empty when nothing is granted.
   virtual std::string vsock_path() const = 0;
-  // Delivers a signal to a thread (tgkill); -ESRCH when there is none.
-  virtual std::int64_t send_signal(int tid, int signal) = 0;
+  virtual bool has_thread(int tid) const = 0;
+  virtual std::chrono::nanoseconds cpu_time() const = 0;  // of all guest threads
   virtual unsigned thread_count() const = 0;
 };
 
@@ -102,6 +102,7 @@ struct instance_state {
   std::mutex signal_lock;
   std::array<signal_action, 65> signal_actions{};  // guarded by signal_lock
   wait_clock::time_point started = wait_clock::now();
+  unsigned cpus = 1;  // what the guest is told
 
   // Counts a denial and returns `error` negated, so handlers write `return ctx.instance.deny(...)`. `what` is guest
   // text (escaped here, bounded); `rule` says what would grant it.

@@ -1,0 +1,109 @@
+// mmap and its relatives: arguments and policy; the work is address_space's.
+#include "unikernel/syscalls/arguments.hpp"
+
+#include <linux/mman.h>
+#include <sys/mman.h>
+
+namespace osvm::unikernel {
+namespace {
+
+constexpr int known_protection = PROT_READ | PROT_WRITE | PROT_EXEC;
+
+bool may_execute(const call_context& ctx) noexcept {
+  return ctx.instance.policy.allow.jit || !ctx.instance.rules.write_xor_execute;
+}
+
+std::int64_t deny_execute(call_context& ctx, const char* what) { return ctx.instance.deny(what, "--allow jit", EACCES); }
+
+// Private file mappings are copies: the file's bytes are read once. What follows the file's end within the range is
+// zero, where Linux would raise SIGBUS.
+std::int64_t fill_from_file(call_context& ctx, std::uint64_t va, std::uint64_t size, descriptor& d, std::uint64_t offset) {
+  std::uint64_t done = 0;
+  char buffer[16384];
+  while (done < size) {
+    const ssize_t n = ::pread(d.host.get(), buffer, std::min<std::uint64_t>(sizeof buffer, size - done),
+                              static_cast<off_t>(offset + done));
+    if (n < 0) return -errno;
+    if (n == 0) return 0;
+    if (!ctx.memory.poke(va + done, buffer, static_cast<std::size_t>(n))) return -ENOMEM;
+    done += static_cast<std::uint64_t>(n);
+  }
+  return 0;
+}
+
+std::int64_t map_file(call_context& ctx, map_request request, int fd, int flags, std::uint64_t offset) {
+  const auto d = ctx.instance.descriptors.get(fd);
+  if (!d) return -EBADF;
+  if (d->what->kind != file_kind::regular || !d->host) return -ENODEV;
+  if (!d->what->readable) return -EACCES;
+  if ((flags & MAP_TYPE) != MAP_PRIVATE && (request.protection & PROT_WRITE)) {
+    return ctx.instance.deny("mmap of a file, shared and writable", "unsupported in this version", EACCES);
+  }
+  if (offset % page_size) return -EINVAL;
+  if ((request.protection & PROT_EXEC) && !may_execute(ctx)) return deny_execute(ctx, "mmap of a file, executable");
+  const std::int64_t va = ctx.memory.map(request);
+  if (va < 0) return va;
+  if (const auto e = fill_from_file(ctx, static_cast<std::uint64_t>(va), request.size, *d, offset); e < 0) {
+    (void)ctx.memory.unmap(static_cast<std::uint64_t>(va), request.size);
+    return e;
+  }
+  return va;
+}
+
+std::int64_t do_mmap(call_context& ctx) {
+  const int protection = int_arg(ctx, 2);
+  const int flags = int_arg(ctx, 3);
+  const int type = flags & MAP_TYPE;
+  if (protection & ~known_protection) return -EINVAL;
+  if (type != MAP_PRIVATE && type != MAP_SHARED && type != MAP_SHARED_VALIDATE) return -EINVAL;
+  if ((protection & PROT_EXEC) && (protection & PROT_WRITE) && !may_execute(ctx)) {
+    return deny_execute(ctx, "mmap, writable and executable");
+  }
+  map_request r;
+  r.address = ctx.args[0];
+  r.size = ctx.args[1];
+  r.protection = protection;
+  r.fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE);
+  r.no_replace = flags & MAP_FIXED_NOREPLACE;
+  if (!(flags & MAP_ANONYMOUS)) return map_file(ctx, r, int_arg(ctx, 4), flags, ctx.args[5]);
+  if ((protection & PROT_EXEC) && !may_execute(ctx)) return deny_execute(ctx, "mmap, executable");
+  return ctx.memory.map(r);
+}
+
+std::int64_t do_munmap(call_context& ctx) { return ctx.memory.unmap(ctx.args[0], ctx.args[1]); }
+
+std::int64_t do_mprotect(call_context& ctx) {
+  const std::int64_t r = ctx.memory.protect(ctx.args[0], ctx.args[1], int_arg(ctx, 2) & ~PROT_GROWSDOWN, may_execute(ctx));
+  return r == -EACCES ? deny_execute(ctx, "mprotect, executable") : r;
+}
+
+std::int64_t do_mremap(call_context& ctx) {
+  return ctx.memory.remap(ctx.args[0], ctx.args[1], ctx.args[2], int_arg(ctx, 3), ctx.args[4]);
+}
+
+std::int64_t do_madvise(call_context& ctx) { return ctx.memory.advise(ctx.args[0], ctx.args[1], int_arg(ctx, 2)); }
+std::int64_t do_brk(call_context& ctx) { return ctx.memory.set_break(ctx.args[0]); }
+
+// Pages are never swapped by us and locking them is the host's business: success without effect is what Linux gives
+// to a process whose pages are resident anyway.
+std::int64_t do_mlock(call_context&) { return 0; }
+std::int64_t do_msync(call_context&) { return 0; }
+
+constexpr syscall_entry entries[] = {
+    {9, "mmap", call<do_mmap>, capability::always, "plxxfl"},
+    {10, "mprotect", call<do_mprotect>, capability::always, "plx"},
+    {11, "munmap", call<do_munmap>, capability::always, "pl"},
+    {12, "brk", call<do_brk>, capability::always, "p"},
+    {25, "mremap", call<do_mremap>, capability::always, "pllxp"},
+    {26, "msync", call<do_msync>, capability::always, "plx"},
+    {28, "madvise", call<do_madvise>, capability::always, "pli"},
+    {149, "mlock", call<do_mlock>, capability::always, "pl"},
+    {150, "munlock", call<do_mlock>, capability::always, "pl"},
+};
+
+}  // namespace
+
+extern const syscall_family memory_family;
+const syscall_family memory_family{"memory", entries};
+
+}  // namespace osvm::unikernel

@@ -1,0 +1,224 @@
+// What a process asks about itself: identity, limits, names, exit.
+#include "unikernel/syscalls/arguments.hpp"
+
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/sysinfo.h>
+#include <sys/utsname.h>
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+namespace osvm::unikernel {
+namespace {
+
+constexpr std::int64_t guest_pid = 1000, guest_uid = 1000;
+
+std::int64_t do_getpid(call_context&) { return guest_pid; }
+std::int64_t do_getppid(call_context&) { return 1; }
+std::int64_t do_getuid(call_context&) { return guest_uid; }
+
+std::int64_t do_exit_group(call_context& ctx) {
+  exit_report r;
+  r.cause = exit_cause::exited;
+  r.status = int_arg(ctx, 0) & 0xff;
+  ctx.thread.exiting = true;
+  ctx.instance.host.end(std::move(r));
+  return 0;
+}
+
+std::int64_t do_uname(call_context& ctx) {
+  utsname u{};
+  std::strcpy(u.sysname, "Linux");
+  std::strcpy(u.nodename, "osvm");
+  std::strcpy(u.release, "6.1.0-osvm");  // what glibc and Go check is "at least 3.2"
+  std::strcpy(u.version, "#1 OSVM");
+  std::strcpy(u.machine, "x86_64");
+  return store(ctx, ctx.args[0], u) ? 0 : -EFAULT;
+}
+
+rlimit limit_of(const call_context& ctx, unsigned resource) {
+  constexpr rlim_t infinity = RLIM_INFINITY;
+  const auto& b = ctx.instance.budgets;
+  switch (resource) {
+    case RLIMIT_STACK: return {8U << 20, infinity};
+    case RLIMIT_NOFILE: return {b.descriptors, b.descriptors};
+    case RLIMIT_NPROC: return {b.threads, b.threads};
+    case RLIMIT_AS:
+    case RLIMIT_DATA: return {infinity, infinity};
+    case RLIMIT_CORE:
+    case RLIMIT_MEMLOCK: return {0, 0};
+    default: return {infinity, infinity};
+  }
+}
+
+std::int64_t do_prlimit64(call_context& ctx) {
+  if (int_arg(ctx, 0) != 0 && int_arg(ctx, 0) != guest_pid) return -ESRCH;
+  if (ctx.args[1] >= RLIM_NLIMITS) return -EINVAL;
+  const rlimit old = limit_of(ctx, static_cast<unsigned>(ctx.args[1]));
+  if (ctx.args[2]) {
+    // Limits are the budgets: lowering is accepted without effect only when it changes nothing.
+    rlimit wanted{};
+    if (!load(ctx, ctx.args[2], wanted)) return -EFAULT;
+    if (wanted.rlim_cur > wanted.rlim_max) return -EINVAL;
+    if (wanted.rlim_max > old.rlim_max) return -EPERM;
+  }
+  if (ctx.args[3] && !store(ctx, ctx.args[3], old)) return -EFAULT;
+  return 0;
+}
+
+std::int64_t do_getrlimit(call_context& ctx) {
+  if (ctx.args[0] >= RLIM_NLIMITS) return -EINVAL;
+  return store(ctx, ctx.args[1], limit_of(ctx, static_cast<unsigned>(ctx.args[0]))) ? 0 : -EFAULT;
+}
+
+std::int64_t do_sysinfo(call_context& ctx) {
+  struct sysinfo s {};
+  const auto used = ctx.memory.usage();
+  s.uptime = std::chrono::duration_cast<std::chrono::seconds>(wait_clock::now() - ctx.instance.started).count();
+  s.totalram = ctx.instance.budgets.memory_bytes;
+  s.freeram = s.totalram - std::min<std::uint64_t>(used.bytes, s.totalram);
+  s.procs = static_cast<unsigned short>(ctx.instance.host.thread_count());
+  s.mem_unit = 1;
+  return store(ctx, ctx.args[0], s) ? 0 : -EFAULT;
+}
+
+constexpr int pr_set_name = 15, pr_get_name = 16, pr_set_dumpable = 4, pr_get_dumpable = 3, pr_set_no_new_privs = 38,
+              pr_get_no_new_privs = 39, pr_set_vma = 0x53564d41, pr_set_pdeathsig = 1, pr_set_thp_disable = 41;
+
+std::int64_t do_prctl(call_context& ctx) {
+  switch (int_arg(ctx, 0)) {
+    case pr_set_name: {
+      std::string name;
+      const int e = memory_access(ctx.memory).read_string(ctx.args[1], 4096, name);
+      if (e == -EFAULT) return e;
+      name.resize(std::min<std::size_t>(name.size(), 15));
+      std::memset(ctx.thread.name, 0, sizeof ctx.thread.name);
+      std::memcpy(ctx.thread.name, name.data(), name.size());
+      return 0;
+    }
+    case pr_get_name: return memory_access(ctx.memory).write(ctx.args[1], ctx.thread.name, 16) ? 0 : -EFAULT;
+    case pr_get_dumpable: return 0;
+    case pr_get_no_new_privs: return 1;
+    case pr_set_dumpable:
+    case pr_set_no_new_privs:
+    case pr_set_vma:
+    case pr_set_thp_disable: return 0;
+    default: return -EINVAL;
+  }
+}
+
+constexpr int arch_set_gs = 0x1001, arch_set_fs = 0x1002, arch_get_fs = 0x1003, arch_get_gs = 0x1004;
+
+std::int64_t do_arch_prctl(call_context& ctx) {
+  const std::uint64_t value = ctx.args[1];
+  switch (int_arg(ctx, 0)) {
+    case arch_set_fs:
+    case arch_set_gs:
+      // A non-canonical base would drop the vCPU into KVM's emulator, where SYSCALL raises the privilege.
+      if (ctx.instance.rules.sanitize_registers && !kvm::user_canonical(value)) return -EPERM;
+      (int_arg(ctx, 0) == arch_set_fs ? ctx.thread.fs_base : ctx.thread.gs_base) = value;
+      ctx.thread.bases_changed = true;
+      return 0;
+    case arch_get_fs: return store(ctx, value, ctx.thread.fs_base) ? 0 : -EFAULT;
+    case arch_get_gs: return store(ctx, value, ctx.thread.gs_base) ? 0 : -EFAULT;
+    default: return -EINVAL;
+  }
+}
+
+rusage usage_of(call_context& ctx) {
+  rusage u{};
+  (void)::getrusage(RUSAGE_THREAD, &u);
+  u.ru_maxrss = static_cast<long>(ctx.memory.usage().peak_bytes >> 10);
+  return u;
+}
+
+std::int64_t do_getrusage(call_context& ctx) {
+  const int who = int_arg(ctx, 0);
+  if (who != RUSAGE_SELF && who != RUSAGE_THREAD && who != RUSAGE_CHILDREN) return -EINVAL;
+  return store(ctx, ctx.args[1], who == RUSAGE_CHILDREN ? rusage{} : usage_of(ctx)) ? 0 : -EFAULT;
+}
+
+std::int64_t do_getrandom(call_context& ctx) {
+  constexpr std::uint64_t known = 7;  // GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE
+  if (ctx.args[2] & ~known) return -EINVAL;
+  const std::size_t size = std::min<std::uint64_t>(ctx.args[1], 1U << 25);
+  memory_access memory(ctx.memory);
+  std::vector<iovec> spans;
+  if (size && memory.spans(ctx.args[0], size, 2 /* PROT_WRITE */, spans) == 0) return -EFAULT;
+  std::int64_t done = 0;
+  for (const iovec& s : spans) {
+    for (std::size_t at = 0; at < s.iov_len;) {
+      // At most 256 bytes at once: such calls neither block nor return early once the pool is ready.
+      const ssize_t n = ::getrandom(static_cast<char*>(s.iov_base) + at, std::min<std::size_t>(s.iov_len - at, 256), 0);
+      if (n <= 0) return done ? done : -EAGAIN;
+      at += static_cast<std::size_t>(n);
+      done += n;
+    }
+  }
+  return done;
+}
+
+// Processes come with a later version: named, not silently ignored.
+std::int64_t do_refuse_process(call_context& ctx) {
+  return ctx.instance.deny("fork/vfork/execve", "unsupported: one process per VM in this version", ENOSYS);
+}
+std::int64_t do_no_children(call_context&) { return -ECHILD; }
+std::int64_t do_getgroups(call_context&) { return 0; }
+std::int64_t do_set_own_id(call_context& ctx) { return int_arg(ctx, 0) == guest_uid ? 0 : -EPERM; }
+
+std::int64_t do_getres(call_context& ctx) {
+  const std::uint32_t id = guest_uid;
+  for (int i = 0; i < 3; ++i) {
+    if (!store(ctx, ctx.args[i], id)) return -EFAULT;
+  }
+  return 0;
+}
+
+std::int64_t do_umask(call_context& ctx) { return ctx.instance.umask.exchange(unsigned_arg(ctx, 0) & 0777); }
+
+std::int64_t do_personality(call_context& ctx) {
+  return ctx.args[0] == 0xffffffff || ctx.args[0] == 0 ? 0 : -EINVAL;
+}
+
+constexpr syscall_entry entries[] = {
+    {39, "getpid", call<do_getpid>},
+    {56 + 1, "fork", call<do_refuse_process>},
+    {58, "vfork", call<do_refuse_process>},
+    {59, "execve", call<do_refuse_process>, capability::always, "spp"},
+    {322, "execveat", call<do_refuse_process>, capability::always, "fsppx"},
+    {61, "wait4", call<do_no_children>, capability::always, "iPxP"},
+    {247, "waitid", call<do_no_children>, capability::always, "iiPxP"},
+    {63, "uname", call<do_uname>, capability::always, "P"},
+    {95, "umask", call<do_umask>, capability::always, "u"},
+    {97, "getrlimit", call<do_getrlimit>, capability::always, "uP"},
+    {98, "getrusage", call<do_getrusage>, capability::always, "iP"},
+    {99, "sysinfo", call<do_sysinfo>, capability::always, "P"},
+    {102, "getuid", call<do_getuid>},
+    {104, "getgid", call<do_getuid>},
+    {105, "setuid", call<do_set_own_id>, capability::always, "u"},
+    {106, "setgid", call<do_set_own_id>, capability::always, "u"},
+    {107, "geteuid", call<do_getuid>},
+    {108, "getegid", call<do_getuid>},
+    {110, "getppid", call<do_getppid>},
+    {111, "getpgrp", call<do_getpid>},
+    {115, "getgroups", call<do_getgroups>, capability::always, "uP"},
+    {118, "getresuid", call<do_getres>, capability::always, "PPP"},
+    {120, "getresgid", call<do_getres>, capability::always, "PPP"},
+    {121, "getpgid", call<do_getpid>, capability::always, "i"},
+    {124, "getsid", call<do_getpid>, capability::always, "i"},
+    {135, "personality", call<do_personality>, capability::always, "u"},
+    {157, "prctl", call<do_prctl>, capability::always, "ippll"},
+    {158, "arch_prctl", call<do_arch_prctl>, capability::always, "ip"},
+    {231, "exit_group", call<do_exit_group>, capability::always, "i"},
+    {302, "prlimit64", call<do_prlimit64>, capability::always, "iupP"},
+    {318, "getrandom", call<do_getrandom>, capability::always, "Plx"},
+};
+
+}  // namespace
+
+extern const syscall_family process_family;
+const syscall_family process_family{"process", entries};
+
+}  // namespace osvm::unikernel

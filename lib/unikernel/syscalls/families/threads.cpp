@@ -1,0 +1,195 @@
+// clone for threads, futexes, scheduling.
+#include "unikernel/syscalls/arguments.hpp"
+
+#include <linux/futex.h>
+#include <linux/sched.h>
+#include <sched.h>
+
+#include <algorithm>
+
+namespace osvm::unikernel {
+namespace {
+
+constexpr std::uint64_t thread_flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD;
+constexpr std::uint64_t known_flags = thread_flags | CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID |
+                                      CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID | CLONE_DETACHED;
+
+struct clone_request {
+  std::uint64_t flags, stack, parent_tid, child_tid, tls;
+};
+
+std::int64_t start(call_context& ctx, const clone_request& c) {
+  if ((c.flags & thread_flags) != thread_flags) {
+    return ctx.instance.deny("clone of a process", "unsupported: one process per VM in this version", ENOSYS);
+  }
+  if (c.flags & ~known_flags) return -EINVAL;
+  instance_host::thread_start t;
+  t.regs = *ctx.thread.regs;
+  t.regs.rax = 0;
+  t.regs.rip = t.regs.rcx;     // behind the SYSCALL instruction
+  t.regs.rflags = t.regs.r11;
+  if (c.stack) t.regs.rsp = c.stack;
+  t.fs_base = c.flags & CLONE_SETTLS ? c.tls : ctx.thread.fs_base;
+  t.gs_base = ctx.thread.gs_base;
+  if (ctx.instance.rules.sanitize_registers && !kvm::user_canonical(t.fs_base)) return -EPERM;
+  t.signal_mask = ctx.thread.signal_mask;
+  t.parent = &ctx.thread;
+  if (c.flags & CLONE_CHILD_CLEARTID) t.clear_child_tid = c.child_tid;
+  if (c.flags & CLONE_CHILD_SETTID) t.set_child_tid = c.child_tid;
+  if (c.flags & CLONE_PARENT_SETTID) t.set_parent_tid = c.parent_tid;
+  return ctx.instance.host.start_thread(t);
+}
+
+std::int64_t do_clone(call_context& ctx) {
+  return start(ctx, {.flags = ctx.args[0] & ~std::uint64_t{0xff}, .stack = ctx.args[1], .parent_tid = ctx.args[2],
+                     .child_tid = ctx.args[3], .tls = ctx.args[4]});
+}
+
+struct clone3_args {
+  std::uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls;
+};
+
+std::int64_t do_clone3(call_context& ctx) {
+  if (ctx.args[1] < sizeof(clone3_args)) return -EINVAL;
+  if (ctx.args[1] > sizeof(clone3_args) + 24) return -E2BIG;  // set_tid, set_tid_size, cgroup are the known rest
+  clone3_args a{};
+  if (!load(ctx, ctx.args[0], a)) return -EFAULT;
+  for (std::uint64_t at = sizeof a; at < ctx.args[1]; at += 8) {
+    std::uint64_t rest = 0;
+    if (!load(ctx, ctx.args[0] + at, rest)) return -EFAULT;
+    if (rest) return -EINVAL;
+  }
+  const std::uint64_t stack = a.stack ? a.stack + a.stack_size : 0;
+  if (stack < a.stack) return -EINVAL;
+  return start(ctx, {.flags = a.flags, .stack = stack, .parent_tid = a.parent_tid, .child_tid = a.child_tid, .tls = a.tls});
+}
+
+std::int64_t do_exit(call_context& ctx) {
+  ctx.thread.exiting = true;
+  return int_arg(ctx, 0) & 0xff;
+}
+
+std::int64_t do_gettid(call_context& ctx) { return ctx.thread.tid; }
+
+std::int64_t do_set_tid_address(call_context& ctx) {
+  ctx.thread.clear_child_tid = ctx.args[0];
+  return ctx.thread.tid;
+}
+
+std::int64_t do_set_robust_list(call_context& ctx) {
+  if (ctx.args[1] != 24) return -EINVAL;
+  ctx.thread.robust_list = ctx.args[0];
+  return 0;
+}
+
+// An absolute futex or sleep deadline on one of the two clocks, as a point of ours.
+deadline absolute(const timespec& t, clockid_t clock) {
+  timespec now{};
+  (void)::clock_gettime(clock, &now);
+  const auto left = std::chrono::seconds(t.tv_sec - now.tv_sec) + std::chrono::nanoseconds(t.tv_nsec - now.tv_nsec);
+  constexpr auto far = std::chrono::hours(24 * 365 * 100);
+  if (t.tv_sec > now.tv_sec + std::chrono::duration_cast<std::chrono::seconds>(far).count()) return std::nullopt;
+  return wait_clock::now() + left;
+}
+
+std::int64_t futex_wait(call_context& ctx, int command, std::uint32_t bitset, bool realtime) {
+  deadline until;
+  if (ctx.args[3]) {
+    timespec t{};
+    if (!load(ctx, ctx.args[3], t)) return -EFAULT;
+    if (!valid(t)) return -EINVAL;
+    until = command == FUTEX_WAIT ? deadline_after(t) : absolute(t, realtime ? CLOCK_REALTIME : CLOCK_MONOTONIC);
+  }
+  return ctx.instance.futexes.wait(ctx.memory, ctx.args[0], static_cast<std::uint32_t>(ctx.args[2]), bitset,
+                                   ctx.thread.wait, until);
+}
+
+std::uint32_t count_arg(std::uint64_t v) noexcept {
+  return static_cast<std::uint32_t>(std::max<std::int32_t>(0, static_cast<std::int32_t>(v)));
+}
+
+// Private and shared futexes are the same while an instance has one address space and no shared memory objects.
+std::int64_t do_futex(call_context& ctx) {
+  const int op = int_arg(ctx, 1);
+  const int command = op & ~(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME);
+  const bool realtime = op & FUTEX_CLOCK_REALTIME;
+  auto& table = ctx.instance.futexes;
+  const std::uint64_t va = ctx.args[0];
+  const auto value = static_cast<std::uint32_t>(ctx.args[2]);
+  const auto third = static_cast<std::uint32_t>(ctx.args[5]);
+  switch (command) {
+    case FUTEX_WAIT: return realtime ? -ENOSYS : futex_wait(ctx, command, FUTEX_BITSET_MATCH_ANY, false);
+    case FUTEX_WAIT_BITSET: return futex_wait(ctx, command, third, realtime);
+    case FUTEX_WAKE:
+    case FUTEX_WAKE_BITSET:
+      if (va % 4) return -EINVAL;
+      if (va >= user_end) return -EFAULT;
+      return table.wake({&ctx.memory, va}, count_arg(ctx.args[2]),
+                        command == FUTEX_WAKE ? FUTEX_BITSET_MATCH_ANY : third);
+    case FUTEX_REQUEUE:
+      return table.requeue(ctx.memory, va, ctx.args[4], value, count_arg(ctx.args[3]), nullptr);
+    case FUTEX_CMP_REQUEUE:
+      return table.requeue(ctx.memory, va, ctx.args[4], value, count_arg(ctx.args[3]), &third);
+    case FUTEX_WAKE_OP:
+      return table.wake_op(ctx.memory, va, ctx.args[4], value, count_arg(ctx.args[3]), third);
+    default: return -ENOSYS;  // priority-inheriting futexes
+  }
+}
+
+std::int64_t do_sched_yield(call_context&) {
+  (void)::sched_yield();
+  return 0;
+}
+
+// The CPUs that the embedder's process may use: what a thread pool of the guest should be sized by.
+std::int64_t do_sched_getaffinity(call_context& ctx) {
+  const int cpus = std::max(1, static_cast<int>(ctx.instance.cpus));
+  std::uint64_t mask[16] = {};
+  for (int i = 0; i < std::min(cpus, 1024); ++i) mask[i / 64] |= std::uint64_t{1} << (i % 64);
+  const std::size_t size = std::min<std::uint64_t>(ctx.args[1], sizeof mask);
+  if (size < 8 || ctx.args[1] % 8) return -EINVAL;
+  if (!memory_access(ctx.memory).write(ctx.args[2], mask, size)) return -EFAULT;
+  return static_cast<std::int64_t>(size);
+}
+
+std::int64_t do_getcpu(call_context& ctx) {
+  const std::uint32_t zero = 0;
+  if (ctx.args[0] && !store(ctx, ctx.args[0], zero)) return -EFAULT;
+  if (ctx.args[1] && !store(ctx, ctx.args[1], zero)) return -EFAULT;
+  return 0;
+}
+
+std::int64_t do_sched_accept(call_context&) { return 0; }
+std::int64_t do_membarrier(call_context& ctx) { return int_arg(ctx, 0) == 0 ? 0 : -EINVAL; }
+
+std::int64_t do_sched_getparam(call_context& ctx) {
+  const int priority = 0;
+  return store(ctx, ctx.args[1], priority) ? 0 : -EFAULT;
+}
+
+constexpr syscall_entry entries[] = {
+    {24, "sched_yield", call<do_sched_yield>},
+    {56, "clone", call<do_clone>, capability::always, "xpPPl"},
+    {60, "exit", call<do_exit>, capability::always, "i"},
+    {140, "getpriority", call<do_sched_accept>, capability::always, "ii"},
+    {142, "sched_setparam", call<do_sched_accept>, capability::always, "ip"},
+    {143, "sched_getparam", call<do_sched_getparam>, capability::always, "iP"},
+    {144, "sched_setscheduler", call<do_sched_accept>, capability::always, "iip"},
+    {145, "sched_getscheduler", call<do_sched_accept>, capability::always, "i"},
+    {186, "gettid", call<do_gettid>},
+    {202, "futex", call<do_futex>, capability::always, "piuppu"},
+    {203, "sched_setaffinity", call<do_sched_accept>, capability::always, "ilp"},
+    {204, "sched_getaffinity", call<do_sched_getaffinity>, capability::always, "ilP"},
+    {218, "set_tid_address", call<do_set_tid_address>, capability::always, "p"},
+    {273, "set_robust_list", call<do_set_robust_list>, capability::always, "pl"},
+    {309, "getcpu", call<do_getcpu>, capability::always, "PP"},
+    {324, "membarrier", call<do_membarrier>, capability::always, "ixi"},
+    {435, "clone3", call<do_clone3>, capability::always, "pl"},
+};
+
+}  // namespace
+
+extern const syscall_family threads_family;
+const syscall_family threads_family{"threads", entries};
+
+}  // namespace osvm::unikernel
