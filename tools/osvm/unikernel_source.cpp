@@ -64,7 +64,7 @@ result<unikernel::instance> unikernel_source::create(const std::string& version,
 
 void unikernel_source::record(const std::string& version, const unikernel::instance& guest,
                               const unikernel::exit_report& ended) {
-  instance_record entry{version, guest.stats(), ended};
+  instance_record entry{version, guest.isolation_report(), guest.stats(), ended};
   const std::lock_guard lock(mutex_);
   records_.push_back(std::move(entry));
 }
@@ -74,11 +74,12 @@ std::vector<instance_record> unikernel_source::records() const {
   return records_;
 }
 
-void unikernel_source::async_start(const hotswap::release_spec& spec, std::stop_token stop, start_handler handler) {
+void unikernel_source::async_start(const hotswap::release_spec& spec, std::stop_token stop,
+                                   start_handler handler) {
   const auto* release = std::any_cast<unikernel_release>(&spec.source_data);
   boost::asio::post(ex_, [self = shared_from_this(), version = spec.version, path = spec.artifact,
-                          release = release == nullptr ? unikernel_release{} : *release, stop = std::move(stop),
-                          handler = std::move(handler)]() mutable {
+                          release = release == nullptr ? unikernel_release{} : *release,
+                          stop = std::move(stop), handler = std::move(handler)]() mutable {
     auto guest = self->create(version, path, release);
     if (!guest) return std::move(handler)(std::move(guest).error());
     auto s = std::make_shared<start>();
@@ -93,13 +94,14 @@ void unikernel_source::async_start(const hotswap::release_spec& spec, std::stop_
       }
       // It ended before it listened: how it ended is what people want to know.
       s->lease->guest.kill();
-      s->lease->guest.async_wait([self, s, failure = where.error()](result<unikernel::exit_report> ended) mutable {
-        if (ended) {
-          self->record(s->lease->version, s->lease->guest, *ended);
-          failure = error(hotswap::errc::instance_lost, ended->describe());
-        }
-        std::move(s->handler)(std::move(failure));
-      });
+      s->lease->guest.async_wait(
+          [self, s, failure = where.error()](result<unikernel::exit_report> ended) mutable {
+            if (ended) {
+              self->record(s->lease->version, s->lease->guest, *ended);
+              failure = error(hotswap::errc::instance_lost, ended->describe());
+            }
+            std::move(s->handler)(std::move(failure));
+          });
     });
   });
 }

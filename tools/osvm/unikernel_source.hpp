@@ -21,6 +21,7 @@ struct unikernel_release {
 // One instance that has ended.
 struct instance_record {
   std::string version;
+  std::string isolation;  // what it really had
   unikernel::instance_stats stats;
   unikernel::exit_report ended;
 };
@@ -35,10 +36,12 @@ struct unikernel_source_options {
 class unikernel_source final : public hotswap::instance_source,
                                public std::enable_shared_from_this<unikernel_source> {
  public:
-  unikernel_source(executor ex, unikernel_source_options options) : ex_(std::move(ex)), options_(std::move(options)) {}
+  unikernel_source(executor ex, unikernel_source_options options)
+      : ex_(std::move(ex)), options_(std::move(options)) {}
 
-  void async_start(const hotswap::release_spec& spec, std::stop_token stop,
-                   boost::asio::any_completion_handler<void(result<std::shared_ptr<hotswap::lease>>)> handler) override;
+  void async_start(
+      const hotswap::release_spec& spec, std::stop_token stop,
+      boost::asio::any_completion_handler<void(result<std::shared_ptr<hotswap::lease>>)> handler) override;
   void async_stop(std::shared_ptr<hotswap::lease> which, std::chrono::nanoseconds deadline,
                   boost::asio::any_completion_handler<void(result<void>)> handler) override;
 
@@ -49,7 +52,8 @@ class unikernel_source final : public hotswap::instance_source,
   result<unikernel::image> load(const std::string& path);
   result<unikernel::instance> create(const std::string& version, const std::string& path,
                                      const unikernel_release& release);
-  void record(const std::string& version, const unikernel::instance& guest, const unikernel::exit_report& ended);
+  void record(const std::string& version, const unikernel::instance& guest,
+              const unikernel::exit_report& ended);
 
   const executor ex_;
   const unikernel_source_options options_;

@@ -1,10 +1,11 @@
-// The measurements. Each adds rows to a report; `bench headline` runs several into one. A failure of the set-up is an
-// error; a failure of what is measured is a row or report::fail().
+// The measurements. Each adds rows to a report; `bench headline` runs several into one. A failure of the
+// set-up is an error; a failure of what is measured is a row or report::fail().
 #pragma once
 
 #include <osvm/core/runtime.hpp>
 #include <osvm/unikernel/instance.hpp>
 
+#include <memory>
 #include <string>
 
 #include "../private_dir.hpp"
@@ -14,7 +15,7 @@ namespace osvm::cli::bench {
 
 // What all benches of one run share.
 struct environment {
-  static result<environment> make();
+  static result<std::unique_ptr<environment>> make();
 
   runtime loop{{.threads = 2}};
   kvm::host_facts facts;
@@ -45,7 +46,7 @@ result<void> measure_vsock(environment& env, report& out, const vsock_options& o
 
 struct swap_options {
   unsigned shifts = 20;
-  double rate = 2200;       // requests per second
+  double rate = 2200;  // requests per second
   unsigned connections = 16;
   std::chrono::milliseconds pause{100};  // between shifts: traffic must meet every release
 };

@@ -4,10 +4,10 @@
 
 namespace osvm::cli::bench {
 
-result<environment> environment::make() {
+result<std::unique_ptr<environment>> environment::make() {
   OSVM_TRY(auto facts, kvm::probe_host());
   OSVM_TRY(auto sockets, private_dir::make("bench"));
-  return environment(std::move(facts), std::move(sockets));
+  return std::unique_ptr<environment>(new environment(std::move(facts), std::move(sockets)));
 }
 
 unikernel::instance_options environment::options(const std::string& name) const {

@@ -16,7 +16,9 @@ double percentile(const std::vector<double>& sorted, double share) {
   return sorted[std::clamp<std::size_t>(rank, 1, sorted.size()) - 1];
 }
 
-double rounded(double v) { return std::round(v * 1e6) / 1e6; }
+double rounded(double v) {
+  return std::round(v * 1e6) / 1e6;
+}
 
 }  // namespace
 
@@ -46,8 +48,8 @@ void report::must_be_zero(std::string name, std::string unit, double v) {
 }
 
 bool report::failed() const {
-  return !failures_.empty() ||
-         std::any_of(rows_.begin(), rows_.end(), [](const row& r) { return r.zero_expected && r.value != 0; });
+  return !failures_.empty() || std::any_of(rows_.begin(), rows_.end(),
+                                           [](const row& r) { return r.zero_expected && r.value != 0; });
 }
 
 void report::print_json(const context& ctx) const {
@@ -66,8 +68,11 @@ void report::print_json(const context& ctx) const {
     }
     results.push_back(std::move(o));
   }
-  boost::json::object out{{"bench", bench_}, {"version", OSVM_VERSION}, {"host", facts_json(facts_)},
-                          {"results", std::move(results)}, {"peers", boost::json::array()},
+  boost::json::object out{{"bench", bench_},
+                          {"version", OSVM_VERSION},
+                          {"host", facts_json(facts_)},
+                          {"results", std::move(results)},
+                          {"peers", boost::json::array()},
                           {"ok", !failed()}};
   boost::json::array failures;
   for (const auto& f : failures_) failures.push_back(boost::json::value(f));
@@ -82,8 +87,9 @@ void report::print_text(const context& ctx) const {
       const auto shown = show_number(r.value);
       table.push_back({r.name, r.unit, r.zero_expected && r.value != 0 ? ctx.bad(shown) : shown});
     } else {
-      table.push_back({r.name, r.unit, show_number(r.stats.p50), show_number(r.stats.min), show_number(r.stats.p90),
-                       show_number(r.stats.p99), show_number(r.stats.max), std::to_string(r.stats.n)});
+      table.push_back({r.name, r.unit, show_number(r.stats.p50), show_number(r.stats.min),
+                       show_number(r.stats.p90), show_number(r.stats.p99), show_number(r.stats.max),
+                       std::to_string(r.stats.n)});
     }
   }
   ctx.print_table(table);

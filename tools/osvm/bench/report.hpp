@@ -40,7 +40,7 @@ class report {
  private:
   struct row {
     std::string name, unit;
-    summary stats;        // stats.n == 0: only `value`
+    summary stats;  // stats.n == 0: only `value`
     double value = 0;
     bool zero_expected = false;
   };
@@ -54,7 +54,9 @@ class report {
   std::vector<std::string> remarks_, failures_;
 };
 
-inline double to_ms(std::chrono::nanoseconds d) { return static_cast<double>(d.count()) / 1e6; }
+inline double to_ms(std::chrono::nanoseconds d) {
+  return static_cast<double>(d.count()) / 1e6;
+}
 
 // Wall time since its creation.
 class stopwatch {

@@ -1,0 +1,44 @@
+#include "../bench/bench.hpp"
+#include "../values.hpp"
+
+namespace osvm::cli {
+namespace {
+
+class bench_swap final : public invocation {
+ public:
+  void declare(option_set& o) override {
+    o.value("shifts", "N", shifts_, "replacements in each mode");
+    o.value("rate", "N", rate_, "requests per second");
+  }
+  int run(context& ctx) override {
+    auto done = measure(ctx);
+    return done ? *done : ctx.fail(done.error());
+  }
+
+ private:
+  result<int> measure(const context& ctx) const {
+    bench::swap_options options;
+    OSVM_TRY(const auto shifts, parse_count(shifts_, 1, 10'000));
+    OSVM_TRY(const auto rate, parse_count(rate_, 1, 1'000'000));
+    options.shifts = static_cast<unsigned>(shifts);
+    options.rate = static_cast<double>(rate);
+    OSVM_TRY(auto env, bench::environment::make());
+    bench::report out("swap", env->facts);
+    OSVM_CHECK(bench::measure_floor(*env, out, 20));
+    OSVM_CHECK(bench::measure_swap(*env, out, options));
+    return out.finish(ctx);
+  }
+  std::string shifts_ = "20", rate_ = "2200";
+};
+
+}  // namespace
+
+extern const command cmd_bench_swap_entry;
+const command cmd_bench_swap_entry{
+    .path = "bench swap",
+    .summary = "replace releases under load, with keep-alive and with a connection per request",
+    .examples = "  osvm bench swap\n  osvm bench swap --shifts 100 --rate 5000 --json",
+    .make = make_invocation<bench_swap>,
+};
+
+}  // namespace osvm::cli

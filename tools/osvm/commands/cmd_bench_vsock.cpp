@@ -1,0 +1,43 @@
+#include "../bench/bench.hpp"
+#include "../values.hpp"
+
+namespace osvm::cli {
+namespace {
+
+class bench_vsock final : public invocation {
+ public:
+  void declare(option_set& o) override {
+    o.value("round-trips", "N", round_trips_, "64-byte messages there and back");
+    o.value("stream", "SIZE", stream_, "bytes of each stream");
+  }
+  int run(context& ctx) override {
+    auto done = measure(ctx);
+    return done ? *done : ctx.fail(done.error());
+  }
+
+ private:
+  result<int> measure(const context& ctx) const {
+    bench::vsock_options options;
+    OSVM_TRY(const auto round_trips, parse_count(round_trips_, 1, 10'000'000));
+    OSVM_TRY(options.stream_bytes, parse_size(stream_));
+    options.round_trips = static_cast<unsigned>(round_trips);
+    OSVM_TRY(auto env, bench::environment::make());
+    bench::report out("vsock", env->facts);
+    OSVM_CHECK(bench::measure_floor(*env, out, 20));
+    OSVM_CHECK(bench::measure_vsock(*env, out, options));
+    return out.finish(ctx);
+  }
+  std::string round_trips_ = "5000", stream_ = "64MiB";
+};
+
+}  // namespace
+
+extern const command cmd_bench_vsock_entry;
+const command cmd_bench_vsock_entry{
+    .path = "bench vsock",
+    .summary = "round trips and streams between host and guest",
+    .examples = "  osvm bench vsock\n  osvm bench vsock --stream 1GiB --json",
+    .make = make_invocation<bench_vsock>,
+};
+
+}  // namespace osvm::cli
