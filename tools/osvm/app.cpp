@@ -91,6 +91,18 @@ std::size_t find_rest(const CLI::App& app, const std::vector<std::string>& args,
   return std::min(i, args.size());
 }
 
+// -C may stand behind the command too; CLI11 knows it on the outermost level only.
+void move_config_to_front(std::vector<std::string>& args) {
+  for (std::size_t i = 0; i < args.size(); ++i) {
+    const bool joined = args[i].starts_with("--config=");
+    if (!joined && args[i] != "-C" && args[i] != "--config") continue;
+    const auto begin = args.begin() + static_cast<std::ptrdiff_t>(i);
+    const auto end = begin + (joined || i + 1 == args.size() ? 1 : 2);
+    std::rotate(args.begin(), begin, end);
+    return;
+  }
+}
+
 class application {
  public:
   application() : app_(about, "osvm") {
@@ -111,6 +123,7 @@ class application {
   int run(std::vector<std::string> args) {
     try {
       take_rest(args);
+      move_config_to_front(args);
       std::reverse(args.begin(), args.end());  // as CLI11 wants them
       app_.parse(std::move(args));
     } catch (const CLI::ParseError& e) {
