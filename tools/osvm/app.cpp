@@ -80,12 +80,14 @@ struct parsed_command {
 };
 
 // The first word that is no option, and no option's value.
-std::size_t find_rest(const CLI::App& app, const std::vector<std::string>& args, std::size_t from) {
+std::size_t find_rest(const CLI::App& root, const CLI::App& app, const std::vector<std::string>& args,
+                      std::size_t from) {
   std::size_t i = from;
   for (; i < args.size() && args[i].size() > 1 && args[i][0] == '-'; ++i) {
     if (args[i] == "--") return i;
     const bool has_value = args[i].find('=') != std::string::npos;
-    const auto* option = app.get_option_no_throw(args[i]);
+    const auto* own = app.get_option_no_throw(args[i]);
+    const auto* option = own != nullptr ? own : root.get_option_no_throw(args[i]);
     if (option != nullptr && !has_value && option->get_expected_min() > 0) ++i;
   }
   return std::min(i, args.size());
@@ -160,11 +162,11 @@ class application {
 
   // CLI11 must not see the words that belong to a guest program.
   void take_rest(std::vector<std::string>& args) {
-    std::size_t first = find_rest(app_, args, 0);
+    std::size_t first = find_rest(app_, app_, args, 0);
     if (first >= args.size()) return;
     for (auto& c : commands_) {
       if (c.rest == nullptr || args[first] != c.what->path) continue;
-      const std::size_t begin = find_rest(*c.app, args, first + 1);
+      const std::size_t begin = find_rest(app_, *c.app, args, first + 1);
       const std::size_t skip = begin < args.size() && args[begin] == "--" ? 1 : 0;
       c.rest->assign(args.begin() + static_cast<std::ptrdiff_t>(std::min(begin + skip, args.size())),
                      args.end());
