@@ -13,21 +13,11 @@
 #include <yaml-cpp/parser.h>
 
 #include <cerrno>
-#include <istream>
-#include <streambuf>
+#include <sstream>
 #include <unordered_set>
 
 namespace osvm {
 namespace {
-
-// Reads from a view; std::istringstream would copy the text.
-class view_buffer final : public std::streambuf {
- public:
-  explicit view_buffer(std::string_view text) {
-    char* const begin = const_cast<char*>(text.data());  // a get area only: streambuf never writes to it
-    setg(begin, begin, begin + text.size());
-  }
-};
 
 // Leaves yaml-cpp's parser from inside an event; caught in parse_config().
 struct refused {
@@ -62,6 +52,7 @@ class config_builder final : public YAML::EventHandler {
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& text) override {
     check(mark, tag, anchor);
+    if (open_.empty()) refuse(mark, "expected a map or a list");
     config_value v = at(mark);
     v.kind_ = config_value::kind::scalar;
     v.quoted_ = tag == "!";
@@ -185,8 +176,9 @@ result<config_value> parse_config(std::string_view text, std::string_view name, 
   }
   config_builder builder(name, limits);
   OSVM_CHECK(check_characters(text, builder));
-  view_buffer buffer(text);
-  std::istream in(&buffer);
+  // yaml-cpp takes a quoted scalar that the end of the file cuts right after a line break for complete; with
+  // a comment after that break it finds the missing quote.
+  std::istringstream in(std::string(text) + (text.ends_with('\n') ? "#" : "\n#"));
   try {
     YAML::Parser parser(in);
     while (parser.HandleNextDocument(builder)) {

@@ -50,7 +50,7 @@ class tiny_vm {
     }
     OSVM_TRY(t->cpu_, vcpu::create(sys, t->vm_, 0));
     OSVM_TRY(const auto how, t->area_.prepare_vcpu(0, t->tables_));
-    OSVM_CHECK(t->cpu_->setup(sys, how));
+    OSVM_CHECK(t->cpu_->setup(sys, how.setup));
     return t;
   }
   explicit tiny_vm(syscall_stub stub)

@@ -38,6 +38,13 @@ std::string capture_buffer::take() {
   return taken;
 }
 
+std::size_t capture_buffer::space() noexcept {
+  if (data.size() < limit) return limit - data.size();
+  std::uint64_t drained = 0;
+  if (room) (void)!::read(room.get(), &drained, sizeof drained);
+  return 0;
+}
+
 std::int64_t instance_state::deny(std::string_view what, std::string_view rule, int error) noexcept {
   try {
     std::string name = escaped(what);

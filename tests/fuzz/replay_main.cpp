@@ -1,5 +1,5 @@
-// Runs every seed of one fuzz target without libFuzzer, and checks that the seeds reach the accept path: a corpus
-// that is refused at the first byte tests nothing.
+// Runs every seed of one fuzz target without libFuzzer, and checks that the seeds reach the accept path: a
+// corpus that is refused at the first byte tests nothing.
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>

@@ -27,7 +27,7 @@ struct load_options {
   std::chrono::milliseconds duration{1'000};  // of the schedule; stop() ends it earlier
   unsigned connections = 16;                  // at most so many requests are under way at once
   bool keep_alive = true;                     // false: a connection per request, `Connection: close`
-  std::chrono::milliseconds timeout{5'000};   // of one request, from the moment it is sent
+  std::chrono::milliseconds timeout{5'000};   // of one request, from the moment it is due
   // Each request carries a fresh nonce in this header; its response must echo it. Empty: not sent, not
   // checked.
   std::string nonce_header = "X-Osvm-Nonce";

@@ -37,11 +37,12 @@ struct http_limits {
 
 // Zero switches that one timeout off.
 struct proxy_timeouts {
-  std::chrono::milliseconds head{10'000};  // client: first byte of a request until its head is complete
-  std::chrono::milliseconds idle{60'000};  // client: between requests (L7); no byte either way (L4: off if 0)
-  std::chrono::milliseconds stall{30'000};          // either side: no progress in the middle of a body
-  std::chrono::milliseconds connect{3'000};         // release: connect, and hybrid handshake
-  std::chrono::milliseconds response{60'000};       // release: request sent until the response head
+  std::chrono::milliseconds head{10'000};      // client: first byte of a request until its head is complete
+  std::chrono::milliseconds idle{60'000};      // client: between requests (L7)
+  std::chrono::milliseconds tunnel{600'000};   // no byte either way: L4, and L7 after an upgrade
+  std::chrono::milliseconds stall{30'000};     // either side: no progress in the middle of a body
+  std::chrono::milliseconds connect{3'000};    // release: connect, and hybrid handshake
+  std::chrono::milliseconds response{60'000};  // release: request sent until the response head
   std::chrono::milliseconds upstream_idle{30'000};  // release: unused kept-alive connection
 };
 
@@ -55,7 +56,7 @@ struct proxy_options {
   unsigned unix_mode = 0600;          // permissions of a unix listener's socket
   unsigned max_connections = 16'000;  // client connections, over all shards
   unsigned max_idle_upstream = 64;    // kept-alive connections to the release, per shard
-  std::size_t buffer = 16 * 1024;     // per direction, held only while bytes are in it
+  std::size_t buffer = 32 * 1024;     // per direction, at most 64 KiB; held only while bytes are in it
   http_limits limits;
   proxy_timeouts timeouts;
 };

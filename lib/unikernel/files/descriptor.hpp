@@ -40,6 +40,8 @@ struct description {
   std::atomic<bool> append{false};  // each write goes to the end (RWF_APPEND: the host's flag may be shared)
   bool synthetic = false;          // made up by the VMM; ownership and mode are, too
   bool path_only = false;          // O_PATH: names a file, moves no bytes
+  bool changeable = false;         // below a writable mount: mode and times may be set
+  std::atomic<bool> connected{true};  // false: a socket that has no peer (yet), so that no bytes move
   bool socket_io = false;          // the host descriptor is a socket: bytes move with MSG_DONTWAIT
   bool may_block = false;          // the host descriptor is not O_NONBLOCK: poll first, then move at most 4096 bytes
   std::atomic<std::int64_t> receive_timeout_ns{0}, send_timeout_ns{0};  // SO_RCVTIMEO, SO_SNDTIMEO; 0: none

@@ -55,6 +55,7 @@ std::int64_t open_mounted(call_context& ctx, const open_request& request, locati
   }
   if (type == S_IFDIR && (flags & O_CREAT) != 0) return -EISDIR;
   what->counted = type == S_IFREG && what->writable;
+  what->changeable = at.mount->writable;
   constexpr int passed = O_ACCMODE | O_TRUNC | O_SYNC | O_DSYNC | O_DIRECTORY;
   unique_fd host(::open(self_path(at.object).c_str(), (flags & passed) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!host) return no_descriptor();
@@ -82,6 +83,7 @@ std::int64_t create(call_context& ctx, const open_request& request, const std::s
   (void)::fchmod(host.get(), mode);  // the embedder's umask is not the guest's
   auto what = describe(request, file_kind::regular, parent.path);
   what->counted = what->writable;
+  what->changeable = true;
   return install_opened(ctx, request, std::move(what), std::move(host));
 }
 

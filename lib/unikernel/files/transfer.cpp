@@ -145,12 +145,8 @@ std::int64_t capture_out(call_context& ctx, capture_buffer& buffer, std::span<co
   const std::int64_t covered = gather(memory, from, skip, step_bytes, PROT_READ, v);
   if (covered < 0) return covered;
   std::lock_guard guard(buffer.lock);
-  std::size_t space = buffer.limit - std::min(buffer.limit, buffer.data.size());
-  if (space == 0) {
-    std::uint64_t drained = 0;  // under the lock: take() sets it again together with making room
-    (void)!::read(buffer.room.get(), &drained, sizeof drained);
-    return -EAGAIN;
-  }
+  std::size_t space = buffer.space();
+  if (space == 0) return covered == 0 ? 0 : -EAGAIN;
   std::int64_t done = 0;
   for (const auto& piece : v) {
     const std::size_t n = std::min(space, piece.iov_len);
@@ -271,6 +267,7 @@ std::int64_t gather(memory_access& memory, std::span<const guest_range> ranges, 
 
 std::int64_t transfer_in(call_context& ctx, descriptor& d, std::span<const guest_range> to, std::int64_t offset) {
   if (!d.what->readable || d.what->path_only) return -EBADF;
+  if (!d.what->connected) return -ENOTCONN;
   const file_kind kind = d.what->kind;
   if (kind == file_kind::null) return 0;
   if (kind == file_kind::capture) return -EBADF;
@@ -292,6 +289,7 @@ std::int64_t transfer_in(call_context& ctx, descriptor& d, std::span<const guest
 
 std::int64_t transfer_out(call_context& ctx, descriptor& d, std::span<const guest_range> from, std::int64_t offset) {
   if (!d.what->writable || d.what->path_only) return -EBADF;
+  if (!d.what->connected) return -EPIPE;
   const file_kind kind = d.what->kind;
   const std::uint64_t size = total(from);
   if (kind == file_kind::null || kind == file_kind::device) return static_cast<std::int64_t>(size);

@@ -355,7 +355,11 @@ std::int64_t address_space::set_break(std::uint64_t wanted) {
   return static_cast<std::int64_t>(wanted);
 }
 
-std::uint64_t address_space::page_table_root() const noexcept { return impl_->tables.root(); }
+result<kvm::system_area::vcpu_area> address_space::prepare_vcpu(unsigned id) {
+  const std::shared_lock lock(impl_->vma_lock);
+  const std::scoped_lock populate(impl_->populate_lock);
+  return impl_->area.prepare_vcpu(id, impl_->tables);
+}
 
 bool address_space::over_budget() const noexcept { return impl_->exhausted.load(std::memory_order_relaxed); }
 

@@ -1,0 +1,140 @@
+#include "hotswap/proxy/front.hpp"
+
+#include "hotswap/proxy/http_session.hpp"
+#include "hotswap/proxy/stream_session.hpp"
+#include "hotswap/proxy/upstream.hpp"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace osvm::hotswap::detail {
+namespace {
+
+constexpr int accepts_per_event = 32;
+
+}  // namespace
+
+class front::acceptor final : public actor {
+ public:
+  acceptor(front& f, unique_fd listener) : actor(f.home), front_(f), channel_(*this) {
+    channel_.fd = std::move(listener);
+    spare_.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  }
+  bool begin() { return shard_.watch(channel_, false, true); }
+
+  void on_io(channel&) override {
+    for (int i = 0; i < accepts_per_event; ++i) {
+      unique_fd client(::accept4(channel_.fd.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+      if (client) {
+        take(std::move(client));
+      } else if (errno == EMFILE || errno == ENFILE) {
+        if (!shed()) return;
+      } else if (errno == EINVAL) {  // shut down: the proxy is closing
+        return shard_.dismiss(*this);
+      } else if (errno != EINTR && errno != ECONNABORTED) {
+        return;
+      }
+    }
+  }
+
+ private:
+  void take(unique_fd client) {
+    front_.count.accepted.add();
+    if (front_.state->full()) {
+      front_.count.refused.add();
+      return;
+    }
+    const std::size_t to = front_.state->place(front_.index_);
+    if (to == front_.index_) return front_.adopt(std::move(client));
+    const auto other = front_.state->parts[to].lock();
+    if (!other) return;
+    // The shard's own reference to the state outlives the task.
+    other->post([state = front_.state.get(), to, fd = std::move(client)](shard&) mutable {
+      state->fronts[to]->adopt(std::move(fd));
+    });
+  }
+
+  // Out of descriptors: a waiting client is closed with the spare one, rather than left to spin on.
+  bool shed() {
+    if (!spare_) return false;
+    spare_.reset();
+    unique_fd client(::accept4(channel_.fd.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    if (client) {
+      front_.count.accepted.add();
+      front_.count.refused.add();
+    }
+    const bool had = static_cast<bool>(client);
+    client.reset();
+    spare_.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    return had;
+  }
+
+  front& front_;
+  channel channel_;
+  unique_fd spare_;
+};
+
+front::front(shard& s, std::shared_ptr<proxy_state> st, std::size_t index)
+    : home(s), state(std::move(st)), options(state->options), count(*state->counts[index]), index_(index) {}
+
+front::~front() = default;
+
+result<void> front::accept_from(unique_fd listener) {
+  auto& a = home.adopt(std::make_unique<acceptor>(*this, std::move(listener)));
+  if (!a.begin()) return errno_error("watch the listener");
+  return {};
+}
+
+void front::adopt(unique_fd client) {
+  if (options.mode == proxy_mode::l4) {
+    stream_session::start(*this, std::move(client));
+  } else {
+    http_session::start(*this, std::move(client));
+  }
+}
+
+upstream* front::take_idle(const target& t) {
+  while (!idle_.empty()) {
+    upstream* u = idle_.back();
+    idle_.pop_back();
+    if (u->where().get() == &t) return u;
+    home.dismiss(*u);
+  }
+  return nullptr;
+}
+
+void front::keep(upstream& u) {
+  if (idle_.size() >= options.max_idle_upstream || !state->routes.is_current(u.where().get())) {
+    home.dismiss(u);
+    return;
+  }
+  idle_.push_back(&u);
+}
+
+void front::forget(upstream& u) noexcept {
+  std::erase(idle_, &u);
+}
+
+void front::flush_idle() {
+  std::erase_if(idle_, [this](upstream* u) {
+    if (state->routes.is_current(u->where().get())) return false;
+    home.dismiss(*u);
+    return true;
+  });
+}
+
+std::uint64_t front::cut(const target& t) {
+  std::vector<session*> all;
+  home.for_each([&](actor& a) {
+    if (auto* s = dynamic_cast<session*>(&a)) all.push_back(s);
+  });
+  std::uint64_t n = 0;
+  for (auto* s : all) n += s->cut(t) ? 1 : 0;
+  count.cut.add(n);
+  return n;
+}
+
+}  // namespace osvm::hotswap::detail

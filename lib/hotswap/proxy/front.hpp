@@ -1,0 +1,61 @@
+// A shard's part of the proxy: accepts connections, holds the pool of kept-alive connections to the release
+// and the scratch objects that sessions use one at a time.
+#pragma once
+
+#include "hotswap/http1/head.hpp"
+#include "hotswap/io/shard.hpp"
+#include "hotswap/proxy/state.hpp"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace osvm::hotswap::detail {
+
+class upstream;
+
+// A client connection of either mode, as the drain sees it.
+class session : public actor {
+ public:
+  using actor::actor;
+  // Ends what is in flight on `t` by force; false when nothing is.
+  virtual bool cut(const target& t) = 0;
+};
+
+class front {
+ public:
+  front(shard& s, std::shared_ptr<proxy_state> state, std::size_t index);
+  ~front();
+  front(const front&) = delete;
+  front& operator=(const front&) = delete;
+
+  // Begins to accept from `listener`, a descriptor of this shard's own.
+  result<void> accept_from(unique_fd listener);
+  // A client connection that this shard shall serve.
+  void adopt(unique_fd client);
+
+  passage enter() { return state->routes.enter(cache_); }
+  // A kept-alive connection to `t`, or null.
+  upstream* take_idle(const target& t);
+  void keep(upstream& u);
+  void forget(upstream& u) noexcept;
+  // Drops kept-alive connections to everything but what is routed to.
+  void flush_idle();
+  std::uint64_t cut(const target& t);
+
+  shard& home;
+  const std::shared_ptr<proxy_state> state;
+  const proxy_options& options;
+  counters& count;
+  http1::request_head request;
+  http1::response_head response;
+  std::string head;  // a head being written
+
+ private:
+  class acceptor;
+  std::size_t index_;
+  std::shared_ptr<target> cache_;
+  std::vector<upstream*> idle_;
+};
+
+}  // namespace osvm::hotswap::detail

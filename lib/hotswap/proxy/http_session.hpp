@@ -1,0 +1,123 @@
+// An L7 connection: takes one request after the other, routes each by what is active when it arrives, and
+// streams both bodies with bounded memory.
+//
+// One request's life: read_request -> begin_request (route, connection) -> connected -> pump_request and
+// pump_response until both are done -> finish_exchange. Everything runs from drive(), which is called for
+// every event and goes on until nothing more can be done.
+#pragma once
+
+#include "hotswap/http1/body.hpp"
+#include "hotswap/http1/head.hpp"
+#include "hotswap/io/outlet.hpp"
+#include "hotswap/proxy/front.hpp"
+#include "hotswap/proxy/rewrite.hpp"
+#include "hotswap/proxy/tunnel.hpp"
+#include "hotswap/proxy/upstream.hpp"
+
+#include <memory>
+#include <string>
+
+namespace osvm::hotswap::detail {
+
+class http_session final : public session {
+ public:
+  static void start(front& f, unique_fd client);
+  http_session(front& f, unique_fd client);
+  ~http_session() override;
+
+  void on_io(channel& which) override;
+  void on_timer(timer& which) override;
+  void on_deferred() override { drive(); }
+  void on_upstream(bool connecting);
+  bool cut(const target& t) override;
+
+ private:
+  enum class phase : std::uint8_t {
+    idle,        // between requests
+    head,        // a part of a request head has come
+    connecting,  // to the release
+    exchange,    // request and response pass
+    flushing,    // the response is complete, the client has yet to take the rest of it
+    tunnel,      // after 101
+    lingering,   // answered and closed for writing; input is thrown away until the client has closed, too
+    gone,        // dismissed
+  };
+  enum class part : std::uint8_t {
+    head,  // response: the head is awaited
+    body,
+    done,
+  };
+  // What a step did.
+  enum class step : std::uint8_t { progress, blocked };
+
+  void drive();
+  step advance();
+  step read_request();
+  step take_request(std::span<char> bytes, bool in_stash);
+  void begin_request();
+  void route_request();
+  void connect();
+  void connected();
+  void connect_failed();
+  step exchange();
+  step pump_request();
+  bool send_request_data(std::string_view data);
+  step pump_response();
+  step take_response(std::span<char> bytes);
+  step take_response_head(std::span<char> bytes);
+  void invalid_response(const char* why);
+  bool pass_interim();
+  void start_response();
+  step pass_body(std::span<char> bytes, std::string_view head);
+  step response_ended(bool by_error);
+  bool retry();
+  void finish_exchange();
+  void finish_flush();
+  void become_idle();
+  void become_tunnel(std::string_view upstream_bytes);
+  void run_tunnel();
+  step linger();
+  void linger_on();
+  void exchange_timed_out();
+
+  void fail(unsigned status, const char* text, counter& why);
+  void respond_own(unsigned status, const char* text);
+  void drop_upstream(bool by_reset = true) noexcept;
+  void abort(counter* why) noexcept;
+  void leave() noexcept;
+  void wait(std::chrono::milliseconds t);
+  void stash(std::string_view bytes, bool in_stash);
+
+  front& front_;
+  channel client_;
+  timer timer_;
+  upstream* up_ = nullptr;
+  passage route_;
+  phase phase_ = phase::idle;
+  part request_part_ = part::done;
+  part response_part_ = part::done;
+  out_framing framing_ = out_framing::none;
+  std::uint8_t attempts_ = 0;
+  bool close_after_ = false;     // the connection ends after this response
+  bool client_minor_0_ = false;  // HTTP/1.0
+  bool head_request_ = false;
+  bool idempotent_ = false;
+  bool upgrade_ = false;
+  bool upstream_close_ = false;  // the release's connection ends after this response
+  bool replayable_ = false;      // replay_ is everything of the request that was taken so far
+  bool skipped_crlf_ = false;
+  bool chunked_request_ = false;
+  unsigned status_ = 0;
+
+  outlet to_client_, to_upstream_;
+  std::uint64_t sent_up_ = 0, sent_down_ = 0;  // counted so far
+  std::uint64_t sent_before_ = 0;              // sent to releases before this attempt
+  http1::head_scanner request_scan_, response_scan_;
+  http1::body_reader request_body_, response_body_;
+  std::string stash_;           // bytes of the client that are not taken yet
+  std::string upstream_stash_;  // a part of a response head
+  std::string replay_;          // what was sent of the request, while it may be sent again
+  std::unique_ptr<tunnel> tunnel_;
+};
+
+}  // namespace osvm::hotswap::detail

@@ -1,0 +1,222 @@
+#include <osvm/hotswap/proxy.hpp>
+
+#include "hotswap/io/complete.hpp"
+#include "hotswap/proxy/drain.hpp"
+#include "hotswap/proxy/front.hpp"
+#include "hotswap/proxy/state.hpp"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace osvm::hotswap {
+namespace detail {
+namespace {
+
+// A shard serves what it accepts unless another has that many fewer connections: handing over costs a
+// wake-up.
+constexpr std::uint64_t imbalance = 4;
+
+result<void> check(const proxy_options& o) {
+  if (o.buffer < 4096 || o.buffer > shard::scratch_size) {
+    return error(osvm::errc::invalid_argument, "proxy_options::buffer must be 4 KiB to 64 KiB");
+  }
+  if (o.limits.max_head < 512 || o.limits.max_head > (std::size_t{1} << 20)) {
+    return error(osvm::errc::invalid_argument, "http_limits::max_head must be 512 bytes to 1 MiB");
+  }
+  if (o.limits.max_fields == 0 || o.limits.max_fields > http1::field_capacity) {
+    return error(osvm::errc::invalid_argument, "http_limits::max_fields must be 1 to 256");
+  }
+  if (o.shards > 256) return error(osvm::errc::invalid_argument, "proxy_options::shards must be at most 256");
+  return {};
+}
+
+}  // namespace
+
+proxy_state::~proxy_state() {
+  close();
+}
+
+result<void> proxy_state::open(const std::vector<executor>& executors) {
+  OSVM_CHECK(check(options));
+  if (executors.empty()) return error(osvm::errc::invalid_argument, "a proxy needs an executor");
+  control = executors.front();
+  local = options.listen;
+  OSVM_TRY(listener_, listen_on(local, options.backlog, options.unix_mode));
+  const std::size_t n = options.shards != 0 ? options.shards : executors.size();
+  for (std::size_t i = 0; i < n; ++i) {
+    counts.push_back(std::make_unique<counters>());
+    auto made = shard::create(executors[i % executors.size()]);
+    if (!made) {
+      abandon();
+      return made.error();
+    }
+    parts.push_back(*made);
+    shards_.push_back(std::move(*made));
+  }
+  fronts.resize(n);
+  std::vector<std::shared_ptr<front>> made(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    made[i] = std::make_shared<front>(*shards_[i], shared_from_this(), i);
+    fronts[i] = made[i].get();
+  }
+  for (std::size_t i = 0; i < n; ++i) {
+    auto fd = listener_.duplicate();
+    if (!fd) {
+      abandon();
+      return errno_error("duplicate the listener");
+    }
+    shards_[i]->post([f = made[i], fd = std::move(fd)](shard& s) mutable {
+      s.attach(f);
+      (void)f->accept_from(std::move(fd));
+    });
+  }
+  return {};
+}
+
+std::vector<std::shared_ptr<shard>> proxy_state::shards() const {
+  std::lock_guard lock(mutex_);
+  return shards_;
+}
+
+result<std::uint64_t> proxy_state::shift(release_target t) {
+  if (closed_) return error(osvm::errc::closed, "shift");
+  OSVM_TRY(address where, to_address(t.where));
+  auto next = std::make_shared<target>();
+  next->version = std::move(t.version);
+  next->where = where;
+  std::shared_ptr<target> before;
+  std::uint64_t generation = 0;
+  {
+    std::lock_guard lock(mutex_);  // generations become active in their order
+    generation = next->generation = routes.next_generation();
+    before = routes.shift(std::move(next));
+  }
+  after_shift(before);
+  return generation;
+}
+
+void proxy_state::unroute() {
+  after_shift(routes.shift(nullptr));
+}
+
+// The old release's kept-alive connections are of no use any more.
+void proxy_state::after_shift(const std::shared_ptr<target>& before) {
+  if (!before || options.mode == proxy_mode::l4) return;
+  const auto all = shards();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    all[i]->post([f = fronts[i]](shard&) { f->flush_idle(); });
+  }
+}
+
+void proxy_state::drain(std::uint64_t generation, std::chrono::nanoseconds deadline,
+                        boost::asio::any_completion_handler<void(result<drain_report>)> handler) {
+  auto t = routes.find(generation);
+  if (!t) {
+    return complete(
+        control, std::move(handler),
+        result<drain_report>(error(errc::no_such_release, "drain " + std::to_string(generation))));
+  }
+  start_drain(*this, std::move(t), deadline, std::move(handler));
+}
+
+proxy_stats proxy_state::stats() const {
+  proxy_stats s;
+  for (const auto& c : counts) c->add_to(s);
+  s.shifts = routes.shifts();
+  return s;
+}
+
+std::size_t proxy_state::place(std::size_t mine) const noexcept {
+  if (counts.size() == 1) return 0;
+  std::size_t least = mine;
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    if (counts[i]->active.get() < counts[least]->active.get()) least = i;
+  }
+  return counts[mine]->active.get() >= counts[least]->active.get() + imbalance ? least : mine;
+}
+
+bool proxy_state::full() const noexcept {
+  std::uint64_t n = 0;
+  for (const auto& c : counts) n += c->active.get();
+  return n >= options.max_connections;
+}
+
+void proxy_state::close() noexcept {
+  if (closed_.exchange(true)) return;
+  if (!listener_) return;
+  // Ends listening in all shards at once, while their descriptors are still theirs to close.
+  ::shutdown(listener_.get(), SHUT_RDWR);
+  if (const auto* un = std::get_if<unix_endpoint>(&local)) ::unlink(un->path.c_str());
+  for (const auto& s : shards()) s->close();
+}
+
+void proxy_state::abandon() noexcept {
+  close();
+  std::vector<std::shared_ptr<shard>> gone;
+  std::lock_guard lock(mutex_);
+  gone.swap(shards_);
+}
+
+}  // namespace detail
+
+proxy::proxy(state_ptr state) noexcept : state_(std::move(state)) {}
+proxy::proxy(proxy&&) noexcept = default;
+
+proxy& proxy::operator=(proxy&& o) noexcept {
+  if (this != &o) {
+    if (state_) state_->abandon();
+    state_ = std::move(o.state_);
+  }
+  return *this;
+}
+
+proxy::~proxy() {
+  if (state_) state_->abandon();
+}
+
+result<proxy> proxy::listen(std::vector<executor> executors, proxy_options options) {
+  auto state = std::make_shared<detail::proxy_state>(std::move(options));
+  OSVM_CHECK(state->open(executors));
+  return proxy(std::move(state));
+}
+
+result<proxy> proxy::listen(executor ex, proxy_options options) {
+  return listen(std::vector<executor>{std::move(ex)}, std::move(options));
+}
+
+const endpoint& proxy::local_endpoint() const noexcept {
+  return state_->local;
+}
+result<std::uint64_t> proxy::shift(release_target target) {
+  return state_->shift(std::move(target));
+}
+std::uint64_t proxy::generation() const noexcept {
+  return state_->routes.generation();
+}
+proxy_stats proxy::stats() const {
+  return state_->stats();
+}
+void proxy::close() noexcept {
+  state_->close();
+}
+executor proxy::get_executor() const noexcept {
+  return state_->control;
+}
+executor proxy::executor_of(const state_ptr& state) noexcept {
+  return state->control;
+}
+
+result<release_stats> proxy::release(std::uint64_t generation) const {
+  const auto t = state_->routes.find(generation);
+  if (!t) return error(errc::no_such_release, "release " + std::to_string(generation));
+  return t->stats();
+}
+
+void proxy::start_drain(const state_ptr& state, std::uint64_t generation, std::chrono::nanoseconds deadline,
+                        drain_handler handler) {
+  state->drain(generation, deadline, std::move(handler));
+}
+
+}  // namespace osvm::hotswap

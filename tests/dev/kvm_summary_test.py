@@ -1,0 +1,56 @@
+"""kvm_summary.py: skipped kvm tests fail a run on a machine that has /dev/kvm, and only there."""
+import contextlib
+import io
+import pathlib
+import sys
+import tempfile
+import unittest
+from unittest import mock
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools/dev"))
+import kvm_summary  # noqa: E402
+
+GTEST = """<testsuites><testsuite name="boot">
+<testcase name="hello" status="run" result="completed" classname="boot"/>
+<testcase name="threads" status="run" result="{result}" classname="boot"/>
+<testcase name="off" status="notrun" result="suppressed" classname="boot"/>
+</testsuite></testsuites>"""
+JUNIT = '<testsuite><testcase name="kvm_test" status="{gtest}"/><testcase name="script" status="{script}"/></testsuite>'
+
+
+class Summary(unittest.TestCase):
+    def run_main(self, result="completed", gtest="run", script="run", opens=True):
+        with tempfile.TemporaryDirectory() as build:
+            results = pathlib.Path(build) / "results"
+            results.mkdir()
+            (results / "kvm_test.xml").write_text(GTEST.format(result=result))
+            (results / "ctest.junit").write_text(JUNIT.format(gtest=gtest, script=script))
+            out = io.StringIO()
+            with mock.patch.object(kvm_summary, "kvm_tests", lambda _: {"kvm_test": "kvm_test", "script": "script.sh",
+                                                                         "other": "other"}), \
+                 mock.patch.object(kvm_summary, "kvm_opens", lambda: None if opens else "/dev/kvm: gone"), \
+                 mock.patch.object(sys, "argv", ["kvm_summary.py", build]), \
+                 contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+                return kvm_summary.main(), out.getvalue()
+
+    def test_all_ran(self):
+        self.assertEqual(self.run_main(), (0, "kvm tests: 3 ran, 0 skipped\n"))
+
+    def test_skipped_case_fails_where_kvm_opens(self):
+        status, text = self.run_main(result="skipped")
+        self.assertEqual(status, 1)
+        self.assertIn("2 ran, 1 skipped", text)
+        self.assertIn("boot.threads", text)
+
+    def test_skipped_script_fails_where_kvm_opens(self):
+        self.assertEqual(self.run_main(script="notrun")[0], 1)
+
+    def test_skipping_is_right_without_kvm(self):
+        status, text = self.run_main(result="skipped", script="notrun", opens=False)
+        self.assertEqual(status, 0)
+        self.assertEqual(text, "kvm tests: 1 ran, 2 skipped (/dev/kvm: gone)\n")
+
+
+if __name__ == "__main__":
+    unittest.main()
