@@ -7,7 +7,7 @@
 namespace osvm::unikernel {
 namespace {
 
-constexpr std::size_t max_denials = 256;     // distinct ones; the rest is counted under one name
+constexpr std::size_t max_denials = 256;      // distinct ones; the rest is counted under one name
 constexpr std::size_t max_denial_text = 256;  // bytes of guest text that are kept
 
 // Guest text as printable ASCII, so that a log or a terminal shows it and obeys nothing in it.

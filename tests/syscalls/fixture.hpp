@@ -1,5 +1,5 @@
-// A guest without a VM: real memory, descriptors and files, a host side that only remembers, and system calls made
-// by number as a program would make them.
+// A guest without a VM: real memory, descriptors and files, a host side that only remembers, and system calls
+// made by number as a program would make them.
 #pragma once
 
 #include "unikernel/files/stdio.hpp"
@@ -72,19 +72,22 @@ inline const syscall_entry* entry_of(std::uint64_t number) {
   return nullptr;
 }
 
-// One guest thread in one instance. `base` is 1 MiB of read-write memory; put() and text() hand it out in turn.
+// One guest thread in one instance. `base` is 1 MiB of read-write memory; put() and text() hand it out in
+// turn.
 class guest {
  public:
   static constexpr std::uint64_t base = 0x10'0000, size = 1 << 20;
   static constexpr std::uint64_t unmapped = 0x5000'0000;
 
-  explicit guest(policy granted = {}, budgets limits = {}) : state(granted, limits, host), memory({}, limits.memory_bytes) {
+  explicit guest(policy granted = {}, budgets limits = {})
+      : state(granted, limits, host), memory({}, limits.memory_bytes) {
     sigset_t all;  // as vCPU threads do
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, nullptr);
     EXPECT_TRUE(memory.start());
-    EXPECT_EQ(memory.map({.address = base, .size = size, .protection = PROT_READ | PROT_WRITE, .fixed = true}),
-              static_cast<std::int64_t>(base));
+    EXPECT_EQ(
+        memory.map({.address = base, .size = size, .protection = PROT_READ | PROT_WRITE, .fixed = true}),
+        static_cast<std::int64_t>(base));
     auto tree = file_tree::create(granted);
     EXPECT_TRUE(tree) << (tree ? "" : tree.error().to_string());
     if (tree) state.files = std::move(tree).value();
@@ -94,7 +97,8 @@ class guest {
   std::int64_t call(std::uint64_t number, std::initializer_list<std::uint64_t> arguments) {
     return call_on(thread, number, arguments);
   }
-  std::int64_t call_on(guest_thread& who, std::uint64_t number, std::initializer_list<std::uint64_t> arguments) {
+  std::int64_t call_on(guest_thread& who, std::uint64_t number,
+                       std::initializer_list<std::uint64_t> arguments) {
     call_context ctx{state, memory, who, {}};
     std::copy(arguments.begin(), arguments.end(), ctx.args);
     const syscall_entry* entry = entry_of(number);

@@ -1,5 +1,5 @@
-// The guest's name space, and ways out of it that must not exist. Each escape is tried with the rule on and, as the
-// control that proves the attempt would work, with exactly that rule off.
+// The guest's name space, and ways out of it that must not exist. Each escape is tried with the rule on and,
+// as the control that proves the attempt would work, with exactly that rule off.
 #include "syscalls/fixture.hpp"
 
 #include <fcntl.h>

@@ -16,9 +16,22 @@ namespace osvm::unikernel::testing {
 namespace {
 
 enum call_number : std::uint64_t {
-  nr_read = 0, nr_write = 1, nr_close = 3, nr_poll = 7, nr_pipe = 22, nr_select = 23, nr_dup = 32, nr_epoll_wait = 232, nr_epoll_ctl = 233,
-  nr_ppoll = 271, nr_epoll_pwait = 281, nr_timerfd_create = 283, nr_timerfd_settime = 286, nr_eventfd2 = 290,
-  nr_epoll_create1 = 291, nr_pipe2 = 293,
+  nr_read = 0,
+  nr_write = 1,
+  nr_close = 3,
+  nr_poll = 7,
+  nr_pipe = 22,
+  nr_select = 23,
+  nr_dup = 32,
+  nr_epoll_wait = 232,
+  nr_epoll_ctl = 233,
+  nr_ppoll = 271,
+  nr_epoll_pwait = 281,
+  nr_timerfd_create = 283,
+  nr_timerfd_settime = 286,
+  nr_eventfd2 = 290,
+  nr_epoll_create1 = 291,
+  nr_pipe2 = 293,
 };
 
 std::uint64_t number(std::int64_t r) {
@@ -75,7 +88,9 @@ TEST(polling, epoll_waits_until_interrupted_and_keeps_the_signal_mask) {
   g.thread.signal_mask = 2;
   const auto found = g.room(64), mask = g.put(std::uint64_t{4});
   std::int64_t r = 0;
-  std::thread waiting([&] { r = g.call(nr_epoll_pwait, {set, found, 4, static_cast<std::uint64_t>(-1), mask, 8}); });
+  std::thread waiting([&] {
+    r = g.call(nr_epoll_pwait, {set, found, 4, static_cast<std::uint64_t>(-1), mask, 8});
+  });
   g.thread.wait.interrupt();
   waiting.join();
   EXPECT_EQ(r, -EINTR);
@@ -86,7 +101,9 @@ TEST(polling, epoll_waits_until_interrupted_and_keeps_the_signal_mask) {
 TEST(polling, poll_wakes_for_any_of_several) {
   guest g;
   const auto a = make_pipe(g), b = make_pipe(g);
-  const pollfd set[] = {{static_cast<int>(a[0]), POLLIN, 0}, {static_cast<int>(b[0]), POLLIN, 0}, {-1, POLLIN, 0},
+  const pollfd set[] = {{static_cast<int>(a[0]), POLLIN, 0},
+                        {static_cast<int>(b[0]), POLLIN, 0},
+                        {-1, POLLIN, 0},
                         {static_cast<int>(a[0]), POLLIN | POLLPRI, 0}};
   const auto at = g.put(set);
   EXPECT_EQ(g.call(nr_poll, {at, 4, 0}), 0);

@@ -19,9 +19,25 @@ namespace osvm::unikernel::testing {
 namespace {
 
 enum call_number : std::uint64_t {
-  nr_read = 0, nr_write = 1, nr_close = 3, nr_socket = 41, nr_connect = 42, nr_accept = 43, nr_sendto = 44, nr_recvfrom = 45, nr_sendmsg = 46,
-  nr_recvmsg = 47, nr_shutdown = 48, nr_bind = 49, nr_listen = 50, nr_getsockname = 51, nr_getpeername = 52, nr_socketpair = 53,
-  nr_setsockopt = 54, nr_getsockopt = 55, nr_accept4 = 288,
+  nr_read = 0,
+  nr_write = 1,
+  nr_close = 3,
+  nr_socket = 41,
+  nr_connect = 42,
+  nr_accept = 43,
+  nr_sendto = 44,
+  nr_recvfrom = 45,
+  nr_sendmsg = 46,
+  nr_recvmsg = 47,
+  nr_shutdown = 48,
+  nr_bind = 49,
+  nr_listen = 50,
+  nr_getsockname = 51,
+  nr_getpeername = 52,
+  nr_socketpair = 53,
+  nr_setsockopt = 54,
+  nr_getsockopt = 55,
+  nr_accept4 = 288,
 };
 
 class sockets : public ::testing::Test {
@@ -49,7 +65,8 @@ class sockets : public ::testing::Test {
     return g.put(a);
   }
   static std::uint64_t stream(guest& g, int family, int flags = 0) {
-    const auto fd = g.call(nr_socket, {static_cast<std::uint64_t>(family), static_cast<std::uint64_t>(SOCK_STREAM | flags), 0});
+    const auto fd = g.call(
+        nr_socket, {static_cast<std::uint64_t>(family), static_cast<std::uint64_t>(SOCK_STREAM | flags), 0});
     EXPECT_GE(fd, 0);
     return static_cast<std::uint64_t>(fd);
   }
@@ -135,9 +152,11 @@ TEST_F(sockets, outgoing_connections_need_a_grant) {
   place(g);
   EXPECT_EQ(g.call(nr_connect, {stream(g, AF_INET), inet(g, 80, 0x01020304), 16}), -EACCES);
   EXPECT_EQ(g.call(nr_connect, {stream(g, AF_VSOCK), vm(g, 2, 8), sizeof(sockaddr_vm)}), -EACCES);
-  EXPECT_EQ(g.call(nr_connect, {stream(g, AF_VSOCK), vm(g, 5, 7), sizeof(sockaddr_vm)}), -EACCES) << "another guest's CID";
+  EXPECT_EQ(g.call(nr_connect, {stream(g, AF_VSOCK), vm(g, 5, 7), sizeof(sockaddr_vm)}), -EACCES)
+      << "another guest's CID";
   EXPECT_EQ(g.denied(), 3u);
-  EXPECT_EQ(g.call(nr_connect, {stream(g, AF_VSOCK), vm(g, 2, 7), sizeof(sockaddr_vm)}), -ECONNRESET) << "nobody there";
+  EXPECT_EQ(g.call(nr_connect, {stream(g, AF_VSOCK), vm(g, 2, 7), sizeof(sockaddr_vm)}), -ECONNRESET)
+      << "nobody there";
 }
 
 // A listening unix socket of the host.
@@ -262,9 +281,14 @@ TEST_F(sockets, options_answer_as_tcp_does) {
   place(g);
   const auto fd = stream(g, AF_INET);
   const auto one = g.put(1), value = g.room(16), size = g.put(socklen_t{4});
-  for (const auto& [level, name] : {std::pair{SOL_SOCKET, SO_REUSEADDR}, {IPPROTO_TCP, TCP_NODELAY}, {SOL_SOCKET, SO_KEEPALIVE}}) {
-    EXPECT_EQ(g.call(nr_setsockopt, {fd, static_cast<std::uint64_t>(level), static_cast<std::uint64_t>(name), one, 4}), 0);
-    EXPECT_EQ(g.call(nr_getsockopt, {fd, static_cast<std::uint64_t>(level), static_cast<std::uint64_t>(name), value, size}), 0);
+  for (const auto& [level, name] :
+       {std::pair{SOL_SOCKET, SO_REUSEADDR}, {IPPROTO_TCP, TCP_NODELAY}, {SOL_SOCKET, SO_KEEPALIVE}}) {
+    EXPECT_EQ(g.call(nr_setsockopt,
+                     {fd, static_cast<std::uint64_t>(level), static_cast<std::uint64_t>(name), one, 4}),
+              0);
+    EXPECT_EQ(g.call(nr_getsockopt,
+                     {fd, static_cast<std::uint64_t>(level), static_cast<std::uint64_t>(name), value, size}),
+              0);
     EXPECT_EQ(g.get<int>(value), 1);
   }
   const auto get = [&](int name) {

@@ -12,8 +12,8 @@ namespace osvm::unikernel {
 struct open_request {
   std::string_view base;  // canonical directory for relative paths
   std::string_view path;
-  int flags = 0;          // as in open(2)
-  unsigned mode = 0;      // of a file that is created; the guest's umask is not applied yet
+  int flags = 0;      // as in open(2)
+  unsigned mode = 0;  // of a file that is created; the guest's umask is not applied yet
   const char* call = "openat";
 };
 

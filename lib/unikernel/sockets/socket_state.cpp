@@ -105,7 +105,8 @@ std::shared_ptr<description> describe_socket(std::shared_ptr<socket_state> state
   return what;
 }
 
-std::int64_t load_address(call_context& ctx, std::uint64_t va, std::uint64_t size, int family, guest_address& out) {
+std::int64_t load_address(call_context& ctx, std::uint64_t va, std::uint64_t size, int family,
+                          guest_address& out) {
   std::array<std::byte, sizeof(sockaddr_storage)> bytes{};
   const auto length = static_cast<int>(size);
   if (length < 0 || static_cast<std::size_t>(length) > bytes.size()) return -EINVAL;
@@ -117,7 +118,8 @@ std::int64_t load_address(call_context& ctx, std::uint64_t va, std::uint64_t siz
   return parse_address(std::span(bytes).first(static_cast<std::size_t>(length)), family, out) ? 0 : -EINVAL;
 }
 
-std::int64_t store_address(call_context& ctx, const guest_address& address, std::uint64_t va, std::uint64_t size_va) {
+std::int64_t store_address(call_context& ctx, const guest_address& address, std::uint64_t va,
+                           std::uint64_t size_va) {
   const auto bytes = encode_address(address);
   memory_access memory(ctx.memory);
   int room = 0;

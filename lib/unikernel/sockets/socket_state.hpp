@@ -1,5 +1,5 @@
-// What a guest's socket is to the guest, apart from the host's unix socket behind it: its family, its names, and the
-// options that it believes it has set.
+// What a guest's socket is to the guest, apart from the host's unix socket behind it: its family, its names,
+// and the options that it believes it has set.
 #pragma once
 
 #include "unikernel/files/descriptor.hpp"
@@ -43,8 +43,8 @@ enum class socket_phase : std::uint8_t {
   connected,  // has a peer
 };
 
-// Guarded by the description's lock. Destroyed with the last descriptor that names the socket: then its name in the
-// host's file system goes, and the host stops to accept for it.
+// Guarded by the description's lock. Destroyed with the last descriptor that names the socket: then its name
+// in the host's file system goes, and the host stops to accept for it.
 struct socket_state {
   ~socket_state();
 
@@ -54,11 +54,12 @@ struct socket_state {
   socket_phase phase = socket_phase::fresh;
   guest_address local, peer;
   std::map<std::pair<int, int>, std::vector<std::byte>> options;
-  std::uint16_t next_peer_port = 32768;  // of clients of a TCP listener, whose own names mean nothing to the guest
+  std::uint16_t next_peer_port =
+      32768;  // of clients of a TCP listener, whose own names mean nothing to the guest
 
-  std::string bound_path;                // a unix socket file that bind() made
+  std::string bound_path;  // a unix socket file that bind() made
   std::uint64_t bound_device = 0, bound_inode = 0;
-  instance_host* host = nullptr;         // set while a vsock listener is registered
+  instance_host* host = nullptr;  // set while a vsock listener is registered
   std::weak_ptr<void> host_alive;
 };
 
@@ -69,8 +70,10 @@ std::shared_ptr<socket_state> socket_of(const descriptor& d);
 std::shared_ptr<description> describe_socket(std::shared_ptr<socket_state> state, bool nonblocking);
 
 // Copies a socket address argument in, once. 0, -EFAULT, -EINVAL or -EAFNOSUPPORT.
-std::int64_t load_address(call_context& ctx, std::uint64_t va, std::uint64_t size, int family, guest_address& out);
+std::int64_t load_address(call_context& ctx, std::uint64_t va, std::uint64_t size, int family,
+                          guest_address& out);
 // Writes an address as accept() and getsockname() do: at most *size_va bytes, then the real size to *size_va.
-std::int64_t store_address(call_context& ctx, const guest_address& address, std::uint64_t va, std::uint64_t size_va);
+std::int64_t store_address(call_context& ctx, const guest_address& address, std::uint64_t va,
+                           std::uint64_t size_va);
 
 }  // namespace osvm::unikernel

@@ -56,8 +56,12 @@ std::int64_t make_directory(call_context& ctx, int dirfd, std::uint64_t va, std:
   const auto bits = static_cast<mode_t>(mode & 01777 & ~ctx.instance.umask.load());
   return charged(ctx, [&] { return ::mkdirat(p.directory.get(), p.name.c_str(), bits); });
 }
-std::int64_t sys_mkdir(call_context& ctx) { return make_directory(ctx, AT_FDCWD, ctx.args[0], ctx.args[1]); }
-std::int64_t sys_mkdirat(call_context& ctx) { return make_directory(ctx, int_arg(ctx, 0), ctx.args[1], ctx.args[2]); }
+std::int64_t sys_mkdir(call_context& ctx) {
+  return make_directory(ctx, AT_FDCWD, ctx.args[0], ctx.args[1]);
+}
+std::int64_t sys_mkdirat(call_context& ctx) {
+  return make_directory(ctx, int_arg(ctx, 0), ctx.args[1], ctx.args[2]);
+}
 
 std::int64_t remove_name(call_context& ctx, int dirfd, std::uint64_t va, int flags) {
   if ((flags & ~AT_REMOVEDIR) != 0) return -EINVAL;
@@ -66,14 +70,18 @@ std::int64_t remove_name(call_context& ctx, int dirfd, std::uint64_t va, int fla
   if (p.slash && (flags & AT_REMOVEDIR) == 0) return -ENOTDIR;
   return host_result(::unlinkat(p.directory.get(), p.name.c_str(), flags));
 }
-std::int64_t sys_unlink(call_context& ctx) { return remove_name(ctx, AT_FDCWD, ctx.args[0], 0); }
-std::int64_t sys_rmdir(call_context& ctx) { return remove_name(ctx, AT_FDCWD, ctx.args[0], AT_REMOVEDIR); }
+std::int64_t sys_unlink(call_context& ctx) {
+  return remove_name(ctx, AT_FDCWD, ctx.args[0], 0);
+}
+std::int64_t sys_rmdir(call_context& ctx) {
+  return remove_name(ctx, AT_FDCWD, ctx.args[0], AT_REMOVEDIR);
+}
 std::int64_t sys_unlinkat(call_context& ctx) {
   return remove_name(ctx, int_arg(ctx, 0), ctx.args[1], int_arg(ctx, 2));
 }
 
-std::int64_t rename_between(call_context& ctx, int from_fd, std::uint64_t from_va, int to_fd, std::uint64_t to_va,
-                            unsigned flags) {
+std::int64_t rename_between(call_context& ctx, int from_fd, std::uint64_t from_va, int to_fd,
+                            std::uint64_t to_va, unsigned flags) {
   if ((flags & ~unsigned{RENAME_NOREPLACE | RENAME_EXCHANGE}) != 0) return -EINVAL;
   parent_location from, to;
   if (const std::int64_t r = load_parent(ctx, from_fd, from_va, from); r < 0) return r;
@@ -89,11 +97,12 @@ std::int64_t sys_renameat(call_context& ctx) {
   return rename_between(ctx, int_arg(ctx, 0), ctx.args[1], int_arg(ctx, 2), ctx.args[3], 0);
 }
 std::int64_t sys_renameat2(call_context& ctx) {
-  return rename_between(ctx, int_arg(ctx, 0), ctx.args[1], int_arg(ctx, 2), ctx.args[3], unsigned_arg(ctx, 4));
+  return rename_between(ctx, int_arg(ctx, 0), ctx.args[1], int_arg(ctx, 2), ctx.args[3],
+                        unsigned_arg(ctx, 4));
 }
 
-std::int64_t link_between(call_context& ctx, int from_fd, std::uint64_t from_va, int to_fd, std::uint64_t to_va,
-                          bool follow) {
+std::int64_t link_between(call_context& ctx, int from_fd, std::uint64_t from_va, int to_fd,
+                          std::uint64_t to_va, bool follow) {
   location from;
   parent_location to;
   if (const auto r = find_changeable(ctx, "link", from_fd, from_va, follow, from); r < 0) return r;
@@ -101,7 +110,8 @@ std::int64_t link_between(call_context& ctx, int from_fd, std::uint64_t from_va,
   if (from.mount != to.mount) return -EXDEV;
   if (!S_ISREG(from.status.st_mode)) return -EPERM;
   return charged(ctx, [&] {
-    return ::linkat(AT_FDCWD, self_path(from.object).c_str(), to.directory.get(), to.name.c_str(), AT_SYMLINK_FOLLOW);
+    return ::linkat(AT_FDCWD, self_path(from.object).c_str(), to.directory.get(), to.name.c_str(),
+                    AT_SYMLINK_FOLLOW);
   });
 }
 std::int64_t sys_link(call_context& ctx) {
@@ -140,7 +150,9 @@ std::int64_t make_symlink(call_context& ctx, std::uint64_t target_va, int dirfd,
     return ctx.instance.deny("symlink to " + target, "relative targets inside the same mount only", EPERM);
   return charged(ctx, [&] { return ::symlinkat(target.c_str(), p.directory.get(), p.name.c_str()); });
 }
-std::int64_t sys_symlink(call_context& ctx) { return make_symlink(ctx, ctx.args[0], AT_FDCWD, ctx.args[1]); }
+std::int64_t sys_symlink(call_context& ctx) {
+  return make_symlink(ctx, ctx.args[0], AT_FDCWD, ctx.args[1]);
+}
 std::int64_t sys_symlinkat(call_context& ctx) {
   return make_symlink(ctx, ctx.args[0], int_arg(ctx, 1), ctx.args[2]);
 }
@@ -149,7 +161,8 @@ std::int64_t sys_truncate(call_context& ctx) {
   location at;
   if (const auto r = find_changeable(ctx, "truncate", AT_FDCWD, ctx.args[0], true, at); r < 0) return r;
   if (!S_ISREG(at.status.st_mode)) return S_ISDIR(at.status.st_mode) ? -EISDIR : -EINVAL;
-  const std::int64_t r = host_result(::truncate(self_path(at.object).c_str(), static_cast<off_t>(ctx.args[1])));
+  const std::int64_t r =
+      host_result(::truncate(self_path(at.object).c_str(), static_cast<off_t>(ctx.args[1])));
   if (r == -EFBIG) eat_signal(SIGXFSZ);
   return r;
 }
@@ -166,8 +179,12 @@ std::int64_t change_mode(call_context& ctx, int dirfd, std::uint64_t va, std::ui
   if (!S_ISREG(at.status.st_mode) && !S_ISDIR(at.status.st_mode)) return -EPERM;
   return host_result(::chmod(self_path(at.object).c_str(), static_cast<mode_t>(mode & 01777)));
 }
-std::int64_t sys_chmod(call_context& ctx) { return change_mode(ctx, AT_FDCWD, ctx.args[0], ctx.args[1]); }
-std::int64_t sys_fchmodat(call_context& ctx) { return change_mode(ctx, int_arg(ctx, 0), ctx.args[1], ctx.args[2]); }
+std::int64_t sys_chmod(call_context& ctx) {
+  return change_mode(ctx, AT_FDCWD, ctx.args[0], ctx.args[1]);
+}
+std::int64_t sys_fchmodat(call_context& ctx) {
+  return change_mode(ctx, int_arg(ctx, 0), ctx.args[1], ctx.args[2]);
+}
 std::int64_t sys_fchmod(call_context& ctx) {
   const auto d = descriptor_arg(ctx);
   if (!d || d->what->path_only) return -EBADF;
@@ -182,7 +199,8 @@ std::int64_t check_owner(std::uint64_t user, std::uint64_t group) {
   const auto u = static_cast<unsigned>(user), g = static_cast<unsigned>(group);
   return (u == unchanged || u == guest_uid) && (g == unchanged || g == guest_gid) ? 0 : -EPERM;
 }
-std::int64_t change_owner(call_context& ctx, int dirfd, std::uint64_t va, std::uint64_t user, std::uint64_t group) {
+std::int64_t change_owner(call_context& ctx, int dirfd, std::uint64_t va, std::uint64_t user,
+                          std::uint64_t group) {
   location at;
   if (const auto r = find_changeable(ctx, "chown", dirfd, va, true, at); r < 0) return r;
   return check_owner(user, group);
@@ -211,7 +229,8 @@ std::int64_t sys_utimensat(call_context& ctx) {
   }
   location at;
   const bool follow = (int_arg(ctx, 3) & AT_SYMLINK_NOFOLLOW) == 0;
-  if (const auto r = find_changeable(ctx, "utimensat", int_arg(ctx, 0), ctx.args[1], follow, at); r < 0) return r;
+  if (const auto r = find_changeable(ctx, "utimensat", int_arg(ctx, 0), ctx.args[1], follow, at); r < 0)
+    return r;
   if (!S_ISREG(at.status.st_mode) && !S_ISDIR(at.status.st_mode)) return -EPERM;
   return host_result(::utimensat(AT_FDCWD, self_path(at.object).c_str(), times.data(), 0));
 }

@@ -17,7 +17,8 @@ class memory_charge {
   static std::shared_ptr<memory_charge> take(call_context& ctx, std::uint64_t bytes) {
     auto counter = ctx.instance.object_bytes;
     const std::uint64_t after = counter->fetch_add(bytes) + bytes;
-    if (after + ctx.memory.usage().bytes <= ctx.instance.budgets.memory_bytes || !ctx.instance.rules.memory_budget)
+    if (after + ctx.memory.usage().bytes <= ctx.instance.budgets.memory_bytes ||
+        !ctx.instance.rules.memory_budget)
       return std::make_shared<memory_charge>(std::move(counter), bytes);
     counter->fetch_sub(bytes);
     return nullptr;
@@ -47,8 +48,12 @@ std::int64_t make_eventfd(call_context& ctx, int flags) {
   auto what = describe(file_kind::eventfd, (flags & EFD_NONBLOCK) != 0);
   return install(ctx, std::move(what), std::move(host), (flags & EFD_CLOEXEC) != 0);
 }
-std::int64_t sys_eventfd(call_context& ctx) { return make_eventfd(ctx, 0); }
-std::int64_t sys_eventfd2(call_context& ctx) { return make_eventfd(ctx, int_arg(ctx, 1)); }
+std::int64_t sys_eventfd(call_context& ctx) {
+  return make_eventfd(ctx, 0);
+}
+std::int64_t sys_eventfd2(call_context& ctx) {
+  return make_eventfd(ctx, int_arg(ctx, 1));
+}
 
 std::int64_t sys_timerfd_create(call_context& ctx) {
   const int clock = int_arg(ctx, 0), flags = int_arg(ctx, 1);
@@ -104,8 +109,12 @@ std::int64_t make_pipe(call_context& ctx, int flags) {
   for (const int fd : numbers) (void)ctx.instance.descriptors.remove(fd);
   return -EFAULT;
 }
-std::int64_t sys_pipe(call_context& ctx) { return make_pipe(ctx, 0); }
-std::int64_t sys_pipe2(call_context& ctx) { return make_pipe(ctx, int_arg(ctx, 1)); }
+std::int64_t sys_pipe(call_context& ctx) {
+  return make_pipe(ctx, 0);
+}
+std::int64_t sys_pipe2(call_context& ctx) {
+  return make_pipe(ctx, int_arg(ctx, 1));
+}
 
 constexpr syscall_entry entries[] = {
     {22, "pipe", call<sys_pipe>, capability::always, "P"},

@@ -1,5 +1,6 @@
-// Waiting for descriptors: epoll as the host has it, poll and select on top of the host's poll. Host calls here never
-// wait; the thread's waiter does, on one descriptor that becomes ready with any of those asked about.
+// Waiting for descriptors: epoll as the host has it, poll and select on top of the host's poll. Host calls
+// here never wait; the thread's waiter does, on one descriptor that becomes ready with any of those asked
+// about.
 #include "unikernel/syscalls/arguments.hpp"
 
 #include <sys/epoll.h>
@@ -24,8 +25,12 @@ std::int64_t create_epoll(call_context& ctx, int flags) {
   what->kind = file_kind::epoll;
   return install(ctx, std::move(what), std::move(host), (flags & EPOLL_CLOEXEC) != 0);
 }
-std::int64_t sys_epoll_create(call_context& ctx) { return int_arg(ctx, 0) <= 0 ? -EINVAL : create_epoll(ctx, 0); }
-std::int64_t sys_epoll_create1(call_context& ctx) { return create_epoll(ctx, int_arg(ctx, 0)); }
+std::int64_t sys_epoll_create(call_context& ctx) {
+  return int_arg(ctx, 0) <= 0 ? -EINVAL : create_epoll(ctx, 0);
+}
+std::int64_t sys_epoll_create1(call_context& ctx) {
+  return create_epoll(ctx, int_arg(ctx, 0));
+}
 
 std::int64_t sys_epoll_ctl(call_context& ctx) {
   const auto set = descriptor_arg(ctx, 0), d = descriptor_arg(ctx, 2);
@@ -91,7 +96,9 @@ std::int64_t wait_epoll_ms(call_context& ctx) {
   const int ms = int_arg(ctx, 3);
   return wait_epoll(ctx, ms != 0, ms > 0 ? deadline_after_ms(ms) : std::nullopt);
 }
-std::int64_t sys_epoll_wait(call_context& ctx) { return wait_epoll_ms(ctx); }
+std::int64_t sys_epoll_wait(call_context& ctx) {
+  return wait_epoll_ms(ctx);
+}
 std::int64_t sys_epoll_pwait(call_context& ctx) {
   temporary_mask mask(ctx);
   if (const auto r = mask.set(ctx, ctx.args[4], ctx.args[5]); r < 0) return r;
@@ -207,7 +214,8 @@ std::int64_t poll_array(call_context& ctx, const timeout& t) {
   poll_set set(ctx, std::move(entries));
   const std::int64_t r = poll_descriptors(ctx, set, t);
   if (r < 0) return r;
-  if (count != 0 && !memory_access(ctx.memory).write(ctx.args[0], set.entries().data(), bytes)) return -EFAULT;
+  if (count != 0 && !memory_access(ctx.memory).write(ctx.args[0], set.entries().data(), bytes))
+    return -EFAULT;
   return r;
 }
 
@@ -224,7 +232,8 @@ std::int64_t sys_ppoll(call_context& ctx) {
 }
 
 // The three sets of select(), as bits of 64-bit words.
-constexpr std::array<short, 3> asked = {POLLIN | POLLRDNORM | POLLRDBAND, POLLOUT | POLLWRNORM | POLLWRBAND, POLLPRI};
+constexpr std::array<short, 3> asked = {POLLIN | POLLRDNORM | POLLRDBAND, POLLOUT | POLLWRNORM | POLLWRBAND,
+                                        POLLPRI};
 constexpr std::array<short, 3> answered = {POLLIN | POLLRDNORM | POLLRDBAND | POLLHUP | POLLERR,
                                            POLLOUT | POLLWRNORM | POLLWRBAND | POLLERR, POLLPRI};
 using bit_sets = std::array<std::vector<std::uint64_t>, 3>;
@@ -241,7 +250,8 @@ std::int64_t select_descriptors(call_context& ctx, const timeout& t) {
   for (unsigned s = 0; s < 3; ++s) {
     if (ctx.args[s + 1] == 0) continue;
     sets[s].resize(words);
-    if (words != 0 && !memory_access(ctx.memory).read(ctx.args[s + 1], sets[s].data(), words * 8)) return -EFAULT;
+    if (words != 0 && !memory_access(ctx.memory).read(ctx.args[s + 1], sets[s].data(), words * 8))
+      return -EFAULT;
   }
   std::vector<pollfd> entries;
   for (unsigned fd = 0; fd < count; ++fd) {
@@ -265,7 +275,8 @@ std::int64_t select_descriptors(call_context& ctx, const timeout& t) {
       result[s][fd / 64] |= std::uint64_t{1} << (fd % 64);
       ++ready;
     }
-    if (words != 0 && !memory_access(ctx.memory).write(ctx.args[s + 1], result[s].data(), words * 8)) return -EFAULT;
+    if (words != 0 && !memory_access(ctx.memory).write(ctx.args[s + 1], result[s].data(), words * 8))
+      return -EFAULT;
   }
   return ready;
 }
@@ -274,7 +285,8 @@ std::int64_t select_descriptors(call_context& ctx, const timeout& t) {
 template <class Time>
 void store_left(call_context& ctx, std::uint64_t va, const timeout& t) {
   if (va == 0 || !t.until) return;
-  const auto left = std::max(std::chrono::nanoseconds(0), std::chrono::nanoseconds(*t.until - wait_clock::now()));
+  const auto left =
+      std::max(std::chrono::nanoseconds(0), std::chrono::nanoseconds(*t.until - wait_clock::now()));
   const auto seconds = left.count() / 1'000'000'000, rest = left.count() % 1'000'000'000;
   (void)store(ctx, va, Time{seconds, std::is_same_v<Time, timeval> ? rest / 1000 : rest});
 }

@@ -1,5 +1,5 @@
-// Bytes and messages over sockets. Ancillary data never passes in either direction: a descriptor or a credential of
-// the host must not reach the guest, nor one of the VMM's the host.
+// Bytes and messages over sockets. Ancillary data never passes in either direction: a descriptor or a
+// credential of the host must not reach the guest, nor one of the VMM's the host.
 #include "unikernel/files/transfer.hpp"
 #include "unikernel/sockets/socket_state.hpp"
 #include "unikernel/syscalls/arguments.hpp"
@@ -14,7 +14,8 @@ namespace {
 
 constexpr std::uint64_t step_bytes = std::uint64_t{1} << 20;
 constexpr int send_flags = MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE | MSG_EOR | MSG_DONTROUTE | MSG_CONFIRM;
-constexpr int receive_flags = MSG_DONTWAIT | MSG_PEEK | MSG_WAITALL | MSG_TRUNC | MSG_CMSG_CLOEXEC | MSG_NOSIGNAL;
+constexpr int receive_flags =
+    MSG_DONTWAIT | MSG_PEEK | MSG_WAITALL | MSG_TRUNC | MSG_CMSG_CLOEXEC | MSG_NOSIGNAL;
 
 struct message_call {
   std::shared_ptr<descriptor> d;
@@ -48,13 +49,15 @@ std::uint64_t total(std::span<const guest_range> ranges) {
   return sum;
 }
 
-std::int64_t send_step(call_context& ctx, const message_call& m, std::span<const guest_range> from, std::uint64_t skip) {
+std::int64_t send_step(call_context& ctx, const message_call& m, std::span<const guest_range> from,
+                       std::uint64_t skip) {
   memory_access memory(ctx.memory);
   std::vector<iovec> v;
   const std::int64_t covered = gather(memory, from, skip, step_bytes, PROT_READ, v);
   if (covered < 0) return covered;
   // A message goes as a whole or not at all.
-  if (!m.stream && static_cast<std::uint64_t>(covered) < total(from)) return total(from) > step_bytes ? -EMSGSIZE : -EFAULT;
+  if (!m.stream && static_cast<std::uint64_t>(covered) < total(from))
+    return total(from) > step_bytes ? -EMSGSIZE : -EFAULT;
   msghdr h{};
   h.msg_iov = v.data();
   h.msg_iovlen = v.size();
@@ -84,15 +87,16 @@ std::int64_t receive_step(call_context& ctx, const message_call& m, std::span<co
   msghdr h{};
   h.msg_iov = v.data();
   h.msg_iovlen = v.size();
-  // No room for ancillary data: the kernel closes descriptors that arrive. MSG_TRUNC as a flag means a message's real
-  // length; for streams it would discard, so it is not passed.
+  // No room for ancillary data: the kernel closes descriptors that arrive. MSG_TRUNC as a flag means a
+  // message's real length; for streams it would discard, so it is not passed.
   const int passed = MSG_DONTWAIT | (m.flags & MSG_PEEK) | (m.stream ? 0 : m.flags & MSG_TRUNC);
   const std::int64_t r = host_result(::recvmsg(m.d->host.get(), &h, passed));
   out_flags = h.msg_flags & (MSG_TRUNC | MSG_EOR);
   return r;
 }
 
-std::int64_t receive(call_context& ctx, const message_call& m, std::span<const guest_range> to, int& out_flags) {
+std::int64_t receive(call_context& ctx, const message_call& m, std::span<const guest_range> to,
+                     int& out_flags) {
   const std::uint64_t size = total(to);
   if (size == 0 && m.stream) return 0;
   const bool whole = m.stream && (m.flags & MSG_WAITALL) != 0 && (m.flags & MSG_PEEK) == 0;
@@ -147,9 +151,11 @@ std::int64_t sys_sendmsg(call_context& ctx) {
   guest_message g;
   if (!load(ctx, ctx.args[1], g)) return -EFAULT;
   if (g.control != 0 && g.control_size != 0)
-    return ctx.instance.deny("sendmsg with ancillary data", "descriptors and credentials never leave a guest", EPERM);
+    return ctx.instance.deny("sendmsg with ancillary data", "descriptors and credentials never leave a guest",
+                             EPERM);
   std::vector<guest_range> ranges;
-  if (const auto r = copy_ranges(ctx, g.ranges, g.range_count, ranges); r < 0) return r == -EINVAL ? -EMSGSIZE : r;
+  if (const auto r = copy_ranges(ctx, g.ranges, g.range_count, ranges); r < 0)
+    return r == -EINVAL ? -EMSGSIZE : r;
   return send_all(ctx, m, ranges);
 }
 
@@ -159,7 +165,8 @@ std::int64_t sys_recvmsg(call_context& ctx) {
   guest_message g;
   if (!load(ctx, ctx.args[1], g)) return -EFAULT;
   std::vector<guest_range> ranges;
-  if (const auto r = copy_ranges(ctx, g.ranges, g.range_count, ranges); r < 0) return r == -EINVAL ? -EMSGSIZE : r;
+  if (const auto r = copy_ranges(ctx, g.ranges, g.range_count, ranges); r < 0)
+    return r == -EINVAL ? -EMSGSIZE : r;
   int flags = 0;
   const std::int64_t r = receive(ctx, m, ranges, flags);
   if (r < 0) return r;

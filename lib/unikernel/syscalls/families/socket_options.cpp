@@ -1,5 +1,5 @@
-// getsockopt and setsockopt: an allow-list. What means something for a unix socket is done, what only a network could
-// honour is remembered and answered back as TCP would.
+// getsockopt and setsockopt: an allow-list. What means something for a unix socket is done, what only a
+// network could honour is remembered and answered back as TCP would.
 #include "unikernel/sockets/socket_state.hpp"
 #include "unikernel/syscalls/arguments.hpp"
 
@@ -25,17 +25,38 @@ struct known_option {
 
 // Options with an int that are remembered.
 constexpr known_option table[] = {
-    {SOL_SOCKET, SO_REUSEADDR, 0},      {SOL_SOCKET, SO_REUSEPORT, 0},      {SOL_SOCKET, SO_KEEPALIVE, 0},
-    {SOL_SOCKET, SO_BROADCAST, 0},      {SOL_SOCKET, SO_OOBINLINE, 0},      {SOL_SOCKET, SO_PRIORITY, 0},
-    {SOL_SOCKET, SO_RCVLOWAT, 1},       {SOL_SOCKET, SO_DONTROUTE, 0},      {SOL_SOCKET, SO_BUSY_POLL, 0},
-    {SOL_SOCKET, SO_INCOMING_CPU, 0},   {SOL_SOCKET, SO_TIMESTAMP, 0},      {SOL_SOCKET, SO_ZEROCOPY, 0},
-    {IPPROTO_TCP, TCP_NODELAY, 0},      {IPPROTO_TCP, TCP_MAXSEG, 65483},   {IPPROTO_TCP, TCP_CORK, 0},
-    {IPPROTO_TCP, TCP_KEEPIDLE, 7200},  {IPPROTO_TCP, TCP_KEEPINTVL, 75},   {IPPROTO_TCP, TCP_KEEPCNT, 9},
-    {IPPROTO_TCP, TCP_SYNCNT, 6},       {IPPROTO_TCP, TCP_LINGER2, 60},     {IPPROTO_TCP, TCP_DEFER_ACCEPT, 0},
-    {IPPROTO_TCP, TCP_QUICKACK, 1},     {IPPROTO_TCP, TCP_FASTOPEN, 0},     {IPPROTO_TCP, TCP_USER_TIMEOUT, 0},
-    {IPPROTO_TCP, TCP_NOTSENT_LOWAT, 0}, {IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 0},
-    {IPPROTO_IP, IP_TOS, 0},            {IPPROTO_IP, IP_TTL, 64},           {IPPROTO_IP, IP_FREEBIND, 0},
-    {IPPROTO_IPV6, IPV6_V6ONLY, 0},     {IPPROTO_IPV6, IPV6_TCLASS, 0},     {IPPROTO_IPV6, IPV6_UNICAST_HOPS, 64},
+    {SOL_SOCKET, SO_REUSEADDR, 0},
+    {SOL_SOCKET, SO_REUSEPORT, 0},
+    {SOL_SOCKET, SO_KEEPALIVE, 0},
+    {SOL_SOCKET, SO_BROADCAST, 0},
+    {SOL_SOCKET, SO_OOBINLINE, 0},
+    {SOL_SOCKET, SO_PRIORITY, 0},
+    {SOL_SOCKET, SO_RCVLOWAT, 1},
+    {SOL_SOCKET, SO_DONTROUTE, 0},
+    {SOL_SOCKET, SO_BUSY_POLL, 0},
+    {SOL_SOCKET, SO_INCOMING_CPU, 0},
+    {SOL_SOCKET, SO_TIMESTAMP, 0},
+    {SOL_SOCKET, SO_ZEROCOPY, 0},
+    {IPPROTO_TCP, TCP_NODELAY, 0},
+    {IPPROTO_TCP, TCP_MAXSEG, 65483},
+    {IPPROTO_TCP, TCP_CORK, 0},
+    {IPPROTO_TCP, TCP_KEEPIDLE, 7200},
+    {IPPROTO_TCP, TCP_KEEPINTVL, 75},
+    {IPPROTO_TCP, TCP_KEEPCNT, 9},
+    {IPPROTO_TCP, TCP_SYNCNT, 6},
+    {IPPROTO_TCP, TCP_LINGER2, 60},
+    {IPPROTO_TCP, TCP_DEFER_ACCEPT, 0},
+    {IPPROTO_TCP, TCP_QUICKACK, 1},
+    {IPPROTO_TCP, TCP_FASTOPEN, 0},
+    {IPPROTO_TCP, TCP_USER_TIMEOUT, 0},
+    {IPPROTO_TCP, TCP_NOTSENT_LOWAT, 0},
+    {IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 0},
+    {IPPROTO_IP, IP_TOS, 0},
+    {IPPROTO_IP, IP_TTL, 64},
+    {IPPROTO_IP, IP_FREEBIND, 0},
+    {IPPROTO_IPV6, IPV6_V6ONLY, 0},
+    {IPPROTO_IPV6, IPV6_TCLASS, 0},
+    {IPPROTO_IPV6, IPV6_UNICAST_HOPS, 64},
 };
 
 const known_option* find(int level, int name) {
@@ -85,7 +106,8 @@ std::int64_t set_option(call_context& ctx, const descriptor& d, socket_state& s,
   }
   if (value.size() < sizeof(int)) return -EINVAL;
   if (level == SOL_SOCKET && (name == SO_SNDBUF || name == SO_RCVBUF)) return set_buffer(d, name, value);
-  if (level_applies(s, level) && find(level, name)) return remember(s, level, name, value.first(sizeof(int))), 0;
+  if (level_applies(s, level) && find(level, name))
+    return remember(s, level, name, value.first(sizeof(int))), 0;
   if (level == SOL_SOCKET && (name == SO_PASSCRED || name == SO_PASSSEC))
     return ctx.instance.deny("setsockopt SO_PASSCRED", "credentials never pass into a guest", EPERM);
   return -ENOPROTOOPT;
@@ -130,16 +152,26 @@ std::vector<std::byte> get_option(const descriptor& d, const socket_state& s, in
     switch (name) {
       case SO_ERROR:
       case SO_SNDBUF:
-      case SO_RCVBUF: return host_value(d, name);
-      case SO_TYPE: return bytes_of(s.type);
-      case SO_DOMAIN: return bytes_of(s.family);
-      case SO_PROTOCOL: return bytes_of(s.protocol);
-      case SO_ACCEPTCONN: return bytes_of(static_cast<int>(s.phase == socket_phase::listening));
-      case SO_RCVTIMEO: return timeout_of(d.what->receive_timeout_ns);
-      case SO_SNDTIMEO: return timeout_of(d.what->send_timeout_ns);
-      case SO_PEERCRED: return bytes_of(ucred{.pid = 1, .uid = 1000, .gid = 1000});
-      case SO_PASSCRED: return bytes_of(0);
-      default: break;
+      case SO_RCVBUF:
+        return host_value(d, name);
+      case SO_TYPE:
+        return bytes_of(s.type);
+      case SO_DOMAIN:
+        return bytes_of(s.family);
+      case SO_PROTOCOL:
+        return bytes_of(s.protocol);
+      case SO_ACCEPTCONN:
+        return bytes_of(static_cast<int>(s.phase == socket_phase::listening));
+      case SO_RCVTIMEO:
+        return timeout_of(d.what->receive_timeout_ns);
+      case SO_SNDTIMEO:
+        return timeout_of(d.what->send_timeout_ns);
+      case SO_PEERCRED:
+        return bytes_of(ucred{.pid = 1, .uid = 1000, .gid = 1000});
+      case SO_PASSCRED:
+        return bytes_of(0);
+      default:
+        break;
     }
   }
   if (const auto it = s.options.find({level, name}); it != s.options.end()) return it->second;
@@ -148,7 +180,9 @@ std::vector<std::byte> get_option(const descriptor& d, const socket_state& s, in
   if (level == IPPROTO_TCP && name == TCP_CONGESTION) return bytes_of(std::array<char, 16>{"cubic"});
   if (level == IPPROTO_TCP && name == TCP_INFO) {
     tcp_info info{};
-    info.tcpi_state = s.phase == socket_phase::listening ? TCP_LISTEN : s.phase == socket_phase::connected ? TCP_ESTABLISHED : TCP_CLOSE;
+    info.tcpi_state = s.phase == socket_phase::listening   ? TCP_LISTEN
+                      : s.phase == socket_phase::connected ? TCP_ESTABLISHED
+                                                           : TCP_CLOSE;
     return bytes_of(info);
   }
   if (level == AF_VSOCK && name <= SO_VM_SOCKETS_BUFFER_MAX_SIZE) return bytes_of(std::uint64_t{256 << 10});

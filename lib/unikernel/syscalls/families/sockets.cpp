@@ -1,5 +1,5 @@
-// Sockets: creation, names, listening, connecting. No socket of the host's network is ever made: behind each stands a
-// unix socket, and policy says which of them has a name on the host.
+// Sockets: creation, names, listening, connecting. No socket of the host's network is ever made: behind each
+// stands a unix socket, and policy says which of them has a name on the host.
 #include "unikernel/sockets/socket_state.hpp"
 
 #include "unikernel/syscalls/arguments.hpp"
@@ -21,7 +21,9 @@ namespace {
 constexpr int type_flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
 constexpr int max_backlog = 4096;
 
-bool is_inet(int family) { return family == AF_INET || family == AF_INET6; }
+bool is_inet(int family) {
+  return family == AF_INET || family == AF_INET6;
+}
 
 std::int64_t refuse_family(call_context& ctx, int family, int type) {
   const std::string what = "socket family " + std::to_string(family) + " type " + std::to_string(type);
@@ -29,9 +31,11 @@ std::int64_t refuse_family(call_context& ctx, int family, int type) {
 }
 
 std::int64_t sys_socket(call_context& ctx) {
-  const int family = int_arg(ctx, 0), type = int_arg(ctx, 1) & ~type_flags, flags = int_arg(ctx, 1) & type_flags;
+  const int family = int_arg(ctx, 0), type = int_arg(ctx, 1) & ~type_flags,
+            flags = int_arg(ctx, 1) & type_flags;
   const int protocol = int_arg(ctx, 2);
-  if ((!is_inet(family) && family != AF_VSOCK) || type != SOCK_STREAM) return refuse_family(ctx, family, type);
+  if ((!is_inet(family) && family != AF_VSOCK) || type != SOCK_STREAM)
+    return refuse_family(ctx, family, type);
   if (protocol != 0 && !(is_inet(family) && protocol == IPPROTO_TCP)) return -EPROTONOSUPPORT;
   unique_fd host(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!host) return no_descriptor();
@@ -95,19 +99,21 @@ bool may_listen(const call_context& ctx, transport kind, std::uint32_t port) {
 std::int64_t deny_listen(call_context& ctx, transport kind, std::uint32_t port) {
   const bool tcp = kind == transport::tcp;
   const std::string where = (tcp ? "tcp:" : "vsock:") + std::to_string(port);
-  return ctx.instance.deny("bind " + where, tcp ? "--publish HOST:PORT=guest:" + std::to_string(port) : "--listen " + where,
+  return ctx.instance.deny("bind " + where,
+                           tcp ? "--publish HOST:PORT=guest:" + std::to_string(port) : "--listen " + where,
                            EACCES);
 }
 
-// Gives the guest's socket its name on the host. Mode 0600 comes from fchmod() before bind(), since umask() belongs
-// to the whole process; the folder is private in any case.
+// Gives the guest's socket its name on the host. Mode 0600 comes from fchmod() before bind(), since umask()
+// belongs to the whole process; the folder is private in any case.
 std::int64_t bind_tcp(call_context& ctx, socket_arg& s, const guest_address& to) {
   const std::string path = ctx.instance.host.tcp_socket_path(static_cast<std::uint16_t>(to.port));
   if (path.empty()) return deny_listen(ctx, transport::tcp, to.port);
   const auto address = vsock::make_unix_address(path);
   if (!address) return -EADDRNOTAVAIL;
   if (::fchmod(s.d->host.get(), 0600) != 0) return -errno;
-  if (::bind(s.d->host.get(), address->get(), address->size) != 0) return errno == EADDRINUSE ? -EADDRINUSE : -EACCES;
+  if (::bind(s.d->host.get(), address->get(), address->size) != 0)
+    return errno == EADDRINUSE ? -EADDRINUSE : -EACCES;
   struct stat st;
   if (::lstat(path.c_str(), &st) == 0) {
     s.state->bound_path = path;
@@ -136,8 +142,8 @@ std::int64_t sys_bind(call_context& ctx) {
   return 0;
 }
 
-// The guest's descriptor becomes the receiving end of the queue. dup3() replaces what the host number means at once,
-// so that no other guest thread sees it closed or reused.
+// The guest's descriptor becomes the receiving end of the queue. dup3() replaces what the host number means
+// at once, so that no other guest thread sees it closed or reused.
 std::int64_t listen_vsock(call_context& ctx, socket_arg& s, unsigned backlog) {
   auto made = vsock::fd_queue::create(backlog);
   if (!made) return -ENFILE;
@@ -159,7 +165,8 @@ std::int64_t sys_listen(call_context& ctx) {
   if (s.state->family == AF_UNIX || s.state->phase == socket_phase::connected) return -EINVAL;
   const bool tcp = is_inet(s.state->family);
   // Linux would pick a port; no picked port is granted.
-  if (s.state->phase == socket_phase::fresh) return deny_listen(ctx, tcp ? transport::tcp : transport::vsock, 0);
+  if (s.state->phase == socket_phase::fresh)
+    return deny_listen(ctx, tcp ? transport::tcp : transport::vsock, 0);
   if (tcp) {
     if (::listen(s.d->host.get(), backlog) != 0) return -errno;
   } else if (const std::int64_t r = listen_vsock(ctx, s, static_cast<unsigned>(backlog)); r < 0) {
@@ -215,7 +222,8 @@ std::int64_t accept_on(call_context& ctx, int flags) {
   }
   accepted got;
   deadline until;
-  if (const auto ns = d->what->receive_timeout_ns.load(); ns != 0) until = wait_clock::now() + std::chrono::nanoseconds(ns);
+  if (const auto ns = d->what->receive_timeout_ns.load(); ns != 0)
+    until = wait_clock::now() + std::chrono::nanoseconds(ns);
   const std::int64_t r = until_done(ctx, d->host.get(), POLLIN, !d->what->nonblocking, until,
                                     [&] { return take_connection(d->host.get(), tcp, got); });
   if (r < 0) return r;
@@ -230,7 +238,8 @@ std::int64_t accept_on(call_context& ctx, int flags) {
     state->peer = tcp ? loopback(from->family, from->next_peer_port)
                       : guest_address{.family = AF_VSOCK, .cid = host_cid, .port = got.peer_port};
     state->options = from->options;
-    from->next_peer_port = from->next_peer_port == 60999 ? 32768 : static_cast<std::uint16_t>(from->next_peer_port + 1);
+    from->next_peer_port =
+        from->next_peer_port == 60999 ? 32768 : static_cast<std::uint16_t>(from->next_peer_port + 1);
   }
   if (ctx.args[1] != 0) {
     if (const auto e = store_address(ctx, state->peer, ctx.args[1], ctx.args[2]); e < 0) return e;
@@ -239,8 +248,12 @@ std::int64_t accept_on(call_context& ctx, int flags) {
   return install(ctx, std::move(what), std::move(got.host), (flags & SOCK_CLOEXEC) != 0);
 }
 
-std::int64_t sys_accept(call_context& ctx) { return accept_on(ctx, 0); }
-std::int64_t sys_accept4(call_context& ctx) { return accept_on(ctx, int_arg(ctx, 3)); }
+std::int64_t sys_accept(call_context& ctx) {
+  return accept_on(ctx, 0);
+}
+std::int64_t sys_accept4(call_context& ctx) {
+  return accept_on(ctx, int_arg(ctx, 3));
+}
 
 // Where a guest's connect() leads on the host: a path, or why not.
 std::int64_t target_path(call_context& ctx, const guest_address& to, std::string& path) {
@@ -249,13 +262,15 @@ std::int64_t target_path(call_context& ctx, const guest_address& to, std::string
     const bool known = std::find(granted.begin(), granted.end(), to.port) != granted.end();
     if (to.cid != host_cid || (!known && ctx.instance.rules.policy_connect)) {
       const std::string where = std::to_string(to.cid) + ":" + std::to_string(to.port);
-      return ctx.instance.deny("connect vsock:" + where, "--connect vsock:" + std::to_string(to.port), EACCES);
+      return ctx.instance.deny("connect vsock:" + where, "--connect vsock:" + std::to_string(to.port),
+                               EACCES);
     }
     path = ctx.instance.host.vsock_path() + "_" + std::to_string(to.port);
     return 0;
   }
   // The guest's own listeners are its loopback; everything else is the network, which no policy grants yet.
-  static constexpr std::array<std::uint8_t, 16> any{}, v4{127, 0, 0, 1}, v6{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+  static constexpr std::array<std::uint8_t, 16> any{}, v4{127, 0, 0, 1},
+      v6{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
   const bool local = to.ip == any || to.ip == (to.family == AF_INET ? v4 : v6);
   if (local && may_listen(ctx, transport::tcp, to.port))
     path = ctx.instance.host.tcp_socket_path(static_cast<std::uint16_t>(to.port));
@@ -264,13 +279,14 @@ std::int64_t target_path(call_context& ctx, const guest_address& to, std::string
   return ctx.instance.deny(what, "outgoing TCP is not granted by any policy of this version", EACCES);
 }
 
-// A unix connect() with O_NONBLOCK either succeeds or fails at once; a full queue is EAGAIN, and there is nothing to
-// poll for, so a blocking guest tries again every few milliseconds until its deadline.
+// A unix connect() with O_NONBLOCK either succeeds or fails at once; a full queue is EAGAIN, and there is
+// nothing to poll for, so a blocking guest tries again every few milliseconds until its deadline.
 std::int64_t connect_host(call_context& ctx, const descriptor& d, const std::string& path) {
   const auto address = vsock::make_unix_address(path);
   if (!address) return -ECONNRESET;
   const auto limit_ns = d.what->send_timeout_ns.load();
-  const auto until = wait_clock::now() + (limit_ns != 0 ? std::chrono::nanoseconds(limit_ns) : std::chrono::seconds(2));
+  const auto until =
+      wait_clock::now() + (limit_ns != 0 ? std::chrono::nanoseconds(limit_ns) : std::chrono::seconds(2));
   for (;;) {
     if (::connect(d.host.get(), address->get(), address->size) == 0) return 0;
     if (errno != EAGAIN) return -errno;
@@ -306,7 +322,8 @@ std::int64_t sys_connect(call_context& ctx) {
   d->what->connected = true;
   state->peer = tcp ? loopback(to.family, to.port) : to;
   if (state->local.port == 0) {
-    state->local = tcp ? loopback(to.family, 32767) : guest_address{.family = AF_VSOCK, .cid = guest_cid, .port = 1U << 30};
+    state->local = tcp ? loopback(to.family, 32767)
+                       : guest_address{.family = AF_VSOCK, .cid = guest_cid, .port = 1U << 30};
   }
   return 0;
 }
@@ -317,7 +334,8 @@ std::int64_t sys_getsockname(call_context& ctx) {
     socket_arg s(ctx);
     if (!s.state) return s.error;
     name = s.state->local;
-    if (name.family == AF_VSOCK && name.cid == 0) name = {.family = AF_VSOCK, .cid = any_cid, .port = any_cid};
+    if (name.family == AF_VSOCK && name.cid == 0)
+      name = {.family = AF_VSOCK, .cid = any_cid, .port = any_cid};
   }
   return store_address(ctx, name, ctx.args[1], ctx.args[2]);
 }
