@@ -161,23 +161,10 @@ std::byte* system_area::at(std::uint64_t gpa) const noexcept {
 }
 
 std::optional<page_source::page> system_area::take() {
-  if (!free_.empty()) {
-    const page p = free_.back();
-    free_.pop_back();
-    return p;
-  }
   if (next_ + page_bytes > end_ && !grow(std::min<std::uint64_t>(end_, std::uint64_t{4} << 20))) return std::nullopt;
   const page p{next_, at(next_)};
   next_ += page_bytes;
   return p;
-}
-
-void system_area::give_back(page p) noexcept {
-  std::memset(p.host, 0, page_bytes);
-  try {
-    free_.push_back(p);
-  } catch (...) {  // the page stays unused until the area ends
-  }
 }
 
 }  // namespace osvm::kvm

@@ -56,7 +56,6 @@ class system_area final : public page_source {
   std::uint64_t stub_address() const noexcept { return system_base + 2 * 4096; }
 
   std::optional<page> take() override;
-  void give_back(page p) noexcept override;
 
  private:
   result<void> grow(std::uint64_t size);
@@ -67,7 +66,6 @@ class system_area final : public page_source {
   std::vector<mapping> chunks_;       // chunk i begins at guest address chunk_base_[i]
   std::vector<std::uint64_t> chunk_base_;
   std::uint64_t next_ = 0, end_ = 0, limit_ = 0;
-  std::vector<page> free_;
 };
 
 }  // namespace osvm::kvm

@@ -14,7 +14,7 @@ class endpoint_lease final : public lease {
   const endpoint& where() const noexcept override { return where_; }
   void async_lost(boost::asio::any_completion_handler<void(std::string)> handler) override {
     std::lock_guard lock(mutex_);
-    handler_ = std::move(handler);
+    handler_.swap(handler);  // Boost 1.81: move assignment wraps the handler into itself
   }
 
  private:

@@ -149,6 +149,20 @@ result<void> in_process_engine::install(std::uint64_t guest_address, void* host_
   return vm_.set_region({.slot = next_slot_++, .guest_address = guest_address, .host_address = host_address, .size = size});
 }
 
+// Deleting any memory slot drops all shadow pages of the VM (measured: 60-80 us); a slot that nothing uses leaves no
+// moment in which guest memory is missing. Called under the address space's locks.
+void in_process_engine::flush_all() noexcept {
+  constexpr unsigned flush_slot = 30000;
+  if (!flush_page_.data()) {
+    auto page = mapping::anonymous(page_size);
+    if (!page) return;
+    flush_page_ = std::move(*page);
+  }
+  const std::uint64_t address = (std::uint64_t{1} << facts_.phys_bits) - (std::uint64_t{2} << 20);
+  (void)vm_.set_region({.slot = flush_slot, .guest_address = address, .host_address = flush_page_.data(), .size = page_size});
+  (void)vm_.set_region({.slot = flush_slot, .guest_address = address, .host_address = flush_page_.data(), .size = 0});
+}
+
 // --- ending -----------------------------------------------------------------------------------------------------
 
 void in_process_engine::end(exit_report report) {

@@ -84,6 +84,7 @@ class in_process_engine final : public engine, private instance_host, private sl
   unsigned thread_count() const override;
   // slot_installer
   result<void> install(std::uint64_t guest_address, void* host_address, std::uint64_t size) override;
+  void flush_all() noexcept override;
 
   // Guest threads
   std::int64_t launch(std::shared_ptr<task> t);
@@ -108,6 +109,7 @@ class in_process_engine final : public engine, private instance_host, private sl
   std::optional<kvm::system> system_;
   kvm::vm vm_;
   unsigned next_slot_ = 0;
+  mapping flush_page_;  // see flush_all()
   std::unique_ptr<address_space> memory_;
   std::unique_ptr<instance_state> state_;
   clock_updater clock_;

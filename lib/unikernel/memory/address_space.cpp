@@ -265,6 +265,7 @@ std::int64_t address_space::protect(std::uint64_t va, std::uint64_t size, int pr
     const std::scoped_lock populate(impl_->populate_lock);
     if (!impl_->tables.update(va, end, visit)) return -ENOMEM;
     if (flush_from) impl_->flush(flush_from, flush_size);
+    impl_->flush_inner();
   }
   for (auto it = impl_->vmas.lower_bound(va); it != impl_->vmas.end() && it->first < end; ++it) {
     it->second.protection = protection;

@@ -42,7 +42,8 @@ std::optional<frame_pool::run> frame_pool::take(std::uint64_t size, std::uint64_
 
 bool frame_pool::grow(std::uint64_t at_least) {
   const std::uint64_t size = std::max(next_size_, (at_least + huge - 1) & ~(huge - 1));
-  if (next_address_ + size > (std::uint64_t{1} << options_.phys_bits)) return false;
+  // The last 4 MiB stay free for slot_installer::flush_all().
+  if (next_address_ + size > (std::uint64_t{1} << options_.phys_bits) - 2 * huge) return false;
   auto memory = mapping::anonymous(size, huge);
   if (!memory) return false;
   // The first bank backs small programs page by page (a huge page would be zeroed and kept for a few touched ones);
