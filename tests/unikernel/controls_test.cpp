@@ -79,7 +79,7 @@ TEST_F(control, wrong_instruction_pointers_are_loaded_without_register_checks) {
 // IN on the system-call port with the checks off: KVM overwrites RAX and the guest carries on.
 TEST_F(control, ports_carry_on_without_port_checks) {
   NEEDS_USER_STUB();
-  for (const char* how : {"in8", "out8", "rep_insb"})
+  for (const char* how : {"in8", "insb", "rep_insb"})
     run("ports", {how, "0x10"}, [](auto& o) { o.controls.port_checks = false; }).expect_exit(66);
 }
 

@@ -3,10 +3,11 @@
 #include "raw.h"
 
 // `prepare` runs, then getpid, then the result; clobbers what a system call may.
+// SYSCALL follows `prepare` at once: some states last for one instruction only.
 #define AROUND_SYSCALL(prepare, restore)                                                              \
   ({                                                                                                  \
     i64 result_;                                                                                      \
-    __asm__ volatile(prepare "mov $39, %%eax\nsyscall\n" restore                                      \
+    __asm__ volatile("mov $39, %%eax\n" prepare "syscall\n" restore                                      \
                      : "=a"(result_)                                                                  \
                      :                                                                                \
                      : "rcx", "r11", "rdx", "rbx", "r12", "r13", "memory", "cc");                     \
@@ -23,11 +24,11 @@ static int try_supervisor(void) {
 }
 
 static int stack_segment(void) {
-  (void)AROUND_SYSCALL("mov $0x23, %%eax\nmov %%eax, %%ss\n", "");
+  (void)AROUND_SYSCALL("mov $0x23, %%ecx\nmov %%ecx, %%ss\n", "");
   return try_supervisor();
 }
 static int data_segments(void) {
-  (void)AROUND_SYSCALL("xor %%eax, %%eax\nmov %%eax, %%ds\nmov %%eax, %%es\nmov $0x23, %%eax\nmov %%eax, %%ds\nmov %%eax, %%es\n", "");
+  (void)AROUND_SYSCALL("xor %%ecx, %%ecx\nmov %%ecx, %%ds\nmov %%ecx, %%es\nmov $0x23, %%ecx\nmov %%ecx, %%ds\nmov %%ecx, %%es\n", "");
   return try_supervisor();
 }
 static int stack_pointer_non_canonical(void) {
