@@ -243,6 +243,7 @@ std::int64_t address_space::protect(std::uint64_t va, std::uint64_t size, int pr
   const std::uint64_t end = va + size;
   const std::unique_lock lock(impl_->vma_lock);
   if (!impl_->range_mapped(va, end)) return -ENOMEM;
+  if (impl_->vmas.size() + 2 > max_vmas) return -ENOMEM;
   impl_->split(va);
   impl_->split(end);
   for (auto it = impl_->vmas.lower_bound(va); it != impl_->vmas.end() && it->first < end; ++it) {
