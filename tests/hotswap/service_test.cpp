@@ -23,12 +23,15 @@ class fake_instance final : public lease {
   const endpoint& where() const noexcept override { return where_; }
   void async_lost(boost::asio::any_completion_handler<void(std::string)> handler) override {
     std::lock_guard lock(mutex_);
+    if (crashed_) return std::move(handler)(reason_);
     handler_.emplace(std::move(handler));  // not assigned: that is broken in Boost 1.81
   }
   // Ends as a crash does: connections are cut, then the loss is told.
   void crash(const std::string& reason) {
     server_.stop();
     std::lock_guard lock(mutex_);
+    crashed_ = true;
+    reason_ = reason;
     if (handler_ && *handler_) std::move (*handler_)(reason);
   }
   void stop() { server_.stop(); }
@@ -37,6 +40,8 @@ class fake_instance final : public lease {
   server server_;
   endpoint where_;
   std::mutex mutex_;
+  bool crashed_ = false;
+  std::string reason_;
   std::optional<boost::asio::any_completion_handler<void(std::string)>> handler_;
 };
 
