@@ -283,7 +283,11 @@ void deployment::report() {
   alive_.reset();
   service_.ended(*this);
   shard_.dismiss(*this);
+<<<<<<< HEAD
   if (handler_) complete(service_.ex, std::move(handler_), result<shift_report>(report_));
+=======
+  if (handler_) complete(service_.ex, taken(handler_), result<shift_report>(report_));
+>>>>>>> main
 }
 
 void deployment::cancel(const char* why) {
@@ -297,7 +301,11 @@ void deployment::cancel(const char* why) {
   service_.ended(*this);
   shard_.dismiss(*this);
   if (handler_) {
+<<<<<<< HEAD
     complete(service_.ex, std::move(handler_),
+=======
+    complete(service_.ex, taken(handler_),
+>>>>>>> main
              result<shift_report>(error(osvm::errc::cancelled, why)));
   }
 }

@@ -15,7 +15,11 @@ class endpoint_lease final : public lease {
   const endpoint& where() const noexcept override { return where_; }
   void async_lost(boost::asio::any_completion_handler<void(std::string)> handler) override {
     std::lock_guard lock(mutex_);
+<<<<<<< HEAD
     handler_.emplace(std::move(handler));  // not assigned: that is broken in Boost 1.81
+=======
+    handler_.swap(handler);  // Boost 1.81: move assignment wraps the handler into itself
+>>>>>>> main
   }
 
  private:

@@ -1,6 +1,7 @@
 // A guest thread's life: enter the VM, serve what it came out for, enter again.
 #include "unikernel/engine/faults.hpp"
 #include "unikernel/engine/in_process.hpp"
+#include "unikernel/thread/robust_list.hpp"
 
 #include <linux/futex.h>
 #include <sys/mman.h>
@@ -274,6 +275,7 @@ void in_process_engine::serve_page_fault(task& t, const kvm::exception_frame& fr
 // What the kernel does when a thread ends: the word at clear_child_tid is zeroed and one waiter woken; robust
 // futexes that it holds are marked.
 void in_process_engine::release_waiters_of(task& t) noexcept {
+  if (t.guest.robust_list && !ended_.load()) release_robust_list(*memory_, state_->futexes, t.guest.robust_list, t.guest.tid);
   if (const std::uint64_t va = t.guest.clear_child_tid; va && !ended_.load()) {
     const std::uint32_t zero = 0;
     if (memory_access(*memory_).write(va, zero)) (void)state_->futexes.wake({memory_.get(), va}, 1, FUTEX_BITSET_MATCH_ANY);
