@@ -262,6 +262,17 @@ TEST_F(paths, written_bytes_are_budgeted) {
   EXPECT_EQ(control.call(1, {again, control.room(40000), 40000}), 40000);
 }
 
+TEST_F(paths, descriptors_are_budgeted) {
+  const budgets few{.descriptors = 8};
+  guest g(granted(), few);
+  for (int i = 3; i < 8; ++i) EXPECT_EQ(g.open("/data/file", O_RDONLY), i);
+  EXPECT_EQ(g.open("/data/file", O_RDONLY), -EMFILE);
+  EXPECT_EQ(g.call(32, {0}), -EMFILE);
+  guest control(granted(), few);
+  control.state.rules.descriptor_budget = false;
+  for (int i = 3; i < 40; ++i) EXPECT_EQ(control.open("/data/file", O_RDONLY), i);
+}
+
 TEST_F(paths, synthetic_files_answer) {
   guest g(granted());
   EXPECT_EQ(g.slurp("/proc/self/cgroup"), "0::/\n");

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -58,10 +59,10 @@ class prepared {
   }
   std::int64_t open(const char* name, int flags) { return g->open(name, flags); }
   // Plausible arguments of a shape.
-  std::vector<std::uint64_t> arguments(std::string_view shape, std::int64_t fd) const {
+  std::vector<std::uint64_t> arguments(std::string_view shape, std::int64_t fd, std::uint64_t length) const {
     std::vector<std::uint64_t> all;
     for (const char letter : shape) {
-      const std::uint64_t plain = letter == 'l' ? 64 : letter == 'x' ? 0 : 1;
+      const std::uint64_t plain = letter == 'l' ? length : letter == 'x' ? 0 : 1;
       all.push_back(letter == 'f'        ? static_cast<std::uint64_t>(fd)
                     : letter == 's'      ? path
                     : is_pointer(letter) ? buffer
@@ -82,7 +83,8 @@ class prepared {
 
 // What is not reached with plausible arguments, because something else is judged first. Each has its own
 // test.
-const std::set<std::string_view> judged_elsewhere = {"ioctl", "fcntl", "accept", "accept4"};
+const std::set<std::string_view> judged_elsewhere = {"ioctl",   "fcntl",      "accept",
+                                                     "accept4", "getsockopt", "socketpair"};
 const std::set<std::string_view> families_with_buffers = {"files",     "paths",          "changes", "sockets",
                                                           "socket_io", "socket_options", "polling", "events"};
 
@@ -98,11 +100,13 @@ TEST(pointers, wrong_addresses_are_errors_and_never_more) {
         for (std::size_t i = 0; i < shape.size(); ++i) {
           if (!is_pointer(shape[i])) continue;
           for (const std::uint64_t address : wrong) {
-            auto a = p.arguments(shape, fd);
-            a[i] = address;
-            const std::int64_t r = p.call(entry.number, a);
-            EXPECT_GT(r, -4096) << entry.name;
-            faulted |= r == -EFAULT && i == static_cast<std::size_t>(first - shape.begin());
+            for (const std::uint64_t length : {64, 8}) {  // 8: of a signal mask
+              auto a = p.arguments(shape, fd, length);
+              a[i] = address;
+              const std::int64_t r = p.call(entry.number, a);
+              EXPECT_GT(r, -4096) << entry.name;
+              faulted |= r == -EFAULT && i == static_cast<std::size_t>(first - shape.begin());
+            }
           }
         }
       }
@@ -111,6 +115,19 @@ TEST(pointers, wrong_addresses_are_errors_and_never_more) {
       }
     }
   }
+}
+
+TEST(pointers, calls_that_judge_something_else_first) {
+  guest g;
+  const auto bad = guest::unmapped;
+  const auto fd = static_cast<std::uint64_t>(g.call(41, {AF_INET, SOCK_STREAM, 0}));
+  EXPECT_EQ(g.call(55, {fd, SOL_SOCKET, SO_TYPE, bad, g.put(4)}), -EFAULT);
+  EXPECT_EQ(g.call(55, {fd, SOL_SOCKET, SO_TYPE, g.put(0), bad}), -EFAULT);
+  EXPECT_EQ(g.call(53, {AF_UNIX, SOCK_STREAM, 0, bad}), -EFAULT);
+  EXPECT_EQ(g.call(16, {fd, FIONBIO, bad}), -EFAULT);
+  EXPECT_EQ(g.call(16, {fd, FIONREAD, bad}), -EFAULT);
+  EXPECT_EQ(g.call(72, {fd, F_GETLK, bad}), -EFAULT);
+  EXPECT_EQ(g.state.descriptors.count(), 4u) << "a pair that could not be told is closed";
 }
 
 TEST(pointers, accept_checks_where_the_address_goes) {
