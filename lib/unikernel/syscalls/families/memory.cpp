@@ -1,6 +1,8 @@
 // mmap and its relatives: arguments and policy; the work is address_space's.
 #include "unikernel/syscalls/arguments.hpp"
 
+#include <osvm/core/bytes.hpp>
+
 #include <linux/mman.h>
 #include <sys/mman.h>
 
