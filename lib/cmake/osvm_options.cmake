@@ -1,6 +1,8 @@
 # Options and flags shared by every target. Sets no global state beyond CMAKE_* defaults.
 option(OSVM_BUILD_TOOLS "C library, CLI and guest programs" ${PROJECT_IS_TOP_LEVEL})
 option(OSVM_BUILD_TESTS "tests" ${PROJECT_IS_TOP_LEVEL})
+option(OSVM_INSTALL "rules for cmake --install" ${PROJECT_IS_TOP_LEVEL})
+option(OSVM_BUILD_PYTHON "Python extension, where pybind11 and Python's headers are installed" ${PROJECT_IS_TOP_LEVEL})
 option(OSVM_WERROR "warnings are errors" OFF)
 option(OSVM_FUZZ "build libFuzzer targets (clang)" OFF)
 option(OSVM_COVERAGE "instrument for gcov" OFF)
@@ -30,7 +32,9 @@ endif()
 
 add_library(osvm_flags INTERFACE)
 target_compile_options(osvm_flags INTERFACE
-  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wshadow -Woverloaded-virtual -Wno-missing-field-initializers>
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wshadow -Woverloaded-virtual -Wno-missing-field-initializers
+    # GCC 12 reports std::optional's unset storage as uninitialised when it is moved.
+    $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>>
   $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${OSVM_WERROR}>>:-Werror>)
 # Narrow Asio: its implementation is compiled once, in lib/core/asio.cpp.
 target_compile_definitions(osvm_flags INTERFACE

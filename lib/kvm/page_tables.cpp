@@ -16,7 +16,6 @@ struct page_tables::table {
   page_source::page page;
   std::array<std::uint64_t, 512> entries{};
   std::unique_ptr<std::array<std::unique_ptr<table>, 512>> children;  // null in level-1 tables
-  unsigned used = 0;
 };
 
 page_tables::page_tables(page_source& source) noexcept : source_(source) {}
@@ -32,11 +31,6 @@ std::unique_ptr<page_tables::table> page_tables::make_table(bool inner) {
   return t;
 }
 
-void page_tables::release(table& t) noexcept {
-  source_.give_back(t.page);
-  --tables_;
-}
-
 bool page_tables::start() {
   root_ = make_table(true);
   if (!root_) return false;
@@ -47,7 +41,6 @@ bool page_tables::start() {
 // The guest's copy is one aligned 64-bit store: the CPU sees the old or the new entry. The software bits go along;
 // a clear entry that only keeps `backed` on our side is zero for the guest.
 void page_tables::write(table& t, unsigned index, std::uint64_t entry) noexcept {
-  t.used += (entry != 0) - (t.entries[index] != 0);
   t.entries[index] = entry;
   auto* hw = reinterpret_cast<std::uint64_t*>(t.page.host) + index;
   __atomic_store_n(hw, (entry & pte::present) ? entry : 0, __ATOMIC_RELEASE);
@@ -122,6 +115,7 @@ bool page_tables::split(table& pd, unsigned index) {
   for (unsigned i = 0; i < 512; ++i) write(*t, i, (base + i * 4096ULL) | flags);
   write(pd, index, t->page.guest_address | inner_flags);
   (*pd.children)[index] = std::move(t);
+  inner_change_ = true;
   return true;
 }
 
@@ -152,17 +146,12 @@ void page_tables::update_table(table& t, unsigned level, std::uint64_t base, std
     const std::uint64_t va = base + i * span;
     if (va >= end) return;
     if (t.children && (*t.children)[i]) {
-      table& next = *(*t.children)[i];
-      update_table(next, level - 1, va, begin, end, visit);
-      if (next.used == 0) {
-        write(t, i, 0);
-        release(next);
-        (*t.children)[i].reset();
-      }
+      update_table(*(*t.children)[i], level - 1, va, begin, end, visit);
     } else if (t.entries[i]) {
       const std::uint64_t old = t.entries[i];
       const std::uint64_t now = visit(va, old, span);
       if (now != old) write(t, i, now);
+      if (now != old && level > 1) inner_change_ = true;
     }
   }
 }

@@ -1,5 +1,10 @@
 // x86-64 page tables in guest memory, written by the VMM and never read back: each table has a mirror on our side
 // that is the only truth.
+//
+// Hosts with shadow paging keep shadow tables by the guest-physical address of ours and cannot see us write. Flushing a
+// data page (an MMU-notifier event) corrects the last level only. So an inner entry never changes once it is written:
+// empty tables stay where they are. The exception is a 2 MiB leaf that is removed or split; then take_inner_change()
+// tells the owner to flush the shadow tables as a whole before the memory is used again.
 #pragma once
 
 #include <array>
@@ -8,6 +13,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <utility>
 
 namespace osvm::kvm {
 
@@ -31,8 +37,7 @@ class page_source {
     std::byte* host = nullptr;
   };
   virtual ~page_source() = default;
-  virtual std::optional<page> take() = 0;     // zeroed; nullopt: no memory
-  virtual void give_back(page p) noexcept = 0;  // the caller has cleared it
+  virtual std::optional<page> take() = 0;  // zeroed; nullopt: no memory
 };
 
 // Not thread-safe, except that find() may run beside set() of other pages under the owner's lock discipline.
@@ -59,10 +64,12 @@ class page_tables final {
   // True when no 4 KiB entry exists in the 2 MiB around `va`.
   bool empty_2m(std::uint64_t va) const noexcept;
   // Visits each existing leaf in [begin, end) in order; the returned value replaces the entry. Large leaves that the
-  // range covers in part are split first (false: no memory for that; nothing was visited). Emptied tables are freed.
+  // range covers in part are split first (false: no memory for that; nothing was visited).
   using visitor = std::function<std::uint64_t(std::uint64_t va, std::uint64_t entry, std::uint64_t size)>;
   bool update(std::uint64_t begin, std::uint64_t end, const visitor& visit);
 
+  // True once after 2 MiB leaves were removed, changed or split.
+  bool take_inner_change() noexcept { return std::exchange(inner_change_, false); }
   std::uint64_t bytes() const noexcept { return tables_ * 4096; }
 
  private:
@@ -74,12 +81,12 @@ class page_tables final {
   void update_table(table& t, unsigned level, std::uint64_t base, std::uint64_t begin, std::uint64_t end,
                     const visitor& visit);
   std::unique_ptr<table> make_table(bool inner);
-  void release(table& t) noexcept;
 
   page_source& source_;
   page_source::page root_page_;
   std::unique_ptr<table> root_;
   std::size_t tables_ = 0;
+  bool inner_change_ = false;
 };
 
 }  // namespace osvm::kvm

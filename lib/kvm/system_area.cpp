@@ -97,8 +97,8 @@ result<void> system_area::start(std::uint64_t limit) {
 }
 
 bool system_area::map_into(page_tables& tables) {
-  const auto map = [&](unsigned page, std::uint64_t flags) {
-    return tables.set(system_base + page * page_bytes, page * page_bytes | flags | pte::present | pte::backed);
+  const auto map = [&](unsigned number, std::uint64_t flags) {
+    return tables.set(system_base + number * page_bytes, number * page_bytes | flags | pte::present | pte::backed);
   };
   const std::uint64_t stub_flags = stub_ == syscall_stub::user ? pte::user : 0;
   if (!map(gdt_page, pte::writable | pte::no_execute) || !map(stubs_page, 0) || !map(syscall_page, stub_flags)) return false;
@@ -108,7 +108,7 @@ bool system_area::map_into(page_tables& tables) {
   return true;
 }
 
-result<cpu_setup> system_area::prepare_vcpu(unsigned id, page_tables& tables) {
+result<system_area::vcpu_area> system_area::prepare_vcpu(unsigned id, page_tables& tables) {
   if (id >= max_vcpus) return error(osvm::errc::limit_exceeded, "vCPU id");
   const auto stack = take();
   if (!stack) return error(osvm::errc::limit_exceeded, "no memory for an interrupt stack");
@@ -116,9 +116,6 @@ result<cpu_setup> system_area::prepare_vcpu(unsigned id, page_tables& tables) {
   if (!tables.set(stack_va, stack->guest_address | pte::present | pte::writable | pte::no_execute | pte::backed)) {
     return error(osvm::errc::limit_exceeded, "no memory for page tables");
   }
-  if (ist_.size() <= id) ist_.resize(id + 1);
-  ist_[id] = *stack;
-
   const std::uint64_t tss_gpa = tss_page * page_bytes + id * std::uint64_t{tss_bytes};
   std::byte* tss = at(tss_gpa);
   const std::uint64_t stack_top = stack_va + page_bytes;
@@ -139,13 +136,12 @@ result<cpu_setup> system_area::prepare_vcpu(unsigned id, page_tables& tables) {
   s.tss = system_base + tss_gpa;
   s.tss_limit = tss_limit;
   s.syscall_entry = stub_address();
-  return s;
+  return vcpu_area{s, stack->host};
 }
 
-exception_frame system_area::read_frame(unsigned id, bool has_error_code) const noexcept {
+exception_frame read_frame(const std::byte* interrupt_stack, bool has_error_code) noexcept {
   exception_frame f;
-  if (id >= ist_.size() || !ist_[id].host) return f;
-  const std::byte* top = ist_[id].host + page_bytes;
+  const std::byte* top = interrupt_stack + page_bytes;
   std::uint64_t words[6] = {};
   std::memcpy(words, top - 48, sizeof words);
   f.error_code = has_error_code ? words[0] : 0;
@@ -165,23 +161,10 @@ std::byte* system_area::at(std::uint64_t gpa) const noexcept {
 }
 
 std::optional<page_source::page> system_area::take() {
-  if (!free_.empty()) {
-    const page p = free_.back();
-    free_.pop_back();
-    return p;
-  }
   if (next_ + page_bytes > end_ && !grow(std::min<std::uint64_t>(end_, std::uint64_t{4} << 20))) return std::nullopt;
   const page p{next_, at(next_)};
   next_ += page_bytes;
   return p;
-}
-
-void system_area::give_back(page p) noexcept {
-  std::memset(p.host, 0, page_bytes);
-  try {
-    free_.push_back(p);
-  } catch (...) {  // the page stays unused until the area ends
-  }
 }
 
 }  // namespace osvm::kvm

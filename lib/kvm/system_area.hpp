@@ -31,6 +31,10 @@ struct exception_frame {
   std::uint64_t error_code = 0, rip = 0, cs = 0, rflags = 0, rsp = 0, ss = 0;
 };
 
+// What the CPU pushed on an interrupt stack page. Guest memory: the values are hints from a possibly hostile guest and
+// pass the register checks before they are used.
+exception_frame read_frame(const std::byte* interrupt_stack, bool has_error_code) noexcept;
+
 // Not thread-safe; the owner serialises calls.
 class system_area final : public page_source {
  public:
@@ -42,17 +46,16 @@ class system_area final : public page_source {
   result<void> start(std::uint64_t limit);
   // Maps the area (not the page tables) into `tables`.
   bool map_into(page_tables& tables);
-  // Makes the TSS and the interrupt stack of vCPU `id` (< max_vcpus) and returns how to set the vCPU up.
-  result<cpu_setup> prepare_vcpu(unsigned id, page_tables& tables);
+  struct vcpu_area {
+    cpu_setup setup;
+    const std::byte* interrupt_stack = nullptr;  // one page; valid as long as the area
+  };
+  // Makes the TSS and the interrupt stack of vCPU `id` (< max_vcpus, each once).
+  result<vcpu_area> prepare_vcpu(unsigned id, page_tables& tables);
 
-  // What the CPU pushed on vCPU `id`'s interrupt stack. Guest memory: the values are hints from a possibly hostile
-  // guest and pass the register checks before they are used.
-  exception_frame read_frame(unsigned id, bool has_error_code) const noexcept;
-
-  std::uint64_t stub_address() const noexcept { return system_base + 2 * 4096; }
+  static constexpr std::uint64_t stub_address() noexcept { return system_base + 2 * 4096; }
 
   std::optional<page> take() override;
-  void give_back(page p) noexcept override;
 
  private:
   result<void> grow(std::uint64_t size);
@@ -63,8 +66,6 @@ class system_area final : public page_source {
   std::vector<mapping> chunks_;       // chunk i begins at guest address chunk_base_[i]
   std::vector<std::uint64_t> chunk_base_;
   std::uint64_t next_ = 0, end_ = 0, limit_ = 0;
-  std::vector<page> free_;
-  std::vector<page> ist_;  // by vCPU id
 };
 
 }  // namespace osvm::kvm

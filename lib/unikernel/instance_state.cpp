@@ -7,7 +7,7 @@
 namespace osvm::unikernel {
 namespace {
 
-constexpr std::size_t max_denials = 256;     // distinct ones; the rest is counted under one name
+constexpr std::size_t max_denials = 256;      // distinct ones; the rest is counted under one name
 constexpr std::size_t max_denial_text = 256;  // bytes of guest text that are kept
 
 // Guest text as printable ASCII, so that a log or a terminal shows it and obeys nothing in it.
@@ -36,6 +36,13 @@ std::string capture_buffer::take() {
   // Fails only when the counter is at its maximum, and then it is readable anyway.
   if (room) (void)!::write(room.get(), &one, sizeof one);
   return taken;
+}
+
+std::size_t capture_buffer::space() noexcept {
+  if (data.size() < limit) return limit - data.size();
+  std::uint64_t drained = 0;
+  if (room) (void)!::read(room.get(), &drained, sizeof drained);
+  return 0;
 }
 
 std::int64_t instance_state::deny(std::string_view what, std::string_view rule, int error) noexcept {

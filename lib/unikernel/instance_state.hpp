@@ -69,6 +69,8 @@ struct capture_buffer {
 
   // What was written since the last call; wakes writers that wait for room.
   std::string take();
+  // With `lock` held: the free bytes. When there are none, `room` is made to wait for the next take().
+  std::size_t space() noexcept;
 };
 
 struct instance_state {
@@ -86,6 +88,10 @@ struct instance_state {
   std::string working_directory = "/";      // guarded by cwd_lock
   std::mutex cwd_lock;
   std::array<capture_buffer, 3> captured;   // by descriptor 1 and 2
+  // Host memory of pipes and the like, shared with the charges that descriptors hold; bounded by the memory budget.
+  std::shared_ptr<std::atomic<std::uint64_t>> object_bytes = std::make_shared<std::atomic<std::uint64_t>>(0);
+  // Gone before `descriptors` are, so that a socket that closes while the instance ends does not call `host` then.
+  std::shared_ptr<void> host_alive = std::make_shared<char>();
   std::atomic<std::uint64_t> written_bytes{0};
   std::atomic<std::uint32_t> umask{022};
   std::array<std::atomic<std::uint64_t>, max_syscall_number> syscall_counts{};

@@ -1,5 +1,7 @@
 // Descriptors and the movement of bytes.
-#include "syscalls/fixture.hpp"
+#include "support/guest_without_vm.hpp"
+
+#include <gtest/gtest.h>
 
 #include <fcntl.h>
 #include <sys/ioctl.h>
@@ -122,7 +124,8 @@ TEST(files, vectors_are_bounded_and_checked) {
 TEST(files, read_into_memory_without_the_right_fails) {
   guest g;
   use_stdio(g, stdio::bytes("data"), {});
-  ASSERT_EQ(g.memory.map({.address = 0x4000'0000, .size = 4096, .protection = PROT_READ, .fixed = true}), 0x4000'0000);
+  ASSERT_EQ(g.memory.map({.address = 0x4000'0000, .size = 4096, .protection = PROT_READ, .fixed = true}),
+            0x4000'0000);
   EXPECT_EQ(g.call(0, {0, 0x4000'0000, 4}), -EFAULT);
 }
 

@@ -80,15 +80,29 @@ struct parsed_command {
 };
 
 // The first word that is no option, and no option's value.
-std::size_t find_rest(const CLI::App& app, const std::vector<std::string>& args, std::size_t from) {
+std::size_t find_rest(const CLI::App& root, const CLI::App& app, const std::vector<std::string>& args,
+                      std::size_t from) {
   std::size_t i = from;
   for (; i < args.size() && args[i].size() > 1 && args[i][0] == '-'; ++i) {
     if (args[i] == "--") return i;
     const bool has_value = args[i].find('=') != std::string::npos;
-    const auto* option = app.get_option_no_throw(args[i]);
+    const auto* own = app.get_option_no_throw(args[i]);
+    const auto* option = own != nullptr ? own : root.get_option_no_throw(args[i]);
     if (option != nullptr && !has_value && option->get_expected_min() > 0) ++i;
   }
   return std::min(i, args.size());
+}
+
+// -C may stand behind the command too; CLI11 knows it on the outermost level only.
+void move_config_to_front(std::vector<std::string>& args) {
+  for (std::size_t i = 0; i < args.size(); ++i) {
+    const bool joined = args[i].starts_with("--config=");
+    if (!joined && args[i] != "-C" && args[i] != "--config") continue;
+    const auto begin = args.begin() + static_cast<std::ptrdiff_t>(i);
+    const auto end = begin + (joined || i + 1 == args.size() ? 1 : 2);
+    std::rotate(args.begin(), begin, end);
+    return;
+  }
 }
 
 class application {
@@ -111,6 +125,7 @@ class application {
   int run(std::vector<std::string> args) {
     try {
       take_rest(args);
+      move_config_to_front(args);
       std::reverse(args.begin(), args.end());  // as CLI11 wants them
       app_.parse(std::move(args));
     } catch (const CLI::ParseError& e) {
@@ -147,11 +162,11 @@ class application {
 
   // CLI11 must not see the words that belong to a guest program.
   void take_rest(std::vector<std::string>& args) {
-    std::size_t first = find_rest(app_, args, 0);
+    std::size_t first = find_rest(app_, app_, args, 0);
     if (first >= args.size()) return;
     for (auto& c : commands_) {
       if (c.rest == nullptr || args[first] != c.what->path) continue;
-      const std::size_t begin = find_rest(*c.app, args, first + 1);
+      const std::size_t begin = find_rest(app_, *c.app, args, first + 1);
       const std::size_t skip = begin < args.size() && args[begin] == "--" ? 1 : 0;
       c.rest->assign(args.begin() + static_cast<std::ptrdiff_t>(std::min(begin + skip, args.size())),
                      args.end());

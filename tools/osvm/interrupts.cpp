@@ -14,10 +14,10 @@ struct interrupts::state : std::enable_shared_from_this<state> {
   void wait() {
     signals.async_wait([self = shared_from_this()](const boost::system::error_code& ec, int number) {
       const std::lock_guard lock(self->mutex);
-      if (ec || !self->call) return;
+      if (ec || self->ended) return;
       int none = 0;
       self->first.compare_exchange_strong(none, number);
-      self->call(number);
+      if (self->call) self->call(number);
       self->wait();
     });
   }
@@ -26,6 +26,7 @@ struct interrupts::state : std::enable_shared_from_this<state> {
   std::mutex
       mutex;  // guards `call` and `signals`; held while `call` runs, so that none runs after the owner's end
   std::function<void(int)> call;
+  bool ended = false;
   std::atomic<int> first{0};
 };
 
@@ -37,10 +38,15 @@ interrupts::interrupts(executor ex, std::function<void(int)> on_signal)
 
 interrupts::~interrupts() {
   const std::lock_guard lock(state_->mutex);
-  state_->call = nullptr;
+  state_->ended = true;
   boost::system::error_code ignored;
   state_->signals.clear(ignored);
   state_->signals.cancel(ignored);
+}
+
+void interrupts::disarm() {
+  const std::lock_guard lock(state_->mutex);
+  state_->call = nullptr;
 }
 
 int interrupts::received() const noexcept {

@@ -16,6 +16,8 @@ class interrupts final {
   interrupts(const interrupts&) = delete;
   interrupts& operator=(const interrupts&) = delete;
 
+  // No callback runs when it has returned, or later; signals are still taken and counted.
+  void disarm();
   // The first signal that came, or 0.
   int received() const noexcept;
 

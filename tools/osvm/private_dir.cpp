@@ -1,6 +1,8 @@
 #include "private_dir.hpp"
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,6 +23,21 @@ result<void> make_own_folder(const std::string& path) {
   return {};
 }
 
+constexpr const char* lock_name = "/.lock";
+
+// Removes what killed processes left in `base`. The caller holds the lock of `base`, so no folder is half
+// made.
+void sweep(const std::string& base) {
+  std::error_code ec;
+  for (const auto& entry : std::filesystem::directory_iterator(base, ec)) {
+    const auto path = entry.path().string();
+    const unique_fd lock(::open((path + lock_name).c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+    const bool alive = lock && ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0;
+    std::error_code ignored;
+    if (!alive) std::filesystem::remove_all(path, ignored);
+  }
+}
+
 }  // namespace
 
 result<private_dir> private_dir::make(const std::string& name) {
@@ -29,9 +46,14 @@ result<private_dir> private_dir::make(const std::string& name) {
                                ? std::string(runtime) + "/osvm"
                                : "/tmp/osvm-" + std::to_string(::geteuid());
   OSVM_CHECK(make_own_folder(base));
+  const unique_fd guard(::open(base.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!guard || ::flock(guard.get(), LOCK_EX) != 0) return errno_error("lock " + base);
+  sweep(base);
   std::string path = base + "/" + name + "-XXXXXX";
   if (::mkdtemp(path.data()) == nullptr) return errno_error("make a folder in " + base);
-  return private_dir(std::move(path));
+  unique_fd lock(::open((path + lock_name).c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!lock || ::flock(lock.get(), LOCK_EX) != 0) return errno_error("lock " + path);
+  return private_dir(std::move(path), std::move(lock));
 }
 
 private_dir::~private_dir() {

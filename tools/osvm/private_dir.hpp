@@ -2,21 +2,25 @@
 #pragma once
 
 #include <osvm/core/error.hpp>
+#include <osvm/core/unique_fd.hpp>
 
 #include <string>
 #include <utility>
 
 namespace osvm::cli {
 
-// Owner of the folder and all in it. Move-only.
+// Owner of the folder and all in it. Move-only. A process that is killed cannot remove its folder; the next
+// make() does, as the lock in it is free then.
 class private_dir final {
  public:
   // $XDG_RUNTIME_DIR/osvm/<name>-XXXXXX, or the same below /tmp/osvm-<uid>; mode 0700, owned by the caller.
   static result<private_dir> make(const std::string& name);
 
-  private_dir(private_dir&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+  private_dir(private_dir&& other) noexcept
+      : path_(std::exchange(other.path_, {})), lock_(std::move(other.lock_)) {}
   private_dir& operator=(private_dir&& other) noexcept {
     std::swap(path_, other.path_);
+    std::swap(lock_, other.lock_);
     return *this;
   }
   ~private_dir();
@@ -24,8 +28,9 @@ class private_dir final {
   const std::string& path() const noexcept { return path_; }
 
  private:
-  explicit private_dir(std::string path) : path_(std::move(path)) {}
+  private_dir(std::string path, unique_fd lock) : path_(std::move(path)), lock_(std::move(lock)) {}
   std::string path_;
+  unique_fd lock_;
 };
 
 }  // namespace osvm::cli

@@ -64,7 +64,7 @@ result<unikernel::instance> unikernel_source::create(const std::string& version,
 
 void unikernel_source::record(const std::string& version, const unikernel::instance& guest,
                               const unikernel::exit_report& ended) {
-  instance_record entry{version, guest.stats(), ended};
+  instance_record entry{version, guest.isolation_report(), guest.stats(), ended};
   const std::lock_guard lock(mutex_);
   records_.push_back(std::move(entry));
 }
@@ -84,7 +84,7 @@ void unikernel_source::async_start(const hotswap::release_spec& spec, std::stop_
     if (!guest) return std::move(handler)(std::move(guest).error());
     auto s = std::make_shared<start>();
     s->lease = std::make_shared<unikernel_lease>(version, std::move(*guest));
-    s->handler = std::move(handler);
+    s->handler.swap(handler);  // Boost 1.81: move assignment wraps the handler into itself
     s->on_stop.emplace(stop, start::kill{s->lease.get()});
     s->lease->guest.async_listening(self->options_.listens, [self, s](result<endpoint> where) {
       s->on_stop.reset();

@@ -21,6 +21,7 @@ struct unikernel_release {
 // One instance that has ended.
 struct instance_record {
   std::string version;
+  std::string isolation;  // what it really had
   unikernel::instance_stats stats;
   unikernel::exit_report ended;
 };

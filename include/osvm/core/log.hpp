@@ -51,11 +51,11 @@ struct log_field {
 
 // What a sink gets. Everything is borrowed for the call.
 struct log_record {
-  std::chrono::system_clock::time_point time;
+  std::chrono::system_clock::time_point time{};
   log_level level = log_level::info;
-  std::string_view component;  // the part that speaks, for example "hotswap"
-  std::string_view message;    // our own words; foreign text belongs into fields
-  std::span<const log_field> fields;
+  std::string_view component{};  // the part that speaks, for example "hotswap"
+  std::string_view message{};    // our own words; foreign text belongs into fields
+  std::span<const log_field> fields{};
 };
 
 // Extension interface: where records go. write() and enabled() are called from any thread, must not throw and

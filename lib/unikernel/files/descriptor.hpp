@@ -1,9 +1,9 @@
-// Guest descriptors. A guest descriptor is a real host descriptor of its own, so that epoll, poll and socket calls
-// pass straight through; what Linux keeps per open file description (and what we must keep apart from the host's,
-// such as O_NONBLOCK) is shared by its duplicates.
+// Guest descriptors. A guest descriptor is a real host descriptor of its own, so that epoll, poll and socket
+// calls pass straight through; what Linux keeps per open file description (and what we must keep apart from
+// the host's, such as O_NONBLOCK) is shared by its duplicates.
 //
-// Every host descriptor here is O_NONBLOCK and O_CLOEXEC on the host (exceptions are marked `may_block`); whether the
-// guest sees a blocking one is `description::nonblocking`.
+// Every host descriptor here is O_NONBLOCK and O_CLOEXEC on the host (exceptions are marked `may_block`);
+// whether the guest sees a blocking one is `description::nonblocking`.
 #pragma once
 
 #include <osvm/core/unique_fd.hpp>
@@ -18,18 +18,18 @@
 namespace osvm::unikernel {
 
 enum class file_kind : std::uint8_t {
-  regular,    // file below a mount or a synthetic file
+  regular,  // file below a mount or a synthetic file
   directory,
-  stream,     // inherited stdio: pipe, terminal, file or socket of the embedder
+  stream,  // inherited stdio: pipe, terminal, file or socket of the embedder
   pipe,
   socket,
   epoll,
   eventfd,
   timerfd,
-  memory,     // memfd
-  capture,    // output kept by the instance (no host descriptor)
-  null,       // reads end, writes vanish (no host descriptor)
-  device,     // /dev/zero, /dev/urandom, ...: reads go to the host's, writes vanish
+  memory,   // memfd
+  capture,  // output kept by the instance (no host descriptor)
+  null,     // reads end, writes vanish (no host descriptor)
+  device,   // /dev/zero, /dev/urandom, ...: reads go to the host's, writes vanish
 };
 
 // Shared by duplicates. Members after construction are atomics or guarded by `lock`.
@@ -38,19 +38,21 @@ struct description {
   std::atomic<bool> nonblocking{false};
   bool readable = true, writable = true;
   std::atomic<bool> append{false};  // each write goes to the end (RWF_APPEND: the host's flag may be shared)
-  bool synthetic = false;          // made up by the VMM; ownership and mode are, too
-  bool path_only = false;          // O_PATH: names a file, moves no bytes
-  bool socket_io = false;          // the host descriptor is a socket: bytes move with MSG_DONTWAIT
-  bool may_block = false;          // the host descriptor is not O_NONBLOCK: poll first, then move at most 4096 bytes
+  bool synthetic = false;           // made up by the VMM; ownership and mode are, too
+  bool path_only = false;           // O_PATH: names a file, moves no bytes
+  bool changeable = false;          // below a writable mount: mode and times may be set
+  std::atomic<bool> connected{true};  // false: a socket that has no peer (yet), so that no bytes move
+  bool socket_io = false;             // the host descriptor is a socket: bytes move with MSG_DONTWAIT
+  bool may_block = false;  // the host descriptor is not O_NONBLOCK: poll first, then move at most 4096 bytes
   std::atomic<std::int64_t> receive_timeout_ns{0}, send_timeout_ns{0};  // SO_RCVTIMEO, SO_SNDTIMEO; 0: none
-  bool counted = false;            // writes count against budgets::written_bytes
-  std::string guest_path;          // for files
-  std::mutex lock;                 // guards `extra`
-  std::shared_ptr<void> extra;     // family-specific state (socket names, synthetic directory position, ...)
+  bool counted = false;         // writes count against budgets::written_bytes
+  std::string guest_path;       // for files
+  std::mutex lock;              // guards `extra`
+  std::shared_ptr<void> extra;  // family-specific state (socket names, synthetic directory position, ...)
 };
 
-// One guest descriptor. Operations in flight hold it by shared_ptr, so close() in another thread cannot make the
-// host number mean something else under them.
+// One guest descriptor. Operations in flight hold it by shared_ptr, so close() in another thread cannot make
+// the host number mean something else under them.
 struct descriptor {
   std::shared_ptr<description> what;
   unique_fd host;
@@ -69,9 +71,11 @@ class descriptor_table final {
   int close_on_exec(int fd) const;             // 0, 1 or -EBADF
   int set_close_on_exec(int fd, bool on);
   unsigned count() const;
-  unsigned limit() const noexcept { return limit_; }
+  unsigned limit() const noexcept { return limit_.load(std::memory_order_relaxed); }
   std::vector<int> numbers() const;
   void clear();
+  // More room than the budget said; only for the control of the budget's test.
+  void extend();
 
  private:
   struct slot {
@@ -81,7 +85,7 @@ class descriptor_table final {
   mutable std::mutex lock_;
   std::vector<slot> slots_;
   unsigned count_ = 0;
-  unsigned limit_;
+  std::atomic<unsigned> limit_;
 };
 
 }  // namespace osvm::unikernel

@@ -1,5 +1,6 @@
-// A file is looked at before it is opened: an O_PATH descriptor first, then its type, then the real open through
-// /proc/self/fd, which names exactly the object that was looked at. So a FIFO or device below a mount is never opened.
+// A file is looked at before it is opened: an O_PATH descriptor first, then its type, then the real open
+// through /proc/self/fd, which names exactly the object that was looked at. So a FIFO or device below a mount
+// is never opened.
 #include "unikernel/files/open.hpp"
 
 #include "unikernel/files/attributes.hpp"
@@ -15,7 +16,9 @@ namespace {
 
 constexpr std::uint64_t create_charge = 4096;  // what an empty file costs the host's disk, roughly
 
-bool wants_write(int flags) { return (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC) != 0; }
+bool wants_write(int flags) {
+  return (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC) != 0;
+}
 
 std::shared_ptr<description> describe(const open_request& request, file_kind kind, std::string path) {
   auto what = std::make_shared<description>();
@@ -35,8 +38,8 @@ std::int64_t install_opened(call_context& ctx, const open_request& request, std:
 }
 
 std::int64_t deny_write(call_context& ctx, const open_request& request, const location& at) {
-  return ctx.instance.deny(std::string(request.call) + " for writing " + at.path, "--rw HOST:" + at.mount->guest,
-                           EROFS);
+  return ctx.instance.deny(std::string(request.call) + " for writing " + at.path,
+                           "--rw HOST:" + at.mount->guest, EROFS);
 }
 
 std::int64_t open_mounted(call_context& ctx, const open_request& request, location& at) {
@@ -48,13 +51,15 @@ std::int64_t open_mounted(call_context& ctx, const open_request& request, locati
   if (what->path_only) return install_opened(ctx, request, std::move(what), std::move(at.object));
   if (type == S_IFLNK) return -ELOOP;
   if (type != S_IFREG && type != S_IFDIR && ctx.instance.rules.regular_files_only)
-    return ctx.instance.deny(std::string(request.call) + " " + at.path, "regular files and directories only", EACCES);
+    return ctx.instance.deny(std::string(request.call) + " " + at.path, "regular files and directories only",
+                             EACCES);
   if (wants_write(flags)) {
     if (type == S_IFDIR) return -EISDIR;
     if (!at.mount->writable && ctx.instance.rules.read_only_mounts) return deny_write(ctx, request, at);
   }
   if (type == S_IFDIR && (flags & O_CREAT) != 0) return -EISDIR;
   what->counted = type == S_IFREG && what->writable;
+  what->changeable = at.mount->writable;
   constexpr int passed = O_ACCMODE | O_TRUNC | O_SYNC | O_DSYNC | O_DIRECTORY;
   unique_fd host(::open(self_path(at.object).c_str(), (flags & passed) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!host) return no_descriptor();
@@ -69,7 +74,8 @@ std::int64_t create(call_context& ctx, const open_request& request, const std::s
   constexpr int passed = O_ACCMODE | O_SYNC | O_DSYNC;
   const unsigned mode = request.mode & 0777 & ~ctx.instance.umask.load();  // no setuid, setgid or sticky bits
   open_how how{};
-  how.flags = static_cast<std::uint64_t>((request.flags & passed) | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+  how.flags = static_cast<std::uint64_t>((request.flags & passed) | O_CREAT | O_EXCL | O_NOFOLLOW |
+                                         O_CLOEXEC | O_NONBLOCK);
   how.mode = mode;
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
   unique_fd host(static_cast<int>(
@@ -82,12 +88,14 @@ std::int64_t create(call_context& ctx, const open_request& request, const std::s
   (void)::fchmod(host.get(), mode);  // the embedder's umask is not the guest's
   auto what = describe(request, file_kind::regular, parent.path);
   what->counted = what->writable;
+  what->changeable = true;
   return install_opened(ctx, request, std::move(what), std::move(host));
 }
 
 std::int64_t open_device(call_context& ctx, const open_request& request, const location& at) {
   auto what = describe(request, file_kind::device, at.path);
-  // Without a host descriptor where the guest only writes: what it writes vanishes here, not in the host's pool.
+  // Without a host descriptor where the guest only writes: what it writes vanishes here, not in the host's
+  // pool.
   unique_fd host(::open(at.file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!host) return no_descriptor();
   struct stat st;
@@ -99,7 +107,8 @@ std::int64_t open_synthetic(call_context& ctx, const open_request& request, loca
   if ((request.flags & O_DIRECTORY) != 0) return -ENOTDIR;
   if ((request.flags & O_CREAT) != 0 && (request.flags & O_EXCL) != 0) return -EEXIST;
   switch (at.file->kind) {
-    case synthetic_kind::device: return open_device(ctx, request, at);
+    case synthetic_kind::device:
+      return open_device(ctx, request, at);
     case synthetic_kind::vsock: {
       auto what = describe(request, file_kind::device, at.path);
       unique_fd host(::open("/dev/null", O_RDONLY | O_CLOEXEC));
@@ -108,16 +117,19 @@ std::int64_t open_synthetic(call_context& ctx, const open_request& request, loca
     case synthetic_kind::descriptor: {
       const auto d = ctx.instance.descriptors.get(descriptor_number(at.path));
       if (!d) return -ENOENT;
-      const bool reads = (request.flags & O_ACCMODE) != O_WRONLY, writes = (request.flags & O_ACCMODE) != O_RDONLY;
+      const bool reads = (request.flags & O_ACCMODE) != O_WRONLY,
+                 writes = (request.flags & O_ACCMODE) != O_RDONLY;
       if ((reads && !d->what->readable) || (writes && !d->what->writable)) return -EACCES;
       unique_fd host = d->host.duplicate();
       if (d->host && !host) return no_descriptor();
       return install_opened(ctx, request, d->what, std::move(host));
     }
-    default: break;
+    default:
+      break;
   }
   if (wants_write(request.flags) && ctx.instance.rules.read_only_mounts)
-    return ctx.instance.deny(std::string(request.call) + " for writing " + at.path, "a synthetic file", EACCES);
+    return ctx.instance.deny(std::string(request.call) + " for writing " + at.path, "a synthetic file",
+                             EACCES);
   auto what = describe(request, file_kind::regular, at.path);
   what->synthetic = true;
   what->writable = false;
@@ -143,16 +155,21 @@ std::int64_t open_synthetic_directory(call_context& ctx, const open_request& req
 std::int64_t open_found(call_context& ctx, const open_request& request, location& at) {
   const bool exclusive = (request.flags & O_CREAT) != 0 && (request.flags & O_EXCL) != 0;
   switch (at.where) {
-    case place::mounted: return exclusive ? -EEXIST : open_mounted(ctx, request, at);
-    case place::synthetic_file: return open_synthetic(ctx, request, at);
-    case place::synthetic_directory: return exclusive ? -EEXIST : open_synthetic_directory(ctx, request, at);
-    case place::synthetic_link: return exclusive ? -EEXIST : -ELOOP;
+    case place::mounted:
+      return exclusive ? -EEXIST : open_mounted(ctx, request, at);
+    case place::synthetic_file:
+      return open_synthetic(ctx, request, at);
+    case place::synthetic_directory:
+      return exclusive ? -EEXIST : open_synthetic_directory(ctx, request, at);
+    case place::synthetic_link:
+      return exclusive ? -EEXIST : -ELOOP;
     case place::creatable: {
       if ((request.flags & O_CREAT) == 0) return -ENOENT;
       if (request.path.ends_with('/')) return -EISDIR;
       return create(ctx, request, at.path);
     }
-    case place::nowhere: break;
+    case place::nowhere:
+      break;
   }
   return deny_path(ctx, request.call, at.path);
 }

@@ -6,14 +6,15 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace osvm::unikernel {
 
 struct open_request {
   std::string_view base;  // canonical directory for relative paths
   std::string_view path;
-  int flags = 0;          // as in open(2)
-  unsigned mode = 0;      // of a file that is created; the guest's umask is not applied yet
+  int flags = 0;      // as in open(2)
+  unsigned mode = 0;  // of a file that is created; the guest's umask is not applied yet
   const char* call = "openat";
 };
 

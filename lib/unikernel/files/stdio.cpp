@@ -1,6 +1,6 @@
-// The embedder's descriptors are shared with other programs, so their flags are never changed: pipes and terminals are
-// reopened for an open file description of our own, sockets are used with MSG_DONTWAIT, and what can be neither is
-// polled first and read in pieces (description::may_block).
+// The embedder's descriptors are shared with other programs, so their flags are never changed: pipes and
+// terminals are reopened for an open file description of our own, sockets are used with MSG_DONTWAIT, and
+// what can be neither is polled first and read in pieces (description::may_block).
 #include "unikernel/files/stdio.hpp"
 
 #include <osvm/unikernel/instance.hpp>
@@ -45,8 +45,8 @@ result<std::shared_ptr<descriptor>> from_bytes(const std::string& content) {
   d->host.reset(::memfd_create("osvm-input", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!d->host) return errno_error("memory file for the guest's input");
   for (std::size_t done = 0; done < content.size();) {
-    const ssize_t n = ::pwrite(d->host.get(), content.data() + done, content.size() - done,
-                               static_cast<off_t>(done));
+    const ssize_t n =
+        ::pwrite(d->host.get(), content.data() + done, content.size() - done, static_cast<off_t>(done));
     if (n <= 0) return errno_error("filling the guest's input");
     done += static_cast<std::size_t>(n);
   }
@@ -69,7 +69,8 @@ result<std::shared_ptr<descriptor>> from_capture(capture_buffer& buffer, std::si
 
 result<std::shared_ptr<descriptor>> make(instance_state& instance, const stdio& how, int number) {
   switch (how.type) {
-    case stdio::kind::fd: return from_fd(how.fd);
+    case stdio::kind::fd:
+      return from_fd(how.fd);
     case stdio::kind::bytes:
       if (number != 0) return error(osvm::errc::invalid_argument, "stdio bytes: only input has content");
       return from_bytes(how.content);
@@ -77,7 +78,8 @@ result<std::shared_ptr<descriptor>> make(instance_state& instance, const stdio& 
       if (number == 0) return error(osvm::errc::invalid_argument, "stdio capture: only output is captured");
       if (how.limit == 0) return error(osvm::errc::invalid_argument, "stdio capture: limit is zero");
       return from_capture(instance.captured[static_cast<std::size_t>(number)], how.limit);
-    case stdio::kind::null: break;
+    case stdio::kind::null:
+      break;
   }
   auto d = std::make_shared<descriptor>();
   d->what = std::make_shared<description>();
@@ -86,7 +88,8 @@ result<std::shared_ptr<descriptor>> make(instance_state& instance, const stdio& 
 
 }  // namespace
 
-result<void> set_up_stdio(instance_state& instance, const stdio& input, const stdio& output, const stdio& error) {
+result<void> set_up_stdio(instance_state& instance, const stdio& input, const stdio& output,
+                          const stdio& error) {
   const stdio* const all[] = {&input, &output, &error};
   for (int number = 0; number < 3; ++number) {
     OSVM_TRY(auto d, make(instance, *all[number], number));

@@ -4,7 +4,6 @@
 
 #include <cpuid.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -14,11 +13,6 @@
 
 namespace osvm::unikernel {
 namespace {
-
-int cpu_count() {
-  cpu_set_t set;
-  return ::sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-}
 
 std::string cpu_brand() {
   std::array<unsigned, 13> words{};
@@ -41,16 +35,16 @@ std::string cpu_brand() {
 
 using number = unsigned long long;
 
-std::string cpuinfo(call_context&) {
+std::string cpuinfo(call_context& ctx) {
   std::string all;
-  const int cpus = cpu_count();
+  const int cpus = static_cast<int>(ctx.instance.cpus);
   for (int i = 0; i < cpus; ++i)
     all += text("processor\t: %d\nmodel name\t: %s\ncpu cores\t: %d\n\n", i, cpu_brand().c_str(), cpus);
   return all;
 }
 
-std::string online(call_context&) {
-  const int cpus = cpu_count();
+std::string online(call_context& ctx) {
+  const int cpus = static_cast<int>(ctx.instance.cpus);
   return cpus == 1 ? "0\n" : text("0-%d\n", cpus - 1);
 }
 
@@ -58,14 +52,15 @@ std::string meminfo(call_context& ctx) {
   const number total = ctx.instance.budgets.memory_bytes / 1024;
   const number used = ctx.memory.usage().bytes / 1024;
   const number unused = used < total ? total - used : 0;
-  return text("MemTotal: %15llu kB\nMemFree: %16llu kB\nMemAvailable: %11llu kB\nBuffers: %16d kB\n"
-              "Cached: %17d kB\nSwapTotal: %14d kB\nSwapFree: %15d kB\n",
-              total, unused, unused, 0, 0, 0, 0);
+  return text(
+      "MemTotal: %15llu kB\nMemFree: %16llu kB\nMemAvailable: %11llu kB\nBuffers: %16d kB\n"
+      "Cached: %17d kB\nSwapTotal: %14d kB\nSwapFree: %15d kB\n",
+      total, unused, unused, 0, 0, 0, 0);
 }
 
-std::string proc_stat(call_context&) {
+std::string proc_stat(call_context& ctx) {
   std::string all = "cpu  0 0 0 0 0 0 0 0 0 0\n";
-  const int cpus = cpu_count();
+  const int cpus = static_cast<int>(ctx.instance.cpus);
   for (int i = 0; i < cpus; ++i) all += text("cpu%d 0 0 0 0 0 0 0 0 0 0\n", i);
   return all + "intr 0\nctxt 0\nbtime 0\nprocesses 1\nprocs_running 1\nprocs_blocked 0\n";
 }
@@ -77,9 +72,10 @@ std::string program_name(call_context& ctx) {
 
 std::string self_stat(call_context& ctx) {
   const number bytes = ctx.memory.usage().bytes;
-  return text("1 (%s) R 0 1 1 0 -1 4194304 0 0 0 0 0 0 0 0 20 0 %u 0 0 %llu %llu 18446744073709551615 0 0 0 0 0 0 "
-              "0 0 0 0 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n",
-              program_name(ctx).c_str(), ctx.instance.host.thread_count(), bytes, bytes / page_size);
+  return text(
+      "1 (%s) R 0 1 1 0 -1 4194304 0 0 0 0 0 0 0 0 20 0 %u 0 0 %llu %llu 18446744073709551615 0 0 0 0 0 0 "
+      "0 0 0 0 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n",
+      program_name(ctx).c_str(), ctx.instance.host.thread_count(), bytes, bytes / page_size);
 }
 
 std::string self_statm(call_context& ctx) {
@@ -89,11 +85,12 @@ std::string self_statm(call_context& ctx) {
 
 std::string self_status(call_context& ctx) {
   const number kib = ctx.memory.usage().bytes / 1024;
-  return text("Name:\t%s\nUmask:\t%04o\nState:\tR (running)\nTgid:\t1\nPid:\t1\nPPid:\t0\nTracerPid:\t0\n"
-              "Uid:\t1000\t1000\t1000\t1000\nGid:\t1000\t1000\t1000\t1000\nFDSize:\t%u\nVmSize:\t%8llu kB\n"
-              "VmRSS:\t%8llu kB\nThreads:\t%u\nNoNewPrivs:\t1\nSeccomp:\t0\n",
-              program_name(ctx).c_str(), ctx.instance.umask.load(), ctx.instance.descriptors.limit(), kib, kib,
-              ctx.instance.host.thread_count());
+  return text(
+      "Name:\t%s\nUmask:\t%04o\nState:\tR (running)\nTgid:\t1\nPid:\t1\nPPid:\t0\nTracerPid:\t0\n"
+      "Uid:\t1000\t1000\t1000\t1000\nGid:\t1000\t1000\t1000\t1000\nFDSize:\t%u\nVmSize:\t%8llu kB\n"
+      "VmRSS:\t%8llu kB\nThreads:\t%u\nNoNewPrivs:\t1\nSeccomp:\t0\n",
+      program_name(ctx).c_str(), ctx.instance.umask.load(), ctx.instance.descriptors.limit(), kib, kib,
+      ctx.instance.host.thread_count());
 }
 
 std::string mountinfo(call_context& ctx) {
@@ -118,15 +115,19 @@ constexpr synthetic_file table[] = {
     {"/dev/urandom", synthetic_kind::device},
     {"/dev/vsock", synthetic_kind::vsock},
     {"/dev/zero", synthetic_kind::device},
-    {"/etc/group", synthetic_kind::text, [](call_context&) { return std::string("root:x:0:\nguest:x:1000:\n"); }, true},
+    {"/etc/group", synthetic_kind::text,
+     [](call_context&) { return std::string("root:x:0:\nguest:x:1000:\n"); }, true},
     {"/etc/hosts", synthetic_kind::text,
      [](call_context&) { return std::string("127.0.0.1 localhost\n::1 localhost\n"); }, true},
     {"/etc/nsswitch.conf", synthetic_kind::text,
      [](call_context&) { return std::string("passwd: files\ngroup: files\nhosts: files\n"); }, true},
     {"/etc/passwd", synthetic_kind::text,
-     [](call_context&) { return std::string("root:x:0:0:root:/:/bin/sh\nguest:x:1000:1000:guest:/:/bin/sh\n"); }, true},
-    {"/etc/resolv.conf", synthetic_kind::text, [](call_context&) { return std::string("# no resolver is granted\n"); },
+     [](call_context&) {
+       return std::string("root:x:0:0:root:/:/bin/sh\nguest:x:1000:1000:guest:/:/bin/sh\n");
+     },
      true},
+    {"/etc/resolv.conf", synthetic_kind::text,
+     [](call_context&) { return std::string("# no resolver is granted\n"); }, true},
     {"/proc/cpuinfo", synthetic_kind::text, cpuinfo},
     {"/proc/meminfo", synthetic_kind::text, meminfo},
     {"/proc/self/cgroup", synthetic_kind::text, [](call_context&) { return std::string("0::/\n"); }},
@@ -138,9 +139,12 @@ constexpr synthetic_file table[] = {
     {"/proc/self/statm", synthetic_kind::text, self_statm},
     {"/proc/self/status", synthetic_kind::text, self_status},
     {"/proc/stat", synthetic_kind::text, proc_stat},
-    {"/proc/sys/kernel/osrelease", synthetic_kind::text, [](call_context&) { return std::string("6.1.0-osvm\n"); }},
-    {"/proc/sys/net/core/somaxconn", synthetic_kind::text, [](call_context&) { return std::string("4096\n"); }},
-    {"/proc/sys/vm/overcommit_memory", synthetic_kind::text, [](call_context&) { return std::string("1\n"); }},
+    {"/proc/sys/kernel/osrelease", synthetic_kind::text,
+     [](call_context&) { return std::string("6.1.0-osvm\n"); }},
+    {"/proc/sys/net/core/somaxconn", synthetic_kind::text,
+     [](call_context&) { return std::string("4096\n"); }},
+    {"/proc/sys/vm/overcommit_memory", synthetic_kind::text,
+     [](call_context&) { return std::string("1\n"); }},
     {"/sys/devices/system/cpu/online", synthetic_kind::text, online},
     {"/sys/devices/system/cpu/possible", synthetic_kind::text, online},
     {"/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", synthetic_kind::text,
@@ -149,7 +153,9 @@ constexpr synthetic_file table[] = {
 
 }  // namespace
 
-std::span<const synthetic_file> synthetic_files() noexcept { return table; }
+std::span<const synthetic_file> synthetic_files() noexcept {
+  return table;
+}
 
 const synthetic_file* find_synthetic(std::string_view path) noexcept {
   for (const auto& f : table)
@@ -163,7 +169,8 @@ unique_fd open_synthetic_text(call_context& ctx, const synthetic_file& file) {
   if (!fd) return fd;
   const ssize_t written = ::pwrite(fd.get(), content.data(), content.size(), 0);
   const int seals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
-  if (written != static_cast<ssize_t>(content.size()) || ::fcntl(fd.get(), F_ADD_SEALS, seals) != 0) fd.reset();
+  if (written != static_cast<ssize_t>(content.size()) || ::fcntl(fd.get(), F_ADD_SEALS, seals) != 0)
+    fd.reset();
   return fd;
 }
 

@@ -1,13 +1,14 @@
-// Bytes move between guest pages and host descriptors without a copy of ours in between. Two exceptions: a host
-// descriptor that may block (bounced in pieces that a ready pipe takes without waiting) and event counters (8 bytes).
+// Bytes move between guest pages and host descriptors without a copy of ours in between. Two exceptions: a
+// host descriptor that may block (bounced in pieces that a ready pipe takes without waiting) and event
+// counters (8 bytes).
 #include "unikernel/files/transfer.hpp"
 
 #include "unikernel/syscalls/arguments.hpp"
 
-#include <csignal>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <csignal>
 
 #include <algorithm>
 
@@ -15,10 +16,14 @@ namespace osvm::unikernel {
 namespace {
 
 constexpr std::uint64_t step_bytes = std::uint64_t{1} << 20;  // guest memory looked up for one host call
-constexpr std::size_t bounce_bytes = 4096;                     // PIPE_BUF: a writable pipe takes it whole
+constexpr std::size_t bounce_bytes = 4096;                    // PIPE_BUF: a writable pipe takes it whole
 
-bool is_file(const description& w) { return w.kind == file_kind::regular || w.kind == file_kind::memory; }
-bool is_counter(const description& w) { return w.kind == file_kind::eventfd || w.kind == file_kind::timerfd; }
+bool is_file(const description& w) {
+  return w.kind == file_kind::regular || w.kind == file_kind::memory;
+}
+bool is_counter(const description& w) {
+  return w.kind == file_kind::eventfd || w.kind == file_kind::timerfd;
+}
 
 std::uint64_t total(std::span<const guest_range> ranges) {
   std::uint64_t sum = 0;
@@ -60,7 +65,8 @@ bool ready_now(int fd, short events) {
   return ::poll(&p, 1, 0) > 0;
 }
 
-// One non-blocking step for a host descriptor that may block: nobody's memory lock is held around the host call.
+// One non-blocking step for a host descriptor that may block: nobody's memory lock is held around the host
+// call.
 std::int64_t bounce_in(call_context& ctx, descriptor& d, std::span<const guest_range> to) {
   if (!ready_now(d.host.get(), POLLIN)) return -EAGAIN;
   char buffer[bounce_bytes];
@@ -77,13 +83,15 @@ std::int64_t bounce_in(call_context& ctx, descriptor& d, std::span<const guest_r
   std::size_t done = 0;
   for (const auto& range : to) {
     const std::size_t n = std::min<std::uint64_t>(range.size, static_cast<std::size_t>(r) - done);
-    if (n != 0 && !memory.write(range.address, buffer + done, n)) return done != 0 ? static_cast<std::int64_t>(done) : -EFAULT;
+    if (n != 0 && !memory.write(range.address, buffer + done, n))
+      return done != 0 ? static_cast<std::int64_t>(done) : -EFAULT;
     done += n;
   }
   return r;
 }
 
-std::int64_t bounce_out(call_context& ctx, descriptor& d, std::span<const guest_range> from, std::uint64_t skip) {
+std::int64_t bounce_out(call_context& ctx, descriptor& d, std::span<const guest_range> from,
+                        std::uint64_t skip) {
   if (!ready_now(d.host.get(), POLLOUT)) return -EAGAIN;
   char buffer[bounce_bytes];
   std::size_t have = 0;
@@ -145,12 +153,8 @@ std::int64_t capture_out(call_context& ctx, capture_buffer& buffer, std::span<co
   const std::int64_t covered = gather(memory, from, skip, step_bytes, PROT_READ, v);
   if (covered < 0) return covered;
   std::lock_guard guard(buffer.lock);
-  std::size_t space = buffer.limit - std::min(buffer.limit, buffer.data.size());
-  if (space == 0) {
-    std::uint64_t drained = 0;  // under the lock: take() sets it again together with making room
-    (void)!::read(buffer.room.get(), &drained, sizeof drained);
-    return -EAGAIN;
-  }
+  std::size_t space = buffer.space();
+  if (space == 0) return covered == 0 ? 0 : -EAGAIN;
   std::int64_t done = 0;
   for (const auto& piece : v) {
     const std::size_t n = std::min(space, piece.iov_len);
@@ -171,8 +175,8 @@ std::int64_t direct_in(call_context& ctx, descriptor& d, std::span<const guest_r
   return host_in(d, v, offset);
 }
 
-std::int64_t direct_out(call_context& ctx, descriptor& d, std::span<const guest_range> from, std::uint64_t skip,
-                        std::int64_t offset, std::int64_t& covered) {
+std::int64_t direct_out(call_context& ctx, descriptor& d, std::span<const guest_range> from,
+                        std::uint64_t skip, std::int64_t offset, std::int64_t& covered) {
   memory_access memory(ctx.memory);
   std::vector<iovec> v;
   covered = gather(memory, from, skip, step_bytes, PROT_READ, v);
@@ -180,11 +184,13 @@ std::int64_t direct_out(call_context& ctx, descriptor& d, std::span<const guest_
   const auto charged = static_cast<std::uint64_t>(covered);
   if (d.what->counted && !ctx.instance.charge_written(charged)) return -ENOSPC;
   const std::int64_t r = host_out(d, v, offset);
-  if (d.what->counted && r < covered) ctx.instance.refund_written(charged - static_cast<std::uint64_t>(r < 0 ? 0 : r));
+  if (d.what->counted && r < covered)
+    ctx.instance.refund_written(charged - static_cast<std::uint64_t>(r < 0 ? 0 : r));
   return r;
 }
 
-// Files have no "would block": a transfer goes on until it is complete, comes up short, or the thread is stopped.
+// Files have no "would block": a transfer goes on until it is complete, comes up short, or the thread is
+// stopped.
 template <class Step>
 std::int64_t file_loop(call_context& ctx, std::uint64_t size, std::int64_t offset, Step step) {
   std::uint64_t done = 0;
@@ -199,7 +205,8 @@ std::int64_t file_loop(call_context& ctx, std::uint64_t size, std::int64_t offse
   return static_cast<std::int64_t>(done);
 }
 
-std::int64_t out_step(call_context& ctx, descriptor& d, std::span<const guest_range> from, std::uint64_t skip) {
+std::int64_t out_step(call_context& ctx, descriptor& d, std::span<const guest_range> from,
+                      std::uint64_t skip) {
   if (d.what->kind == file_kind::capture)
     return capture_out(ctx, *static_cast<capture_buffer*>(d.what->extra.get()), from, skip);
   if (is_counter(*d.what)) return counter_out(ctx, d, from);
@@ -230,10 +237,12 @@ void eat_signal(int signal) noexcept {
   }
 }
 
-std::int64_t copy_ranges(call_context& ctx, std::uint64_t va, std::uint64_t count, std::vector<guest_range>& out) {
+std::int64_t copy_ranges(call_context& ctx, std::uint64_t va, std::uint64_t count,
+                         std::vector<guest_range>& out) {
   if (count > max_ranges) return -EINVAL;
   out.resize(count);
-  if (count != 0 && !memory_access(ctx.memory).read(va, out.data(), count * sizeof(guest_range))) return -EFAULT;
+  if (count != 0 && !memory_access(ctx.memory).read(va, out.data(), count * sizeof(guest_range)))
+    return -EFAULT;
   std::uint64_t left = max_transfer;
   for (auto& r : out) {
     if (static_cast<std::int64_t>(r.size) < 0) return -EINVAL;
@@ -269,8 +278,10 @@ std::int64_t gather(memory_access& memory, std::span<const guest_range> ranges, 
   return asked && covered == 0 ? -EFAULT : static_cast<std::int64_t>(covered);
 }
 
-std::int64_t transfer_in(call_context& ctx, descriptor& d, std::span<const guest_range> to, std::int64_t offset) {
+std::int64_t transfer_in(call_context& ctx, descriptor& d, std::span<const guest_range> to,
+                         std::int64_t offset) {
   if (!d.what->readable || d.what->path_only) return -EBADF;
+  if (!d.what->connected) return -ENOTCONN;
   const file_kind kind = d.what->kind;
   if (kind == file_kind::null) return 0;
   if (kind == file_kind::capture) return -EBADF;
@@ -290,8 +301,10 @@ std::int64_t transfer_in(call_context& ctx, descriptor& d, std::span<const guest
   });
 }
 
-std::int64_t transfer_out(call_context& ctx, descriptor& d, std::span<const guest_range> from, std::int64_t offset) {
+std::int64_t transfer_out(call_context& ctx, descriptor& d, std::span<const guest_range> from,
+                          std::int64_t offset) {
   if (!d.what->writable || d.what->path_only) return -EBADF;
+  if (!d.what->connected) return -EPIPE;
   const file_kind kind = d.what->kind;
   const std::uint64_t size = total(from);
   if (kind == file_kind::null || kind == file_kind::device) return static_cast<std::int64_t>(size);

@@ -17,21 +17,27 @@ struct guest_range {
   std::uint64_t size = 0;
 };
 
-// Copies an iovec array in, once. Total sizes are clamped to MAX_RW_COUNT as Linux does. 0, -EINVAL or -EFAULT.
-std::int64_t copy_ranges(call_context& ctx, std::uint64_t va, std::uint64_t count, std::vector<guest_range>& out);
+// Copies an iovec array in, once. Total sizes are clamped to MAX_RW_COUNT as Linux does. 0, -EINVAL or
+// -EFAULT.
+std::int64_t copy_ranges(call_context& ctx, std::uint64_t va, std::uint64_t count,
+                         std::vector<guest_range>& out);
 
-// Host pieces of at most `limit` bytes of `ranges` behind the first `skip` bytes, for one host call. Returns the bytes
-// covered; -EFAULT when nothing is accessible though something was asked for.
+// Host pieces of at most `limit` bytes of `ranges` behind the first `skip` bytes, for one host call. Returns
+// the bytes covered; -EFAULT when nothing is accessible though something was asked for.
 std::int64_t gather(memory_access& memory, std::span<const guest_range> ranges, std::uint64_t skip,
                     std::uint64_t limit, int right, std::vector<iovec>& out);
 
 inline constexpr std::int64_t current_offset = -1;
 
-// read(2) and write(2) in all their forms: blocks as the guest's descriptor says, through the thread's waiter.
-std::int64_t transfer_in(call_context& ctx, descriptor& d, std::span<const guest_range> to, std::int64_t offset);
-std::int64_t transfer_out(call_context& ctx, descriptor& d, std::span<const guest_range> from, std::int64_t offset);
+// read(2) and write(2) in all their forms: blocks as the guest's descriptor says, through the thread's
+// waiter.
+std::int64_t transfer_in(call_context& ctx, descriptor& d, std::span<const guest_range> to,
+                         std::int64_t offset);
+std::int64_t transfer_out(call_context& ctx, descriptor& d, std::span<const guest_range> from,
+                          std::int64_t offset);
 
-// After EPIPE or EFBIG the host leaves a signal pending on this thread (vCPU threads block all): takes it away.
+// After EPIPE or EFBIG the host leaves a signal pending on this thread (vCPU threads block all): takes it
+// away.
 void eat_signal(int signal) noexcept;
 
 }  // namespace osvm::unikernel

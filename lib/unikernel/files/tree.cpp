@@ -19,8 +19,8 @@ constexpr int max_links = 40;  // as Linux
 constexpr std::string_view fd_directory = "/proc/self/fd";
 constexpr synthetic_file fd_link{"/proc/self/fd/N", synthetic_kind::descriptor};
 
-// One lookup by the host, beneath `root` and without following anything. A rename somewhere else on the host makes
-// the kernel give up with EAGAIN, since it can no longer tell that the path stayed beneath.
+// One lookup by the host, beneath `root` and without following anything. A rename somewhere else on the host
+// makes the kernel give up with EAGAIN, since it can no longer tell that the path stayed beneath.
 int open_beneath(int root, const char* relative, int flags) noexcept {
   open_how how{};
   how.flags = static_cast<std::uint64_t>(flags | O_CLOEXEC);
@@ -73,7 +73,8 @@ bool bad_guest_path(std::string_view path) {
 }
 
 bool names_descriptor(std::string_view path) {
-  return path.size() > fd_directory.size() + 1 && path.starts_with(fd_directory) && path[fd_directory.size()] == '/';
+  return path.size() > fd_directory.size() + 1 && path.starts_with(fd_directory) &&
+         path[fd_directory.size()] == '/';
 }
 
 }  // namespace
@@ -105,7 +106,8 @@ result<std::shared_ptr<file_tree>> file_tree::create(const policy& granted) {
   auto tree = std::make_shared<file_tree>();
   for (const mount& m : granted.mounts) {
     if (bad_guest_path(m.guest_path))
-      return error(errc::bad_policy, "mount " + m.guest_path + ": the guest path must be absolute, without \"..\"");
+      return error(errc::bad_policy,
+                   "mount " + m.guest_path + ": the guest path must be absolute, without \"..\"");
     mount_point point;
     join_plain("/", m.guest_path, point.guest);
     point.writable = m.writable;
@@ -197,7 +199,8 @@ std::int64_t file_tree::link_target(call_context& ctx, const location& at, std::
   return 0;
 }
 
-// What the rule `beneath` prevents, for the control of its tests: the host resolves the guest's text as it stands.
+// What the rule `beneath` prevents, for the control of its tests: the host resolves the guest's text as it
+// stands.
 std::int64_t file_tree::find_unchecked(std::string_view base, std::string_view path, bool follow_last,
                                        location& out) const {
   const std::string whole = path.starts_with('/') ? std::string(path) : join_path(base, path);
@@ -213,13 +216,15 @@ std::int64_t file_tree::find_unchecked(std::string_view base, std::string_view p
   return out.object && ::fstat(out.object.get(), &out.status) != 0 ? -errno : 0;
 }
 
-std::int64_t file_tree::find(call_context& ctx, std::string_view base, std::string_view path, bool follow_last,
-                             location& out) const {
+std::int64_t file_tree::find(call_context& ctx, std::string_view base, std::string_view path,
+                             bool follow_last, location& out) const {
   if (path.empty()) return -ENOENT;
   if (!ctx.instance.rules.beneath && find_unchecked(base, path, follow_last, out) == 0) return 0;
   const bool slash = path.ends_with('/');
   follow_last |= slash;
-  const auto found = [&] { return slash && out.where == place::mounted && !is_directory(out) ? -ENOTDIR : 0; };
+  const auto found = [&] {
+    return slash && out.where == place::mounted && !is_directory(out) ? -ENOTDIR : 0;
+  };
 
   // Most paths hold no link: one host call settles those. Everything else walks.
   std::string at;

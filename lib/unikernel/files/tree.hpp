@@ -1,8 +1,10 @@
-// The guest's file name space: granted mounts, and a fixed set of synthetic files. Everything else does not exist.
+// The guest's file name space: granted mounts, and a fixed set of synthetic files. Everything else does not
+// exist.
 //
-// Resolution never leaves a mount: the host resolves only what lies beneath the mount's own directory descriptor, and
-// no symbolic links (openat2: RESOLVE_BENEATH, NO_SYMLINKS, NO_MAGICLINKS). Links are followed here, in the guest's
-// name space, so that an absolute link or ".." means what the guest sees, and what a link names must be granted itself.
+// Resolution never leaves a mount: the host resolves only what lies beneath the mount's own directory
+// descriptor, and no symbolic links (openat2: RESOLVE_BENEATH, NO_SYMLINKS, NO_MAGICLINKS). Links are
+// followed here, in the guest's name space, so that an absolute link or ".." means what the guest sees, and
+// what a link names must be granted itself.
 #pragma once
 
 #include "unikernel/files/synthetic.hpp"
@@ -24,16 +26,16 @@
 namespace osvm::unikernel {
 
 struct mount_point {
-  std::string guest;   // canonical absolute path; "/" for the root
-  unique_fd root;      // O_PATH
+  std::string guest;  // canonical absolute path; "/" for the root
+  unique_fd root;     // O_PATH
   bool writable = false;
   bool directory = false;
 };
 
 enum class place : std::uint8_t {
-  nowhere,              // no mount reaches it, and it is not synthetic
-  mounted,              // `object` is it
-  creatable,            // below a mount, does not exist, but its parent does
+  nowhere,    // no mount reaches it, and it is not synthetic
+  mounted,    // `object` is it
+  creatable,  // below a mount, does not exist, but its parent does
   synthetic_file,
   synthetic_directory,  // leads to mounts or synthetic files
   synthetic_link,
@@ -42,10 +44,10 @@ enum class place : std::uint8_t {
 // Where a guest path leads.
 struct location {
   place where = place::nowhere;
-  std::string path;                         // canonical guest path
-  const mount_point* mount = nullptr;       // of mounted and creatable
-  unique_fd object;                         // O_PATH
-  struct stat status {};                    // of `object`
+  std::string path;                    // canonical guest path
+  const mount_point* mount = nullptr;  // of mounted and creatable
+  unique_fd object;                    // O_PATH
+  struct stat status {};               // of `object`
   const synthetic_file* file = nullptr;
 };
 
@@ -79,9 +81,10 @@ class file_tree final {
   // One step: `path` is canonical but for its last component, which is not followed.
   std::int64_t look_up(call_context& ctx, const std::string& path, location& out) const;
   std::int64_t link_target(call_context& ctx, const location& at, std::string& target) const;
-  std::int64_t find_unchecked(std::string_view base, std::string_view path, bool follow_last, location& out) const;
+  std::int64_t find_unchecked(std::string_view base, std::string_view path, bool follow_last,
+                              location& out) const;
 
-  std::vector<mount_point> mounts_;          // longest guest path first
+  std::vector<mount_point> mounts_;  // longest guest path first
   std::set<std::string, std::less<>> directories_;
 };
 

@@ -8,6 +8,7 @@
 // as long as the access object that gave them; no blocking host call is made while one exists.
 #pragma once
 
+#include "kvm/system_area.hpp"
 #include "unikernel/memory/backing.hpp"
 #include "unikernel/memory/vma.hpp"
 
@@ -127,7 +128,8 @@ class address_space final {
   // Writes at load time, before the guest runs, regardless of rights.
   bool poke(std::uint64_t va, const void* in, std::size_t size);
 
-  std::uint64_t page_table_root() const noexcept;
+  // The CPU's own pages for vCPU `id`. Each id once.
+  result<kvm::system_area::vcpu_area> prepare_vcpu(unsigned id);
   memory_usage usage() const;
   bool over_budget() const noexcept;  // a fault found the budget used up
   std::string describe_maps() const;  // as /proc/self/maps

@@ -54,6 +54,8 @@ struct address_space::impl {
   bool move_pages(std::uint64_t from, std::uint64_t to, std::uint64_t size);
   // Makes a page that lost rights (or its place) visible as such to every vCPU.
   void flush(std::byte* host, std::uint64_t size) noexcept;
+  // The same for inner page-table entries, when any changed.
+  void flush_inner() noexcept;
   // Host address of one guest page if the access is allowed, handing out memory when needed.
   std::byte* page(std::uint64_t va, int right);
 };

@@ -13,6 +13,8 @@ class slot_installer {
  public:
   virtual ~slot_installer() = default;
   virtual result<void> install(std::uint64_t guest_address, void* host_address, std::uint64_t size) = 0;
+  // Makes the host forget every translation it has cached for the guest (expensive: all pages fault in again).
+  virtual void flush_all() noexcept = 0;
 };
 
 struct backing_options {

@@ -42,18 +42,21 @@ std::optional<frame_pool::run> frame_pool::take(std::uint64_t size, std::uint64_
 
 bool frame_pool::grow(std::uint64_t at_least) {
   const std::uint64_t size = std::max(next_size_, (at_least + huge - 1) & ~(huge - 1));
-  if (next_address_ + size > (std::uint64_t{1} << options_.phys_bits)) return false;
+  // The last 4 MiB stay free for slot_installer::flush_all().
+  if (next_address_ + size > (std::uint64_t{1} << options_.phys_bits) - 2 * huge) return false;
   auto memory = mapping::anonymous(size, huge);
   if (!memory) return false;
-  // The first bank backs small programs page by page; later ones are big heaps.
-  if (options_.huge_pages && !banks_.empty()) (void)::madvise(memory->data(), size, MADV_HUGEPAGE);
+  // The first bank backs small programs page by page (a huge page would be zeroed and kept for a few touched ones);
+  // later ones are big heaps.
+  const bool heap = options_.huge_pages && next_size_ > first_bank;
+  (void)::madvise(memory->data(), size, heap ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
   if (options_.slots && !options_.slots->install(next_address_, memory->data(), size)) return false;
   bank b;
   b.guest_address = next_address_;
   b.memory = std::move(*memory);
   b.free.emplace(0, size);
   banks_.push_back(std::move(b));
-  next_address_ += size;
+  next_address_ += size + huge;  // a hole: runs of frames never continue from one bank into the next
   next_size_ = std::min(size * 4, largest_bank);
   return true;
 }
@@ -63,7 +66,7 @@ result<std::uint64_t> frame_pool::adopt(mapping memory) {
   if (options_.slots) {
     if (auto ok = options_.slots->install(address, memory.data(), memory.size()); !ok) return ok.error();
   }
-  next_address_ += (memory.size() + huge - 1) & ~(huge - 1);
+  next_address_ += ((memory.size() + huge - 1) & ~(huge - 1)) + huge;
   bank b;
   b.guest_address = address;
   b.memory = std::move(memory);

@@ -122,6 +122,10 @@ void address_space::impl::flush(std::byte* host, std::uint64_t size) noexcept {
   (void)::mprotect(host, size, PROT_READ | PROT_WRITE);
 }
 
+void address_space::impl::flush_inner() noexcept {
+  if (tables.take_inner_change() && options.slots && options.flush_revoked) options.slots->flush_all();
+}
+
 bool address_space::impl::drop(std::uint64_t begin, std::uint64_t end) {
   struct run {
     std::uint64_t guest_address, size;
@@ -143,6 +147,9 @@ bool address_space::impl::drop(std::uint64_t begin, std::uint64_t end) {
     std::byte* host = pool.host(r.guest_address);
     // Frees the content and tells KVM in one step; frames come back zeroed.
     if (options.flush_revoked && host) (void)::madvise(host, r.size, MADV_DONTNEED);
+  }
+  flush_inner();
+  for (const run& r : runs) {
     if (!r.image) pool.give_back(r.guest_address, r.size);
     uncharge(r.size);
   }
@@ -160,6 +167,7 @@ bool address_space::impl::move_pages(std::uint64_t from, std::uint64_t to, std::
     return 0;
   });
   if (!ok) return false;
+  flush_inner();
   for (const moved& p : pages) {
     flush(pool.host(p.entry & kvm::pte::address_mask), p.span);
     const std::uint64_t target = to + (p.va - from);

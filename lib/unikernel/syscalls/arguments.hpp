@@ -16,7 +16,7 @@
 namespace osvm::unikernel {
 
 inline constexpr std::size_t max_path = 4096;
-inline constexpr std::size_t max_ranges = 1024;  // IOV_MAX
+inline constexpr std::size_t max_ranges = 1024;           // IOV_MAX
 inline constexpr std::size_t max_transfer = 0x7fff'f000;  // MAX_RW_COUNT
 
 // Table entries name handlers as call<f>: an allocation that fails on the host becomes -ENOMEM for the guest.
@@ -31,7 +31,9 @@ std::int64_t call(call_context& ctx) noexcept {
   }
 }
 
-inline int int_arg(const call_context& ctx, int n) noexcept { return static_cast<int>(ctx.args[n]); }
+inline int int_arg(const call_context& ctx, int n) noexcept {
+  return static_cast<int>(ctx.args[n]);
+}
 inline unsigned unsigned_arg(const call_context& ctx, int n) noexcept {
   return static_cast<unsigned>(ctx.args[n]);
 }
@@ -40,7 +42,9 @@ inline std::shared_ptr<descriptor> descriptor_arg(const call_context& ctx, int n
 }
 
 // A host call's result in the form that handlers return.
-inline std::int64_t host_result(long r) noexcept { return r < 0 ? -errno : r; }
+inline std::int64_t host_result(long r) noexcept {
+  return r < 0 ? -errno : r;
+}
 
 template <class T>
 bool load(call_context& ctx, std::uint64_t va, T& out) {
@@ -55,16 +59,28 @@ inline int load_path(call_context& ctx, std::uint64_t va, std::string& out) {
   return memory_access(ctx.memory).read_string(va, max_path - 1, out);
 }
 
+// The lowest free number at or above `minimum`, or -EMFILE.
+inline std::int64_t add_descriptor(call_context& ctx, std::shared_ptr<descriptor> d, bool close_on_exec,
+                                   int minimum = 0) {
+  auto& table = ctx.instance.descriptors;
+  const int fd = table.add(d, close_on_exec, minimum);
+  if (fd != -EMFILE || ctx.instance.rules.descriptor_budget) return fd;
+  table.extend();
+  return table.add(std::move(d), close_on_exec, minimum);
+}
+
 // Puts a new descriptor into the guest's table: its number, or -EMFILE (the host's descriptor is closed).
 inline std::int64_t install(call_context& ctx, std::shared_ptr<description> what, unique_fd host,
                             bool close_on_exec) {
   auto d = std::make_shared<descriptor>();
   d->what = std::move(what);
   d->host = std::move(host);
-  return ctx.instance.descriptors.add(std::move(d), close_on_exec);
+  return add_descriptor(ctx, std::move(d), close_on_exec);
 }
 // Too few host descriptors is the host's trouble; the guest sees the limit of the whole system.
-inline std::int64_t no_descriptor() noexcept { return errno == EMFILE ? -ENFILE : -errno; }
+inline std::int64_t no_descriptor() noexcept {
+  return errno == EMFILE ? -ENFILE : -errno;
+}
 
 inline bool valid(const timespec& t) noexcept {
   return t.tv_sec >= 0 && t.tv_nsec >= 0 && t.tv_nsec < 1'000'000'000;
@@ -79,17 +95,20 @@ inline deadline deadline_after_ms(std::int64_t ms) {
   return wait_clock::now() + std::chrono::milliseconds(ms);
 }
 
-// Repeats a non-blocking step until it gives something other than -EAGAIN. `fd` and `events` are what the step waits
-// for. With `blocking` false it is tried once.
+// Repeats a non-blocking step until it gives something other than -EAGAIN. `fd` and `events` are what the
+// step waits for. With `blocking` false it is tried once.
 template <class Step>
 std::int64_t until_done(call_context& ctx, int fd, short events, bool blocking, deadline until, Step step) {
   for (;;) {
     const std::int64_t r = step();
     if (r != -EAGAIN || !blocking) return r;
     switch (ctx.thread.wait.wait_fd(fd, events, until)) {
-      case wait_result::ready: break;
-      case wait_result::timed_out: return -EAGAIN;
-      case wait_result::interrupted: return -EINTR;
+      case wait_result::ready:
+        break;
+      case wait_result::timed_out:
+        return -EAGAIN;
+      case wait_result::interrupted:
+        return -EINTR;
     }
   }
 }

@@ -2,6 +2,7 @@
 
 #include <osvm/unikernel/instance.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <optional>
 
@@ -154,12 +155,20 @@ result<int> run_command::execute(context& ctx, plan p) const {
     p.instance.socket_dir = sockets->path();
   }
   runtime loop;
+  // From here on Ctrl-C ends the guest and lets this function clean up.
+  std::atomic<uk::instance*> running{nullptr};
+  interrupts signals(loop.get_executor(), [&running](int) {
+    if (auto* guest = running.load()) guest->kill();
+  });
   OSVM_TRY(auto published, publisher::open(loop.get_executor(), p.published));
   OSVM_TRY(auto guest, uk::instance::create(loop.get_executor(), program, std::move(p.instance)));
-  const interrupts signals(loop.get_executor(), [&guest](int) { guest.kill(); });
+  running = &guest;
+  if (signals.received() != 0) guest.kill();
   published.attach(guest);
   for (const auto& line : published.describe()) ctx.detail("published " + line);
-  OSVM_TRY(const auto ended, guest.wait(std::chrono::nanoseconds::max()));
+  const auto waited = guest.wait(std::chrono::nanoseconds::max());
+  signals.disarm();
+  OSVM_TRY(const auto ended, waited);
   report_end(ctx, guest, ended, signals.received() != 0);
   return signals.received() != 0 ? 128 + signals.received() : ended.shell_status();
 }

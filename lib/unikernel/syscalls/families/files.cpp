@@ -1,4 +1,5 @@
 // Calls on a descriptor that is open already: moving bytes, positions, flags, duplicates.
+#include "unikernel/files/open.hpp"
 #include "unikernel/files/transfer.hpp"
 #include "unikernel/syscalls/arguments.hpp"
 
@@ -21,13 +22,14 @@ namespace {
 constexpr int guest_large_file = 0100000;  // O_LARGEFILE, which glibc defines as 0 on x86-64
 
 bool seekable(const descriptor& d) {
-  return d.what->kind == file_kind::regular || d.what->kind == file_kind::memory || d.what->kind == file_kind::stream ||
-         d.what->kind == file_kind::device;
+  return d.what->kind == file_kind::regular || d.what->kind == file_kind::memory ||
+         d.what->kind == file_kind::stream || d.what->kind == file_kind::device;
 }
 
 enum class direction : std::uint8_t { in, out };
 
-std::int64_t move(call_context& ctx, direction way, std::span<const guest_range> ranges, std::int64_t offset) {
+std::int64_t move(call_context& ctx, direction way, std::span<const guest_range> ranges,
+                  std::int64_t offset) {
   const auto d = descriptor_arg(ctx);
   if (!d) return -EBADF;
   return way == direction::in ? transfer_in(ctx, *d, ranges, offset) : transfer_out(ctx, *d, ranges, offset);
@@ -54,10 +56,18 @@ std::int64_t check_offset(call_context& ctx) {
   return seekable(*d) && ::lseek(d->host.get(), 0, SEEK_CUR) >= 0 ? 0 : -ESPIPE;
 }
 
-std::int64_t sys_read(call_context& ctx) { return move_one(ctx, direction::in, current_offset); }
-std::int64_t sys_write(call_context& ctx) { return move_one(ctx, direction::out, current_offset); }
-std::int64_t sys_readv(call_context& ctx) { return move_many(ctx, direction::in, current_offset); }
-std::int64_t sys_writev(call_context& ctx) { return move_many(ctx, direction::out, current_offset); }
+std::int64_t sys_read(call_context& ctx) {
+  return move_one(ctx, direction::in, current_offset);
+}
+std::int64_t sys_write(call_context& ctx) {
+  return move_one(ctx, direction::out, current_offset);
+}
+std::int64_t sys_readv(call_context& ctx) {
+  return move_many(ctx, direction::in, current_offset);
+}
+std::int64_t sys_writev(call_context& ctx) {
+  return move_many(ctx, direction::out, current_offset);
+}
 
 template <std::int64_t (*Move)(call_context&, direction, std::int64_t), direction Way>
 std::int64_t at_offset(call_context& ctx) {
@@ -78,11 +88,18 @@ std::int64_t sys_lseek(call_context& ctx) {
   const auto d = descriptor_arg(ctx);
   if (!d || d->what->path_only) return -EBADF;
   if (d->what->kind != file_kind::directory && !seekable(*d)) return -ESPIPE;
-  if (!d->host) return ctx.args[1] == 0 ? 0 : -EINVAL;  // a synthetic directory: rewinding is in getdents64
+  if (!d->host) {  // a synthetic directory, whose positions count names
+    if (int_arg(ctx, 2) != SEEK_SET || static_cast<std::int64_t>(ctx.args[1]) < 0) return -EINVAL;
+    std::lock_guard guard(d->what->lock);
+    static_cast<directory_listing*>(d->what->extra.get())->position = ctx.args[1];
+    return static_cast<std::int64_t>(ctx.args[1]);
+  }
   return host_result(::lseek(d->host.get(), static_cast<off_t>(ctx.args[1]), int_arg(ctx, 2)));
 }
 
-std::int64_t sys_close(call_context& ctx) { return ctx.instance.descriptors.remove(int_arg(ctx, 0)) ? 0 : -EBADF; }
+std::int64_t sys_close(call_context& ctx) {
+  return ctx.instance.descriptors.remove(int_arg(ctx, 0)) ? 0 : -EBADF;
+}
 
 std::int64_t sys_close_range(call_context& ctx) {
   const unsigned first = unsigned_arg(ctx, 0), last = unsigned_arg(ctx, 1), flags = unsigned_arg(ctx, 2);
@@ -99,7 +116,8 @@ std::int64_t sys_close_range(call_context& ctx) {
   return 0;
 }
 
-// A duplicate shares the description but owns a host descriptor, so that epoll tells the two apart as Linux does.
+// A duplicate shares the description but owns a host descriptor, so that epoll tells the two apart as Linux
+// does.
 std::shared_ptr<descriptor> duplicate_of(const descriptor& d) {
   auto copy = std::make_shared<descriptor>();
   copy->what = d.what;
@@ -111,23 +129,27 @@ std::int64_t duplicate(call_context& ctx, int minimum, bool close_on_exec) {
   const auto d = descriptor_arg(ctx);
   if (!d) return -EBADF;
   auto copy = duplicate_of(*d);
-  return copy ? ctx.instance.descriptors.add(std::move(copy), close_on_exec, minimum) : no_descriptor();
+  return copy ? add_descriptor(ctx, std::move(copy), close_on_exec, minimum) : no_descriptor();
 }
 
 std::int64_t duplicate_to(call_context& ctx, bool close_on_exec) {
   const auto d = descriptor_arg(ctx);
   if (!d || int_arg(ctx, 1) < 0) return -EBADF;
   auto copy = duplicate_of(*d);
-  return copy ? ctx.instance.descriptors.put(int_arg(ctx, 1), std::move(copy), close_on_exec) : no_descriptor();
+  return copy ? ctx.instance.descriptors.put(int_arg(ctx, 1), std::move(copy), close_on_exec)
+              : no_descriptor();
 }
 
-std::int64_t sys_dup(call_context& ctx) { return duplicate(ctx, 0, false); }
+std::int64_t sys_dup(call_context& ctx) {
+  return duplicate(ctx, 0, false);
+}
 std::int64_t sys_dup2(call_context& ctx) {
   if (int_arg(ctx, 0) == int_arg(ctx, 1)) return descriptor_arg(ctx) ? int_arg(ctx, 1) : -EBADF;
   return duplicate_to(ctx, false);
 }
 std::int64_t sys_dup3(call_context& ctx) {
-  if (int_arg(ctx, 0) == int_arg(ctx, 1) || (unsigned_arg(ctx, 2) & ~unsigned{O_CLOEXEC}) != 0) return -EINVAL;
+  if (int_arg(ctx, 0) == int_arg(ctx, 1) || (unsigned_arg(ctx, 2) & ~unsigned{O_CLOEXEC}) != 0)
+    return -EINVAL;
   return duplicate_to(ctx, (ctx.args[2] & O_CLOEXEC) != 0);
 }
 
@@ -140,8 +162,8 @@ std::int64_t status_flags(const descriptor& d) {
   return flags | (w.append ? O_APPEND : 0) | (w.nonblocking ? O_NONBLOCK : 0);
 }
 
-// An allow-list: F_SETOWN, F_SETSIG, F_SETLEASE, F_NOTIFY and O_ASYNC would send signals to host processes. Locks on
-// files are granted without effect: an instance is one process, which never conflicts with itself.
+// An allow-list: F_SETOWN, F_SETSIG, F_SETLEASE, F_NOTIFY and O_ASYNC would send signals to host processes.
+// Locks on files are granted without effect: an instance is one process, which never conflicts with itself.
 std::int64_t sys_fcntl(call_context& ctx) {
   const int fd = int_arg(ctx, 0);
   const auto d = descriptor_arg(ctx);
@@ -153,9 +175,12 @@ std::int64_t sys_fcntl(call_context& ctx) {
     case F_DUPFD_CLOEXEC:
       if (arg >= table.limit()) return -EINVAL;
       return duplicate(ctx, static_cast<int>(arg), int_arg(ctx, 1) == F_DUPFD_CLOEXEC);
-    case F_GETFD: return table.close_on_exec(fd) == 1 ? FD_CLOEXEC : 0;
-    case F_SETFD: return table.set_close_on_exec(fd, (arg & FD_CLOEXEC) != 0);
-    case F_GETFL: return status_flags(*d);
+    case F_GETFD:
+      return table.close_on_exec(fd) == 1 ? FD_CLOEXEC : 0;
+    case F_SETFD:
+      return table.set_close_on_exec(fd, (arg & FD_CLOEXEC) != 0);
+    case F_GETFL:
+      return status_flags(*d);
     case F_SETFL:
       if ((arg & O_ASYNC) != 0) return ctx.instance.deny("fcntl O_ASYNC", "", EINVAL);
       d->what->nonblocking = (arg & O_NONBLOCK) != 0;
@@ -172,8 +197,10 @@ std::int64_t sys_fcntl(call_context& ctx) {
       struct flock lock;
       return load(ctx, arg, lock) ? 0 : -EFAULT;
     }
-    case F_GETPIPE_SZ: return d->what->kind == file_kind::pipe ? host_result(::fcntl(d->host.get(), F_GETPIPE_SZ)) : -EBADF;
-    default: return ctx.instance.deny("fcntl " + std::to_string(int_arg(ctx, 1)), "", EINVAL);
+    case F_GETPIPE_SZ:
+      return d->what->kind == file_kind::pipe ? host_result(::fcntl(d->host.get(), F_GETPIPE_SZ)) : -EBADF;
+    default:
+      return ctx.instance.deny("fcntl " + std::to_string(int_arg(ctx, 1)), "", EINVAL);
   }
 }
 
@@ -190,10 +217,14 @@ std::int64_t sys_ioctl(call_context& ctx) {
   if (!d || d->what->path_only) return -EBADF;
   constexpr std::size_t kernel_termios = 36;  // struct termios of the kernel, shorter than glibc's
   switch (unsigned_arg(ctx, 1)) {
-    case TCGETS: return query_terminal(ctx, *d, TCGETS, kernel_termios);
-    case TIOCGWINSZ: return query_terminal(ctx, *d, TIOCGWINSZ, sizeof(winsize));
-    case FIOCLEX: return ctx.instance.descriptors.set_close_on_exec(int_arg(ctx, 0), true);
-    case FIONCLEX: return ctx.instance.descriptors.set_close_on_exec(int_arg(ctx, 0), false);
+    case TCGETS:
+      return query_terminal(ctx, *d, TCGETS, kernel_termios);
+    case TIOCGWINSZ:
+      return query_terminal(ctx, *d, TIOCGWINSZ, sizeof(winsize));
+    case FIOCLEX:
+      return ctx.instance.descriptors.set_close_on_exec(int_arg(ctx, 0), true);
+    case FIONCLEX:
+      return ctx.instance.descriptors.set_close_on_exec(int_arg(ctx, 0), false);
     case FIONBIO: {
       int on = 0;
       if (!load(ctx, ctx.args[2], on)) return -EFAULT;
@@ -211,7 +242,8 @@ std::int64_t sys_ioctl(call_context& ctx) {
       if (d->what->kind != file_kind::device || d->what->guest_path != "/dev/vsock") return -ENOTTY;
       return store(ctx, ctx.args[2], first_guest_cid) ? 0 : -EFAULT;
     }
-    default: break;
+    default:
+      break;
   }
   if (d->what->kind != file_kind::stream) return -ENOTTY;
   return ctx.instance.deny("ioctl " + std::to_string(unsigned_arg(ctx, 1)), "", ENOTTY);
@@ -223,14 +255,19 @@ std::int64_t sync_file(call_context& ctx, int (*how)(int)) {
   if (d->what->kind != file_kind::regular && d->what->kind != file_kind::directory) return -EINVAL;
   return d->host ? host_result(how(d->host.get())) : 0;
 }
-std::int64_t sys_fsync(call_context& ctx) { return sync_file(ctx, ::fsync); }
-std::int64_t sys_fdatasync(call_context& ctx) { return sync_file(ctx, ::fdatasync); }
+std::int64_t sys_fsync(call_context& ctx) {
+  return sync_file(ctx, ::fsync);
+}
+std::int64_t sys_fdatasync(call_context& ctx) {
+  return sync_file(ctx, ::fdatasync);
+}
 
 // Growing a file makes a hole, which costs nothing until it is written; fallocate() takes the room at once.
 std::int64_t sys_ftruncate(call_context& ctx) {
   const auto d = descriptor_arg(ctx);
   if (!d || d->what->path_only) return -EBADF;
-  if (!d->what->writable || (d->what->kind != file_kind::regular && d->what->kind != file_kind::memory)) return -EINVAL;
+  if (!d->what->writable || (d->what->kind != file_kind::regular && d->what->kind != file_kind::memory))
+    return -EINVAL;
   const std::int64_t r = host_result(::ftruncate(d->host.get(), static_cast<off_t>(ctx.args[1])));
   if (r == -EFBIG) eat_signal(SIGXFSZ);
   return r;
@@ -254,8 +291,12 @@ std::int64_t sys_fallocate(call_context& ctx) {
 }
 
 // flock(2): as fcntl locks, an instance never conflicts with itself.
-std::int64_t sys_flock(call_context& ctx) { return descriptor_arg(ctx) ? 0 : -EBADF; }
-std::int64_t sys_fadvise64(call_context& ctx) { return descriptor_arg(ctx) ? 0 : -EBADF; }
+std::int64_t sys_flock(call_context& ctx) {
+  return descriptor_arg(ctx) ? 0 : -EBADF;
+}
+std::int64_t sys_fadvise64(call_context& ctx) {
+  return descriptor_arg(ctx) ? 0 : -EBADF;
+}
 
 constexpr syscall_entry entries[] = {
     {0, "read", call<sys_read>, capability::always, "fPl"},

@@ -33,8 +33,11 @@ std::int64_t open_at(call_context& ctx, const char* call, int dirfd, std::uint64
                      std::uint64_t mode) {
   named n;
   if (const std::int64_t r = load_named(ctx, dirfd, va, n); r < 0) return r;
-  return open_path(ctx, {.base = n.base, .path = n.path, .flags = static_cast<int>(flags),
-                         .mode = static_cast<unsigned>(mode), .call = call});
+  return open_path(ctx, {.base = n.base,
+                         .path = n.path,
+                         .flags = static_cast<int>(flags),
+                         .mode = static_cast<unsigned>(mode),
+                         .call = call});
 }
 
 std::int64_t sys_open(call_context& ctx) {
@@ -73,13 +76,16 @@ std::int64_t stat_named(call_context& ctx, const char* call, int dirfd, std::uin
   return attributes_of(ctx, at, out);
 }
 
-std::int64_t stat_to(call_context& ctx, const char* call, int dirfd, std::uint64_t va, int flags, std::uint64_t to) {
+std::int64_t stat_to(call_context& ctx, const char* call, int dirfd, std::uint64_t va, int flags,
+                     std::uint64_t to) {
   struct stat st {};
   if (const std::int64_t r = stat_named(ctx, call, dirfd, va, flags, st); r < 0) return r;
   return store(ctx, to, st) ? 0 : -EFAULT;
 }
 
-std::int64_t sys_stat(call_context& ctx) { return stat_to(ctx, "stat", AT_FDCWD, ctx.args[0], 0, ctx.args[1]); }
+std::int64_t sys_stat(call_context& ctx) {
+  return stat_to(ctx, "stat", AT_FDCWD, ctx.args[0], 0, ctx.args[1]);
+}
 std::int64_t sys_lstat(call_context& ctx) {
   return stat_to(ctx, "lstat", AT_FDCWD, ctx.args[0], AT_SYMLINK_NOFOLLOW, ctx.args[1]);
 }
@@ -107,7 +113,8 @@ std::int64_t sys_statx(call_context& ctx) {
   constexpr int known = AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_SYNC_TYPE;
   if ((int_arg(ctx, 2) & ~known) != 0) return -EINVAL;
   struct stat st {};
-  if (const auto r = stat_named(ctx, "statx", int_arg(ctx, 0), ctx.args[1], int_arg(ctx, 2), st); r < 0) return r;
+  if (const auto r = stat_named(ctx, "statx", int_arg(ctx, 0), ctx.args[1], int_arg(ctx, 2), st); r < 0)
+    return r;
   struct statx x {};
   x.stx_mask = STATX_BASIC_STATS;
   x.stx_blksize = static_cast<std::uint32_t>(st.st_blksize);
@@ -128,14 +135,16 @@ std::int64_t sys_statx(call_context& ctx) {
   return store(ctx, ctx.args[4], x) ? 0 : -EFAULT;
 }
 
-std::int64_t access_at(call_context& ctx, const char* call, int dirfd, std::uint64_t va, int mode, int flags) {
+std::int64_t access_at(call_context& ctx, const char* call, int dirfd, std::uint64_t va, int mode,
+                       int flags) {
   if ((mode & ~(R_OK | W_OK | X_OK)) != 0) return -EINVAL;
   if ((flags & ~(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) != 0) return -EINVAL;
   named n;
   if (const std::int64_t r = load_named(ctx, dirfd, va, n); r < 0) return r;
   if (n.path.empty() && (flags & AT_EMPTY_PATH) != 0) return ctx.instance.descriptors.get(dirfd) ? 0 : -EBADF;
   location at;
-  if (const std::int64_t r = find_existing(ctx, call, n, (flags & AT_SYMLINK_NOFOLLOW) == 0, at); r < 0) return r;
+  if (const std::int64_t r = find_existing(ctx, call, n, (flags & AT_SYMLINK_NOFOLLOW) == 0, at); r < 0)
+    return r;
   if (at.where == place::synthetic_directory) return (mode & W_OK) != 0 ? -EROFS : 0;
   if (at.where != place::mounted) return (mode & X_OK) != 0 ? -EACCES : 0;
   if ((mode & W_OK) != 0 && !at.mount->writable) return -EROFS;
@@ -157,12 +166,18 @@ std::int64_t sys_faccessat2(call_context& ctx) {
 std::string descriptor_name(const descriptor& d) {
   if (!d.what->guest_path.empty()) return d.what->guest_path;
   switch (d.what->kind) {
-    case file_kind::socket: return "socket:[1]";
-    case file_kind::epoll: return "anon_inode:[eventpoll]";
-    case file_kind::eventfd: return "anon_inode:[eventfd]";
-    case file_kind::timerfd: return "anon_inode:[timerfd]";
-    case file_kind::null: return "/dev/null";
-    default: return "pipe:[1]";
+    case file_kind::socket:
+      return "socket:[1]";
+    case file_kind::epoll:
+      return "anon_inode:[eventpoll]";
+    case file_kind::eventfd:
+      return "anon_inode:[eventfd]";
+    case file_kind::timerfd:
+      return "anon_inode:[timerfd]";
+    case file_kind::null:
+      return "/dev/null";
+    default:
+      return "pipe:[1]";
   }
 }
 
@@ -215,8 +230,9 @@ std::int64_t list_synthetic(call_context& ctx, description& what, std::size_t si
     std::string path = join_path(what.guest_path, name);
     location at;
     const bool known = ctx.instance.files->find(ctx, "/", path, false, at) == 0;
-    const bool directory = name == "." || name == ".." || (known && (at.where == place::synthetic_directory ||
-                           (at.where == place::mounted && S_ISDIR(at.status.st_mode))));
+    const bool directory = name == "." || name == ".." ||
+                           (known && (at.where == place::synthetic_directory ||
+                                      (at.where == place::mounted && S_ISDIR(at.status.st_mode))));
     std::memcpy(record.data(), &inode, 8);
     std::memcpy(record.data() + 8, &next, 8);
     std::memcpy(record.data() + 16, &short_length, 2);
@@ -267,8 +283,8 @@ std::int64_t sys_chdir(call_context& ctx) {
   if (const std::int64_t r = load_named(ctx, AT_FDCWD, ctx.args[0], n); r < 0) return r;
   location at;
   if (const std::int64_t r = find_existing(ctx, "chdir", n, true, at); r < 0) return r;
-  const bool directory = at.where == place::synthetic_directory ||
-                         (at.where == place::mounted && S_ISDIR(at.status.st_mode));
+  const bool directory =
+      at.where == place::synthetic_directory || (at.where == place::mounted && S_ISDIR(at.status.st_mode));
   return directory ? change_directory(ctx, at.path) : -ENOTDIR;
 }
 std::int64_t sys_fchdir(call_context& ctx) {
@@ -300,10 +316,6 @@ std::int64_t sys_fstatfs(call_context& ctx) {
   return d ? store_statfs(ctx, d->host, ctx.args[1]) : -EBADF;
 }
 
-std::int64_t sys_umask(call_context& ctx) {
-  return ctx.instance.umask.exchange(static_cast<std::uint32_t>(ctx.args[0]) & 0777);
-}
-
 constexpr syscall_entry entries[] = {
     {2, "open", call<sys_open>, capability::always, "sxu"},
     {4, "stat", call<sys_stat>, capability::always, "sP"},
@@ -315,7 +327,6 @@ constexpr syscall_entry entries[] = {
     {81, "fchdir", call<sys_fchdir>, capability::always, "f"},
     {85, "creat", call<sys_creat>, capability::always, "su"},
     {89, "readlink", call<sys_readlink>, capability::always, "sPl"},
-    {95, "umask", call<sys_umask>, capability::always, "u"},
     {137, "statfs", call<sys_statfs>, capability::always, "sP"},
     {138, "fstatfs", call<sys_fstatfs>, capability::always, "fP"},
     {217, "getdents64", call<sys_getdents64>, capability::always, "fPl"},

@@ -62,7 +62,7 @@ std::int64_t do_sigaltstack(call_context& ctx) {
     kernel_stack wanted{};
     if (!load(ctx, ctx.args[0], wanted)) return -EFAULT;
     if (wanted.flags & ~(SS_DISABLE | static_cast<int>(0x80000000U))) return -EINVAL;
-    if (!(wanted.flags & SS_DISABLE) && wanted.size < MINSIGSTKSZ) return -ENOMEM;
+    if (!(wanted.flags & SS_DISABLE) && wanted.size < 2048 /* MINSIGSTKSZ of the kernel's ABI */) return -ENOMEM;
     ctx.thread.alt_stack = wanted.pointer;
     ctx.thread.alt_stack_size = wanted.size;
     ctx.thread.alt_stack_flags = static_cast<std::uint32_t>(wanted.flags);

@@ -1,0 +1,72 @@
+"""Run services in their own hardware-isolated virtual machines, and replace them under load.
+
+>>> import osvm
+>>> osvm.run(["./hello"]).stdout  # a static Linux program, alone in a VM
+>>> with osvm.Instance(["./server"], listen=[8080]) as v1, osvm.Proxy("127.0.0.1:8080") as proxy:
+...     proxy.shift(v1.endpoint(8080)).check()
+
+Importing this package starts no thread and opens no descriptor.
+"""
+
+from __future__ import annotations
+
+from ._osvm import version as __version__
+from .errors import (
+    Errc,
+    Error,
+    HostError,
+    HotswapErrc,
+    HotswapError,
+    KvmErrc,
+    KvmError,
+    TimedOut,
+    UnikernelErrc,
+    UnikernelError,
+)
+from .instance import Image, Instance
+from .proxy import Probe, Proxy
+from .report import (
+    BootPhases,
+    Denial,
+    ExitReport,
+    Fault,
+    HostFacts,
+    InstanceStats,
+    ProxyStats,
+    RunResult,
+    ShiftResult,
+    ShiftTimes,
+)
+from ._run import run
+from .runtime import Runtime, host_facts
+
+__all__ = [
+    "BootPhases",
+    "Denial",
+    "Errc",
+    "Error",
+    "ExitReport",
+    "Fault",
+    "HostError",
+    "HostFacts",
+    "HotswapErrc",
+    "HotswapError",
+    "Image",
+    "Instance",
+    "InstanceStats",
+    "KvmErrc",
+    "KvmError",
+    "Probe",
+    "Proxy",
+    "ProxyStats",
+    "RunResult",
+    "Runtime",
+    "ShiftResult",
+    "ShiftTimes",
+    "TimedOut",
+    "UnikernelErrc",
+    "UnikernelError",
+    "__version__",
+    "host_facts",
+    "run",
+]

@@ -1,0 +1,127 @@
+"""Exceptions. Every failure of the library is an ``osvm.Error``; its domain decides the subclass."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+__all__ = [
+    "Errc",
+    "Error",
+    "HostError",
+    "HotswapError",
+    "HotswapErrc",
+    "KvmErrc",
+    "KvmError",
+    "TimedOut",
+    "UnikernelErrc",
+    "UnikernelError",
+]
+
+
+class Errc(IntEnum):
+    """Codes of the domain ``osvm``."""
+
+    UNSUPPORTED = 1
+    INVALID_ARGUMENT = 2
+    LIMIT_EXCEEDED = 3
+    MALFORMED = 4
+    TRUNCATED = 5
+    TIMED_OUT = 6
+    CANCELLED = 7
+    NOT_FOUND = 8
+    DENIED = 9
+    BUSY = 10
+    CLOSED = 11
+
+
+class KvmErrc(IntEnum):
+    """Codes of ``KvmError``: why this host cannot run hardware-isolated guests."""
+
+    NO_DEVICE = 1
+    NO_PERMISSION = 2
+    NOT_KVM = 3
+    MISSING_FEATURE = 4
+    PROBE_FAILED = 5
+
+
+class UnikernelErrc(IntEnum):
+    """Codes of ``UnikernelError``: why a program was not started."""
+
+    NOT_AN_ELF = 1
+    WRONG_ARCHITECTURE = 2
+    MALFORMED_ELF = 3
+    DYNAMIC_UNSUPPORTED = 4
+    TOO_LARGE = 5
+    BAD_POLICY = 6
+    ISOLATION_UNSUPPORTED = 7
+    ARGUMENTS_TOO_LONG = 8
+
+
+class HotswapErrc(IntEnum):
+    """Codes of ``HotswapError``."""
+
+    BAD_LISTENER = 1
+    BAD_ENDPOINT = 2
+    NO_SUCH_RELEASE = 3
+    PROBE_FAILED = 4
+    BAD_RESPONSE = 5
+    INSTANCE_LOST = 6
+
+
+class Error(Exception):
+    """A failure: ``domain`` and ``code`` for programs, ``message`` for people."""
+
+    def __init__(self, domain: str, code: int, message: str) -> None:
+        super().__init__(message)
+        self.domain = domain
+        self.code = code
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (from_parts, (self.domain, self.code, self.message))
+
+
+class TimedOut(Error, TimeoutError):
+    """The deadline came first. What was waited for goes on."""
+
+
+class HostError(Error, OSError):
+    """The operating system refused something; ``code`` is the errno."""
+
+    @property
+    def errno(self) -> int:  # type: ignore[override]
+        return self.code
+
+
+class KvmError(Error):
+    """This host cannot run hardware-isolated guests; ``code`` is a ``KvmErrc``."""
+
+
+class UnikernelError(Error):
+    """A program was not started; ``code`` is a ``UnikernelErrc``."""
+
+
+class HotswapError(Error):
+    """The proxy refused something; ``code`` is a ``HotswapErrc``."""
+
+
+_DOMAINS: dict[str, tuple[type[Error], type[IntEnum] | None]] = {
+    "osvm": (Error, Errc),
+    "system": (HostError, None),
+    "osvm.kvm": (KvmError, KvmErrc),
+    "osvm.unikernel": (UnikernelError, UnikernelErrc),
+    "osvm.hotswap": (HotswapError, HotswapErrc),
+}
+
+
+def from_parts(domain: str, code: int, message: str) -> Error:
+    """The exception for an error of the library. Called by the extension module."""
+    kind, codes = _DOMAINS.get(domain, (Error, None))
+    if codes is not None and code in codes._value2member_map_:
+        code = codes(code)
+    if domain == "osvm" and code == Errc.TIMED_OUT:
+        kind = TimedOut
+    return kind(domain, code, message)

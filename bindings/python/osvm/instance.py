@@ -1,0 +1,244 @@
+"""One guest: a static Linux program running alone in its own virtual machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import IO, Union
+
+from . import _osvm
+from .errors import Errc, Error
+from .report import ExitReport, HostFacts, InstanceStats, exit_report, instance_stats
+from .runtime import Runtime
+
+__all__ = ["Image", "Instance"]
+
+Path = Union[str, "os.PathLike[str]"]
+Mounts = Union[Mapping[Path, str], Iterable["tuple[Path, str]"]]
+Port = Union[int, str]
+Stream = Union[None, int, str, IO[bytes], IO[str]]
+
+_PIPE_LIMIT = 1 << 20
+
+
+class Image:
+    """A program, read and checked once, shared by all instances that run it. Immutable."""
+
+    def __init__(self, path: Path) -> None:
+        self._raw = _osvm.Image.load(os.fspath(path))
+
+    @classmethod
+    def from_bytes(cls, data: bytes, name: str) -> Image:
+        """The same for a file in memory; ``name`` is the default ``argv[0]``."""
+        image = cls.__new__(cls)
+        image._raw = _osvm.Image.parse(data, name)
+        return image
+
+    @property
+    def name(self) -> str:
+        return self._raw.name
+
+    @property
+    def memory_bytes(self) -> int:
+        """Page-rounded span of the loadable segments."""
+        return self._raw.memory_bytes
+
+
+def _invalid(what: str) -> Error:
+    return Error("osvm", Errc.INVALID_ARGUMENT, what)
+
+
+def _port(port: Port) -> tuple[str, int]:
+    """8080, "8080", "tcp:8080" or "vsock:52" as (kind, number)."""
+    if isinstance(port, int):
+        return "tcp", port
+    kind, _, number = port.rpartition(":")
+    if not number.isdecimal() or kind not in ("", "tcp", "vsock"):
+        raise _invalid(f"a guest port is 8080, 'tcp:8080' or 'vsock:52', not {port!r}")
+    return kind or "tcp", int(number)
+
+
+def _mounts(mounts: Mounts, writable: bool) -> list[tuple[str, str, bool]]:
+    pairs = mounts.items() if isinstance(mounts, Mapping) else mounts
+    return [(os.fspath(host), guest, writable) for host, guest in pairs]
+
+
+def _stream(stream: Stream, inherited: int) -> object:
+    """As the extension takes it: None, a descriptor, or ("capture", limit)."""
+    if stream is None or isinstance(stream, int):
+        return stream
+    if isinstance(stream, str):
+        if stream == "capture":
+            return ("capture", _PIPE_LIMIT)
+        if stream == "inherit":
+            return inherited
+        raise _invalid(f"a stream is None, 'inherit', 'capture', a descriptor or a file, not {stream!r}")
+    stream.flush()
+    return stream.fileno()
+
+
+class Instance:
+    """A guest with what it may do: everything that is not granted here is denied.
+
+    ``args``: the program's path (unless ``image`` is given) and its arguments. ``ro``, ``rw``: host path →
+    guest path. ``env``: all of the guest's environment. ``listen``: guest ports it may listen on (``8080``,
+    ``"vsock:52"``). ``publish``: host address → guest port, reachable from when it listens
+    (``{"127.0.0.1:8080": 80}``). ``connect``: host vsock ports it may connect to. ``memory`` and
+    ``written`` in bytes, ``timeout`` (wall time) and ``cpu_time`` in seconds end the guest when they are
+    used up. ``stdout`` and ``stderr``: None (discarded), ``"inherit"``, ``"capture"`` (see ``take_output``;
+    the guest blocks while 1 MiB lies there), a descriptor or a file; ``stdin`` may also be bytes.
+    ``allow``: named rights; ``"jit"`` is memory that becomes executable after load.
+
+    Nothing runs before ``start()`` or the ``with`` statement; leaving it ends the guest. Thread-safe.
+    """
+
+    def __init__(
+        self,
+        args: Sequence[Path],
+        *,
+        image: Image | None = None,
+        ro: Mounts = (),
+        rw: Mounts = (),
+        env: Mapping[str, str] | None = None,
+        listen: Iterable[Port] = (),
+        publish: Mapping[str, Port] | None = None,
+        connect: Iterable[int] = (),
+        memory: int = 256 << 20,
+        threads: int = 64,
+        descriptors: int = 256,
+        written: int = 64 << 20,
+        timeout: float | None = None,
+        cpu_time: float | None = None,
+        stdin: Stream | bytes = None,
+        stdout: Stream = None,
+        stderr: Stream = None,
+        allow: Iterable[str] = (),
+        isolation: str = "hardware",
+        name: str = "guest",
+        socket_dir: Path | None = None,
+        facts: HostFacts | None = None,
+        runtime: Runtime | None = None,
+    ) -> None:
+        if not args and image is None:
+            raise _invalid("args needs at least the program's path")
+        rights = set(allow)
+        if rights - {"jit"}:
+            raise _invalid(f"allow knows 'jit', not {sorted(rights - {'jit'})}")
+        if isolation not in ("hardware", "process"):
+            raise _invalid(f"isolation is 'hardware' or 'process', not {isolation!r}")
+        self._image = image
+        self._path = os.fspath(args[0]) if args else ""
+        self._publish = [(where, *_port(port)) for where, port in (publish or {}).items()]
+        granted = [_port(port) for port in listen]
+        granted += [(kind, port) for _, kind, port in self._publish if (kind, port) not in granted]
+        self._socket_dir = None if socket_dir is None else os.fspath(socket_dir)
+        self._runtime = runtime
+        self._own_runtime: Runtime | None = None
+        self._own_dir: str | None = None
+        self._raw: _osvm.Instance | None = None
+        self._facts = facts
+        self._options: dict[str, object] = {
+            "arguments": [os.fspath(a) for a in args],
+            "name": name,
+            "process_isolation": isolation == "process",
+            "mounts": _mounts(ro, False) + _mounts(rw, True),
+            "listen": granted,
+            "vsock_connect": list(connect),
+            "environment": [f"{key}={value}" for key, value in (env or {}).items()],
+            "jit": "jit" in rights,
+            "memory": memory,
+            "threads": threads,
+            "descriptors": descriptors,
+            "written": written,
+            "cpu_time": 0.0 if cpu_time is None else cpu_time,
+            "wall_time": 0.0 if timeout is None else timeout,
+            "stdin": stdin if isinstance(stdin, bytes) else _stream(stdin, 0),
+            "stdout": _stream(stdout, 1),
+            "stderr": _stream(stderr, 2),
+        }
+
+    def start(self) -> Instance:
+        """Creates the VM and starts the program."""
+        if self._raw is not None:
+            raise Error("osvm", Errc.BUSY, "the instance was started before")
+        options = dict(self._options)
+        try:
+            used = self._runtime
+            if used is None:
+                used = self._own_runtime = Runtime()
+            options["socket_dir"] = self._sockets()
+            image = self._image if self._image is not None else Image(self._path)
+            facts = None if self._facts is None else self._facts._raw
+            self._raw = _osvm.Instance.start(used._raw, image._raw, options, self._publish, facts)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def _sockets(self) -> str:
+        if self._socket_dir is not None:
+            return self._socket_dir
+        if not self._options["listen"] and not self._options["vsock_connect"]:
+            return ""
+        self._own_dir = tempfile.mkdtemp(prefix="osvm-")
+        return self._own_dir
+
+    def _instance(self) -> _osvm.Instance:
+        if self._raw is None:
+            raise Error("osvm", Errc.CLOSED, "the instance was not started, or was closed")
+        return self._raw
+
+    def wait(self, timeout: float | None = None) -> ExitReport:
+        """Blocks (without the GIL) until the guest has ended. Raises ``osvm.TimedOut`` when ``timeout``
+        comes first."""
+        return exit_report(self._instance().wait(timeout))
+
+    def kill(self) -> None:
+        """Ends the guest at any moment. Idempotent; returns at once."""
+        self._instance().kill()
+
+    def endpoint(self, port: Port, timeout: float | None = 10.0) -> str:
+        """Blocks until the guest listens on a granted port; where to connect to, in the form that a proxy
+        takes."""
+        kind, number = _port(port)
+        return self._instance().wait_listening(kind, number, timeout)
+
+    @property
+    def published(self) -> list[str]:
+        """Host endpoints of ``publish``, with real ports, in its order."""
+        return self._instance().published()
+
+    def take_output(self, descriptor: int = 1) -> bytes:
+        """What the guest has written to a captured descriptor (1 or 2) since the last call."""
+        return self._instance().take_output(descriptor)
+
+    def stats(self) -> InstanceStats:
+        return instance_stats(self._instance().stats())
+
+    @property
+    def isolation(self) -> str:
+        """The boundary that it really has: "hardware, system calls served in the caller's process"."""
+        return self._instance().isolation()
+
+    def close(self) -> None:
+        """Kills the guest if it runs, and releases everything. Idempotent."""
+        raw, self._raw = self._raw, None
+        if raw is not None:
+            raw.close()
+        if self._own_runtime is not None:
+            self._own_runtime.close()
+            self._own_runtime = None
+        if self._own_dir is not None:
+            shutil.rmtree(self._own_dir, ignore_errors=True)
+            self._own_dir = None
+
+    def __enter__(self) -> Instance:
+        return self if self._raw is not None else self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,257 @@
+// Images and instances, and the ports that an instance publishes on the host.
+#include <osvm/hotswap/proxy.hpp>
+#include <osvm/unikernel/instance.hpp>
+
+#include "edge.hpp"
+
+#include <pybind11/stl.h>
+
+#include <string>
+#include <tuple>
+#include <vector>
+
+namespace osvm::python {
+namespace {
+
+namespace uk = unikernel;
+namespace hs = hotswap;
+using namespace py::literals;
+
+using listener_tuple = std::tuple<std::string, std::uint32_t>;              // ("tcp", 8080)
+using publish_tuple = std::tuple<std::string, std::string, std::uint32_t>;  // ("127.0.0.1:80", "tcp", 8080)
+using mount_tuple = std::tuple<std::string, std::string, bool>;             // host, guest, writable
+
+// Members end in reverse order: front doors, then the guest, then our share of the threads.
+struct running {
+  std::shared_ptr<runtime> shared;
+  uk::instance instance;
+  std::vector<std::shared_ptr<hs::proxy>> published;
+};
+
+// What Python holds. Methods copy `guest` before they let go of the GIL, so that close() in one thread is
+// safe while another one waits.
+struct instance_handle {
+  std::shared_ptr<running> guest;
+
+  std::shared_ptr<running> get() const {
+    if (!guest) throw exception(error(errc::closed, "the instance was closed"));
+    return guest;
+  }
+};
+
+// None, bytes (input), an int (descriptor), or ("capture", limit).
+uk::stdio stdio_of(const py::object& o) {
+  if (o.is_none()) return {};
+  if (py::isinstance<py::bytes>(o)) return uk::stdio::bytes(o.cast<std::string>());
+  if (py::isinstance<py::int_>(o)) return uk::stdio::from_fd(o.cast<int>());
+  return uk::stdio::capture(std::get<1>(o.cast<std::tuple<std::string, std::size_t>>()));
+}
+
+uk::listener listener_of(const std::string& kind, std::uint32_t port) {
+  if (kind != "tcp" && kind != "vsock") {
+    throw exception(error(errc::invalid_argument, "a listener is 'tcp' or 'vsock', not '" + kind + "'"));
+  }
+  return {kind == "tcp" ? uk::transport::tcp : uk::transport::vsock, port};
+}
+
+// A field of the options dict; the package always passes all of them.
+template <class T>
+T field(const py::dict& d, const char* name) {
+  return d[name].cast<T>();
+}
+
+uk::instance_options options_of(const py::dict& d) {
+  uk::instance_options o;
+  o.arguments = field<std::vector<std::string>>(d, "arguments");
+  o.name = field<std::string>(d, "name");
+  o.socket_dir = field<std::string>(d, "socket_dir");
+  o.level = field<bool>(d, "process_isolation") ? uk::isolation::process : uk::isolation::hardware;
+  for (auto& [host, guest, writable] : field<std::vector<mount_tuple>>(d, "mounts")) {
+    o.policy.mounts.push_back({host, guest, writable});
+  }
+  for (auto& [kind, port] : field<std::vector<listener_tuple>>(d, "listen")) {
+    o.policy.listen.push_back(listener_of(kind, port));
+  }
+  o.policy.vsock_connect = field<std::vector<std::uint32_t>>(d, "vsock_connect");
+  o.policy.environment = field<std::vector<std::string>>(d, "environment");
+  o.policy.allow.jit = field<bool>(d, "jit");
+  o.budgets.memory_bytes = field<std::uint64_t>(d, "memory");
+  o.budgets.threads = field<unsigned>(d, "threads");
+  o.budgets.descriptors = field<unsigned>(d, "descriptors");
+  o.budgets.written_bytes = field<std::uint64_t>(d, "written");
+  // Here none and 0 both mean: no limit.
+  o.budgets.cpu_time = timeout_of(field<double>(d, "cpu_time"));
+  o.budgets.wall_time = timeout_of(field<double>(d, "wall_time"));
+  o.input = stdio_of(d["stdin"]);
+  o.output = stdio_of(d["stdout"]);
+  o.error = stdio_of(d["stderr"]);
+  return o;
+}
+
+// Listens on the host before the guest starts, so that a port in use is an error at once; forwards as soon as
+// the guest listens.
+result<std::shared_ptr<running>> start(std::shared_ptr<runtime> shared, const uk::image& program,
+                                       uk::instance_options options,
+                                       const std::vector<publish_tuple>& publish) {
+  const auto ex = shared->get_executor();
+  std::vector<std::shared_ptr<hs::proxy>> published;
+  for (const auto& [where, kind, port] : publish) {
+    OSVM_TRY(auto listen, parse_endpoint(where));
+    OSVM_TRY(auto front, hs::proxy::listen(ex, {.listen = std::move(listen), .mode = hs::proxy_mode::l4}));
+    published.push_back(std::make_shared<hs::proxy>(std::move(front)));
+  }
+  OSVM_TRY(auto instance, uk::instance::create(ex, program, std::move(options)));
+  auto guest = std::make_shared<running>(std::move(shared), std::move(instance), std::move(published));
+  for (std::size_t i = 0; i < publish.size(); ++i) {
+    const auto& [where, kind, port] = publish[i];
+    guest->instance.async_listening(listener_of(kind, port),
+                                    [front = guest->published[i]](result<endpoint> at) {
+                                      if (at) (void)front->shift({"guest", *at});
+                                    });
+  }
+  return guest;
+}
+
+py::object fault_dict(const std::optional<uk::fault_info>& f) {
+  if (!f) return py::none();
+  static constexpr const char* names[] = {"rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp",
+                                          "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
+  py::dict registers("rip"_a = f->rip, "rflags"_a = f->rflags);
+  for (std::size_t i = 0; i < f->gpr.size(); ++i) registers[names[i]] = f->gpr[i];
+  return py::dict("kind"_a = uk::to_string(f->kind), "vector"_a = f->vector, "error_code"_a = f->error_code,
+                  "address"_a = f->address, "thread"_a = f->thread, "detail"_a = f->detail,
+                  "registers"_a = registers);
+}
+
+py::dict report_dict(const uk::exit_report& r) {
+  return py::dict("cause"_a = uk::to_string(r.cause), "status"_a = r.status, "signal"_a = r.signal,
+                  "shell_status"_a = r.shell_status(), "description"_a = r.describe(), "detail"_a = r.detail,
+                  "fault"_a = fault_dict(r.fault));
+}
+
+double to_seconds(std::chrono::nanoseconds d) {
+  return seconds(d).count();
+}
+
+py::dict stats_dict(const uk::instance_stats& s) {
+  py::dict boot("vm"_a = to_seconds(s.boot.vm), "memory"_a = to_seconds(s.boot.memory),
+                "vcpu"_a = to_seconds(s.boot.vcpu), "start"_a = to_seconds(s.boot.start),
+                "total"_a = to_seconds(s.boot.total));
+  py::dict syscalls;
+  for (const auto& [name, count] : s.syscalls) syscalls[py::str(name)] = count;
+  py::list denials;
+  for (const auto& d : s.denials)
+    denials.append(py::dict("what"_a = d.what, "rule"_a = d.rule, "count"_a = d.count));
+  return py::dict("boot"_a = boot, "exits"_a = s.exits, "page_faults"_a = s.page_faults,
+                  "syscalls"_a = syscalls, "denials"_a = denials, "memory_bytes"_a = s.memory_bytes,
+                  "memory_peak_bytes"_a = s.memory_peak_bytes, "resident_bytes"_a = s.resident_bytes,
+                  "page_table_bytes"_a = s.page_table_bytes, "threads"_a = s.threads,
+                  "descriptors"_a = s.descriptors, "written_bytes"_a = s.written_bytes,
+                  "cpu_time"_a = to_seconds(s.cpu_time), "events_dropped"_a = s.events_dropped);
+}
+
+// A blocking call of the instance in slices: what it answers unless that is "not yet".
+template <class T, class F>
+T wait_in_slices(std::optional<double> timeout, const char* what, F&& call) {
+  auto done = wait_interruptibly(timeout_of(timeout),
+                                 [&](std::chrono::nanoseconds slice) -> std::optional<result<T>> {
+                                   result<T> r = call(slice);
+                                   if (!r && r.error().code == errc::timed_out) return std::nullopt;
+                                   return r;
+                                 });
+  if (!done) throw exception(error(errc::timed_out, what));
+  return take(std::move(*done));
+}
+
+holder<instance_handle> start_instance(runtime_handle& rt, const uk::image& image, const py::dict& options,
+                                       const std::vector<publish_tuple>& publish,
+                                       const kvm::host_facts* facts) {
+  if (!rt.shared) throw exception(error(errc::closed, "the runtime was closed"));
+  auto converted = options_of(options);
+  converted.facts = facts;
+  auto shared = rt.shared;
+  result<std::shared_ptr<running>> guest = errc::ok;
+  {
+    py::gil_scoped_release released;
+    guest = start(std::move(shared), image, std::move(converted), publish);
+  }
+  return holder<instance_handle>(new instance_handle{take(std::move(guest))});
+}
+
+uk::image load_image(const std::string& path) {
+  result<uk::image> image = errc::ok;
+  {
+    py::gil_scoped_release released;
+    image = uk::image::load(path);
+  }
+  return take(std::move(image));
+}
+
+void close(instance_handle& self) {
+  auto guest = std::move(self.guest);
+  if (!guest) return;
+  py::gil_scoped_release released;
+  guest->instance.kill();  // threads that wait on it come back
+  for (auto& front : guest->published) front->close();
+  guest.reset();
+}
+
+std::vector<std::string> published_at(const instance_handle& self) {
+  std::vector<std::string> out;
+  for (const auto& front : self.get()->published) out.push_back(to_string(front->local_endpoint()));
+  return out;
+}
+
+void bind_image(py::module_& m) {
+  py::class_<uk::image>(m, "Image")
+      .def_static("load", &load_image, py::arg("path"))
+      .def_static("parse",
+                  [](const py::bytes& file, const std::string& name) {
+                    const auto view = static_cast<std::string_view>(file);
+                    return take(uk::image::parse(as_bytes(view), name));
+                  })
+      .def_property_readonly("name", [](const uk::image& i) { return i.info().name; })
+      .def_property_readonly("position_independent",
+                             [](const uk::image& i) { return i.info().position_independent; })
+      .def_property_readonly("entry", [](const uk::image& i) { return i.info().entry; })
+      .def_property_readonly("memory_bytes", [](const uk::image& i) { return i.info().memory_bytes; })
+      .def_property_readonly("segments", [](const uk::image& i) { return i.info().segments; });
+}
+
+}  // namespace
+
+void bind_unikernel(py::module_& m) {
+  bind_image(m);
+  py::class_<instance_handle, holder<instance_handle>>(m, "Instance")
+      .def_static("start", &start_instance, py::arg("runtime"), py::arg("image"), py::arg("options"),
+                  py::arg("publish"), py::arg("facts") = nullptr)
+      .def("wait",
+           [](const instance_handle& self, std::optional<double> timeout) {
+             const auto guest = self.get();
+             return report_dict(wait_in_slices<uk::exit_report>(
+                 timeout, "the guest still runs", [&](auto slice) { return guest->instance.wait(slice); }));
+           })
+      .def("wait_listening",
+           [](const instance_handle& self, const std::string& kind, std::uint32_t port,
+              std::optional<double> timeout) {
+             const auto guest = self.get();
+             const auto which = listener_of(kind, port);
+             return to_string(wait_in_slices<endpoint>(
+                 timeout, "the guest does not listen yet",
+                 [&](auto slice) { return guest->instance.wait_listening(which, slice); }));
+           })
+      .def("kill", [](const instance_handle& self) { self.get()->instance.kill(); })
+      .def("take_output",
+           [](const instance_handle& self, int descriptor) {
+             if (descriptor != 1 && descriptor != 2) {
+               throw exception(error(errc::invalid_argument, "output is taken from descriptor 1 or 2"));
+             }
+             return py::bytes(self.get()->instance.take_output(descriptor));
+           })
+      .def("stats", [](const instance_handle& self) { return stats_dict(self.get()->instance.stats()); })
+      .def("isolation", [](const instance_handle& self) { return self.get()->instance.isolation_report(); })
+      .def("published", &published_at)
+      .def("close", &close);
+}
+
+}  // namespace osvm::python

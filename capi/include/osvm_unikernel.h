@@ -1,0 +1,202 @@
+/* Run one unmodified static Linux ELF as the only program of its own virtual machine.
+ * Conventions: see osvm.h. */
+#ifndef OSVM_UNIKERNEL_H
+#define OSVM_UNIKERNEL_H
+
+#include "osvm.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Codes of the domain "osvm.unikernel". */
+enum {
+  OSVM_UNIKERNEL_NOT_AN_ELF = 1,
+  OSVM_UNIKERNEL_WRONG_ARCHITECTURE = 2,
+  OSVM_UNIKERNEL_MALFORMED_ELF = 3,
+  OSVM_UNIKERNEL_DYNAMIC_UNSUPPORTED = 4,
+  OSVM_UNIKERNEL_TOO_LARGE = 5,
+  OSVM_UNIKERNEL_BAD_POLICY = 6,
+  OSVM_UNIKERNEL_ISOLATION_UNSUPPORTED = 7,
+  OSVM_UNIKERNEL_ARGUMENTS_TOO_LONG = 8
+};
+
+/* ---- image: a program, checked once, shared by all instances that run it ---- */
+
+typedef struct osvm_unikernel_image osvm_unikernel_image;
+
+/* Reads and checks the file, and copies it: changing the file later changes no guest. */
+OSVM_API osvm_error* osvm_unikernel_image_load(const char* path, osvm_unikernel_image** out_image);
+/* The same for bytes in memory. `name` is the default argv[0]. */
+OSVM_API osvm_error* osvm_unikernel_image_parse(const void* bytes, size_t size, const char* name,
+                                                osvm_unikernel_image** out_image);
+/* May be freed while instances of it run. */
+OSVM_API void osvm_unikernel_image_free(osvm_unikernel_image* image);
+
+/* ---- options: everything that is not granted here is denied to the guest ---- */
+
+enum { OSVM_UNIKERNEL_MOUNT_WRITABLE = 1 };
+
+/* A host file or folder that the guest sees at `guest_path` (absolute, no ".."). */
+typedef struct osvm_unikernel_mount {
+  const char* host_path;
+  const char* guest_path;
+  uint32_t flags; /* OSVM_UNIKERNEL_MOUNT_* */
+} osvm_unikernel_mount;
+
+enum { OSVM_UNIKERNEL_TCP = 0, OSVM_UNIKERNEL_VSOCK = 1 };
+
+/* A port on which the guest may listen. */
+typedef struct osvm_unikernel_listener {
+  uint32_t transport; /* OSVM_UNIKERNEL_TCP or _VSOCK */
+  uint32_t port;
+} osvm_unikernel_listener;
+
+enum {
+  OSVM_UNIKERNEL_STDIO_NULL = 0, /* reads end, writes vanish */
+  OSVM_UNIKERNEL_STDIO_FD = 1,   /* a duplicate of `fd` */
+  OSVM_UNIKERNEL_STDIO_CAPTURE =
+      2, /* output is kept for _take_output, at most `size` bytes; then the guest blocks */
+  OSVM_UNIKERNEL_STDIO_BYTES = 3 /* input comes from `bytes`, `size` of them */
+};
+
+typedef struct osvm_unikernel_stdio {
+  uint32_t kind; /* OSVM_UNIKERNEL_STDIO_* */
+  int32_t fd;
+  const void* bytes;
+  size_t size;
+} osvm_unikernel_stdio;
+
+enum {
+  OSVM_UNIKERNEL_HARDWARE = 0, /* a KVM virtual machine */
+  OSVM_UNIKERNEL_PROCESS = 1   /* unsupported in this version: an error, never a silent fallback */
+};
+
+enum { OSVM_UNIKERNEL_ALLOW_JIT = 1 }; /* memory may become executable after load */
+
+typedef struct osvm_unikernel_options {
+  uint32_t struct_size;
+  uint32_t isolation;           /* OSVM_UNIKERNEL_HARDWARE (default) or _PROCESS */
+  const char* name;             /* stands in logs and socket names; default "guest" */
+  const char* const* arguments; /* argv; none: {image name} */
+  size_t argument_count;
+  const char* const* environment; /* "KEY=value"; nothing is inherited */
+  size_t environment_count;
+  const osvm_unikernel_mount* mounts;
+  size_t mount_count;
+  const osvm_unikernel_listener* listeners;
+  size_t listener_count;
+  const uint32_t* vsock_connect; /* host vsock ports that the guest may connect to */
+  size_t vsock_connect_count;
+  uint32_t allow;           /* OSVM_UNIKERNEL_ALLOW_* */
+  uint32_t max_threads;     /* guest threads alive at once; default 64 */
+  uint32_t max_descriptors; /* default 256 */
+  uint32_t reserved;        /* zero */
+  uint64_t memory_bytes;    /* guest pages handed out; default 256 MiB */
+  uint64_t written_bytes;   /* total written below writable mounts; default 64 MiB */
+  uint64_t cpu_time_ms;     /* of all guest threads; 0: no limit */
+  uint64_t wall_time_ms;    /* from start; 0: no limit */
+  const char* socket_dir;   /* private folder for the instance's sockets; needed when a listener is granted */
+  osvm_unikernel_stdio input;
+  osvm_unikernel_stdio output;
+  osvm_unikernel_stdio error;
+  const osvm_host* host; /* from osvm_host_probe(); null: the start probes */
+} osvm_unikernel_options;
+
+OSVM_API void osvm_unikernel_options_init(osvm_unikernel_options* options, uint32_t struct_size);
+
+/* ---- instance ---- */
+
+typedef struct osvm_unikernel_instance osvm_unikernel_instance;
+typedef struct osvm_unikernel_exit osvm_unikernel_exit;
+
+/* Creates the VM and starts the program. The instance holds its share of the runtime. */
+OSVM_API osvm_error* osvm_unikernel_instance_start(osvm_runtime* runtime, const osvm_unikernel_image* image,
+                                                   const osvm_unikernel_options* options,
+                                                   osvm_unikernel_instance** out_instance);
+/* Blocks until the guest has ended, and tells how. OSVM_ERROR_TIMED_OUT when the deadline comes first; the
+ * guest runs on. May be called again, also after the end. `out_exit` may be null if only the end matters. */
+OSVM_API osvm_error* osvm_unikernel_instance_wait(osvm_unikernel_instance* instance, int64_t timeout_ms,
+                                                  osvm_unikernel_exit** out_exit);
+/* Ends the guest at any moment. Idempotent; returns at once. */
+OSVM_API osvm_error* osvm_unikernel_instance_kill(osvm_unikernel_instance* instance);
+/* Blocks until the guest listens on a granted port; the text is the endpoint to connect to, in the form that
+ * the proxy takes. OSVM_ERROR_CLOSED when the guest ends first, OSVM_ERROR_DENIED when the port is not
+ * granted. */
+OSVM_API osvm_error* osvm_unikernel_instance_wait_listening(osvm_unikernel_instance* instance,
+                                                            const osvm_unikernel_listener* listener,
+                                                            int64_t timeout_ms, char** out_endpoint);
+/* Takes what the guest has written to a captured descriptor (1 or 2) since the last call. The bytes may
+ * contain NUL; one more NUL follows the last. `out_size` does not count it and may be null. */
+OSVM_API osvm_error* osvm_unikernel_instance_take_output(osvm_unikernel_instance* instance,
+                                                         int32_t descriptor, char** out_bytes,
+                                                         size_t* out_size);
+/* The boundary that the instance really has, for example "hardware, system calls served in the caller's
+ * process". */
+OSVM_API osvm_error* osvm_unikernel_instance_isolation(const osvm_unikernel_instance* instance,
+                                                       char** out_text);
+/* Kills the guest when it runs, and joins its threads. */
+OSVM_API void osvm_unikernel_instance_free(osvm_unikernel_instance* instance);
+
+/* ---- how a guest ended ---- */
+
+enum {
+  OSVM_UNIKERNEL_EXITED = 0,   /* by itself: status */
+  OSVM_UNIKERNEL_SIGNALED = 1, /* by a signal: signal */
+  OSVM_UNIKERNEL_FAULTED = 2,  /* CPU fault; signal is what Linux would have sent */
+  OSVM_UNIKERNEL_KILLED = 3,   /* by the embedder */
+  OSVM_UNIKERNEL_MEMORY_BUDGET = 4,
+  OSVM_UNIKERNEL_CPU_BUDGET = 5,
+  OSVM_UNIKERNEL_WALL_BUDGET = 6,
+  OSVM_UNIKERNEL_FAILED = 7 /* the host could not go on */
+};
+
+OSVM_API uint32_t osvm_unikernel_exit_cause(const osvm_unikernel_exit* report);
+OSVM_API int32_t osvm_unikernel_exit_status(const osvm_unikernel_exit* report);
+OSVM_API int32_t osvm_unikernel_exit_signal(const osvm_unikernel_exit* report);
+/* As a shell prints it: the status, or 128 + signal. */
+OSVM_API int32_t osvm_unikernel_exit_shell_status(const osvm_unikernel_exit* report);
+/* One line for people, with a fault's address and registers. Borrowed. */
+OSVM_API const char* osvm_unikernel_exit_description(const osvm_unikernel_exit* report);
+/* One JSON object with everything, registers of a fault included. Borrowed. */
+OSVM_API const char* osvm_unikernel_exit_json(const osvm_unikernel_exit* report);
+OSVM_API void osvm_unikernel_exit_free(osvm_unikernel_exit* report);
+
+/* ---- counters ---- */
+
+typedef struct osvm_unikernel_stats {
+  uint32_t struct_size;
+  uint32_t threads;    /* guest threads alive */
+  uint64_t boot_vm_ns; /* where boot time went ... */
+  uint64_t boot_memory_ns;
+  uint64_t boot_vcpu_ns;
+  uint64_t boot_start_ns;
+  uint64_t boot_total_ns; /* ... from start to the guest's first instruction */
+  uint64_t exits;         /* returns from the VM */
+  uint64_t page_faults;
+  uint64_t syscalls; /* all together; by name in the JSON */
+  uint64_t denials;  /* all together; by name in the JSON */
+  uint64_t memory_bytes;
+  uint64_t memory_peak_bytes;
+  uint64_t resident_bytes;
+  uint64_t page_table_bytes;
+  uint64_t written_bytes;
+  uint64_t cpu_time_ns;
+  uint64_t events_dropped;
+  uint32_t descriptors;
+  uint32_t reserved;
+} osvm_unikernel_stats;
+
+OSVM_API void osvm_unikernel_stats_init(osvm_unikernel_stats* stats, uint32_t struct_size);
+/* A snapshot: consistent per field, not across fields, while the guest runs. */
+OSVM_API osvm_error* osvm_unikernel_instance_stats(const osvm_unikernel_instance* instance,
+                                                   osvm_unikernel_stats* stats);
+/* The same as one JSON object, with system calls by name and each denial with the rule that grants it. */
+OSVM_API osvm_error* osvm_unikernel_instance_stats_json(const osvm_unikernel_instance* instance,
+                                                        char** out_json);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

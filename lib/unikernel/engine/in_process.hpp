@@ -1,0 +1,147 @@
+// The engine that runs a VM in the caller's process: system calls are served by the guest's own vCPU threads.
+//
+// Threads: one host thread per guest thread. They block all signals; the kick signal is let in only inside KVM_RUN.
+// Locks: threads_lock_ (task registry), end_lock_ (how it ended, who waits), listening_lock_. None is held while
+// another is taken, except threads_lock_ -> address space locks when a vCPU is made.
+#pragma once
+
+#include "kvm/system.hpp"
+#include "kvm/vcpu.hpp"
+#include "kvm/vm.hpp"
+#include "unikernel/elf/image_data.hpp"
+#include "unikernel/engine/engine.hpp"
+#include "unikernel/engine/timers.hpp"
+#include "unikernel/instance_state.hpp"
+#include "unikernel/vdso/vdso.hpp"
+
+#include <osvm/vsock/hybrid.hpp>
+
+#include <pthread.h>
+
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+namespace osvm::unikernel {
+
+// The real-time signal that interrupts KVM_RUN. Blocked in guest threads, never handled.
+int kick_signal() noexcept;
+
+class in_process_engine final : public engine, private instance_host, private slot_installer {
+ public:
+  static result<std::shared_ptr<engine>> create(executor ex, const image& program, const instance_options& options);
+  in_process_engine(executor ex, image program, const instance_options& options);
+  ~in_process_engine() override;
+
+  executor get_executor() const noexcept override { return executor_; }
+  void wait_async(wait_handler handler) override;
+  result<exit_report> wait(std::chrono::nanoseconds timeout) override;
+  void listening_async(unikernel::listener which, listening_handler handler) override;
+  result<endpoint> wait_listening(unikernel::listener which, std::chrono::nanoseconds timeout) override;
+  void kill() noexcept override;
+  std::string take_output(int descriptor) override;
+  instance_stats stats() const override;
+  std::string isolation_report() const override;
+  void shut_down() noexcept override;
+
+ private:
+  // A vCPU and its interrupt stack. KVM cannot delete vCPUs, so they are kept for the next guest thread.
+  struct cpu_slot {
+    kvm::vcpu cpu;
+    const std::byte* interrupt_stack = nullptr;
+  };
+  struct task {
+    explicit task(int tid) : guest(tid) {}
+    guest_thread guest;
+    std::unique_ptr<cpu_slot> slot;
+    pthread_t handle{};
+    in_process_engine* owner = nullptr;
+    std::uint64_t last_fault_address = 0, last_fault_rip = 0;
+    unsigned repeated_faults = 0;
+    unsigned host_faults = 0;
+    int exit_status = 0;
+  };
+
+  // Creation, in order.
+  result<void> boot(const instance_options& options);
+  result<void> open_vm(const kvm::host_facts& facts);
+  result<void> open_sockets(const instance_options& options);
+  result<std::unique_ptr<cpu_slot>> make_cpu();
+
+  // instance_host
+  std::int64_t start_thread(const thread_start& how) override;
+  void end(exit_report report) override;
+  void listening(const unikernel::listener& which) override;
+  std::int64_t listen_vsock(std::uint32_t port, std::shared_ptr<vsock::fd_queue> queue) override;
+  void unlisten_vsock(std::uint32_t port) override;
+  std::string tcp_socket_path(std::uint16_t port) const override;
+  std::string vsock_path() const override;
+  bool has_thread(int tid) const override;
+  std::chrono::nanoseconds cpu_time() const override;
+  unsigned thread_count() const override;
+  // slot_installer
+  result<void> install(std::uint64_t guest_address, void* host_address, std::uint64_t size) override;
+  void flush_all() noexcept override;
+
+  // Guest threads
+  std::int64_t launch(std::shared_ptr<task> t);
+  static void* thread_main(void* argument);
+  void run(task& t);
+  bool handle_exit(task& t, const kvm::exit_info& e);
+  void serve_call(task& t);
+  void serve_exception(task& t, unsigned vector);
+  void serve_page_fault(task& t, const kvm::exception_frame& frame);
+  bool resume_user(task& t, kvm::registers r);
+  void fault(task& t, const kvm::exit_info& e, fault_kind kind);
+  void on_interrupt(task& t);
+  void leave(task& t) noexcept;
+  void release_waiters_of(task& t) noexcept;
+  void finish() noexcept;
+  void reap() noexcept;
+
+  executor executor_;
+  image image_;
+  instance_options options_;  // as given; stdio descriptors are not used after boot
+  kvm::host_facts facts_;
+  std::optional<kvm::system> system_;
+  kvm::vm vm_;
+  unsigned next_slot_ = 0;
+  mapping flush_page_;  // see flush_all()
+  std::unique_ptr<address_space> memory_;
+  std::unique_ptr<instance_state> state_;
+  clock_updater clock_;
+  deadline wall_end_;
+  boot_phases phases_;
+  std::chrono::steady_clock::time_point created_;
+  std::atomic<std::uint64_t> exits_{0}, page_faults_{0};
+
+  mutable std::mutex threads_lock_;
+  std::map<int, std::shared_ptr<task>> tasks_;
+  std::vector<std::unique_ptr<cpu_slot>> idle_cpus_;
+  std::vector<pthread_t> finished_;
+  unsigned next_cpu_ = 0;
+  int next_tid_ = 1000;
+  std::chrono::nanoseconds finished_cpu_{0};
+  std::atomic<bool> ended_{false};
+
+  mutable std::mutex end_lock_;
+  std::condition_variable end_changed_;
+  std::optional<exit_report> report_;
+  bool done_ = false;  // report_ is final and all guest threads have left
+  std::vector<wait_handler> wait_handlers_;
+
+  struct listener_state {
+    bool ready = false;
+    std::vector<listening_handler> handlers;
+  };
+  mutable std::mutex listening_lock_;
+  std::condition_variable listening_changed_;
+  std::map<std::pair<int, std::uint32_t>, listener_state> listeners_;
+  bool listening_over_ = false;
+  std::optional<vsock::hybrid_listener> hybrid_;
+};
+
+}  // namespace osvm::unikernel

@@ -1,0 +1,27 @@
+// Lays a program out in an address space as execve(2) does: segments, break, stack with argv, envp and auxv, vDSO.
+#pragma once
+
+#include "kvm/registers.hpp"
+#include "unikernel/elf/image_data.hpp"
+#include "unikernel/memory/address_space.hpp"
+#include "unikernel/vdso/clock_page.hpp"
+
+#include <string>
+#include <vector>
+
+namespace osvm::unikernel {
+
+struct process_options {
+  std::vector<std::string> arguments, environment;
+  bool clock_page = false;  // guests read the host's TSC, so the vDSO works
+  bool fsgsbase = false;
+};
+
+struct process_start {
+  kvm::registers regs;
+  unikernel::clock_page* clock = nullptr;  // null without a vDSO
+};
+
+result<process_start> set_up_process(address_space& memory, const detail::image_data& image, const process_options& options);
+
+}  // namespace osvm::unikernel

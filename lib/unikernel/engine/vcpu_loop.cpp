@@ -1,0 +1,318 @@
+// A guest thread's life: enter the VM, serve what it came out for, enter again.
+#include "kvm/system_area.hpp"
+#include "unikernel/engine/faults.hpp"
+#include "unikernel/engine/in_process.hpp"
+#include "unikernel/thread/robust_list.hpp"
+
+#include <linux/futex.h>
+#include <sys/mman.h>
+
+#include <csignal>
+#include <cstring>
+
+namespace osvm::unikernel {
+namespace {
+
+constexpr std::size_t thread_stack = 256 << 10;
+constexpr unsigned page_fault_vector = 14;
+constexpr unsigned max_repeated_faults = 10000;  // the same fault resolved again and again: KVM does not make progress
+constexpr unsigned max_host_faults = 100000;
+
+// Threads of a guest take no signals; the mask is inherited at creation.
+class all_signals_blocked {
+ public:
+  all_signals_blocked() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old_);
+  }
+  ~all_signals_blocked() { pthread_sigmask(SIG_SETMASK, &old_, nullptr); }
+
+ private:
+  sigset_t old_{};
+};
+
+std::chrono::nanoseconds own_cpu_time() noexcept {
+  timespec t{};
+  (void)::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return std::chrono::seconds(t.tv_sec) + std::chrono::nanoseconds(t.tv_nsec);
+}
+
+}  // namespace
+
+int kick_signal() noexcept { return SIGRTMIN + 5; }
+
+// threads_lock_ is held.
+std::int64_t in_process_engine::launch(std::shared_ptr<task> t) {
+  t->owner = this;
+  t->guest.wait.set_limit(wall_end_);
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, thread_stack);
+  tasks_.emplace(t->guest.tid, t);
+  int e = 0;
+  {
+    const all_signals_blocked blocked;
+    e = ::pthread_create(&t->handle, &attributes, &thread_main, t.get());
+  }
+  pthread_attr_destroy(&attributes);
+  if (e != 0) {
+    idle_cpus_.push_back(std::move(t->slot));
+    tasks_.erase(t->guest.tid);
+    return -e;
+  }
+  return t->guest.tid;
+}
+
+std::int64_t in_process_engine::start_thread(const thread_start& how) {
+  reap();
+  const std::scoped_lock lock(threads_lock_);
+  if (ended_.load()) return -EAGAIN;
+  if (tasks_.size() >= (state_->rules.thread_budget ? state_->budgets.threads : kvm::max_vcpus)) {
+    return state_->deny("clone of a thread", "--threads N", EAGAIN);
+  }
+  auto t = std::make_shared<task>(next_tid_);
+  if (idle_cpus_.empty()) {
+    auto slot = make_cpu();
+    if (!slot) return -EAGAIN;
+    t->slot = std::move(*slot);
+  } else {
+    t->slot = std::move(idle_cpus_.back());
+    idle_cpus_.pop_back();
+  }
+  ++next_tid_;
+  t->guest.signal_mask = how.signal_mask;
+  t->guest.clear_child_tid = how.clear_child_tid;
+  t->guest.fs_base = how.fs_base;
+  t->guest.gs_base = how.gs_base;
+  const std::int32_t tid = t->guest.tid;
+  {
+    memory_access memory(*memory_);
+    // Linux ignores what it cannot write here.
+    if (how.set_parent_tid) (void)memory.write(how.set_parent_tid, tid);
+    if (how.set_child_tid) (void)memory.write(how.set_child_tid, tid);
+  }
+  if (how.parent) {
+    if (const auto parent = tasks_.find(how.parent->tid); parent != tasks_.end()) t->slot->cpu.copy_fpu(parent->second->slot->cpu);
+  }
+  if (!resume_user(*t, how.regs)) {
+    idle_cpus_.push_back(std::move(t->slot));
+    return -EPERM;
+  }
+  t->slot->cpu.set_fs_base(how.fs_base);
+  t->slot->cpu.set_gs_base(how.gs_base);
+  return launch(std::move(t));
+}
+
+void* in_process_engine::thread_main(void* argument) {
+  auto* t = static_cast<task*>(argument);
+  in_process_engine* self = t->owner;
+  try {
+    self->run(*t);
+  } catch (const std::exception& e) {
+    exit_report r;
+    r.cause = exit_cause::failed;
+    r.detail = e.what();
+    self->end(std::move(r));
+  }
+  self->leave(*t);
+  return nullptr;
+}
+
+void in_process_engine::run(task& t) {
+  const bool cpu_limited = state_->budgets.cpu_time.count() > 0 && state_->rules.cpu_budget;
+  std::optional<kick_timer> cpu_timer, wall_timer;
+  if (cpu_limited) {
+    cpu_timer.emplace(CLOCK_THREAD_CPUTIME_ID, kick_signal());
+    cpu_timer->arm(std::max<std::chrono::nanoseconds>(state_->budgets.cpu_time - cpu_time(), std::chrono::milliseconds(1)));
+  }
+  if (wall_end_) {
+    wall_timer.emplace(CLOCK_MONOTONIC, kick_signal());
+    wall_timer->arm(*wall_end_ - wait_clock::now());
+  }
+  if (t.guest.tid == 1000) {
+    phases_.start = wait_clock::now() - state_->started;
+    phases_.total = wait_clock::now() - created_;
+  }
+  while (!ended_.load(std::memory_order_acquire) && !t.guest.exiting) {
+    const kvm::exit_info e = t.slot->cpu.run();
+    exits_.fetch_add(1, std::memory_order_relaxed);
+    t.guest.fs_base = t.slot->cpu.fs_base();
+    t.guest.gs_base = t.slot->cpu.gs_base();
+    if (!handle_exit(t, e)) break;
+    if (cpu_limited && e.kind == kvm::exit_kind::interrupted && !ended_.load()) {
+      const auto left = state_->budgets.cpu_time - cpu_time();
+      if (left.count() <= 0) {
+        exit_report r;
+        r.cause = exit_cause::cpu_budget;
+        end(std::move(r));
+      }
+      cpu_timer->arm(std::max<std::chrono::nanoseconds>(left / std::max(1U, thread_count()), std::chrono::milliseconds(1)));
+    }
+    if (wall_end_ && wait_clock::now() >= *wall_end_) {
+      exit_report r;
+      r.cause = exit_cause::wall_budget;
+      end(std::move(r));
+    }
+  }
+}
+
+// A system call comes from the stub's page and nowhere else: OUTS from the guest's own code looks the same otherwise.
+constexpr bool in_stub(std::uint64_t rip) noexcept {
+  return rip - kvm::system_area::stub_address() < page_size;
+}
+
+// False: this thread does not enter the VM again.
+bool in_process_engine::handle_exit(task& t, const kvm::exit_info& e) {
+  using kvm::exit_kind;
+  if (e.kind == exit_kind::interrupted) return true;
+  if (e.kind == exit_kind::host_fault) {
+    // A page was being flushed at that moment (see address_space::impl::flush): try again.
+    if (++t.host_faults < max_host_faults) return true;
+    fault(t, e, fault_kind::internal);
+    return false;
+  }
+  t.host_faults = 0;
+  const unsigned cpl = t.slot->cpu.cpl();
+  if (e.kind == exit_kind::io && e.outgoing && e.port == kvm::syscall_port &&
+      ((e.size == 1 && e.count == 1 && in_stub(t.slot->cpu.regs().rip)) || !state_->rules.port_checks)) {
+    const bool must_be_user = facts_.stub == kvm::syscall_stub::user;
+    if (must_be_user && cpl == 0 && state_->rules.privilege_check) {
+      fault(t, e, fault_kind::privilege);
+      return false;
+    }
+    serve_call(t);
+    return true;
+  }
+  if (e.kind == exit_kind::io && e.outgoing && cpl == 0 && e.port >= kvm::exception_port && e.port < kvm::exception_port + 32) {
+    serve_exception(t, e.port - kvm::exception_port);
+    return true;
+  }
+  if (e.kind == exit_kind::io && !state_->rules.port_checks) return true;
+  fault(t, e, kind_of_exit(e));
+  return false;
+}
+
+void in_process_engine::fault(task& t, const kvm::exit_info& e, fault_kind kind) {
+  end(exit_fault_report(e, kind, t.slot->cpu.regs(), t.guest.tid));
+}
+
+// Loads a user context whose values the guest chose. False: it may not be loaded.
+bool in_process_engine::resume_user(task& t, kvm::registers r) {
+  if (state_->rules.sanitize_registers) {
+    if (!kvm::user_canonical(r.rip)) return false;
+    r.rflags = (r.rflags & kvm::rflags::user_bits) | kvm::rflags::user_fixed;
+  }
+  t.slot->cpu.enter_user(r);
+  return true;
+}
+
+void in_process_engine::serve_call(task& t) {
+  kvm::registers& r = t.slot->cpu.regs();
+  clock_.tick();
+  t.guest.regs = &r;
+  call_context ctx{*state_, *memory_, t.guest, {r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9}};
+  const std::int64_t value = dispatch(ctx, r.rax);
+  if (t.guest.exiting) t.exit_status = static_cast<int>(value);
+  if (memory_->over_budget() && state_->rules.memory_budget) {
+    exit_report report;
+    report.cause = exit_cause::memory_budget;
+    end(std::move(report));
+    return;
+  }
+  if (t.guest.bases_changed) {
+    t.guest.bases_changed = false;
+    t.slot->cpu.set_fs_base(t.guest.fs_base);
+    t.slot->cpu.set_gs_base(t.guest.gs_base);
+  }
+  r.rax = static_cast<std::uint64_t>(value);
+  if (facts_.stub == kvm::syscall_stub::user) {
+    // The return of stub B: SYSRET's work, done here, with checked values.
+    if (state_->rules.sanitize_registers) {
+      if (!kvm::user_canonical(r.rcx)) {
+        kvm::exception_frame frame{.rip = r.rcx, .rflags = r.r11, .rsp = r.rsp};
+        end(exception_report(13, frame, 0, r, t.guest.tid));
+        return;
+      }
+      r.rflags = (r.r11 & kvm::rflags::user_bits) | kvm::rflags::user_fixed;
+    } else {
+      r.rflags = r.r11;
+    }
+    r.rip = r.rcx;
+  }
+  t.slot->cpu.put_regs();
+}
+
+void in_process_engine::serve_exception(task& t, unsigned vector) {
+  const kvm::exception_frame frame = kvm::read_frame(t.slot->interrupt_stack, has_error_code(vector));
+  const bool from_user = (frame.cs & 3) == 3;
+  if (vector == page_fault_vector && from_user) {
+    serve_page_fault(t, frame);
+    return;
+  }
+  exit_report report = exception_report(vector, frame, t.slot->cpu.cr2(), t.slot->cpu.regs(), t.guest.tid);
+  if (!from_user) report.fault->kind = fault_kind::privilege;
+  end(std::move(report));
+}
+
+void in_process_engine::serve_page_fault(task& t, const kvm::exception_frame& frame) {
+  const std::uint64_t address = t.slot->cpu.cr2();
+  page_faults_.fetch_add(1, std::memory_order_relaxed);
+  t.repeated_faults = address == t.last_fault_address && frame.rip == t.last_fault_rip ? t.repeated_faults + 1 : 0;
+  t.last_fault_address = address;
+  t.last_fault_rip = frame.rip;
+  using outcome = address_space::fault_result;
+  const outcome r = memory_->fault(address, frame.error_code & 2, frame.error_code & 16);
+  if (r == outcome::resolved && t.repeated_faults < max_repeated_faults) {
+    kvm::registers regs = t.slot->cpu.regs();
+    regs.rip = frame.rip;
+    regs.rsp = frame.rsp;
+    regs.rflags = frame.rflags;
+    if (resume_user(t, regs)) return;
+  }
+  exit_report report = exception_report(page_fault_vector, frame, address, t.slot->cpu.regs(), t.guest.tid);
+  if (r == outcome::over_budget || r == outcome::no_host_memory) {
+    report.cause = r == outcome::over_budget ? exit_cause::memory_budget : exit_cause::failed;
+    report.detail = r == outcome::over_budget ? "" : "no host memory for the guest";
+  }
+  end(std::move(report));
+}
+
+// What the kernel does when a thread ends: the word at clear_child_tid is zeroed and one waiter woken; robust
+// futexes that it holds are marked.
+void in_process_engine::release_waiters_of(task& t) noexcept {
+  if (t.guest.robust_list && !ended_.load()) release_robust_list(*memory_, state_->futexes, t.guest.robust_list, t.guest.tid);
+  if (const std::uint64_t va = t.guest.clear_child_tid; va && !ended_.load()) {
+    const std::uint32_t zero = 0;
+    if (memory_access(*memory_).write(va, zero)) (void)state_->futexes.wake({memory_.get(), va}, 1, FUTEX_BITSET_MATCH_ANY);
+  }
+}
+
+void in_process_engine::leave(task& t) noexcept {
+  release_waiters_of(t);
+  const int status = t.exit_status;
+  bool last = false;
+  std::shared_ptr<task> keep;  // `t` ends with this function
+  {
+    const std::scoped_lock lock(threads_lock_);
+    finished_cpu_ += own_cpu_time();
+    finished_.push_back(t.handle);
+    idle_cpus_.push_back(std::move(t.slot));
+    const auto it = tasks_.find(t.guest.tid);
+    keep = std::move(it->second);
+    tasks_.erase(it);
+    last = tasks_.empty();
+    if (last) ended_.store(true);
+  }
+  if (!last) return;
+  {
+    const std::scoped_lock lock(end_lock_);
+    if (!report_) {
+      report_.emplace();
+      report_->status = status;
+    }
+  }
+  finish();
+}
+
+}  // namespace osvm::unikernel

@@ -1,0 +1,43 @@
+#include <osvm/unikernel/instance.hpp>
+
+#include "unikernel/engine/in_process.hpp"
+
+namespace osvm::unikernel {
+
+result<instance> instance::create(executor ex, const image& program, instance_options options) {
+  OSVM_TRY(auto e, in_process_engine::create(std::move(ex), program, options));
+  return instance(std::move(e));
+}
+
+instance::instance(std::shared_ptr<engine> e) noexcept : engine_(std::move(e)) {}
+instance::instance(instance&&) noexcept = default;
+
+instance& instance::operator=(instance&& other) noexcept {
+  if (this != &other) {
+    if (engine_) engine_->shut_down();
+    engine_ = std::move(other.engine_);
+  }
+  return *this;
+}
+
+instance::~instance() {
+  if (engine_) engine_->shut_down();
+}
+
+executor instance::get_executor() const noexcept { return engine_->get_executor(); }
+void instance::start_wait(boost::asio::any_completion_handler<void(result<exit_report>)> handler) {
+  engine_->wait_async(std::move(handler));
+}
+void instance::start_listening(listener which, boost::asio::any_completion_handler<void(result<endpoint>)> handler) {
+  engine_->listening_async(which, std::move(handler));
+}
+result<exit_report> instance::wait(std::chrono::nanoseconds timeout) { return engine_->wait(timeout); }
+result<endpoint> instance::wait_listening(listener which, std::chrono::nanoseconds timeout) {
+  return engine_->wait_listening(which, timeout);
+}
+void instance::kill() noexcept { engine_->kill(); }
+std::string instance::take_output(int descriptor) { return engine_->take_output(descriptor); }
+instance_stats instance::stats() const { return engine_->stats(); }
+std::string instance::isolation_report() const { return engine_->isolation_report(); }
+
+}  // namespace osvm::unikernel

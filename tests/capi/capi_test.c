@@ -1,0 +1,244 @@
+/* Real guests through the C API: run, budget, kill, listen, and a proxy that moves from one VM to the next.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <osvm_hotswap.h>
+#include <osvm_unikernel.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "expect.h"
+
+static osvm_runtime* runtime;
+static osvm_host* host;
+static const char* guest_dir;
+static char socket_dir[] = "/tmp/osvm-capi-XXXXXX";
+
+static osvm_unikernel_image* load(const char* name) {
+  char path[4096];
+  osvm_unikernel_image* image = NULL;
+  snprintf(path, sizeof path, "%s/%s", guest_dir, name);
+  EXPECT_OK(osvm_unikernel_image_load(path, &image));
+  return image;
+}
+
+static osvm_unikernel_options defaults(void) {
+  osvm_unikernel_options o;
+  osvm_unikernel_options_init(&o, sizeof o);
+  o.output.kind = o.error.kind = OSVM_UNIKERNEL_STDIO_CAPTURE;
+  o.output.size = o.error.size = 1 << 20;
+  o.host = host;
+  return o;
+}
+
+static void runs_to_the_end(void) {
+  osvm_unikernel_image* image = load("hello");
+  osvm_unikernel_options o = defaults();
+  osvm_unikernel_instance* instance = NULL;
+  EXPECT_OK(osvm_unikernel_instance_start(runtime, image, &o, &instance));
+  osvm_unikernel_image_free(image); /* a running instance needs no image handle */
+
+  osvm_unikernel_exit* report = NULL;
+  EXPECT_OK(osvm_unikernel_instance_wait(instance, 10000, &report));
+  EXPECT(osvm_unikernel_exit_cause(report) == OSVM_UNIKERNEL_EXITED);
+  EXPECT(osvm_unikernel_exit_status(report) == 0 && osvm_unikernel_exit_shell_status(report) == 0);
+  EXPECT_TEXT(osvm_unikernel_exit_json(report), "\"status\":0");
+  osvm_unikernel_exit_free(report);
+
+  char* output = NULL;
+  size_t size = 0;
+  EXPECT_OK(osvm_unikernel_instance_take_output(instance, 1, &output, &size));
+  EXPECT(size > 0 && strlen(output) == size);
+  osvm_string_free(output);
+  EXPECT_ERROR(osvm_unikernel_instance_take_output(instance, 3, &output, NULL), "osvm",
+               OSVM_ERROR_INVALID_ARGUMENT, "descriptor");
+
+  osvm_unikernel_stats stats;
+  osvm_unikernel_stats_init(&stats, sizeof stats);
+  EXPECT_OK(osvm_unikernel_instance_stats(instance, &stats));
+  EXPECT(stats.boot_total_ns > 0 && stats.exits > 0 && stats.syscalls > 0 && stats.memory_peak_bytes > 0);
+  char* json = NULL;
+  EXPECT_OK(osvm_unikernel_instance_stats_json(instance, &json));
+  EXPECT_TEXT(json, "\"exit_group\"");
+  osvm_string_free(json);
+  EXPECT_OK(osvm_unikernel_instance_isolation(instance, &json));
+  EXPECT_TEXT(json, "hardware");
+  osvm_string_free(json);
+  osvm_unikernel_instance_free(instance);
+}
+
+static osvm_unikernel_instance* start_server(const char* release, osvm_unikernel_listener* listener) {
+  osvm_unikernel_image* image = load("http_server");
+  osvm_unikernel_instance* instance = NULL;
+  osvm_unikernel_options o = defaults();
+  char environment[64];
+  const char* one[] = {environment};
+  snprintf(environment, sizeof environment, "OSVM_RELEASE=%s", release);
+  *listener = (osvm_unikernel_listener){OSVM_UNIKERNEL_TCP, 8080};
+  o.environment = one;
+  o.environment_count = 1;
+  o.listeners = listener;
+  o.listener_count = 1;
+  o.socket_dir = socket_dir;
+  o.name = release;
+  EXPECT_OK(osvm_unikernel_instance_start(runtime, image, &o, &instance));
+  osvm_unikernel_image_free(image);
+  return instance;
+}
+
+static char* endpoint_of(osvm_unikernel_instance* instance, const osvm_unikernel_listener* listener) {
+  char* endpoint = NULL;
+  EXPECT_OK(osvm_unikernel_instance_wait_listening(instance, listener, 10000, &endpoint));
+  EXPECT_TEXT(endpoint, "unix:");
+  return endpoint;
+}
+
+static void deadline_and_kill(void) {
+  osvm_unikernel_listener listener;
+  osvm_unikernel_instance* instance = start_server("killed", &listener);
+  char* endpoint = endpoint_of(instance, &listener);
+  osvm_string_free(endpoint);
+  const osvm_unikernel_listener other = {OSVM_UNIKERNEL_TCP, 9};
+  endpoint = NULL;
+  EXPECT_ERROR(osvm_unikernel_instance_wait_listening(instance, &other, 10000, &endpoint), "osvm",
+               OSVM_ERROR_DENIED, "");
+  EXPECT(endpoint == NULL);
+  EXPECT_ERROR(osvm_unikernel_instance_wait(instance, 20, NULL), "osvm", OSVM_ERROR_TIMED_OUT, "");
+  EXPECT_OK(osvm_unikernel_instance_kill(instance));
+  osvm_unikernel_exit* report = NULL;
+  EXPECT_OK(osvm_unikernel_instance_wait(instance, OSVM_FOREVER, &report));
+  EXPECT(osvm_unikernel_exit_cause(report) == OSVM_UNIKERNEL_KILLED);
+  EXPECT(osvm_unikernel_exit_shell_status(report) == 137);
+  EXPECT_TEXT(osvm_unikernel_exit_description(report), "kill");
+  osvm_unikernel_exit_free(report);
+  osvm_unikernel_instance_free(instance);
+}
+
+static void wall_budget(void) {
+  osvm_unikernel_image* image = load("http_server");
+  osvm_unikernel_options o = defaults();
+  const osvm_unikernel_listener listener = {OSVM_UNIKERNEL_TCP, 8080};
+  o.listeners = &listener;
+  o.listener_count = 1;
+  o.socket_dir = socket_dir;
+  o.wall_time_ms = 50;
+  osvm_unikernel_instance* instance = NULL;
+  EXPECT_OK(osvm_unikernel_instance_start(runtime, image, &o, &instance));
+  osvm_unikernel_exit* report = NULL;
+  EXPECT_OK(osvm_unikernel_instance_wait(instance, 10000, &report));
+  EXPECT(osvm_unikernel_exit_cause(report) == OSVM_UNIKERNEL_WALL_BUDGET);
+  osvm_unikernel_exit_free(report);
+  osvm_unikernel_instance_free(instance);
+  osvm_unikernel_image_free(image);
+}
+
+static void refused_options(void) {
+  osvm_unikernel_image* image = load("hello");
+  osvm_unikernel_instance* instance = NULL;
+  osvm_unikernel_options o = defaults();
+  o.isolation = OSVM_UNIKERNEL_PROCESS;
+  EXPECT_ERROR(osvm_unikernel_instance_start(runtime, image, &o, &instance), "osvm.unikernel",
+               OSVM_UNIKERNEL_ISOLATION_UNSUPPORTED, "");
+  o = defaults();
+  const osvm_unikernel_mount mount = {"/no/such/folder", "/data", 0};
+  o.mounts = &mount;
+  o.mount_count = 1;
+  EXPECT_ERROR(osvm_unikernel_instance_start(runtime, image, &o, &instance), "osvm.unikernel",
+               OSVM_UNIKERNEL_BAD_POLICY, "/no/such/folder");
+  o = defaults();
+  o.argument_count = 1;
+  EXPECT_ERROR(osvm_unikernel_instance_start(runtime, image, &o, &instance), "osvm",
+               OSVM_ERROR_INVALID_ARGUMENT, "'arguments' is null");
+  EXPECT(instance == NULL);
+  osvm_unikernel_image_free(image);
+}
+
+/* One request on a connection of its own; the whole answer. */
+static void get(const char* endpoint, char* answer, size_t size) {
+  struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+  to.sin_port = htons((uint16_t)atoi(strrchr(endpoint, ':') + 1));
+  const char request[] = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  size_t have = 0;
+  EXPECT(fd >= 0 && connect(fd, (struct sockaddr*)&to, sizeof to) == 0);
+  EXPECT(write(fd, request, sizeof request - 1) == (ssize_t)sizeof request - 1);
+  for (ssize_t n = 1; n > 0 && have + 1 < size; have += (size_t)n) {
+    n = read(fd, answer + have, size - 1 - have);
+    EXPECT(n >= 0);
+  }
+  answer[have] = '\0';
+  close(fd);
+}
+
+static void shift(osvm_hotswap_proxy* proxy, const char* endpoint, const char* version) {
+  osvm_hotswap_shift_options o;
+  osvm_hotswap_shift_options_init(&o, sizeof o);
+  o.version = version;
+  osvm_hotswap_shift* report = NULL;
+  EXPECT_OK(osvm_hotswap_proxy_shift(proxy, endpoint, &o, &report));
+  if (osvm_hotswap_shift_state(report) != OSVM_HOTSWAP_ACTIVE) {
+    fprintf(stderr, "%s\n", osvm_hotswap_shift_description(report));
+    exit(1);
+  }
+  osvm_hotswap_shift_free(report);
+}
+
+static void shifts_between_two_vms(void) {
+  osvm_unikernel_listener listener;
+  osvm_unikernel_instance* v1 = start_server("v1", &listener);
+  osvm_unikernel_instance* v2 = start_server("v2", &listener);
+  char* first = endpoint_of(v1, &listener);
+  char* second = endpoint_of(v2, &listener);
+  osvm_hotswap_proxy* proxy = NULL;
+  char answer[65536];
+  EXPECT_OK(osvm_hotswap_proxy_new(runtime, NULL, first, NULL, &proxy));
+  get(osvm_hotswap_proxy_endpoint(proxy), answer, sizeof answer);
+  EXPECT_TEXT(answer, "200 OK");
+  EXPECT_TEXT(answer, "X-Osvm-Release: v1\r\n");
+  shift(proxy, second, "v2");
+  get(osvm_hotswap_proxy_endpoint(proxy), answer, sizeof answer);
+  EXPECT_TEXT(answer, "X-Osvm-Release: v2\r\n");
+  shift(proxy, first, "v1");
+  get(osvm_hotswap_proxy_endpoint(proxy), answer, sizeof answer);
+  EXPECT_TEXT(answer, "X-Osvm-Release: v1\r\n");
+
+  osvm_hotswap_stats stats;
+  osvm_hotswap_stats_init(&stats, sizeof stats);
+  EXPECT_OK(osvm_hotswap_proxy_stats(proxy, &stats));
+  EXPECT(stats.requests == 3 && stats.answered == 3 && stats.failed == 0 && stats.shifts == 3);
+  char* json = NULL;
+  EXPECT_OK(osvm_hotswap_proxy_stats_json(proxy, &json));
+  EXPECT_TEXT(json, "\"answered\":3");
+  osvm_string_free(json);
+  osvm_hotswap_proxy_free(proxy);
+  osvm_string_free(first);
+  osvm_string_free(second);
+  osvm_unikernel_instance_free(v1);
+  osvm_unikernel_instance_free(v2);
+}
+
+int main(int argc, char** argv) {
+  const int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+  if (argc != 2) return 2;
+  if (kvm < 0) {
+    printf("skipped: /dev/kvm cannot be opened: %s\n", strerror(errno));
+    return 77;
+  }
+  close(kvm);
+  guest_dir = argv[1];
+  EXPECT(mkdtemp(socket_dir) != NULL);
+  EXPECT_OK(osvm_runtime_new(NULL, &runtime));
+  EXPECT_OK(osvm_host_probe(&host));
+  EXPECT_TEXT(osvm_host_json(host), "\"stub\":");
+  runs_to_the_end();
+  refused_options();
+  deadline_and_kill();
+  wall_budget();
+  shifts_between_two_vms();
+  osvm_host_free(host);
+  osvm_runtime_free(runtime);
+  EXPECT(rmdir(socket_dir) == 0); /* the sockets went with their instances */
+  return 0;
+}

@@ -1,0 +1,230 @@
+#!/usr/bin/python3
+"""The command line with real guests."""
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import time
+import unittest
+import urllib.error
+import urllib.request
+
+import osvm_process
+from osvm_process import OSVM, Case, guest
+
+
+def kvm_problem():
+    try:
+        os.close(os.open("/dev/kvm", os.O_RDWR))
+        return None
+    except OSError as e:
+        return f"/dev/kvm cannot be opened: {e.strerror}"
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def fetch(port, path="/", tries=200):
+    """The answer of a server that may still be starting."""
+    for _ in range(tries):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+                return answer.read().decode()
+        except urllib.error.HTTPError:
+            raise
+        except OSError:
+            time.sleep(0.02)
+    raise AssertionError("the server never answered")
+
+
+def echo(port, tries=200):
+    """What an echo server answers; the address may be routed to it a moment after it listens."""
+    for _ in range(tries):
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=10) as s:
+                s.sendall(b"hello")
+                if answer := s.recv(5):
+                    return answer
+        except ConnectionError:
+            pass
+        time.sleep(0.02)
+    return b""
+
+
+@unittest.skipIf(kvm_problem(), kvm_problem())
+class Run(Case):
+    def test_hello_prints_and_exits_0(self):
+        done = self.osvm("run", guest("hello"), status=0)
+        self.assertTrue(done.stdout.startswith("hello"), done.stdout)
+        self.assertEqual(done.stderr, "")
+
+    def test_arguments_behind_the_program_are_the_guests(self):
+        done = self.osvm("run", "--memory", "64MiB", guest("hello"), "--json", "--help", "-v", "two words", status=0)
+        self.assertEqual(done.stdout, "--json\n--help\n-v\ntwo words\n")
+        self.assertEqual(self.osvm("run", "--", guest("hello"), "--", "x", status=0).stdout, "--\nx\n")
+
+    def test_exit_status_is_the_guests(self):
+        port = free_port()
+        server = self.start("run", "--publish", f"{port}=guest:8080", guest("http_server"), "8080", "v9")
+        self.assertIn("v9", fetch(port))
+        with self.assertRaises(OSError):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/exit?code=7", timeout=10)
+        self.assertEqual(server.wait(30), 7)
+
+    def test_a_signal_is_128_plus_its_number(self):
+        done = self.osvm("run", guest("http_server"), "8080", "v1", "--crash-at-start", status=128 + signal.SIGABRT)
+        self.assertIn("osvm: ", done.stderr)
+
+    def test_stdin_is_the_guests(self):
+        # stall read gives the result of reading one byte as its status.
+        self.osvm("run", guest("stall"), "read", stdin="x", status=1)
+        self.osvm("run", guest("stall"), "read", stdin="", status=0)
+
+    def interrupt(self, number, mode):
+        run = self.start("run", guest("stall"), mode)
+        self.assertEqual(run.stdout.readline(), "ready\n")
+        run.send_signal(number)
+        self.assertEqual(run.wait(20), 128 + number)
+
+    def test_ctrl_c_ends_a_guest_that_loops_or_blocks(self):
+        for mode in ("spin", "read", "futex", "epoll", "threads"):
+            with self.subTest(mode):
+                self.interrupt(signal.SIGINT, mode)
+
+    def test_sigterm_ends_it_too(self):
+        self.interrupt(signal.SIGTERM, "spin")
+
+    def test_timeout_ends_it(self):
+        done = self.osvm("run", "--timeout", "200ms", guest("stall"), "spin", status=137)
+        self.assertIn("time", done.stderr)
+
+    def test_cpu_time_ends_it(self):
+        self.osvm("run", "--cpu-time", "200ms", guest("stall"), "spin", status=137)
+
+    def test_process_isolation_is_unsupported(self):
+        done = self.osvm("run", "--isolation", "process", guest("hello"), status=125)
+        self.assertIn("process", done.stderr)
+        self.assertEqual(done.stdout, "")
+
+    def test_a_port_in_use_is_known_before_the_guest_starts(self):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            done = self.osvm("run", "--publish", f"{port}=guest:8080", guest("hello"), status=125)
+        self.assertIn("use", done.stderr)
+        self.assertEqual(done.stdout, "")
+
+    def test_stats_go_to_stderr(self):
+        done = self.osvm("run", "--stats", guest("hello"), status=0)
+        self.assertTrue(done.stdout.startswith("hello"))
+        for word in ("boot", "system call", "memory", "hardware", "exit_group"):
+            self.assertIn(word, done.stderr)
+        stats = json.loads(self.osvm("--json", "run", "--stats", guest("hello"), status=0).stderr)
+        self.assertEqual(stats["exit"]["cause"], "exited")
+        self.assertGreater(stats["boot"]["total_ms"], 0)
+        self.assertEqual(stats["syscalls"]["exit_group"], 1)
+        self.assertEqual(stats["denials"], [])
+
+    def test_denials_name_the_rule(self):
+        done = self.osvm("run", "--stats", guest("http_server"), "8080", "v1")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("--publish", done.stderr)
+
+    def test_a_killed_osvm_leaves_nothing_behind_for_long(self):
+        run = self.start("run", guest("stall"), "spin")
+        self.assertEqual(run.stdout.readline(), "ready\n")
+        run.kill()
+        run.wait(20)
+        self.osvm("run", guest("hello"), status=0)  # sweeps; tearDown checks
+
+    def test_vsock_port_can_be_published(self):
+        port = free_port()
+        run = self.start("run", "--publish-vsock", f"{port}=guest:52", guest("vsock_echo"), "52")
+        self.assertEqual(run.stdout.readline(), "listening on port 52\n")
+        self.assertEqual(echo(port), b"hello")
+        run.send_signal(signal.SIGINT)
+        self.assertEqual(run.wait(20), 130)
+
+
+class Doctor(Case):
+    @unittest.skipIf(kvm_problem(), kvm_problem())
+    def test_facts(self):
+        facts = self.json("doctor", "kvm", "--json")
+        self.assertIn(facts["kvm"]["stub"], ("supervisor", "user"))
+        self.assertGreater(facts["kvm"]["exit_us"], 0)
+        self.assertIn("syscall stub", self.osvm("doctor", "kvm", status=0).stdout)
+
+    @unittest.skipUnless(os.geteuid() == 0, "hiding /dev/kvm needs root")
+    def test_without_kvm_is_3_and_says_so(self):
+        def hidden(*words):
+            script = 'mount -t tmpfs none /dev && exec "$@"'
+            return subprocess.run(["unshare", "-m", "/bin/sh", "-c", script, "sh", OSVM, *words], capture_output=True,
+                                  text=True, timeout=60, env=self.env, stdin=subprocess.PIPE)
+        probe = subprocess.run(["unshare", "-m", "true"], capture_output=True, text=True)
+        if probe.returncode != 0:
+            self.skipTest("no mount namespaces here: " + probe.stderr.strip())
+        done = hidden("doctor", "kvm")
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertIn("/dev/kvm", done.stderr)
+        done = hidden("run", guest("hello"))
+        self.assertEqual(done.returncode, 125, done.stderr)
+        self.assertIn("/dev/kvm", done.stderr)
+        self.assertEqual(hidden("bench", "boot").returncode, 3)
+
+
+@unittest.skipIf(kvm_problem(), kvm_problem())
+class Bench(Case):
+    def results(self, *words):
+        out = self.json("bench", *words, "--json")
+        self.assertEqual(out["bench"], words[0])
+        self.assertIn("exit_us", out["host"]["kvm"])
+        return {r["name"]: r for r in out["results"]}
+
+    def test_boot(self):
+        found = self.results("boot", "--count", "3", "--http-count", "2", "--alive", "3")
+        for name in ("kvm.floor.first_exit", "kvm.floor.exit", "hello.create_to_exit", "native.fork_exec_exit",
+                     "http.create_to_first_answer"):
+            self.assertGreater(found[name]["p50"], 0, name)
+        self.assertEqual(found["hello.create_to_exit"]["n"], 3)
+        self.assertEqual(found["many3.dead"]["value"], 0)
+
+    def test_vsock(self):
+        found = self.results("vsock", "--round-trips", "50", "--stream", "1MiB")
+        for name in ("echo64.rtt", "stream.h2g", "stream.g2h"):
+            self.assertGreater(found[name]["p50"], 0, name)
+
+    def test_kill(self):
+        self.assertEqual(self.results("kill", "--count", "2")["kill.latency"]["n"], 10)
+
+    def test_swap(self):
+        found = self.results("swap", "--shifts", "4", "--rate", "300")
+        self.assertEqual(found["swap.failed"]["value"], 0)
+        self.assertEqual(found["swap.misversioned"]["value"], 0)
+        self.assertGreater(found["swap.requests"]["value"], 100)
+
+
+@unittest.skipIf(kvm_problem(), kvm_problem())
+class Demo(Case):
+    def test_small_demo(self):
+        out = self.json("demo", "--shifts", "3", "--rate", "300", "--json")
+        self.assertTrue(out["ok"])
+        self.assertEqual(out["failed"], 0)
+        self.assertEqual([r["state"] for r in out["refused"]], ["rejected"] * 3)
+        self.assertIn("hardware", out["isolation"])
+
+    def test_ctrl_c_cleans_up(self):
+        demo = self.start("demo")
+        self.assertIn("v1", demo.stdout.readline())
+        demo.send_signal(signal.SIGINT)
+        demo.stdout.read()
+        self.assertEqual(demo.wait(60), 130)
+
+
+if __name__ == "__main__":
+    osvm_process.main()

@@ -1,0 +1,200 @@
+"""Real virtual machines: run to the end, budgets, kill, and a swap of two of them under load."""
+
+from __future__ import annotations
+
+import http.client
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import osvm
+import pytest
+
+pytestmark = pytest.mark.kvm
+
+
+@pytest.fixture(scope="session")
+def facts() -> osvm.HostFacts:
+    return osvm.host_facts()
+
+
+def server(guests: Path, release: str, **more: object) -> osvm.Instance:
+    return osvm.Instance([guests / "http_server", "8080", release], listen=[8080], name=release, **more)
+
+
+def test_run(guests: Path, facts: osvm.HostFacts) -> None:
+    result = osvm.run([guests / "hello", "one", "two"], facts=facts, check=True)
+    assert result.stdout == b"one\ntwo\n" and result.stderr == b"" and result.status == 0 and result.ok
+    assert result.report.cause == "exited"
+    assert 0 < result.boot.total < 5 and result.boot.vm > 0
+    assert result.stats.syscalls["exit_group"] == 1 and result.stats.memory_peak_bytes > 0
+    assert "hardware" in result.isolation
+
+
+def test_run_ends_with_its_time(guests: Path) -> None:
+    begin = time.monotonic()
+    result = osvm.run([guests / "http_server"], publish={"127.0.0.1:0": 8080}, timeout=0.2)
+    assert result.report.cause == "wall_budget" and result.status == 137 and not result.ok
+    assert time.monotonic() - begin < 10
+
+
+def test_process_isolation_is_refused(guests: Path) -> None:
+    with pytest.raises(osvm.UnikernelError) as e:
+        osvm.run([guests / "hello"], isolation="process")
+    assert e.value.code is osvm.UnikernelErrc.ISOLATION_UNSUPPORTED
+
+
+def test_missing_mount_names_it(guests: Path) -> None:
+    with pytest.raises(osvm.UnikernelError, match="/no/such/folder"):
+        osvm.run([guests / "hello"], ro={"/no/such/folder": "/data"})
+
+
+def test_kill_and_deadline(guests: Path, facts: osvm.HostFacts) -> None:
+    with server(guests, "v1", facts=facts) as vm:
+        assert vm.endpoint(8080).startswith("unix:")
+        with pytest.raises(osvm.Error) as denied:
+            vm.endpoint(9)
+        assert denied.value.code is osvm.Errc.DENIED
+        with pytest.raises(osvm.TimedOut):
+            vm.wait(0.01)
+        vm.kill()
+        report = vm.wait(10)
+        assert report.cause == "killed" and report.shell_status == 137
+        assert "kill" in vm.wait().description  # may be asked again
+
+
+def test_waiting_releases_the_gil(guests: Path) -> None:
+    with server(guests, "v1") as vm:
+        reports: list[osvm.ExitReport] = []
+        waiter = threading.Thread(target=lambda: reports.append(vm.wait()))
+        waiter.start()
+        vm.endpoint(8080)
+        ticks = sum(1 for _ in range(100_000))  # this thread runs on
+        vm.kill()
+        waiter.join(timeout=10)
+        assert ticks == 100_000 and reports[0].cause == "killed"
+
+
+def test_close_while_another_thread_waits(guests: Path) -> None:
+    vm = server(guests, "v1").start()
+    vm.endpoint(8080)
+    began = threading.Event()
+    outcomes: list[object] = []
+
+    def wait() -> None:
+        began.set()
+        try:
+            outcomes.append(vm.wait().cause)
+        except osvm.Error as e:
+            outcomes.append(e.code)
+
+    waiter = threading.Thread(target=wait)
+    waiter.start()
+    began.wait()
+    vm.close()
+    waiter.join(timeout=10)
+    assert outcomes in (["killed"], [osvm.Errc.CLOSED])  # it waited already, or came after close()
+
+
+def test_interrupt_ends_the_guest(guests: Path) -> None:
+    code = (
+        "import osvm, sys\n"
+        "vm = osvm.Instance([sys.argv[1]], listen=[8080]).start()\n"
+        "vm.endpoint(8080); print('up', flush=True)\n"
+        "try: vm.wait()\n"
+        "except KeyboardInterrupt: vm.close(); print('interrupted')\n"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, guests / "http_server"], stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None and child.stdout.readline() == "up\n"
+    child.send_signal(signal.SIGINT)
+    out, _ = child.communicate(timeout=10)
+    assert out == "interrupted\n" and child.returncode == 0
+
+
+def test_publish(guests: Path) -> None:
+    with server(guests, "v1", publish={"127.0.0.1:0": 8080}) as vm:
+        vm.endpoint(8080)
+        port = int(vm.published[0].rsplit(":", 1)[1])
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection.request("GET", "/")
+        answer = connection.getresponse()
+        assert answer.status == 200 and answer.headers["X-Osvm-Release"] == "v1"
+        answer.read()
+        connection.close()
+
+
+class Load(threading.Thread):
+    """Asks one question after the other on a kept-alive connection, and keeps everything that was not
+    right."""
+
+    def __init__(self, address: tuple[str, int], keep_alive: bool, progress: threading.Semaphore) -> None:
+        super().__init__(daemon=True)
+        self.address, self.keep_alive, self.progress = address, keep_alive, progress
+        self.stop = threading.Event()
+        self.answered: dict[str, int] = {}
+        self.failures: list[str] = []
+
+    def run(self) -> None:
+        connection = http.client.HTTPConnection(*self.address, timeout=10)
+        number = 0
+        while not self.stop.is_set():
+            number += 1
+            nonce = f"{self.name}-{number}"
+            headers = {"X-Osvm-Nonce": nonce, **({} if self.keep_alive else {"Connection": "close"})}
+            try:
+                connection.request("GET", "/bytes/1000", headers=headers)
+                answer = connection.getresponse()
+                body = answer.read()
+            except (OSError, http.client.HTTPException) as e:
+                self.failures.append(repr(e))
+                connection.close()
+                continue
+            if answer.status != 200 or len(body) != 1000 or answer.headers["X-Osvm-Nonce"] != nonce:
+                self.failures.append(f"{answer.status}, {len(body)} bytes, {answer.headers['X-Osvm-Nonce']}")
+            release = answer.headers["X-Osvm-Release"]
+            self.answered[release] = self.answered.get(release, 0) + 1
+            self.progress.release()
+        connection.close()
+
+
+def test_swap_under_load_loses_nothing(guests: Path, facts: osvm.HostFacts) -> None:
+    with (
+        osvm.Runtime(threads=2) as runtime,
+        server(guests, "v1", facts=facts, runtime=runtime) as v1,
+        server(guests, "v2", facts=facts, runtime=runtime) as v2,
+        osvm.Proxy(backend=v1.endpoint(8080), probe="/health", runtime=runtime) as proxy,
+    ):
+        progress = threading.Semaphore(0)
+        clients = [Load(proxy.address, i % 2 == 0, progress) for i in range(4)]
+        for c in clients:
+            c.start()
+        for turn in range(20):
+            vm, version = ((v2, "v2"), (v1, "v1"))[turn % 2]
+            result = proxy.shift(vm.endpoint(8080), version=version, probe="/health", drain=10)
+            assert result.ok and result.cut == 0, result
+            assert proxy.active == version
+            while progress.acquire(blocking=False):
+                pass
+            for _ in range(20):  # the next shift comes when clients have been served since this one
+                assert progress.acquire(timeout=10), "no answers after the shift"
+        # A release that is not there changes nothing.
+        rejected = proxy.shift("unix:/no/such/socket", probe=osvm.Probe(deadline=0.05))
+        assert rejected.state == "rejected" and proxy.active == "v1"
+        for c in clients:
+            c.stop.set()
+        for c in clients:
+            c.join(timeout=10)
+        stats = proxy.stats()
+    failures = [f for c in clients for f in c.failures]
+    totals = {v: sum(c.answered.get(v, 0) for c in clients) for v in ("v1", "v2")}
+    print(f"answered {totals}, shifts {stats.shifts}, failed {len(failures)}")
+    assert failures == []
+    assert totals["v1"] > 50 and totals["v2"] > 50
+    assert (
+        stats.failed == 0 and stats.cut == 0 and stats.answered >= sum(totals.values()) and stats.shifts == 21
+    )
