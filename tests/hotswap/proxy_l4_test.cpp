@@ -241,6 +241,25 @@ TEST_F(proxy_l4, out_of_descriptors_clients_are_refused_and_service_comes_back) 
   EXPECT_EQ(c.read(1), "c");
 }
 
+// A timer that had expired with nothing else to do was once reported again and again by the shard's epoll.
+TEST_F(proxy_l4, an_idle_proxy_uses_no_processor_time) {
+  proxy_options o;
+  o.timeouts.idle = 20ms;
+  start(o);
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(connect().at_end());  // closed by the timer
+  auto c = connect();
+  c.close();
+  std::this_thread::sleep_for(100ms);
+  rusage before{}, after{};
+  ::getrusage(RUSAGE_SELF, &before);
+  std::this_thread::sleep_for(300ms);
+  ::getrusage(RUSAGE_SELF, &after);
+  const auto us = [](const rusage& r) {
+    return (r.ru_utime.tv_sec + r.ru_stime.tv_sec) * 1'000'000 + r.ru_utime.tv_usec + r.ru_stime.tv_usec;
+  };
+  EXPECT_LT(us(after) - us(before), 30'000);
+}
+
 TEST_F(proxy_l4, leaves_no_descriptor_behind) {
   server backend(echo());
   loop_ = std::make_unique<runtime>(runtime_options{.threads = 2});
