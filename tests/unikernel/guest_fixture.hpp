@@ -88,7 +88,7 @@ class outcome {
     EXPECT_EQ(out.find(text), std::string::npos) << "\"" << text << "\" in the output\n" << describe();
     return *this;
   }
-  // The number on the line "NAME number" of the output.
+  // The number on the last line "NAME number" of the output.
   std::optional<long long> number(std::string_view name) const { return find(name, 10); }
   std::optional<long long> hex(std::string_view name) const { return find(name, 16); }
 
@@ -99,8 +99,8 @@ class outcome {
  private:
   std::optional<long long> find(std::string_view name, int base) const {
     const std::string key = std::string(name) + " ";
-    std::size_t at = 0;
-    while ((at = out.find(key, at)) != std::string::npos && at != 0 && out[at - 1] != '\n') ++at;
+    std::size_t at = out.rfind(key);
+    while (at != std::string::npos && at != 0 && out[at - 1] != '\n') at = out.rfind(key, at - 1);
     if (at == std::string::npos) return std::nullopt;
     return static_cast<long long>(std::strtoull(out.c_str() + at + key.size(), nullptr, base));
   }

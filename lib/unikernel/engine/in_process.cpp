@@ -64,7 +64,7 @@ result<std::shared_ptr<engine>> in_process_engine::create(executor ex, const ima
 }
 
 result<void> in_process_engine::open_vm(const kvm::host_facts& facts) {
-  OSVM_TRY(system_, kvm::system::open());
+  OSVM_TRY(system_, kvm::system::open(facts.system));
   const std::uint64_t budget = effective_memory_budget(options_);
   OSVM_TRY(vm_, kvm::vm::create(*system_, {.msr_filter = facts.msr_filter, .memory_bytes = budget}));
   backing_options backing;
