@@ -28,10 +28,10 @@ class Case(unittest.TestCase):
             if name in os.environ:
                 self.env[name] = os.environ[name]
 
+        self.addCleanup(shutil.rmtree, self.home, ignore_errors=True)
+
     def tearDown(self):
-        left = self.leftovers()
-        shutil.rmtree(self.home, ignore_errors=True)
-        self.assertEqual(left, [], "files left in the runtime folder")
+        self.assertEqual(self.leftovers(), [], "files left in the runtime folder")
 
     def leftovers(self):
         base = pathlib.Path(self.home, "osvm")
@@ -45,8 +45,17 @@ class Case(unittest.TestCase):
         return done
 
     def start(self, *args, **options):
-        return subprocess.Popen([OSVM, *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                text=True, env=self.env, **options)
+        """Ended with the test at the latest, so that a failure never waits for it."""
+        process = subprocess.Popen([OSVM, *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True, env=self.env, **options)
+        self.addCleanup(self.end, process)
+        return process
+
+    @staticmethod
+    def end(process):
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
 
     def json(self, *args, status=0):
         """The one object on stdout, which has nothing else on it."""

@@ -43,6 +43,14 @@ class Summary(unittest.TestCase):
         self.assertIn("2 ran, 1 skipped", text)
         self.assertIn("boot.threads", text)
 
+    def test_a_run_without_kvm_tests(self):
+        with mock.patch.object(kvm_summary, "count", lambda _: (0, [], [])), \
+             mock.patch.object(kvm_summary, "kvm_opens", lambda: None), \
+             contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            for arguments, status in ((["b"], 0), (["b", "--require"], 1)):
+                with mock.patch.object(sys, "argv", ["kvm_summary.py", *arguments]):
+                    self.assertEqual(kvm_summary.main(), status)
+
     def test_what_the_host_makes_impossible_is_no_failure(self):
         status, text = self.run_main(result="skipped", inside='<skipped message="x.cpp:3&#x0A;NOT APPLICABLE: EPT"/>')
         self.assertEqual((status, text), (0, "kvm tests: 2 ran, 0 skipped\nnot applicable on this host:\n  boot.threads\n"))

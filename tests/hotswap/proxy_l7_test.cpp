@@ -287,7 +287,7 @@ TEST_F(proxy_l7, refuses_what_could_be_read_in_two_ways_and_never_shows_it_to_th
       {"GET / HTTP/3.0\r\nHost: t\r\n\r\n", 505},
       {"CONNECT t:1 HTTP/1.1\r\nHost: t\r\n\r\n", 501},
       {"POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501},
-      {"\x16\x03\x01\x02\x00\x01\r\n\r\n", 400},
+      {"\x16\x03\x01\x02\x01\r\n\r\n", 400},
   };
   for (const auto& [text, status] : attacks) {
     auto c = connect();

@@ -1,12 +1,14 @@
 // The guest's name space, and ways out of it that must not exist. Each escape is tried with the rule on and,
 // as the control that proves the attempt would work, with exactly that rule off.
-#include "syscalls/fixture.hpp"
+#include "support/guest_without_vm.hpp"
+
+#include <gtest/gtest.h>
 
 #include <osvm/unikernel/error.hpp>
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -45,7 +47,6 @@ TEST_F(paths, a_mount_shows_its_files_and_nothing_else_exists) {
   EXPECT_EQ(denials[0].what, "open /etc/shadow");
   EXPECT_EQ(denials[0].rule, "--ro HOST:/etc/shadow");
 }
-
 
 // Tries one way out with the rule on, then with exactly that rule off.
 void expect_contained(const policy& granted, const char* path, const char* secret = "secret") {
@@ -111,7 +112,8 @@ TEST_F(paths, link_swap_race) {
       const std::string a = folder / "inside/sub", b = folder / "inside/spare";
       std::filesystem::create_directory_symlink("../outside", b);
       while (!stop) ::renameat2(AT_FDCWD, a.c_str(), AT_FDCWD, b.c_str(), RENAME_EXCHANGE);
-      if (std::filesystem::is_symlink(a)) ::renameat2(AT_FDCWD, a.c_str(), AT_FDCWD, b.c_str(), RENAME_EXCHANGE);
+      if (std::filesystem::is_symlink(a))
+        ::renameat2(AT_FDCWD, a.c_str(), AT_FDCWD, b.c_str(), RENAME_EXCHANGE);
       std::filesystem::remove(b);
     });
     const auto path = g.text("/data/sub/deep"), buffer = g.room(64);
@@ -222,7 +224,8 @@ TEST_F(paths, writable_mounts_take_files_and_names) {
   EXPECT_EQ(g.call(84, {g.text("/data")}), -EROFS) << "a mount point's parent is not the guest's";
 }
 
-// A link that the host would follow out of the mount is not made, although the guest itself could not follow it.
+// A link that the host would follow out of the mount is not made, although the guest itself could not follow
+// it.
 TEST_F(paths, links_that_would_lead_the_host_astray_are_refused) {
   guest g(granted(true));
   EXPECT_EQ(g.call(88, {g.text("/etc/shadow"), g.text("/data/l")}), -EPERM);
@@ -259,6 +262,17 @@ TEST_F(paths, written_bytes_are_budgeted) {
   EXPECT_EQ(control.call(1, {again, control.room(40000), 40000}), 40000);
 }
 
+TEST_F(paths, descriptors_are_budgeted) {
+  const budgets few{.descriptors = 8};
+  guest g(granted(), few);
+  for (int i = 3; i < 8; ++i) EXPECT_EQ(g.open("/data/file", O_RDONLY), i);
+  EXPECT_EQ(g.open("/data/file", O_RDONLY), -EMFILE);
+  EXPECT_EQ(g.call(32, {0}), -EMFILE);
+  guest control(granted(), few);
+  control.state.rules.descriptor_budget = false;
+  for (int i = 3; i < 40; ++i) EXPECT_EQ(control.open("/data/file", O_RDONLY), i);
+}
+
 TEST_F(paths, synthetic_files_answer) {
   guest g(granted());
   EXPECT_EQ(g.slurp("/proc/self/cgroup"), "0::/\n");
@@ -292,6 +306,7 @@ std::vector<std::string> names_in(guest& g, std::string_view path) {
       at += length;
     }
   }
+  g.call(3, {static_cast<std::uint64_t>(fd)});
   std::sort(names.begin(), names.end());
   return names;
 }
@@ -333,8 +348,8 @@ TEST_F(paths, a_single_file_is_a_mount_too) {
 }
 
 TEST(mounts, bad_ones_are_refused_by_name) {
-  for (const mount& bad : {mount{"/nonexistent-host-path", "/x"}, mount{"/tmp", "relative"}, mount{"/tmp", "/a/../b"},
-                           mount{"/dev/null", "/null"}}) {
+  for (const mount& bad : {mount{"/nonexistent-host-path", "/x"}, mount{"/tmp", "relative"},
+                           mount{"/tmp", "/a/../b"}, mount{"/dev/null", "/null"}}) {
     policy p;
     p.mounts.push_back(bad);
     const auto tree = file_tree::create(p);

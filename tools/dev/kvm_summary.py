@@ -4,7 +4,9 @@
 A GoogleTest case whose skip message says NOT APPLICABLE (this host's CPU makes what it tests impossible) is counted
 apart and is no failure.
 
-usage: kvm_summary.py BUILD_DIR   (reads BUILD_DIR/results: GoogleTest XML per program, ctest's junit file)
+usage: kvm_summary.py BUILD_DIR [--require]
+   reads BUILD_DIR/results: GoogleTest XML per program, ctest's junit file. With --require, a run on a machine with
+   /dev/kvm that ran no kvm test at all fails too; without it such a run says nothing.
 """
 import json
 import os
@@ -74,11 +76,17 @@ def kvm_opens():
 def main():
     ran, skipped, inapplicable = count(sys.argv[1])
     why = kvm_opens()
+    required = "--require" in sys.argv[2:]
+    if not (ran or skipped or inapplicable or required):
+        return 0
     print(f"kvm tests: {ran} ran, {len(skipped)} skipped" + (f" ({why})" if why else ""))
     if inapplicable:
         print("not applicable on this host:", *inapplicable, sep="\n  ")
     if skipped and not why:
         print("error: /dev/kvm can be opened, so no kvm test may be skipped:", *skipped, sep="\n  ", file=sys.stderr)
+        return 1
+    if required and ran == 0 and not why:
+        print("error: /dev/kvm can be opened, but no kvm test ran", file=sys.stderr)
         return 1
     return 0
 

@@ -12,15 +12,6 @@
 
 namespace osvm::hotswap::detail {
 
-// Moves a handler out of a member. Never by assignment or std::exchange: the move assignment of Boost 1.81's
-// any_completion_handler wraps the handler into itself.
-template <class Signature>
-boost::asio::any_completion_handler<Signature> taken(boost::asio::any_completion_handler<Signature>& from) noexcept {
-  boost::asio::any_completion_handler<Signature> out;
-  out.swap(from);
-  return out;
-}
-
 template <class Signature, class... Args>
 void complete(const executor& fallback, boost::asio::any_completion_handler<Signature> handler,
               Args... args) {

@@ -84,6 +84,15 @@ std::string client::read(std::size_t n, std::chrono::milliseconds timeout) {
   return r;
 }
 
+std::string client::read_until(std::string_view mark, std::chrono::milliseconds timeout) {
+  const auto until = std::chrono::steady_clock::now() + timeout;
+  std::size_t at = 0;
+  while ((at = buffer_.find(mark)) == std::string::npos) {
+    if (!fill(until)) return {};
+  }
+  return read(at + mark.size(), timeout);
+}
+
 std::string client::read_all(std::chrono::milliseconds timeout) {
   const auto until = std::chrono::steady_clock::now() + timeout;
   while (fill(until)) {
@@ -235,11 +244,8 @@ server::~server() { stop(); }
 
 std::optional<seen_request> read_request(client& c, std::chrono::milliseconds timeout) {
   seen_request r;
-  while (r.head.size() < 4 || r.head.compare(r.head.size() - 4, 4, "\r\n\r\n") != 0) {
-    const auto byte = c.read(1, timeout);
-    if (byte.empty()) return std::nullopt;
-    r.head += byte;
-  }
+  r.head = c.read_until("\r\n\r\n", timeout);
+  if (r.head.empty()) return std::nullopt;
   if (r.header("transfer-encoding") == "chunked") {
     const auto next = [&]() -> int {
       const auto byte = c.read(1, timeout);

@@ -32,6 +32,8 @@ class client {
   bool send(std::string_view bytes);
   // Reads until `n` bytes are there, the peer ends or `timeout` has passed; gives what came.
   std::string read(std::size_t n, std::chrono::milliseconds timeout = 5s);
+  // Reads up to and with `mark`; empty when the peer ends before.
+  std::string read_until(std::string_view mark, std::chrono::milliseconds timeout = 5s);
   // Reads until the peer ends its side. `reset()` tells how.
   std::string read_all(std::chrono::milliseconds timeout = 5s);
   // One response with Content-Length, chunked or no body: its head and its decoded body.

@@ -24,6 +24,7 @@ static int try_supervisor(void) {
 }
 
 static int stack_segment(void) {
+  // The emulator that takes the load goes on with the next instruction.
   (void)AROUND_SYSCALL("mov $0x23, %%ecx\nmov %%ecx, %%ss\n", "");
   return try_supervisor();
 }
