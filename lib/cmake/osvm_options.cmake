@@ -42,6 +42,9 @@ target_compile_definitions(osvm_flags INTERFACE
 if(OSVM_SANITIZE)
   add_compile_options(-fsanitize=${OSVM_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${OSVM_SANITIZE})
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    add_compile_options(-fno-sanitize=function)  # clang 14 cannot assemble coroutines with it
+  endif()
 endif()
 if(OSVM_FUZZ)
   add_compile_options(-fsanitize=fuzzer-no-link)

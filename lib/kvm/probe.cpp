@@ -223,6 +223,7 @@ result<host_facts> probe_host() {
   host_facts f;
   read_host(f);
   OSVM_TRY(const auto sys, system::open());
+  f.system = sys.info();
   f.msr_filter = sys.check_extension(KVM_CAP_X86_MSR_FILTER) > 0;
   f.readonly_slots = sys.check_extension(KVM_CAP_READONLY_MEM) > 0;
   f.sync_regs = (sys.check_extension(KVM_CAP_SYNC_REGS) & 3) == 3;

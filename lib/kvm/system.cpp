@@ -31,9 +31,45 @@ std::uint64_t cr4_of_leaf7(std::uint32_t ebx, std::uint32_t ecx) noexcept {
          (ecx & (1U << 2) ? cr4::umip : 0);
 }
 
+result<std::shared_ptr<const system_info>> read_info(int kvm_fd) {
+  auto info = std::make_shared<system_info>();
+  static_assert(sizeof(cpuid_entry) == sizeof(kvm_cpuid_entry2));
+  constexpr std::uint32_t capacity = 256;
+  std::vector<std::byte> buffer(8 + capacity * sizeof(cpuid_entry));
+  std::memcpy(buffer.data(), &capacity, sizeof capacity);
+  if (::ioctl(kvm_fd, nr::get_supported_cpuid, buffer.data()) < 0) return errno_error("KVM_GET_SUPPORTED_CPUID");
+  std::uint32_t count = 0;
+  std::memcpy(&count, buffer.data(), sizeof count);
+  info->cpuid.resize(count);
+  std::memcpy(info->cpuid.data(), buffer.data() + 8, count * sizeof(cpuid_entry));
+  std::uint64_t xcr0_supported = 1;
+  for (auto& e : info->cpuid) {
+    if (e.function == 1) {
+      e.ecx &= ~leaf1_ecx_hidden;
+      if (e.ecx & (1U << 26)) e.ecx |= 1U << 27;  // OSXSAVE: CR4.OSXSAVE is set before the guest starts
+    } else if (e.function == 7 && e.index == 0) {
+      e.ecx &= ~leaf7_ecx_hidden;
+      e.edx &= ~(leaf7_edx_hidden | (1U << 22) | (1U << 24) | (1U << 25));  // AMX
+      info->cr4_table = cr4_of_leaf7(e.ebx, e.ecx);
+    } else if (e.function == 0xD && e.index == 0) {
+      xcr0_supported = (std::uint64_t{e.edx} << 32) | e.eax;
+      e.eax &= static_cast<std::uint32_t>(xcr0_allowed);
+      e.edx = 0;
+    } else if (e.function == 0x80000001) {
+      e.ecx &= ~leaf80000001_ecx_hidden;
+    } else if (e.function == 0x80000008) {
+      info->phys_bits = e.eax & 0xFF;
+    }
+  }
+  info->xcr0 = xcr0_supported & xcr0_allowed;
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) info->cr4_native = cr4_of_leaf7(b, c);
+  return std::shared_ptr<const system_info>(std::move(info));
+}
+
 }  // namespace
 
-result<system> system::open() {
+result<system> system::open(std::shared_ptr<const system_info> known) {
   system s;
   s.fd_.reset(::open("/dev/kvm", O_RDWR | O_CLOEXEC));
   if (!s.fd_) {
@@ -56,47 +92,16 @@ result<system> system::open() {
                        need{KVM_CAP_SET_TSS_ADDR, "x86 virtual machines"}}) {
     if (s.check_extension(n.cap) <= 0) return error(errc::missing_feature, n.name);
   }
-  if (auto ok = s.read_cpuid(); !ok) return ok.error();
+  if (known) {
+    s.info_ = std::move(known);
+  } else {
+    OSVM_TRY(s.info_, read_info(s.fd()));
+  }
   return s;
 }
 
 int system::check_extension(unsigned capability) const noexcept {
   return ::ioctl(fd(), nr::check_extension, static_cast<unsigned long>(capability));
-}
-
-result<void> system::read_cpuid() {
-  static_assert(sizeof(cpuid_entry) == sizeof(kvm_cpuid_entry2));
-  constexpr std::uint32_t capacity = 256;
-  std::vector<std::byte> buffer(8 + capacity * sizeof(cpuid_entry));
-  std::memcpy(buffer.data(), &capacity, sizeof capacity);
-  if (::ioctl(fd(), nr::get_supported_cpuid, buffer.data()) < 0) return errno_error("KVM_GET_SUPPORTED_CPUID");
-  std::uint32_t count = 0;
-  std::memcpy(&count, buffer.data(), sizeof count);
-  cpuid_.resize(count);
-  std::memcpy(cpuid_.data(), buffer.data() + 8, count * sizeof(cpuid_entry));
-  std::uint64_t xcr0_supported = 1;
-  for (auto& e : cpuid_) {
-    if (e.function == 1) {
-      e.ecx &= ~leaf1_ecx_hidden;
-      if (e.ecx & (1U << 26)) e.ecx |= 1U << 27;  // OSXSAVE: CR4.OSXSAVE is set before the guest starts
-    } else if (e.function == 7 && e.index == 0) {
-      e.ecx &= ~leaf7_ecx_hidden;
-      e.edx &= ~(leaf7_edx_hidden | (1U << 22) | (1U << 24) | (1U << 25));  // AMX
-      cr4_table_ = cr4_of_leaf7(e.ebx, e.ecx);
-    } else if (e.function == 0xD && e.index == 0) {
-      xcr0_supported = (std::uint64_t{e.edx} << 32) | e.eax;
-      e.eax &= static_cast<std::uint32_t>(xcr0_allowed);
-      e.edx = 0;
-    } else if (e.function == 0x80000001) {
-      e.ecx &= ~leaf80000001_ecx_hidden;
-    } else if (e.function == 0x80000008) {
-      phys_bits_ = e.eax & 0xFF;
-    }
-  }
-  xcr0_ = xcr0_supported & xcr0_allowed;
-  unsigned a = 0, b = 0, c = 0, d = 0;
-  if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) cr4_native_ = cr4_of_leaf7(b, c);
-  return {};
 }
 
 }  // namespace osvm::kvm

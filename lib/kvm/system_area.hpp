@@ -53,7 +53,7 @@ class system_area final : public page_source {
   // Makes the TSS and the interrupt stack of vCPU `id` (< max_vcpus, each once).
   result<vcpu_area> prepare_vcpu(unsigned id, page_tables& tables);
 
-  std::uint64_t stub_address() const noexcept { return system_base + 2 * 4096; }
+  static constexpr std::uint64_t stub_address() noexcept { return system_base + 2 * 4096; }
 
   std::optional<page> take() override;
 

@@ -23,20 +23,23 @@ int main(int argc, char** argv) {
   }
   const int threads_after = entries_of("/proc/self/task");
   const int descriptors_after = entries_of("/proc/self/fd");
-  /* The control: what a thread and descriptors look like here, so that the counts above can be seen to move.
-   */
+  /* The control: a runtime is a thread and a proxy is descriptors, so that the counts can be seen to move. */
   union {
     void* object;
-    void* (*function)(const void*, void**);
-  } make = {dlsym(library, "osvm_runtime_new")};
+    void* (*runtime)(const void*, void**);
+    void* (*proxy)(void*, const void*, const char*, const void*, void**);
+  } new_runtime = {dlsym(library, "osvm_runtime_new")},
+    new_proxy = {dlsym(library, "osvm_hotswap_proxy_new")};
   void* runtime = NULL;
-  if (!make.object || make.function(NULL, &runtime) != NULL) {
-    fprintf(stderr, "osvm_runtime_new does not work\n");
+  void* proxy = NULL;
+  if (!new_runtime.object || !new_proxy.object || new_runtime.runtime(NULL, &runtime) != NULL ||
+      new_proxy.proxy(runtime, NULL, NULL, NULL, &proxy) != NULL) {
+    fprintf(stderr, "no runtime or no proxy\n");
     return 1;
   }
   const int threads_running = entries_of("/proc/self/task");
   const int descriptors_running = entries_of("/proc/self/fd");
-  printf("threads %d -> %d (with a runtime %d), descriptors %d -> %d (with a runtime %d)\n", threads,
+  printf("threads %d -> %d (with a proxy %d), descriptors %d -> %d (with a proxy %d)\n", threads,
          threads_after, threads_running, descriptors, descriptors_after, descriptors_running);
   const int unchanged = threads > 0 && threads == threads_after && descriptors == descriptors_after;
   const int counted = threads_running > threads && descriptors_running > descriptors;

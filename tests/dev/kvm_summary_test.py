@@ -13,18 +13,18 @@ import kvm_summary  # noqa: E402
 
 GTEST = """<testsuites><testsuite name="boot">
 <testcase name="hello" status="run" result="completed" classname="boot"/>
-<testcase name="threads" status="run" result="{result}" classname="boot"/>
+<testcase name="threads" status="run" result="{result}" classname="boot">{inside}</testcase>
 <testcase name="off" status="notrun" result="suppressed" classname="boot"/>
 </testsuite></testsuites>"""
 JUNIT = '<testsuite><testcase name="kvm_test" status="{gtest}"/><testcase name="script" status="{script}"/></testsuite>'
 
 
 class Summary(unittest.TestCase):
-    def run_main(self, result="completed", gtest="run", script="run", opens=True):
+    def run_main(self, result="completed", inside="", gtest="run", script="run", opens=True):
         with tempfile.TemporaryDirectory() as build:
             results = pathlib.Path(build) / "results"
             results.mkdir()
-            (results / "kvm_test.xml").write_text(GTEST.format(result=result))
+            (results / "kvm_test.xml").write_text(GTEST.format(result=result, inside=inside))
             (results / "ctest.junit").write_text(JUNIT.format(gtest=gtest, script=script))
             out = io.StringIO()
             with mock.patch.object(kvm_summary, "kvm_tests", lambda _: {"kvm_test": "kvm_test", "script": "script.sh",
@@ -42,6 +42,19 @@ class Summary(unittest.TestCase):
         self.assertEqual(status, 1)
         self.assertIn("2 ran, 1 skipped", text)
         self.assertIn("boot.threads", text)
+
+    def test_a_run_without_kvm_tests(self):
+        with mock.patch.object(kvm_summary, "count", lambda _: (0, [], [])), \
+             mock.patch.object(kvm_summary, "kvm_opens", lambda: None), \
+             contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            for arguments, status in ((["b"], 0), (["b", "--require"], 1)):
+                with mock.patch.object(sys, "argv", ["kvm_summary.py", *arguments]):
+                    self.assertEqual(kvm_summary.main(), status)
+
+    def test_what_the_host_makes_impossible_is_no_failure(self):
+        status, text = self.run_main(result="skipped", inside='<skipped message="x.cpp:3&#x0A;NOT APPLICABLE: EPT"/>')
+        self.assertEqual((status, text), (0, "kvm tests: 2 ran, 0 skipped\nnot applicable on this host:\n  boot.threads\n"))
+        self.assertEqual(self.run_main(result="skipped", inside='<skipped message="no musl"/>')[0], 1)
 
     def test_skipped_script_fails_where_kvm_opens(self):
         self.assertEqual(self.run_main(script="notrun")[0], 1)

@@ -1,5 +1,7 @@
 // Descriptors and the movement of bytes.
-#include "syscalls/fixture.hpp"
+#include "support/guest_without_vm.hpp"
+
+#include <gtest/gtest.h>
 
 #include <fcntl.h>
 #include <sys/ioctl.h>

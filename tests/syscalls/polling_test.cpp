@@ -1,5 +1,7 @@
 // Waiting for descriptors, and the descriptors that are made for waiting.
-#include "syscalls/fixture.hpp"
+#include "support/guest_without_vm.hpp"
+
+#include <gtest/gtest.h>
 
 #include <fcntl.h>
 #include <poll.h>

@@ -1,5 +1,7 @@
 // Sockets: what policy grants, what stands behind them on the host, and what must not pass.
-#include "syscalls/fixture.hpp"
+#include "support/guest_without_vm.hpp"
+
+#include <gtest/gtest.h>
 
 #include <osvm/vsock/connect.hpp>
 

@@ -127,7 +127,7 @@ const wrong_file wrong_files[] = {
 };
 
 INSTANTIATE_TEST_SUITE_P(files, wrong_elf, ::testing::ValuesIn(wrong_files),
-                         [](const auto& info) { return std::string(info.param.name); });
+                         [](const auto& p) { return std::string(p.param.name); });
 
 // The control of all of the above: the same file without the damage is accepted.
 TEST(elf, accepts_the_undamaged_file) {

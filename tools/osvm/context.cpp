@@ -35,7 +35,8 @@ std::size_t shown_width(std::string_view text) {
 }
 
 bool is_number(std::string_view text) {
-  return !text.empty() && (text[0] == '-' || (text[0] >= '0' && text[0] <= '9'));
+  // The whole cell: a sentence that begins with a figure reads from the left.
+  return !text.empty() && text.find_first_not_of("+-.0123456789") == std::string_view::npos;
 }
 
 }  // namespace

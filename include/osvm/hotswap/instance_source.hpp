@@ -22,8 +22,9 @@ class lease {
   virtual ~lease() = default;
   // Where it can be reached; fixed.
   virtual const endpoint& where() const noexcept = 0;
-  // `handler` is completed once, when the instance has ended by itself, with the reason for people; or, when
-  // it is stopped or was lost before, at any time after that. Called once per lease.
+  // `handler` is completed once, when the instance has ended by itself (also before this call), with the
+  // reason for people; or, when it is stopped or was lost before, at any time after that. Called once per
+  // lease.
   virtual void async_lost(boost::asio::any_completion_handler<void(std::string reason)> handler) = 0;
 };
 

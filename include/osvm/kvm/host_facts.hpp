@@ -4,6 +4,7 @@
 #include <osvm/core/error.hpp>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 namespace osvm::kvm {
@@ -25,6 +26,9 @@ enum class syscall_stub : std::uint8_t {
   supervisor,  // stub A: SYSCALL enters CPL 0 (VT-x, SVM); `out; sysretq` on a supervisor page
   user,        // stub B: SYSCALL stays at CPL 3 (page-table based hosts); `out` on a user page, the VMM returns
 };
+
+// What the probe read from /dev/kvm and instances need again; opaque, immutable, a few kilobytes, no descriptor.
+struct system_info;
 
 // Result of the start-up probe. A plain value.
 struct host_facts {
@@ -49,6 +53,7 @@ struct host_facts {
   double exit_us = 0;          // median of a system call's way out of the guest and back, microseconds
   double first_exit_us = 0;    // raw KVM: create VM, slot, vCPU, run to the first exit, microseconds
   double probe_ms = 0;         // what the probe itself took
+  std::shared_ptr<const system_info> system;  // spares each instance a query of about 0.1 ms; may be null
 };
 
 // Opens /dev/kvm and runs the self-test VM (a few milliseconds). Holds nothing afterwards; keeps no global

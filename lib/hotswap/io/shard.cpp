@@ -27,7 +27,8 @@ result<std::shared_ptr<shard>> shard::create(executor ex) {
   s->clock_.reset(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
   if (!epoll || !s->wake_ || !s->clock_) return errno_error("descriptors of the proxy's event queue");
   for (unique_fd* fd : {&s->wake_, &s->clock_}) {
-    epoll_event e{.events = EPOLLIN, .data = {.ptr = fd}};
+    // Edge-triggered: an expired timer that is not set again must not be reported for ever.
+    epoll_event e{.events = EPOLLIN | EPOLLET, .data = {.ptr = fd}};
     if (::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd->get(), &e) != 0) return errno_error("epoll_ctl");
   }
   boost::system::error_code ec;
@@ -188,6 +189,8 @@ bool shard::watch(channel& ch, bool connecting, bool level) noexcept {
   return ::epoll_ctl(epoll_, EPOLL_CTL_ADD, ch.fd.get(), &e) == 0;
 }
 
+void shard::unwatch(channel& ch) noexcept { ::epoll_ctl(epoll_, EPOLL_CTL_DEL, ch.fd.get(), nullptr); }
+
 void shard::want_out(channel& ch) noexcept {
   if (std::exchange(ch.wants_out, true)) return;
   epoll_event e{.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data = {.ptr = &ch}};
@@ -231,7 +234,9 @@ io_outcome shard::write(channel& ch, std::span<iovec> from) noexcept {
   std::size_t total = 0;
   for (const auto& v : from) total += v.iov_len;
   for (;;) {
-    const ssize_t n = ::sendmsg(ch.fd.get(), &message, MSG_NOSIGNAL);
+    // send() is measurably cheaper than sendmsg() where there is one part.
+    const ssize_t n = from.size() == 1 ? ::send(ch.fd.get(), from[0].iov_base, from[0].iov_len, MSG_NOSIGNAL)
+                                       : ::sendmsg(ch.fd.get(), &message, MSG_NOSIGNAL);
     if (n >= 0) {
       if (static_cast<std::size_t>(n) < total) {
         ch.writable = false;

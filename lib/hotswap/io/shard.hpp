@@ -123,6 +123,7 @@ class shard : public std::enable_shared_from_this<shard> {
 
   // Begins to watch ch.fd. Level-triggered for listeners, which share a descriptor among shards.
   bool watch(channel& ch, bool connecting = false, bool level = false) noexcept;
+  void unwatch(channel& ch) noexcept;
   void want_out(channel& ch) noexcept;
   void close(channel& ch) noexcept;
   // Closes so that the peer sees a reset: a cut must not look like an orderly end.

@@ -248,7 +248,7 @@ void load_run::check_end() {
   r.sent_rate = seconds > 0 ? static_cast<double>(sent_in_time_) / seconds : 0;
   r.rate_missed = r.sent_rate < r.offered_rate * (1 - tolerated_miss);
   r.latency = latencies_.summary();
-  complete(state_->ex, std::exchange(handler_, {}), result<load_report>(std::move(r)));
+  complete(state_->ex, std::move(handler_), result<load_report>(std::move(r)));
   shard_.close();
 }
 

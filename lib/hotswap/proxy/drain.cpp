@@ -68,7 +68,7 @@ class drain_op final : public actor {
   void finish() {
     if (!handler_) return;
     report_.took = std::chrono::steady_clock::now() - begun_;
-    complete(ex_, std::exchange(handler_, {}), result<drain_report>(report_));
+    complete(ex_, std::move(handler_), result<drain_report>(report_));
     alive_.reset();
     shard_.dismiss(*this);
   }

@@ -14,16 +14,20 @@ namespace osvm::hotswap::detail {
 namespace {
 
 constexpr int accepts_per_event = 32;
+constexpr std::chrono::milliseconds accept_pause{10};
 
 }  // namespace
 
 class front::acceptor final : public actor {
  public:
-  acceptor(front& f, unique_fd listener) : actor(f.home), front_(f), channel_(*this) {
+  acceptor(front& f, unique_fd listener) : actor(f.home), front_(f), channel_(*this), pause_(*this) {
     channel_.fd = std::move(listener);
     spare_.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   }
   bool begin() { return shard_.watch(channel_, false, true); }
+  void on_timer(timer&) override {
+    if (!begin()) shard_.arm_in(pause_, accept_pause);
+  }
 
   void on_io(channel&) override {
     for (int i = 0; i < accepts_per_event; ++i) {
@@ -31,7 +35,7 @@ class front::acceptor final : public actor {
       if (client) {
         take(std::move(client));
       } else if (errno == EMFILE || errno == ENFILE) {
-        if (!shed()) return;
+        if (!shed()) return pause();
       } else if (errno == EINVAL) {  // shut down: the proxy is closing
         return shard_.dismiss(*this);
       } else if (errno != EINTR && errno != ECONNABORTED) {
@@ -57,6 +61,12 @@ class front::acceptor final : public actor {
     });
   }
 
+  // Not even the spare descriptor helps: look again later instead of at once and for ever.
+  void pause() {
+    shard_.unwatch(channel_);
+    shard_.arm_in(pause_, accept_pause);
+  }
+
   // Out of descriptors: a waiting client is closed with the spare one, rather than left to spin on.
   bool shed() {
     if (!spare_) return false;
@@ -74,6 +84,7 @@ class front::acceptor final : public actor {
 
   front& front_;
   channel channel_;
+  timer pause_;
   unique_fd spare_;
 };
 

@@ -243,7 +243,7 @@ http_session::step http_session::take_request(std::span<char> bytes, bool in_sta
       wait(front_.options.timeouts.head);
     }
     stash(all, in_stash);
-    return step::blocked;
+    return step::progress;  // there may be more to read
   }
   const auto head = all.substr(0, found.size);
   if (e == http1::head_error::none) e = http1::parse_request(head, limits_of(front_.options), front_.request);

@@ -9,14 +9,14 @@ constexpr int reads_per_turn = 8;
 
 }  // namespace
 
-tunnel_state tunnel::direction::move(shard& s, channel& from, channel& to, std::size_t buffer) {
+tunnel_state tunnel::direction::move(shard& s, channel& from, channel& to, std::size_t buffer, bool last) {
   for (int i = 0; i < reads_per_turn; ++i) {
     if (!out.empty()) {
       if (!out.flush(s, to)) return tunnel_state::broken;
       if (!out.empty()) return tunnel_state::open;
     }
     if (ended) {
-      if (!shut) {
+      if (!shut && !last) {
         shut = true;
         ::shutdown(to.fd.get(), SHUT_WR);
       }
@@ -36,9 +36,9 @@ tunnel_state tunnel::direction::move(shard& s, channel& from, channel& to, std::
 }
 
 tunnel_state tunnel::run(shard& s, channel& client, channel& upstream, std::size_t buffer) {
-  const auto a = up_.move(s, client, upstream, buffer);
+  const auto a = up_.move(s, client, upstream, buffer, down_.over());
   if (a == tunnel_state::broken) return a;
-  const auto b = down_.move(s, upstream, client, buffer);
+  const auto b = down_.move(s, upstream, client, buffer, up_.over());
   if (b == tunnel_state::broken) return b;
   if (a == tunnel_state::more || b == tunnel_state::more) return tunnel_state::more;
   return a == tunnel_state::finished && b == tunnel_state::finished ? tunnel_state::finished

@@ -34,7 +34,9 @@ class tunnel {
     outlet out;
     bool ended = false;  // end of stream was read
     bool shut = false;   // and passed on
-    tunnel_state move(shard& s, channel& from, channel& to, std::size_t buffer);
+    // `last`: the other direction is over, so that closing will end this one as well.
+    tunnel_state move(shard& s, channel& from, channel& to, std::size_t buffer, bool last);
+    bool over() const noexcept { return ended && out.empty(); }
   };
   direction up_, down_;
 };

@@ -283,7 +283,7 @@ void deployment::report() {
   alive_.reset();
   service_.ended(*this);
   shard_.dismiss(*this);
-  if (handler_) complete(service_.ex, std::exchange(handler_, {}), result<shift_report>(report_));
+  if (handler_) complete(service_.ex, std::move(handler_), result<shift_report>(report_));
 }
 
 void deployment::cancel(const char* why) {
@@ -297,7 +297,7 @@ void deployment::cancel(const char* why) {
   service_.ended(*this);
   shard_.dismiss(*this);
   if (handler_) {
-    complete(service_.ex, std::exchange(handler_, {}),
+    complete(service_.ex, std::move(handler_),
              result<shift_report>(error(osvm::errc::cancelled, why)));
   }
 }

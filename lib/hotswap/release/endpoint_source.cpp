@@ -3,6 +3,7 @@
 #include "hotswap/io/complete.hpp"
 
 #include <mutex>
+#include <optional>
 
 namespace osvm::hotswap {
 namespace {
@@ -14,13 +15,13 @@ class endpoint_lease final : public lease {
   const endpoint& where() const noexcept override { return where_; }
   void async_lost(boost::asio::any_completion_handler<void(std::string)> handler) override {
     std::lock_guard lock(mutex_);
-    handler_ = std::move(handler);
+    handler_.emplace(std::move(handler));  // not assigned: that is broken in Boost 1.81
   }
 
  private:
   endpoint where_;
   std::mutex mutex_;
-  boost::asio::any_completion_handler<void(std::string)> handler_;
+  std::optional<boost::asio::any_completion_handler<void(std::string)>> handler_;
 };
 
 class endpoint_source final : public instance_source {

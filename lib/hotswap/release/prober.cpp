@@ -109,7 +109,7 @@ struct lone_probe {
   lone_probe(executor e, probe_handler h) : ex(std::move(e)), handler(std::move(h)) {}
   ~lone_probe() { finish(error(osvm::errc::cancelled, "probe")); }
   void finish(result<probe_report> r) {
-    if (handler) detail::complete(ex, std::exchange(handler, {}), std::move(r));
+    if (handler) detail::complete(ex, std::move(handler), std::move(r));
   }
 };
 

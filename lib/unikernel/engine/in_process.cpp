@@ -9,6 +9,7 @@
 
 #include <boost/asio/post.hpp>
 #include <fmt/format.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -64,7 +65,7 @@ result<std::shared_ptr<engine>> in_process_engine::create(executor ex, const ima
 }
 
 result<void> in_process_engine::open_vm(const kvm::host_facts& facts) {
-  OSVM_TRY(system_, kvm::system::open());
+  OSVM_TRY(system_, kvm::system::open(facts.system));
   const std::uint64_t budget = effective_memory_budget(options_);
   OSVM_TRY(vm_, kvm::vm::create(*system_, {.msr_filter = facts.msr_filter, .memory_bytes = budget}));
   backing_options backing;
@@ -90,6 +91,8 @@ result<void> in_process_engine::open_sockets(const instance_options& options) {
 }
 
 result<void> in_process_engine::boot(const instance_options& options) {
+  // Instances of one name may share a folder: each socket has a name of its own.
+  if (::getrandom(&id_, sizeof id_, 0) != sizeof id_) return errno_error("getrandom");
   if (options.facts) {
     facts_ = *options.facts;
   } else {
@@ -276,7 +279,7 @@ std::string in_process_engine::tcp_socket_path(std::uint16_t port) const {
       std::find(granted.begin(), granted.end(), unikernel::listener{transport::tcp, port}) == granted.end()) {
     return {};
   }
-  return fmt::format("{}/{}-tcp-{}.sock", options_.socket_dir, options_.name, port);
+  return fmt::format("{}/{}-{:08x}-tcp-{}.sock", options_.socket_dir, options_.name, id_, port);
 }
 
 std::string in_process_engine::vsock_path() const { return fmt::format("{}/{}.vsock", options_.socket_dir, options_.name); }

@@ -1,6 +1,8 @@
 // A guest thread's life: enter the VM, serve what it came out for, enter again.
+#include "kvm/system_area.hpp"
 #include "unikernel/engine/faults.hpp"
 #include "unikernel/engine/in_process.hpp"
+#include "unikernel/thread/robust_list.hpp"
 
 #include <linux/futex.h>
 #include <sys/mman.h>
@@ -155,6 +157,11 @@ void in_process_engine::run(task& t) {
   }
 }
 
+// A system call comes from the stub's page and nowhere else: OUTS from the guest's own code looks the same otherwise.
+constexpr bool in_stub(std::uint64_t rip) noexcept {
+  return rip - kvm::system_area::stub_address() < page_size;
+}
+
 // False: this thread does not enter the VM again.
 bool in_process_engine::handle_exit(task& t, const kvm::exit_info& e) {
   using kvm::exit_kind;
@@ -168,7 +175,7 @@ bool in_process_engine::handle_exit(task& t, const kvm::exit_info& e) {
   t.host_faults = 0;
   const unsigned cpl = t.slot->cpu.cpl();
   if (e.kind == exit_kind::io && e.outgoing && e.port == kvm::syscall_port &&
-      ((e.size == 1 && e.count == 1) || !state_->rules.port_checks)) {
+      ((e.size == 1 && e.count == 1 && in_stub(t.slot->cpu.regs().rip)) || !state_->rules.port_checks)) {
     const bool must_be_user = facts_.stub == kvm::syscall_stub::user;
     if (must_be_user && cpl == 0 && state_->rules.privilege_check) {
       fault(t, e, fault_kind::privilege);
@@ -274,6 +281,7 @@ void in_process_engine::serve_page_fault(task& t, const kvm::exception_frame& fr
 // What the kernel does when a thread ends: the word at clear_child_tid is zeroed and one waiter woken; robust
 // futexes that it holds are marked.
 void in_process_engine::release_waiters_of(task& t) noexcept {
+  if (t.guest.robust_list && !ended_.load()) release_robust_list(*memory_, state_->futexes, t.guest.robust_list, t.guest.tid);
   if (const std::uint64_t va = t.guest.clear_child_tid; va && !ended_.load()) {
     const std::uint32_t zero = 0;
     if (memory_access(*memory_).write(va, zero)) (void)state_->futexes.wake({memory_.get(), va}, 1, FUTEX_BITSET_MATCH_ANY);

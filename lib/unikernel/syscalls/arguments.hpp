@@ -59,13 +59,23 @@ inline int load_path(call_context& ctx, std::uint64_t va, std::string& out) {
   return memory_access(ctx.memory).read_string(va, max_path - 1, out);
 }
 
+// The lowest free number at or above `minimum`, or -EMFILE.
+inline std::int64_t add_descriptor(call_context& ctx, std::shared_ptr<descriptor> d, bool close_on_exec,
+                                   int minimum = 0) {
+  auto& table = ctx.instance.descriptors;
+  const int fd = table.add(d, close_on_exec, minimum);
+  if (fd != -EMFILE || ctx.instance.rules.descriptor_budget) return fd;
+  table.extend();
+  return table.add(std::move(d), close_on_exec, minimum);
+}
+
 // Puts a new descriptor into the guest's table: its number, or -EMFILE (the host's descriptor is closed).
 inline std::int64_t install(call_context& ctx, std::shared_ptr<description> what, unique_fd host,
                             bool close_on_exec) {
   auto d = std::make_shared<descriptor>();
   d->what = std::move(what);
   d->host = std::move(host);
-  return ctx.instance.descriptors.add(std::move(d), close_on_exec);
+  return add_descriptor(ctx, std::move(d), close_on_exec);
 }
 // Too few host descriptors is the host's trouble; the guest sees the limit of the whole system.
 inline std::int64_t no_descriptor() noexcept {

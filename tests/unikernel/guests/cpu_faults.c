@@ -46,8 +46,16 @@ static void interrupt_13(void) { __asm__ volatile("int $13"); }
 static void interrupt_8(void) { __asm__ volatile("int $8"); }
 static void interrupt_2(void) { __asm__ volatile("int $2"); }
 static void sysenter(void) { __asm__ volatile("sysenter"); }
-static void vmcall(void) { __asm__ volatile("vmcall"); }
-static void vmmcall(void) { __asm__ volatile("vmmcall"); }
+static void vmcall(void) {
+  i64 answer = 0;  // hypercall 0
+  __asm__ volatile("vmcall" : "+a"(answer) : "b"(0), "c"(0), "d"(0), "S"(0) : "memory");
+  say_number("answer", answer);
+}
+static void vmmcall(void) {
+  i64 answer = 0;  // hypercall 0
+  __asm__ volatile("vmmcall" : "+a"(answer) : "b"(0), "c"(0), "d"(0), "S"(0) : "memory");
+  say_number("answer", answer);
+}
 static void disable_interrupts(void) { __asm__ volatile("cli"); }
 static void read_msr(void) { __asm__ volatile("rdmsr" ::"c"(0xc0000082) : "rax", "rdx"); }
 static void write_msr(void) { __asm__ volatile("wrmsr" ::"c"(0xc0000082), "a"(0), "d"(0)); }

@@ -35,7 +35,7 @@ static void build(const char* mode, u64 here) {
 
 int run(int argc, char** argv) {
   if (argc != 2) return bad_usage;
-  __asm__ volatile("mov $0x23, %%eax\nmov %%eax, %%ss\nmov $39, %%eax\nsyscall" ::: "rax", "rcx", "r11", "memory");
+  __asm__ volatile("mov $39, %%eax\nmov $0x23, %%ecx\nmov %%ecx, %%ss\nsyscall" ::: "rax", "rcx", "r11", "memory");
   if (privilege() != 0) {
     say("CPL 3\n");
     return 3;

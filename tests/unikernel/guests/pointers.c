@@ -255,7 +255,10 @@ static int nested(void) {
     nested_case("writev count", raw_3(__NR_writev, pipe_fd[1], v, bad | 0x10000));
     nested_case("writev count overflow", raw_3(__NR_writev, pipe_fd[1], v, 0x1000000000000001));
     v[0] = v[1] = (struct vector){(u64)buffer, 0x7fffffffffffffff};
-    nested_case("writev sum", raw_3(__NR_writev, pipe_fd[1], v, 2));
+    // What fits is written; nothing behind the buffer's end is.
+    if (raw_3(__NR_writev, pipe_fd[1], v, 2) > (i64)sizeof buffer) nested_case("writev sum", 1);
+    while (raw_3(__NR_read, pipe_fd[0], buffer, sizeof buffer) > 0) {}
+    fill_pipe();
     *v = (struct vector){(u64)buffer, 8};
     *m = (struct message){.vectors = bad, .vector_count = 1};
     nested_case("sendmsg vectors", raw_3(__NR_sendmsg, socket_fd, m, 0x4040));

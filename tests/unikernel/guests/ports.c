@@ -7,7 +7,10 @@ static char buffer[4096] __attribute__((aligned(16)));
 static void in8(unsigned p) { __asm__ volatile("in %%dx, %%al" ::"d"(p) : "rax"); }
 static void in16(unsigned p) { __asm__ volatile("in %%dx, %%ax" ::"d"(p) : "rax"); }
 static void in32(unsigned p) { __asm__ volatile("in %%dx, %%eax" ::"d"(p) : "rax"); }
-static void out8(unsigned p) { __asm__ volatile("out %%al, %%dx" ::"d"(p), "a"(39)); }
+// As the stub would be called: RCX says where to go on, so that a VMM that served it would come back here.
+static void out8(unsigned p) {
+  __asm__ volatile("lea 1f(%%rip), %%rcx\npushf\npop %%r11\nout %%al, %%dx\n1:" ::"d"(p), "a"(39) : "rcx", "r11", "memory");
+}
 static void out16(unsigned p) { __asm__ volatile("out %%ax, %%dx" ::"d"(p), "a"(39)); }
 static void out32(unsigned p) { __asm__ volatile("out %%eax, %%dx" ::"d"(p), "a"(39)); }
 static void insb(unsigned p) {

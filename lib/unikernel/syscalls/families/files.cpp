@@ -1,4 +1,5 @@
 // Calls on a descriptor that is open already: moving bytes, positions, flags, duplicates.
+#include "unikernel/files/open.hpp"
 #include "unikernel/files/transfer.hpp"
 #include "unikernel/syscalls/arguments.hpp"
 
@@ -87,7 +88,12 @@ std::int64_t sys_lseek(call_context& ctx) {
   const auto d = descriptor_arg(ctx);
   if (!d || d->what->path_only) return -EBADF;
   if (d->what->kind != file_kind::directory && !seekable(*d)) return -ESPIPE;
-  if (!d->host) return ctx.args[1] == 0 ? 0 : -EINVAL;  // a synthetic directory: rewinding is in getdents64
+  if (!d->host) {  // a synthetic directory, whose positions count names
+    if (int_arg(ctx, 2) != SEEK_SET || static_cast<std::int64_t>(ctx.args[1]) < 0) return -EINVAL;
+    std::lock_guard guard(d->what->lock);
+    static_cast<directory_listing*>(d->what->extra.get())->position = ctx.args[1];
+    return static_cast<std::int64_t>(ctx.args[1]);
+  }
   return host_result(::lseek(d->host.get(), static_cast<off_t>(ctx.args[1]), int_arg(ctx, 2)));
 }
 
@@ -123,7 +129,7 @@ std::int64_t duplicate(call_context& ctx, int minimum, bool close_on_exec) {
   const auto d = descriptor_arg(ctx);
   if (!d) return -EBADF;
   auto copy = duplicate_of(*d);
-  return copy ? ctx.instance.descriptors.add(std::move(copy), close_on_exec, minimum) : no_descriptor();
+  return copy ? add_descriptor(ctx, std::move(copy), close_on_exec, minimum) : no_descriptor();
 }
 
 std::int64_t duplicate_to(call_context& ctx, bool close_on_exec) {

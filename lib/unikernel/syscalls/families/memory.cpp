@@ -1,6 +1,8 @@
 // mmap and its relatives: arguments and policy; the work is address_space's.
 #include "unikernel/syscalls/arguments.hpp"
 
+#include <osvm/core/bytes.hpp>
+
 #include <linux/mman.h>
 #include <sys/mman.h>
 
@@ -86,8 +88,16 @@ std::int64_t do_brk(call_context& ctx) { return ctx.memory.set_break(ctx.args[0]
 
 // Pages are never swapped by us and locking them is the host's business: success without effect is what Linux gives
 // to a process whose pages are resident anyway.
-std::int64_t do_mlock(call_context&) { return 0; }
-std::int64_t do_msync(call_context&) { return 0; }
+// Nothing to lock or to write back; a range that is not mapped is still an error, as on Linux.
+std::int64_t only_check_range(call_context& ctx) {
+  const std::uint64_t begin = page_floor(ctx.args[0]);
+  std::uint64_t size = 0;
+  if (!checked_add(ctx.args[1], ctx.args[0] - begin, size) || size > user_end) return -ENOMEM;
+  return ctx.memory.advise(begin, size, MADV_NORMAL);
+}
+
+std::int64_t do_mlock(call_context& ctx) { return only_check_range(ctx); }
+std::int64_t do_msync(call_context& ctx) { return ctx.args[0] % page_size ? -EINVAL : only_check_range(ctx); }
 
 constexpr syscall_entry entries[] = {
     {9, "mmap", call<do_mmap>, capability::always, "plxxfl"},

@@ -316,10 +316,6 @@ std::int64_t sys_fstatfs(call_context& ctx) {
   return d ? store_statfs(ctx, d->host, ctx.args[1]) : -EBADF;
 }
 
-std::int64_t sys_umask(call_context& ctx) {
-  return ctx.instance.umask.exchange(static_cast<std::uint32_t>(ctx.args[0]) & 0777);
-}
-
 constexpr syscall_entry entries[] = {
     {2, "open", call<sys_open>, capability::always, "sxu"},
     {4, "stat", call<sys_stat>, capability::always, "sP"},
@@ -331,7 +327,6 @@ constexpr syscall_entry entries[] = {
     {81, "fchdir", call<sys_fchdir>, capability::always, "f"},
     {85, "creat", call<sys_creat>, capability::always, "su"},
     {89, "readlink", call<sys_readlink>, capability::always, "sPl"},
-    {95, "umask", call<sys_umask>, capability::always, "u"},
     {137, "statfs", call<sys_statfs>, capability::always, "sP"},
     {138, "fstatfs", call<sys_fstatfs>, capability::always, "fP"},
     {217, "getdents64", call<sys_getdents64>, capability::always, "fPl"},

@@ -265,7 +265,9 @@ std::int64_t target_path(call_context& ctx, const guest_address& to, std::string
       return ctx.instance.deny("connect vsock:" + where, "--connect vsock:" + std::to_string(to.port),
                                EACCES);
     }
-    path = ctx.instance.host.vsock_path() + "_" + std::to_string(to.port);
+    path = ctx.instance.host.vsock_path();
+    if (path.empty()) return -ECONNRESET;  // this instance has no folder for sockets
+    path += "_" + std::to_string(to.port);
     return 0;
   }
   // The guest's own listeners are its loopback; everything else is the network, which no policy grants yet.

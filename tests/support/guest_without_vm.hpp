@@ -9,12 +9,11 @@
 #include <osvm/unikernel/instance.hpp>
 #include <osvm/vsock/fd_queue.hpp>
 
-#include <gtest/gtest.h>
-
 #include <pthread.h>
 #include <sys/mman.h>
 
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -24,6 +23,13 @@
 #include <string>
 
 namespace osvm::unikernel::testing {
+
+// The set-up itself must work: a test on half a guest would prove nothing.
+inline void require(bool condition, const char* what) {
+  if (condition) return;
+  std::fprintf(stderr, "guest without VM: %s failed\n", what);
+  std::abort();
+}
 
 // A folder of its own, gone with the object.
 class temp_folder {
@@ -61,16 +67,10 @@ struct remembering_host : instance_host {
     return socket_folder.empty() ? "" : socket_folder + "/tcp-" + std::to_string(port);
   }
   std::string vsock_path() const override { return socket_folder.empty() ? "" : socket_folder + "/vsock"; }
-  std::int64_t send_signal(int, int) override { return -ESRCH; }
+  bool has_thread(int tid) const override { return tid == 1; }
+  std::chrono::nanoseconds cpu_time() const override { return {}; }
   unsigned thread_count() const override { return 1; }
 };
-
-inline const syscall_entry* entry_of(std::uint64_t number) {
-  for (const syscall_family* family : syscall_families())
-    for (const syscall_entry& entry : family->entries)
-      if (entry.number == number) return &entry;
-  return nullptr;
-}
 
 // One guest thread in one instance. `base` is 1 MiB of read-write memory; put() and text() hand it out in
 // turn.
@@ -84,14 +84,15 @@ class guest {
     sigset_t all;  // as vCPU threads do
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, nullptr);
-    EXPECT_TRUE(memory.start());
-    EXPECT_EQ(
-        memory.map({.address = base, .size = size, .protection = PROT_READ | PROT_WRITE, .fixed = true}),
-        static_cast<std::int64_t>(base));
+    require(memory.start().has_value(), "memory");
+    const map_request first{
+        .address = base, .size = size, .protection = PROT_READ | PROT_WRITE, .fixed = true};
+    require(memory.map(first) == static_cast<std::int64_t>(base), "first mapping");
     auto tree = file_tree::create(granted);
-    EXPECT_TRUE(tree) << (tree ? "" : tree.error().to_string());
-    if (tree) state.files = std::move(tree).value();
-    EXPECT_TRUE(set_up_stdio(state, {}, {}, {}));
+    require(tree.has_value(), "mounts");
+    state.files = std::move(tree).value();
+    require(set_up_stdio(state, {}, {}, {}).has_value(), "stdio");
+    thread.regs = &registers;
   }
 
   std::int64_t call(std::uint64_t number, std::initializer_list<std::uint64_t> arguments) {
@@ -101,37 +102,36 @@ class guest {
                        std::initializer_list<std::uint64_t> arguments) {
     call_context ctx{state, memory, who, {}};
     std::copy(arguments.begin(), arguments.end(), ctx.args);
-    const syscall_entry* entry = entry_of(number);
-    return entry ? entry->call(ctx) : -ENOSYS;
+    return dispatch(ctx, number);
   }
 
   // Guest memory for `bytes`, 16-byte aligned.
   std::uint64_t room(std::size_t bytes) {
     const std::uint64_t at = next_;
     next_ += (bytes + 15) & ~std::size_t{15};
-    EXPECT_LE(next_, base + size);
+    require(next_ <= base + size, "room()");
     return at;
   }
   std::uint64_t text(std::string_view s) {
     const std::uint64_t at = room(s.size() + 1);
-    EXPECT_TRUE(memory_access(memory).write(at, std::string(s).c_str(), s.size() + 1));
+    require(memory_access(memory).write(at, std::string(s).c_str(), s.size() + 1), "text()");
     return at;
   }
   template <class T>
   std::uint64_t put(const T& value) {
     const std::uint64_t at = room(sizeof value);
-    EXPECT_TRUE(memory_access(memory).write(at, value));
+    require(memory_access(memory).write(at, value), "put()");
     return at;
   }
   template <class T>
   T get(std::uint64_t at) {
     T value{};
-    EXPECT_TRUE(memory_access(memory).read(at, value));
+    require(memory_access(memory).read(at, value), "get()");
     return value;
   }
   std::string bytes(std::uint64_t at, std::size_t count) {
     std::string s(count, '\0');
-    EXPECT_TRUE(memory_access(memory).read(at, s.data(), count));
+    require(memory_access(memory).read(at, s.data(), count), "bytes()");
     return s;
   }
   std::uint64_t denied() const {
@@ -157,6 +157,7 @@ class guest {
   instance_state state;
   address_space memory;
   guest_thread thread{1};
+  kvm::registers registers;
 
  private:
   std::uint64_t next_ = base;
