@@ -84,7 +84,7 @@ void unikernel_source::async_start(const hotswap::release_spec& spec, std::stop_
     if (!guest) return std::move(handler)(std::move(guest).error());
     auto s = std::make_shared<start>();
     s->lease = std::make_shared<unikernel_lease>(version, std::move(*guest));
-    s->handler.swap(handler);  // Boost 1.81: assignment would wrap the handler into itself without end
+    s->handler.swap(handler);  // Boost 1.81: move assignment wraps the handler into itself
     s->on_stop.emplace(stop, start::kill{s->lease.get()});
     s->lease->guest.async_listening(self->options_.listens, [self, s](result<endpoint> where) {
       s->on_stop.reset();
