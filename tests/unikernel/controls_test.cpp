@@ -19,7 +19,7 @@ class control : public guest_test {
 #define NEEDS_USER_STUB() \
   if (!stub_is_user())    \
   GTEST_SKIP()            \
-      << "SKIPPED: SYSCALL enters CPL 0 on this host, so that the emulator's way into it does not exist"
+      << "NOT APPLICABLE: SYSCALL enters CPL 0 on this host, so that the emulator's way into it does not exist"
 
 // mov ss before SYSCALL drops the CPU into KVM's emulator, where SYSCALL sets CPL 0.
 TEST_F(control, stack_segment_reaches_cpl_0_without_the_cpl_rules) {
@@ -95,7 +95,7 @@ TEST_P(stale_control, pages_stay_visible_without_the_flush) {
   // Seen on shadow-paging hosts; where KVM uses the guest's page tables itself, its TLB may or may not be
   // stale.
   if (facts().kvm_vendor != "kvm_pvm")
-    GTEST_SKIP() << "SKIPPED: only shadow paging keeps stale entries reliably";
+    GTEST_SKIP() << "NOT APPLICABLE: only shadow paging keeps stale entries reliably";
   run("stale", {GetParam()}, [](auto& o) { o.controls.flush_revoked = false; }).expect_exit(66);
 }
 INSTANTIATE_TEST_SUITE_P(each, stale_control,
