@@ -306,6 +306,7 @@ std::vector<std::string> names_in(guest& g, std::string_view path) {
       at += length;
     }
   }
+  g.call(3, {static_cast<std::uint64_t>(fd)});
   std::sort(names.begin(), names.end());
   return names;
 }
