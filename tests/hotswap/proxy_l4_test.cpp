@@ -112,7 +112,8 @@ TEST_F(proxy_l4, the_drain_deadline_cuts_and_counts) {
   EXPECT_GE(r->took, 50ms);
   for (auto& c : all) EXPECT_TRUE(c.at_end() && c.reset());
   EXPECT_EQ(stats().cut, 10U);
-  EXPECT_EQ(proxy_->release(g)->inflight, 0U);
+  // Clients see the reset a moment before the sessions on other threads have taken themselves off the count.
+  EXPECT_TRUE(eventually([&] { return proxy_->release(g)->inflight == 0U; }));
 }
 
 TEST_F(proxy_l4, more_connections_than_the_release_accepts_at_once_wait_instead_of_failing) {

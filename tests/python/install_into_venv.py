@@ -40,8 +40,8 @@ def main() -> None:
         [*pip, "install", "--no-index", "--config-settings", f"build-dir={args.build_dir}", args.source],
         check=True,
     )
-    # In the clean environment, before anything of the system can be seen from it, and away from the source
-    # tree. own = subprocess.run(
+    # In the clean environment: nothing of the system can be seen from it yet, nor the source tree.
+    shown = subprocess.run(
         [python, "-I", "-c", "import osvm; print(osvm.__version__, osvm.__file__)"],
         check=True,
         capture_output=True,

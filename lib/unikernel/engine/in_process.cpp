@@ -9,6 +9,7 @@
 
 #include <boost/asio/post.hpp>
 #include <fmt/format.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,6 +26,14 @@ std::uint64_t effective_memory_budget(const instance_options& o) {
   if (!o.controls.memory_budget) return std::uint64_t{64} << 30;
 #endif
   return o.budgets.memory_bytes;
+}
+
+budgets effective_budgets(const instance_options& o) {
+  budgets b = o.budgets;
+#ifdef OSVM_TEST_CONTROLS
+  if (!o.controls.descriptor_budget) b.descriptors = 4096;
+#endif
+  return b;
 }
 
 result<void> check(const instance_options& o) {
@@ -90,6 +99,8 @@ result<void> in_process_engine::open_sockets(const instance_options& options) {
 }
 
 result<void> in_process_engine::boot(const instance_options& options) {
+  // Instances of one name may share a folder: each socket has a name of its own.
+  if (::getrandom(&id_, sizeof id_, 0) != sizeof id_) return errno_error("getrandom");
   if (options.facts) {
     facts_ = *options.facts;
   } else {
@@ -98,7 +109,7 @@ result<void> in_process_engine::boot(const instance_options& options) {
   options_.facts = nullptr;
   created_ = clock_type::now();
   instance_host& host = *this;
-  state_ = std::make_unique<instance_state>(options.policy, options.budgets, host);
+  state_ = std::make_unique<instance_state>(options.policy, effective_budgets(options), host);
 #ifdef OSVM_TEST_CONTROLS
   state_->rules = options.controls;
 #endif
@@ -276,7 +287,7 @@ std::string in_process_engine::tcp_socket_path(std::uint16_t port) const {
       std::find(granted.begin(), granted.end(), unikernel::listener{transport::tcp, port}) == granted.end()) {
     return {};
   }
-  return fmt::format("{}/{}-tcp-{}.sock", options_.socket_dir, options_.name, port);
+  return fmt::format("{}/{}-{:08x}-tcp-{}.sock", options_.socket_dir, options_.name, id_, port);
 }
 
 std::string in_process_engine::vsock_path() const { return fmt::format("{}/{}.vsock", options_.socket_dir, options_.name); }

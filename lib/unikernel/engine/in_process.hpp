@@ -108,6 +108,7 @@ class in_process_engine final : public engine, private instance_host, private sl
   kvm::host_facts facts_;
   std::optional<kvm::system> system_;
   kvm::vm vm_;
+  std::uint32_t id_ = 0;  // random, in socket names
   unsigned next_slot_ = 0;
   mapping flush_page_;  // see flush_all()
   std::unique_ptr<address_space> memory_;
