@@ -44,27 +44,24 @@ def _require(tool: str, package: str) -> str:
     return path
 
 
+def _cmake(*arguments: str | Path) -> None:
+    # Where ccache is installed, what another clone or folder has compiled serves here too.
+    environment = {"CCACHE_BASEDIR": str(ROOT), "CCACHE_NOHASHDIR": "1", **os.environ}
+    subprocess.run([_require("cmake", "cmake"), *arguments], check=True, env=environment)
+
+
 def _configure(build: Path) -> None:
     # The interpreter behind a virtual environment: its path stays when the environment goes.
     python = getattr(sys, "_base_executable", None) or sys.executable
     generator = ["-G", "Ninja"] if shutil.which("ninja") else []
-    subprocess.run(
-        [
-            _require("cmake", "cmake"),
-            "-S",
-            ROOT,
-            "-B",
-            build,
-            *generator,
-            "-DCMAKE_BUILD_TYPE=Release",
-            "-DOSVM_BUILD_TOOLS=OFF",
-            "-DOSVM_BUILD_TESTS=OFF",
-            "-DOSVM_BUILD_PYTHON=ON",
-            "-DOSVM_PYTHON_REQUIRED=ON",
-            f"-DPython_EXECUTABLE={python}",
-        ],
-        check=True,
+    options = (
+        "OSVM_BUILD_TOOLS=OFF",
+        "OSVM_BUILD_TESTS=OFF",
+        "OSVM_BUILD_PYTHON=ON",
+        "OSVM_PYTHON_REQUIRED=ON",
     )
+    defined = [f"-D{o}" for o in (*options, "CMAKE_BUILD_TYPE=Release", f"Python_EXECUTABLE={python}")]
+    _cmake("-S", ROOT, "-B", build, *generator, *defined)
 
 
 def _build_extension(settings: dict[str, str]) -> Path:
@@ -72,14 +69,11 @@ def _build_extension(settings: dict[str, str]) -> Path:
     build = Path(given).resolve() if given else ROOT / "build" / f"python-{sys.implementation.cache_tag}"
     if not given or not (build / "CMakeCache.txt").exists():
         _configure(build)
-    jobs = str(len(os.sched_getaffinity(0)))
-    subprocess.run(
-        [_require("cmake", "cmake"), "--build", build, "--target", "_osvm", "--parallel", jobs], check=True
-    )
+    _cmake("--build", build, "--target", "_osvm", "--parallel", str(len(os.sched_getaffinity(0))))
     built = build / "python" / f"_osvm{sysconfig.get_config_var('EXT_SUFFIX')}"
     if not built.exists():
         raise RuntimeError(
-            f"{built} was not built: {build} is configured for another Python; use another build-dir"
+            f"{built} is missing: {build} is configured for another Python; use another build-dir"
         )
     return built
 

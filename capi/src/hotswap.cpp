@@ -136,6 +136,7 @@ osvm::result<hs::proxy_options> proxy_options_of(const osvm_hotswap_proxy_option
 osvm::result<hs::release_spec> spec_of(const char* backend, const osvm_hotswap_shift_options* options) {
   OSVM_TRY(const auto o, read_versioned(options, default_shift_options(), "osvm_hotswap_shift_options"));
   if (o.probe > OSVM_HOTSWAP_PROBE_HTTP) return invalid("osvm_hotswap_shift_options.probe is unknown");
+  OSVM_CHECK(osvm::parse_endpoint(backend));  // a typing error is the caller's, not a release that failed
   hs::release_spec spec;
   spec.artifact = backend;
   spec.version = o.version ? o.version : backend;

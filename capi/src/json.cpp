@@ -25,6 +25,14 @@ json::object fault_object(const unikernel::fault_info& f) {
           {"registers", std::move(registers)}};
 }
 
+// Names for programs: those of the enumerators.
+const char* identifier(unikernel::exit_cause cause) {
+  static constexpr const char* names[] = {"exited",        "signaled",   "faulted",     "killed",
+                                          "memory_budget", "cpu_budget", "wall_budget", "failed"};
+  const auto i = static_cast<std::size_t>(cause);
+  return i < std::size(names) ? names[i] : "unknown";
+}
+
 }  // namespace
 
 // The shape that `osvm bench --json` prints as "host".
@@ -57,9 +65,8 @@ std::string to_json(const kvm::host_facts& f) {
 }
 
 std::string to_json(const unikernel::exit_report& r) {
-  json::object o{
-      {"cause", unikernel::to_string(r.cause)}, {"status", r.status},          {"signal", r.signal},
-      {"shell_status", r.shell_status()},       {"description", r.describe()}, {"detail", r.detail}};
+  json::object o{{"cause", identifier(r.cause)},     {"status", r.status},          {"signal", r.signal},
+                 {"shell_status", r.shell_status()}, {"description", r.describe()}, {"detail", r.detail}};
   o["fault"] = r.fault ? json::value(fault_object(*r.fault)) : json::value(nullptr);
   return json::serialize(o);
 }

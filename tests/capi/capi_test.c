@@ -129,6 +129,7 @@ static void wall_budget(void) {
   osvm_unikernel_exit* report = NULL;
   EXPECT_OK(osvm_unikernel_instance_wait(instance, 10000, &report));
   EXPECT(osvm_unikernel_exit_cause(report) == OSVM_UNIKERNEL_WALL_BUDGET);
+  EXPECT_TEXT(osvm_unikernel_exit_json(report), "\"cause\":\"wall_budget\"");
   osvm_unikernel_exit_free(report);
   osvm_unikernel_instance_free(instance);
   osvm_unikernel_image_free(image);

@@ -159,6 +159,11 @@ static void proxies(void) {
   EXPECT_TEXT(osvm_hotswap_shift_json(report), "\"state\":\"rejected\"");
   osvm_hotswap_shift_free(report);
 
+  report = NULL;
+  EXPECT_ERROR(osvm_hotswap_proxy_shift(proxy, "no endpoint", NULL, &report), "osvm",
+               OSVM_ERROR_INVALID_ARGUMENT, "");
+  EXPECT(report == NULL);
+
   osvm_hotswap_stats stats;
   osvm_hotswap_stats_init(&stats, sizeof stats);
   EXPECT_OK(osvm_hotswap_proxy_stats(proxy, &stats));

@@ -103,8 +103,8 @@ def test_interrupt_ends_the_guest(guests: Path) -> None:
     code = (
         "import osvm, sys\n"
         "vm = osvm.Instance([sys.argv[1]], listen=[8080]).start()\n"
-        "vm.endpoint(8080); print('up', flush=True)\n"
-        "try: vm.wait()\n"
+        "vm.endpoint(8080)\n"
+        "try: print('up', flush=True); vm.wait()\n"
         "except KeyboardInterrupt: vm.close(); print('interrupted')\n"
     )
     child = subprocess.Popen(

@@ -1,5 +1,6 @@
-// The other half of each security test: with exactly one rule switched off, the same attack succeeds. Linked against
-// the test variant of the library. Where a host's CPU makes a rule redundant, the test says so and skips.
+// The other half of each security test: with exactly one rule switched off, the same attack succeeds. Linked
+// against the test variant of the library. Where a host's CPU makes a rule redundant, the test says so and
+// skips.
 #include "unikernel/controls.hpp"
 #include "unikernel/guest_fixture.hpp"
 
@@ -15,9 +16,10 @@ class control : public guest_test {
   static bool stub_is_user() { return facts().stub == kvm::syscall_stub::user; }
 };
 
-#define NEEDS_USER_STUB()                                                                                        \
-  if (!stub_is_user())                                                                                           \
-  GTEST_SKIP() << "SKIPPED: SYSCALL enters CPL 0 on this host, so that the emulator's way into it does not exist"
+#define NEEDS_USER_STUB() \
+  if (!stub_is_user())    \
+  GTEST_SKIP()            \
+      << "NOT APPLICABLE: SYSCALL enters CPL 0 on this host, so that the emulator's way into it does not exist"
 
 // mov ss before SYSCALL drops the CPU into KVM's emulator, where SYSCALL sets CPL 0.
 TEST_F(control, stack_segment_reaches_cpl_0_without_the_cpl_rules) {
@@ -38,13 +40,15 @@ TEST_F(control, each_cpl_rule_alone_holds_the_stack_segment) {
   EXPECT_NE(no_smep.report.cause, exit_cause::exited) << no_smep.describe();
   ASSERT_TRUE(no_smep.report.fault) << no_smep.describe();
   EXPECT_EQ(no_smep.report.fault->kind, fault_kind::privilege);
-  const auto no_check = run("registers", {"stack_segment"}, [](auto& o) { o.controls.privilege_check = false; });
+  const auto no_check =
+      run("registers", {"stack_segment"}, [](auto& o) { o.controls.privilege_check = false; });
   EXPECT_EQ(no_check.out.find("read at CPL 0"), std::string::npos) << no_check.describe();
 }
 
 class mmio_hole : public control, public ::testing::WithParamInterface<const char*> {};
 
-// A guest at CPL 0 may do what it likes with its own page tables: a hole is still a guest fault, not a host error.
+// A guest at CPL 0 may do what it likes with its own page tables: a hole is still a guest fault, not a host
+// error.
 TEST_P(mmio_hole, is_a_named_guest_fault) {
   NEEDS_USER_STUB();
   const auto o = run("mmio", {GetParam()}, [](auto& op) {
@@ -62,9 +66,11 @@ INSTANTIATE_TEST_SUITE_P(each, mmio_hole, ::testing::Values("read", "write", "ex
                          [](const auto& p) { return std::string(p.param); });
 
 TEST_F(control, wrong_bases_are_accepted_without_register_checks) {
-  const auto o = run("registers", {"base_by_arch_prctl"}, [](auto& op) { op.controls.sanitize_registers = false; });
+  const auto o =
+      run("registers", {"base_by_arch_prctl"}, [](auto& op) { op.controls.sanitize_registers = false; });
   const bool accepted = o.out.find("accepted") != std::string::npos;
-  const bool ended = o.report.cause != exit_cause::exited;  // KVM itself refuses some: then the guest dies of it
+  const bool ended =
+      o.report.cause != exit_cause::exited;  // KVM itself refuses some: then the guest dies of it
   EXPECT_TRUE(accepted || ended) << o.describe();
 }
 
@@ -79,18 +85,21 @@ TEST_F(control, wrong_instruction_pointers_are_loaded_without_register_checks) {
 // IN on the system-call port with the checks off: KVM overwrites RAX and the guest carries on.
 TEST_F(control, ports_carry_on_without_port_checks) {
   NEEDS_USER_STUB();
-  for (const char* how : {"in8", "out8", "rep_insb"})
+  for (const char* how : {"in8", "insb", "rep_insb"})
     run("ports", {how, "0x10"}, [](auto& o) { o.controls.port_checks = false; }).expect_exit(66);
 }
 
 class stale_control : public control, public ::testing::WithParamInterface<const char*> {};
 
 TEST_P(stale_control, pages_stay_visible_without_the_flush) {
-  // Seen on shadow-paging hosts; where KVM uses the guest's page tables itself, its TLB may or may not be stale.
-  if (facts().kvm_vendor != "kvm_pvm") GTEST_SKIP() << "SKIPPED: only shadow paging keeps stale entries reliably";
+  // Seen on shadow-paging hosts; where KVM uses the guest's page tables itself, its TLB may or may not be
+  // stale.
+  if (facts().kvm_vendor != "kvm_pvm")
+    GTEST_SKIP() << "NOT APPLICABLE: only shadow paging keeps stale entries reliably";
   run("stale", {GetParam()}, [](auto& o) { o.controls.flush_revoked = false; }).expect_exit(66);
 }
-INSTANTIATE_TEST_SUITE_P(each, stale_control, ::testing::Values("unmap", "read_only", "remap_over", "protect_none"),
+INSTANTIATE_TEST_SUITE_P(each, stale_control,
+                         ::testing::Values("unmap", "read_only", "remap_over", "protect_none"),
                          [](const auto& p) { return std::string(p.param); });
 
 TEST_F(control, memory_becomes_executable_without_write_xor_execute) {
@@ -123,12 +132,14 @@ TEST_F(control, thread_budget) {
 }
 
 TEST_F(control, memory_budget) {
-  run("probe", {"allocate", "64"}, [](auto& o) { o.budgets.memory_bytes = 32 << 20; })
-      .expect_output_lacks("allocated");
   run("probe", {"allocate", "64"}, [](auto& o) {
     o.budgets.memory_bytes = 32 << 20;
-    o.controls.memory_budget = false;
-  })
+  }).expect_output_lacks("allocated");
+  run("probe", {"allocate", "64"},
+      [](auto& o) {
+        o.budgets.memory_bytes = 32 << 20;
+        o.controls.memory_budget = false;
+      })
       .expect_exit(0)
       .expect_output("allocated\n");
 }
@@ -152,21 +163,27 @@ TEST_F(control, write_budget) {
 }
 
 TEST_F(control, cpu_budget) {
-  run("probe", {"burn", "400"}, [](auto& o) { o.budgets.cpu_time = 100ms; }).expect_cause(exit_cause::cpu_budget);
   run("probe", {"burn", "400"}, [](auto& o) {
     o.budgets.cpu_time = 100ms;
-    o.controls.cpu_budget = false;
-  })
+  }).expect_cause(exit_cause::cpu_budget);
+  run("probe", {"burn", "400"},
+      [](auto& o) {
+        o.budgets.cpu_time = 100ms;
+        o.controls.cpu_budget = false;
+      })
       .expect_exit(0)
       .expect_output("burnt\n");
 }
 
 TEST_F(control, wall_budget) {
-  run("probe", {"nap", "400"}, [](auto& o) { o.budgets.wall_time = 100ms; }).expect_cause(exit_cause::wall_budget);
   run("probe", {"nap", "400"}, [](auto& o) {
     o.budgets.wall_time = 100ms;
-    o.controls.wall_budget = false;
-  })
+  }).expect_cause(exit_cause::wall_budget);
+  run("probe", {"nap", "400"},
+      [](auto& o) {
+        o.budgets.wall_time = 100ms;
+        o.controls.wall_budget = false;
+      })
       .expect_exit(0)
       .expect_output("rested\n");
 }
@@ -201,8 +218,10 @@ TEST_F(file_control, symbolic_links_lead_out_without_beneath) {
 }
 
 TEST_F(file_control, read_only_mounts_are_written_without_the_rule) {
-  run("probe", {"write", "/data/file", "changed"}, mounted(false, [](auto&) {})).expect_output_has("open -30");
-  run("probe", {"write", "/data/file", "changed"}, mounted(false, [](auto& c) { c.read_only_mounts = false; }))
+  run("probe", {"write", "/data/file", "changed"}, mounted(false, [](auto&) {}))
+      .expect_output_has("open -30");
+  run("probe", {"write", "/data/file", "changed"},
+      mounted(false, [](auto& c) { c.read_only_mounts = false; }))
       .expect_output_has("write 7");
 }
 
@@ -223,7 +242,8 @@ TEST_F(control, listening_without_a_grant) {
 TEST_F(control, connecting_without_a_grant) {
   // With the rule the answer is a denial; without it the call gets as far as the missing peer.
   const auto with = run("vsock_echo", {"--connect", "5000", "x"});
-  const auto without = run("vsock_echo", {"--connect", "5000", "x"}, [](auto& o) { o.controls.policy_connect = false; });
+  const auto without =
+      run("vsock_echo", {"--connect", "5000", "x"}, [](auto& o) { o.controls.policy_connect = false; });
   EXPECT_NE(with.err, without.err) << with.describe() << without.describe();
 }
 

@@ -1,4 +1,5 @@
-// Writes small ELF files, right and wrong ones. Offsets and sizes are what the test says, not what would be sane.
+// Writes small ELF files, right and wrong ones. Offsets and sizes are what the test says, not what would be
+// sane.
 #pragma once
 
 #include "unikernel/elf/format.hpp"
@@ -15,8 +16,9 @@ class elf_builder {
  public:
   // A program that would run: one readable and executable page whose first instruction is the entry.
   elf_builder() {
-    std::memcpy(header.ident, "\x7f"
-                              "ELF\2\1\1",
+    std::memcpy(header.ident,
+                "\x7f"
+                "ELF\2\1\1",
                 7);
     header.type = unikernel::elf::type_exec;
     header.machine = unikernel::elf::machine_x86_64;
@@ -29,12 +31,24 @@ class elf_builder {
   }
 
   static unikernel::elf::program_header code() {
-    return {.type = unikernel::elf::pt_load, .flags = unikernel::elf::pf_r | unikernel::elf::pf_x, .offset = 0x1000,
-            .vaddr = 0x401000, .paddr = 0, .filesz = 0x100, .memsz = 0x100, .align = 0x1000};
+    return {.type = unikernel::elf::pt_load,
+            .flags = unikernel::elf::pf_r | unikernel::elf::pf_x,
+            .offset = 0x1000,
+            .vaddr = 0x401000,
+            .paddr = 0,
+            .filesz = 0x100,
+            .memsz = 0x100,
+            .align = 0x1000};
   }
   static unikernel::elf::program_header data() {
-    return {.type = unikernel::elf::pt_load, .flags = unikernel::elf::pf_r | unikernel::elf::pf_w, .offset = 0x1100,
-            .vaddr = 0x403100, .paddr = 0, .filesz = 0x100, .memsz = 0x2000, .align = 0x1000};
+    return {.type = unikernel::elf::pt_load,
+            .flags = unikernel::elf::pf_r | unikernel::elf::pf_w,
+            .offset = 0x1100,
+            .vaddr = 0x403100,
+            .paddr = 0,
+            .filesz = 0x100,
+            .memsz = 0x2000,
+            .align = 0x1000};
   }
 
   std::vector<std::byte> build() const {

@@ -24,7 +24,9 @@ struct wrong_file {
   std::function<void(elf_builder&)> damage;
 };
 
-void PrintTo(const wrong_file& w, std::ostream* out) { *out << w.name; }
+void PrintTo(const wrong_file& w, std::ostream* out) {
+  *out << w.name;
+}
 
 class wrong_elf : public ::testing::TestWithParam<wrong_file> {};
 
@@ -34,7 +36,8 @@ TEST_P(wrong_elf, is_refused_with_its_own_error) {
   const auto bytes = b.build();
   const auto parsed = unikernel::image::parse(bytes, "guest");
   ASSERT_FALSE(parsed.has_value());
-  EXPECT_EQ(parsed.error().code, unikernel::make_error_code(GetParam().expected)) << parsed.error().to_string();
+  EXPECT_EQ(parsed.error().code, unikernel::make_error_code(GetParam().expected))
+      << parsed.error().to_string();
 }
 
 const wrong_file wrong_files[] = {
@@ -62,8 +65,10 @@ const wrong_file wrong_files[] = {
      }},
     {"loader_named", errc::dynamic_unsupported, [](elf_builder& b) { b.segments.push_back({.type = 3}); }},
     {"no_loadable_segment", errc::malformed_elf, [](elf_builder& b) { b.segments[0].type = 4; }},
-    {"empty_segment_only", errc::malformed_elf, [](elf_builder& b) { b.segments[0].filesz = b.segments[0].memsz = 0; }},
-    {"file_part_larger_than_memory", errc::malformed_elf, [](elf_builder& b) { b.segments[0].filesz = 0x200; }},
+    {"empty_segment_only", errc::malformed_elf,
+     [](elf_builder& b) { b.segments[0].filesz = b.segments[0].memsz = 0; }},
+    {"file_part_larger_than_memory", errc::malformed_elf,
+     [](elf_builder& b) { b.segments[0].filesz = 0x200; }},
     {"segment_behind_the_end", errc::malformed_elf, [](elf_builder& b) { b.segments[0].offset = 0x5000; }},
     {"segment_reaches_behind_the_end", errc::malformed_elf,
      [](elf_builder& b) { b.segments[0].filesz = b.segments[0].memsz = 0x1001; }},
@@ -153,11 +158,13 @@ TEST(elf, limits_are_the_callers) {
   const auto bytes = b.build();
   unikernel::image_limits small;
   small.max_file_bytes = bytes.size() - 1;
-  EXPECT_EQ(unikernel::image::parse(bytes, "g", small).error().code, unikernel::make_error_code(errc::too_large));
+  EXPECT_EQ(unikernel::image::parse(bytes, "g", small).error().code,
+            unikernel::make_error_code(errc::too_large));
   small.max_file_bytes = bytes.size();
   EXPECT_TRUE(unikernel::image::parse(bytes, "g", small).has_value());
   small.max_memory_bytes = 0xff;
-  EXPECT_EQ(unikernel::image::parse(bytes, "g", small).error().code, unikernel::make_error_code(errc::too_large));
+  EXPECT_EQ(unikernel::image::parse(bytes, "g", small).error().code,
+            unikernel::make_error_code(errc::too_large));
   small.max_memory_bytes = 0x1000;
   EXPECT_TRUE(unikernel::image::parse(bytes, "g", small).has_value());
   small.max_segments = 1;
@@ -165,8 +172,8 @@ TEST(elf, limits_are_the_callers) {
   EXPECT_FALSE(unikernel::image::parse(b.build(), "g", small).has_value());
 }
 
-// Every truncation of a real file is an error value, never a crash, and every single-byte change of its headers is
-// either refused or leaves an image within the limits.
+// Every truncation of a real file is an error value, never a crash, and every single-byte change of its
+// headers is either refused or leaves an image within the limits.
 TEST(elf, survives_every_truncation_and_every_header_byte) {
   elf_builder b;
   b.segments.push_back(elf_builder::data());

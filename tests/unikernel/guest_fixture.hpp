@@ -93,7 +93,8 @@ class outcome {
   std::optional<long long> hex(std::string_view name) const { return find(name, 16); }
 
   std::string describe() const {
-    return what + ": " + report.describe() + "\nstdout: " + out.substr(0, 2000) + "\nstderr: " + err.substr(0, 2000);
+    return what + ": " + report.describe() + "\nstdout: " + out.substr(0, 2000) +
+           "\nstderr: " + err.substr(0, 2000);
   }
 
  private:
@@ -124,7 +125,9 @@ class guest_test : public ::testing::Test {
     if (!dir.empty()) std::filesystem::remove_all(dir);
   }
 
-  static std::string program_path(const std::string& name) { return std::string(OSVM_GUEST_DIR) + "/" + name; }
+  static std::string program_path(const std::string& name) {
+    return std::string(OSVM_GUEST_DIR) + "/" + name;
+  }
   static bool has_program(const std::string& name) { return std::filesystem::exists(program_path(name)); }
   static const kvm::host_facts& facts() {
     static const kvm::host_facts f = kvm::probe_host().value();
@@ -150,7 +153,8 @@ class guest_test : public ::testing::Test {
     o.facts = &facts();
     return o;
   }
-  result<instance> start(const std::string& name, std::vector<std::string> arguments = {}, const tweak& change = {}) {
+  result<instance> start(const std::string& name, std::vector<std::string> arguments = {},
+                         const tweak& change = {}) {
     instance_options o = options(name, std::move(arguments));
     if (change) change(o);
     return instance::create(loop().get_executor(), program(name), std::move(o));
@@ -161,7 +165,8 @@ class guest_test : public ::testing::Test {
     o.what = std::move(what);
     auto end = guest.wait(patience);
     if (!end) {
-      ADD_FAILURE() << o.what << " did not end: " << end.error().to_string() << "\nstdout: " << guest.take_output(1);
+      ADD_FAILURE() << o.what << " did not end: " << end.error().to_string()
+                    << "\nstdout: " << guest.take_output(1);
       guest.kill();
       end = guest.wait(patience);
     }

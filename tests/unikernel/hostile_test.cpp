@@ -1,5 +1,5 @@
-// Guests that attack. Each must be contained: it ends with a named fault, or goes on without what it wanted. That the
-// attacks are real is shown by controls_test.cpp, where one rule at a time is switched off.
+// Guests that attack. Each must be contained: it ends with a named fault, or goes on without what it wanted.
+// That the attacks are real is shown by controls_test.cpp, where one rule at a time is switched off.
 #include "unikernel/guest_fixture.hpp"
 
 #include <csignal>
@@ -15,10 +15,13 @@ class hostile : public guest_test {};
 
 struct cpu_fault {
   const char* name;
-  std::vector<fault_kind> kinds;  // any of these: hosts differ in which exception a privileged instruction raises
+  std::vector<fault_kind>
+      kinds;  // any of these: hosts differ in which exception a privileged instruction raises
   int signal;
 };
-void PrintTo(const cpu_fault& f, std::ostream* out) { *out << f.name; }
+void PrintTo(const cpu_fault& f, std::ostream* out) {
+  *out << f.name;
+}
 
 class cpu_faults : public hostile, public ::testing::WithParamInterface<cpu_fault> {};
 
@@ -28,7 +31,8 @@ TEST_P(cpu_faults, end_the_guest_by_name) {
   EXPECT_EQ(o.report.cause, exit_cause::faulted) << o.describe();
   ASSERT_TRUE(o.report.fault) << o.describe();
   EXPECT_NE(std::find(f.kinds.begin(), f.kinds.end(), o.report.fault->kind), f.kinds.end())
-      << to_string(o.report.fault->kind) << "\n" << o.describe();
+      << to_string(o.report.fault->kind) << "\n"
+      << o.describe();
   if (f.signal) {
     EXPECT_EQ(o.report.signal, f.signal) << o.describe();
   }
@@ -86,7 +90,8 @@ const cpu_fault cpu_fault_table[] = {
 INSTANTIATE_TEST_SUITE_P(each, cpu_faults, ::testing::ValuesIn(cpu_fault_table),
                          [](const auto& p) { return std::string(p.param.name); });
 
-// A hypercall is refused in place, or ends the guest; KVM may try to patch the instruction to the vendor's own.
+// A hypercall is refused in place, or ends the guest; KVM may try to patch the instruction to the vendor's
+// own.
 TEST_F(hostile, hypercalls) {
   for (const char* name : {"vmcall", "vmmcall"}) {
     const auto o = run("cpu_faults", {name});
@@ -113,7 +118,8 @@ TEST_P(register_games, stay_contained) {
   if (o.report.cause == exit_cause::exited) {
     EXPECT_EQ(o.report.status, 0) << o.describe();
   } else {
-    EXPECT_TRUE(o.report.cause == exit_cause::faulted || o.report.cause == exit_cause::signaled) << o.describe();
+    EXPECT_TRUE(o.report.cause == exit_cause::faulted || o.report.cause == exit_cause::signaled)
+        << o.describe();
   }
   EXPECT_EQ(o.out.find("CPL 0"), std::string::npos) << o.describe();
   EXPECT_EQ(o.out.find("accepted"), std::string::npos) << o.describe();
@@ -122,11 +128,12 @@ TEST_P(register_games, stay_contained) {
 INSTANTIATE_TEST_SUITE_P(
     each, register_games,
     ::testing::Values("stack_segment", "data_segments", "stack_pointer_non_canonical", "stack_pointer_kernel",
-                      "stack_pointer_supervisor", "stack_pointer_zero", "flag_nested_task", "flag_io_privilege",
-                      "flag_direction", "flag_alignment", "flag_identification", "flag_trap_at_syscall",
-                      "base_by_arch_prctl", "base_by_instruction", "gs_base_by_instruction", "base_by_clone",
-                      "sigreturn_to_kernel_half", "sigreturn_non_canonical", "sigreturn_kernel_segment",
-                      "sigreturn_flags", "sigreturn_all_flags", "sigreturn_wild_fp", "sigreturn_broken_fp",
+                      "stack_pointer_supervisor", "stack_pointer_zero", "flag_nested_task",
+                      "flag_io_privilege", "flag_direction", "flag_alignment", "flag_identification",
+                      "flag_trap_at_syscall", "base_by_arch_prctl", "base_by_instruction",
+                      "gs_base_by_instruction", "base_by_clone", "sigreturn_to_kernel_half",
+                      "sigreturn_non_canonical", "sigreturn_kernel_segment", "sigreturn_flags",
+                      "sigreturn_all_flags", "sigreturn_wild_fp", "sigreturn_broken_fp",
                       "sigreturn_wild_stack", "last_bytes", "stub_call", "stub_call_back", "stub_middle"),
     [](const auto& p) { return std::string(p.param); });
 
@@ -149,8 +156,8 @@ TEST_P(port_games, are_faults_with_a_name) {
 
 INSTANTIATE_TEST_SUITE_P(
     each, port_games,
-    ::testing::Combine(::testing::Values("in8", "in16", "in32", "out8", "out16", "out32", "insb", "rep_insb", "outsb",
-                                         "rep_outsb", "rep_outsl"),
+    ::testing::Combine(::testing::Values("in8", "in16", "in32", "out8", "out16", "out32", "insb", "rep_insb",
+                                         "outsb", "rep_outsb", "rep_outsl"),
                        ::testing::Values("0x10", "0xf", "0x11", "0x80", "0x8e", "0x3f8", "0xcf8", "0xffff")),
     [](const auto& p) { return std::string(std::get<0>(p.param)) + "_port_" + std::get<1>(p.param); });
 
@@ -163,7 +170,8 @@ TEST_P(stale_pages, are_gone_for_the_other_thread) {
   for (int round = 0; round < 3; ++round) {
     auto o = run("stale", {name});
     if (name == "remap_over" || name == "dont_need" || name == "moved_away") {
-      if (o.report.cause == exit_cause::faulted && name == "moved_away") continue;  // read in between: also right
+      if (o.report.cause == exit_cause::faulted && name == "moved_away")
+        continue;  // read in between: also right
       o.expect_exit(0);
       continue;
     }
@@ -181,12 +189,22 @@ INSTANTIATE_TEST_SUITE_P(each, stale_pages,
 
 // --- the rest ---
 
-TEST_F(hostile, memory_is_writable_or_executable) { run("write_execute").expect_exit(0).expect_output("no way\n"); }
+TEST_F(hostile, memory_is_writable_or_executable) {
+  run("write_execute").expect_exit(0).expect_output("no way\n");
+}
 
-TEST_F(hostile, wrong_pointers_one_at_a_time) { run("pointers", {"each"}).expect_exit(0); }
-TEST_F(hostile, wrong_pointers_inside_structures) { run("pointers", {"nested"}).expect_exit(0); }
-TEST_F(hostile, wrong_pointers_everywhere) { run("pointers", {"all"}).expect_exit(0); }
-TEST_F(hostile, unknown_system_calls) { run("pointers", {"unknown"}).expect_exit(0).expect_output("ENOSYS\n"); }
+TEST_F(hostile, wrong_pointers_one_at_a_time) {
+  run("pointers", {"each"}).expect_exit(0);
+}
+TEST_F(hostile, wrong_pointers_inside_structures) {
+  run("pointers", {"nested"}).expect_exit(0);
+}
+TEST_F(hostile, wrong_pointers_everywhere) {
+  run("pointers", {"all"}).expect_exit(0);
+}
+TEST_F(hostile, unknown_system_calls) {
+  run("pointers", {"unknown"}).expect_exit(0).expect_output("ENOSYS\n");
+}
 
 TEST_F(hostile, thread_bomb) {
   const auto o = run("bombs", {"threads"}, [](auto& op) { op.budgets.threads = 16; }).expect_exit(0);

@@ -1,8 +1,8 @@
 // Beginnings and ends: kill at any moment, destruction from anywhere, many at once, nothing left behind.
 #include "unikernel/guest_fixture.hpp"
 
-#include <csignal>
 #include <sys/wait.h>
+#include <csignal>
 
 #include <atomic>
 #include <fstream>
@@ -38,7 +38,8 @@ class guest_life : public guest_test {
   // Waits for the text on captured stdout, so that the guest is known to be at that point.
   static bool says(instance& guest, std::string_view text) {
     std::string seen;
-    for (const auto end = std::chrono::steady_clock::now() + patience; std::chrono::steady_clock::now() < end;) {
+    for (const auto end = std::chrono::steady_clock::now() + patience;
+         std::chrono::steady_clock::now() < end;) {
       seen += guest.take_output(1);
       if (seen.find(text) != std::string::npos) return true;
       if (guest.wait(1ms)) return false;
@@ -86,8 +87,9 @@ TEST_P(stuck_in, ends_when_destroyed_at_any_moment) {
 
 INSTANTIATE_TEST_SUITE_P(places, stuck_in,
                          ::testing::Values("spin", "syscall_loop", "futex", "condition", "epoll", "polling",
-                                           "pipe_read", "pipe_write", "input", "output", "event", "timer", "sleeping",
-                                           "pausing", "accepting", "memory", "churn", "everything"),
+                                           "pipe_read", "pipe_write", "input", "output", "event", "timer",
+                                           "sleeping", "pausing", "accepting", "memory", "churn",
+                                           "everything"),
                          [](const auto& p) { return std::string(p.param); });
 
 TEST_F(guest_life, waiting_can_begin_late_and_often) {
@@ -146,7 +148,8 @@ TEST_F(guest_life, killed_from_another_thread_during_boot) {
     auto guest = start("stubborn", {"spin"});
     ASSERT_TRUE(guest) << guest.error().to_string();
     std::thread killer([&] {
-      for (std::atomic<int> k = 0; k < i * 2000; ++k) {}
+      for (std::atomic<int> k = 0; k < i * 2000; ++k) {
+      }
       guest->kill();
     });
     EXPECT_EQ(guest->wait(10s).value().cause, exit_cause::killed);
@@ -237,7 +240,8 @@ TEST_F(guest_life, sigkill_of_the_host_process_leaves_nothing) {
   EXPECT_FALSE(std::filesystem::exists("/proc/" + std::to_string(child)));
 }
 
-// A VM cannot move between processes: in a fork()ed child the instance ends with an error, and nothing crashes.
+// A VM cannot move between processes: in a fork()ed child the instance ends with an error, and nothing
+// crashes.
 TEST_F(guest_life, an_instance_is_of_no_use_in_a_forked_child) {
   auto guest = start("stubborn", {"sleeping"});
   ASSERT_TRUE(guest) << guest.error().to_string();

@@ -37,10 +37,10 @@ class policy_guest : public guest_test {
 };
 
 TEST_F(policy_guest, without_a_mount_there_are_no_host_files) {
-  for (const char* path : {"/etc/passwd", "/etc/shadow", "/secret", "/data/file", "/proc/1/environ", "/dev/kvm",
-                           "/dev/mem", "/sys/kernel", "/proc/self/mem", "/proc/self/root/etc/passwd",
-                           "/proc/self/cwd/etc/passwd", "/proc/self/fd/0/../../etc/passwd", "/dev/fd/3",
-                           "../../../../etc/passwd"}) {
+  for (const char* path :
+       {"/etc/passwd", "/etc/shadow", "/secret", "/data/file", "/proc/1/environ", "/dev/kvm", "/dev/mem",
+        "/sys/kernel", "/proc/self/mem", "/proc/self/root/etc/passwd", "/proc/self/cwd/etc/passwd",
+        "/proc/self/fd/0/../../etc/passwd", "/dev/fd/3", "../../../../etc/passwd"}) {
     const auto o = run("probe", {"read", path}).expect_exit(0);
     EXPECT_EQ(o.out.find(host_passwd), std::string::npos) << o.describe();
     if (std::string_view(path).find("/etc/passwd") == std::string_view::npos) {
@@ -68,13 +68,14 @@ TEST_F(policy_guest, a_mount_shows_its_files_and_nothing_else) {
 TEST_F(policy_guest, no_path_leads_out_of_a_mount) {
   for (const char* path :
        {"/data/../secret", "/data/sub/../../secret", "/data/relative", "/data/absolute", "/data/up/secret",
-        "/data/root/etc/passwd", "/data//..//secret", "/data/./../secret", "/data/sub/../../../../../../etc/passwd",
-        "/data/up/up/up/up/etc/passwd"}) {
+        "/data/root/etc/passwd", "/data//..//secret", "/data/./../secret",
+        "/data/sub/../../../../../../etc/passwd", "/data/up/up/up/up/etc/passwd"}) {
     const auto o = run("probe", {"read", path}, mounted()).expect_exit(0);
     EXPECT_EQ(o.out.find("secret"), std::string::npos) << o.describe();
     EXPECT_EQ(o.out.find(host_passwd), std::string::npos) << o.describe();
   }
-  for (const char* below : {"../secret", "sub/../../secret", "relative", "absolute", "up/secret", "/secret"}) {
+  for (const char* below :
+       {"../secret", "sub/../../secret", "relative", "absolute", "up/secret", "/secret"}) {
     const auto o = run("probe", {"openat", "/data", below}, mounted()).expect_exit(0);
     EXPECT_EQ(o.out.find("content"), std::string::npos) << o.describe();
   }
@@ -84,8 +85,8 @@ TEST_F(policy_guest, no_path_leads_out_of_a_mount) {
 
 TEST_F(policy_guest, a_read_only_mount_stays_as_it_is) {
   const auto o = run("probe", {"tamper", "/data/file", "/data/new"}, mounted()).expect_exit(0);
-  for (const char* call : {"open_write", "open_truncate", "truncate", "unlink", "rename", "link", "symlink", "mkdir",
-                           "mknod", "create", "chmod", "chown"}) {
+  for (const char* call : {"open_write", "open_truncate", "truncate", "unlink", "rename", "link", "symlink",
+                           "mkdir", "mknod", "create", "chmod", "chown"}) {
     EXPECT_LT(o.number(call).value_or(0), 0) << call << "\n" << o.describe();
   }
   std::ifstream in(dir + "/data/file");
@@ -112,7 +113,9 @@ TEST_F(policy_guest, a_writable_mount_takes_files_but_no_special_ones) {
 }
 
 TEST_F(policy_guest, a_single_file_can_be_mounted) {
-  const auto file = [this](instance_options& o) { o.policy.mounts = {{dir + "/data/file", "/config", false}}; };
+  const auto file = [this](instance_options& o) {
+    o.policy.mounts = {{dir + "/data/file", "/config", false}};
+  };
   run("probe", {"read", "/config"}, file).expect_output("content public\n");
   run("probe", {"read", "/config/../secret"}, file).expect_output_lacks("secret");
 }
@@ -139,9 +142,14 @@ TEST_F(policy_guest, wrong_policies_are_refused_before_anything_runs) {
 TEST_F(policy_guest, listening_needs_a_grant) {
   const auto o = run("probe", {"listen", "8080"}).expect_exit(0).expect_output_lacks("listen 0");
   EXPECT_TRUE(denied(o, "8080")) << o.describe();
-  const auto other = run("probe", {"listen", "8081"}, [](auto& op) { op.policy.listen = {{transport::tcp, 8080}}; });
+  const auto other = run("probe", {"listen", "8081"}, [](auto& op) {
+    op.policy.listen = {{transport::tcp, 8080}};
+  });
   EXPECT_EQ(other.out.find("listen 0"), std::string::npos) << other.describe();
-  run("probe", {"listen", "8080"}, [](auto& op) { op.policy.listen = {{transport::tcp, 8080}}; })
+  run("probe", {"listen", "8080"},
+      [](auto& op) {
+        op.policy.listen = {{transport::tcp, 8080}};
+      })
       .expect_exit(0)
       .expect_output_has("listen 0");
 }
@@ -152,7 +160,8 @@ TEST_F(policy_guest, the_hosts_network_is_out_of_reach) {
     EXPECT_EQ(o.out.find("connect 0"), std::string::npos) << o.describe();
   }
   const auto o = run("probe", {"sockets"}).expect_exit(0);
-  for (const char* family : {"netlink", "packet", "raw", "alg"}) EXPECT_LT(o.number(family).value_or(0), 0) << family;
+  for (const char* family : {"netlink", "packet", "raw", "alg"})
+    EXPECT_LT(o.number(family).value_or(0), 0) << family;
 }
 
 // --- budgets, each with the raised limit that passes ---
@@ -171,7 +180,9 @@ TEST_F(policy_guest, threads) {
   run("probe", {"parallel", "20"}, [](auto& o) { o.budgets.threads = 20; })
       .expect_exit(0)
       .expect_output("pthread_create -11\n");
-  run("probe", {"parallel", "20"}, [](auto& o) { o.budgets.threads = 21; }).expect_exit(0).expect_output("all met\n");
+  run("probe", {"parallel", "20"}, [](auto& o) { o.budgets.threads = 21; })
+      .expect_exit(0)
+      .expect_output("all met\n");
 }
 
 TEST_F(policy_guest, descriptors) {
@@ -197,13 +208,19 @@ TEST_F(policy_guest, cpu_time) {
   const auto begin = std::chrono::steady_clock::now();
   run("stubborn", {"spin"}, [](auto& o) { o.budgets.cpu_time = 150ms; }).expect_cause(exit_cause::cpu_budget);
   EXPECT_GE(std::chrono::steady_clock::now() - begin, 140ms);
-  run("probe", {"burn", "100"}, [](auto& o) { o.budgets.cpu_time = 60s; }).expect_exit(0).expect_output("burnt\n");
+  run("probe", {"burn", "100"}, [](auto& o) { o.budgets.cpu_time = 60s; })
+      .expect_exit(0)
+      .expect_output("burnt\n");
   // Time asleep is no CPU time.
-  run("probe", {"nap", "300"}, [](auto& o) { o.budgets.cpu_time = 200ms; }).expect_exit(0).expect_output("rested\n");
+  run("probe", {"nap", "300"}, [](auto& o) { o.budgets.cpu_time = 200ms; })
+      .expect_exit(0)
+      .expect_output("rested\n");
 }
 
 TEST_F(policy_guest, cpu_time_of_all_threads_counts_together) {
-  run("stubborn", {"everything"}, [](auto& o) { o.budgets.cpu_time = 300ms; }).expect_cause(exit_cause::cpu_budget);
+  run("stubborn", {"everything"}, [](auto& o) {
+    o.budgets.cpu_time = 300ms;
+  }).expect_cause(exit_cause::cpu_budget);
 }
 
 TEST_F(policy_guest, wall_time) {
@@ -214,7 +231,9 @@ TEST_F(policy_guest, wall_time) {
     EXPECT_EQ(o.report.shell_status(), 137);
     EXPECT_GE(std::chrono::steady_clock::now() - begin, 190ms) << place;
   }
-  run("probe", {"nap", "50"}, [](auto& o) { o.budgets.wall_time = 30s; }).expect_exit(0).expect_output("rested\n");
+  run("probe", {"nap", "50"}, [](auto& o) { o.budgets.wall_time = 30s; })
+      .expect_exit(0)
+      .expect_output("rested\n");
 }
 
 }  // namespace

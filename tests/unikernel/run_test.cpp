@@ -1,8 +1,8 @@
 // What an ordinary program sees and how it ends.
 #include "unikernel/guest_fixture.hpp"
 
-#include <csignal>
 #include <poll.h>
+#include <csignal>
 
 #include <thread>
 
@@ -26,17 +26,23 @@ class libc_variant : public run_guest, public ::testing::WithParamInterface<cons
 
 TEST_P(libc_variant, hello) {
   if (!has_program(GetParam())) GTEST_SKIP() << "SKIPPED: musl-gcc was not there when the guests were built";
-  run(GetParam()).expect_exit(0).expect_output("hello from a program of its own machine\n").expect_error_output("");
+  run(GetParam())
+      .expect_exit(0)
+      .expect_output("hello from a program of its own machine\n")
+      .expect_error_output("");
   run(GetParam(), {"one", "", "a b"}).expect_exit(0).expect_output("one\n\na b\n");
 }
 
-INSTANTIATE_TEST_SUITE_P(all, libc_variant, ::testing::Values("hello", "hello_pie", "hello_musl", "hello_musl_pie"),
+INSTANTIATE_TEST_SUITE_P(all, libc_variant,
+                         ::testing::Values("hello", "hello_pie", "hello_musl", "hello_musl_pie"),
                          [](const auto& p) { return std::string(p.param); });
 
 TEST_F(run_guest, arguments_and_environment_are_what_was_given) {
   ::setenv("OSVM_TEST_SECRET", "of the host", 1);
   run("probe", {"args", "x", "", "y z"},
-      [](auto& o) { o.policy.environment = {"A=1", "EMPTY=", "B=two words"}; })
+      [](auto& o) {
+        o.policy.environment = {"A=1", "EMPTY=", "B=two words"};
+      })
       .expect_exit(0)
       .expect_output("arg x\narg \narg y z\nenv A=1\nenv EMPTY=\nenv B=two words\n");
   run("probe", {"args"}).expect_exit(0).expect_output("");
@@ -48,7 +54,8 @@ TEST_F(run_guest, argv_0_falls_back_to_the_image_name) {
 }
 
 TEST_F(run_guest, endless_arguments_are_refused_before_anything_runs) {
-  const auto guest = start("probe", {"args"}, [](auto& o) { o.arguments.resize(100000, std::string(1000, 'x')); });
+  const auto guest =
+      start("probe", {"args"}, [](auto& o) { o.arguments.resize(100000, std::string(1000, 'x')); });
   ASSERT_FALSE(guest.has_value());
   EXPECT_EQ(guest.error().code, unikernel::make_error_code(unikernel::errc::arguments_too_long));
 }
@@ -90,7 +97,9 @@ TEST_F(run_guest, input_comes_from_bytes_files_pipes_or_nowhere) {
   ASSERT_EQ(::pipe2(fd, O_CLOEXEC), 0);
   ASSERT_EQ(::write(fd[1], "piped\n", 6), 6);
   ::close(fd[1]);
-  run("probe", {"cat"}, [&](auto& o) { o.input = stdio::from_fd(fd[0]); }).expect_exit(0).expect_output("piped\n");
+  run("probe", {"cat"}, [&](auto& o) { o.input = stdio::from_fd(fd[0]); })
+      .expect_exit(0)
+      .expect_output("piped\n");
   EXPECT_EQ(::fcntl(fd[0], F_GETFL) & O_NONBLOCK, 0) << "the embedder's descriptor was changed";
   ::close(fd[0]);
 }
@@ -151,7 +160,8 @@ TEST_F(run_guest, an_output_bomb_only_blocks_the_guest) {
 TEST_F(run_guest, exit_statuses) {
   for (const int status : {0, 1, 42, 255}) {
     run("probe", {"exit", std::to_string(status)}).expect_exit(status);
-    EXPECT_EQ(run("probe", {"raw_exit", std::to_string(status)}).expect_exit(status).report.shell_status(), status);
+    EXPECT_EQ(run("probe", {"raw_exit", std::to_string(status)}).expect_exit(status).report.shell_status(),
+              status);
   }
   run("probe", {"exit", "256"}).expect_exit(0);
   run("probe", {"main_leaves_first"}).expect_exit(0).expect_output("last\n");
@@ -159,12 +169,14 @@ TEST_F(run_guest, exit_statuses) {
 
 TEST_F(run_guest, signals_end_it_by_number) {
   for (const int signal : {SIGTERM, SIGKILL, SIGINT, SIGHUP, SIGUSR1, SIGSEGV})
-    EXPECT_EQ(run("probe", {"raise", std::to_string(signal)}).expect_signal(signal).report.shell_status(), 128 + signal);
+    EXPECT_EQ(run("probe", {"raise", std::to_string(signal)}).expect_signal(signal).report.shell_status(),
+              128 + signal);
   run("probe", {"abort"}).expect_signal(SIGABRT);
   run("probe", {"raise", std::to_string(SIGCHLD)}).expect_exit(0);
 }
 
-// Delivery to handlers is not part of this version: the call that would need it fails by name, nothing is lost.
+// Delivery to handlers is not part of this version: the call that would need it fails by name, nothing is
+// lost.
 TEST_F(run_guest, a_signal_with_a_handler_is_refused_by_name) {
   const auto o = run("probe", {"handler"}).expect_exit(0).expect_output("raise -38\n");
   ASSERT_EQ(o.stats.denials.size(), 1u);
@@ -182,9 +194,12 @@ TEST_F(run_guest, a_fault_names_address_and_instruction) {
   EXPECT_NE(o.report.describe().find("123456789abc"), std::string::npos) << o.report.describe();
 }
 
-TEST_F(run_guest, threads_glibc) { run("threads").expect_exit(0).expect_output_lacks("FAILED"); }
+TEST_F(run_guest, threads_glibc) {
+  run("threads").expect_exit(0).expect_output_lacks("FAILED");
+}
 TEST_F(run_guest, threads_musl) {
-  if (!has_program("threads_musl")) GTEST_SKIP() << "SKIPPED: musl-gcc was not there when the guests were built";
+  if (!has_program("threads_musl"))
+    GTEST_SKIP() << "SKIPPED: musl-gcc was not there when the guests were built";
   run("threads_musl").expect_exit(0).expect_output_lacks("FAILED");
 }
 
@@ -202,7 +217,8 @@ TEST_F(run_guest, clocks) {
   for (const char* name : {"clocks", "clocks_musl"}) {
     if (!has_program(name)) continue;
     const auto before = std::chrono::system_clock::now().time_since_epoch().count();
-    const auto o = run(name, {"200"}).expect_exit(0).expect_output_has("vdso present").expect_output_lacks("FAILED");
+    const auto o =
+        run(name, {"200"}).expect_exit(0).expect_output_has("vdso present").expect_output_lacks("FAILED");
     const auto after = std::chrono::system_clock::now().time_since_epoch().count();
     const auto guest = o.number("realtime").value_or(0);
     EXPECT_GE(guest, before) << o.describe();

@@ -148,12 +148,14 @@ TEST_F(connect, can_be_cancelled_and_leaks_nothing) {
 TEST_F(connect, survives_the_end_of_its_loop) {
   peer server(where);
   const auto before = test::open_descriptors();
+  unique_fd held;  // stays open longer than the loop: closing it would end the connect
   {
     runtime other;
     async_connect_endpoint(other.get_executor(), hybrid_endpoint{where, 7}, 10s,
                            [](result<unique_fd>) { FAIL(); });
-    server.accept();
+    held = server.accept();
   }
+  held.reset();
   EXPECT_EQ(test::open_descriptors(), before);
 }
 

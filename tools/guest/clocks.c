@@ -1,5 +1,6 @@
-// Time as a guest sees it: the vDSO (what libc calls) against the system call, order across threads, and a rate that
-// the host compares with its own. Prints "ok NAME" per check and "elapsed NS" / "realtime NS" for the host.
+// Time as a guest sees it: the vDSO (what libc calls) against the system call, order across threads, and a
+// rate that the host compares with its own. Prints "ok NAME" per check and "elapsed NS" / "realtime NS" for
+// the host.
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <stdatomic.h>
@@ -20,7 +21,9 @@ static void check(const char* name, bool ok) {
   failures += !ok;
 }
 
-static int64_t ns(struct timespec t) { return t.tv_sec * INT64_C(1000000000) + t.tv_nsec; }
+static int64_t ns(struct timespec t) {
+  return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
 
 static int64_t by_libc(clockid_t c) {
   struct timespec t;
@@ -53,7 +56,8 @@ static void* race(void* unused) {
   for (int i = 0; i < 200000; i++) {
     int64_t seen = atomic_load(&latest), now = by_libc(CLOCK_MONOTONIC);
     if (now < seen) atomic_fetch_add(&backwards, 1);
-    while (seen < now && !atomic_compare_exchange_weak(&latest, &seen, now)) {}
+    while (seen < now && !atomic_compare_exchange_weak(&latest, &seen, now)) {
+    }
   }
   return unused;
 }
@@ -77,7 +81,8 @@ int main(int argc, char** argv) {
   for (int i = 0; i < 100000; i++) by_libc(CLOCK_MONOTONIC);
   printf("cost %lld ns\n", (long long)((by_libc(CLOCK_MONOTONIC) - begin) / 100000));
   struct timeval tv;
-  check("gettimeofday", gettimeofday(&tv, NULL) == 0 && llabs(tv.tv_sec - by_libc(CLOCK_REALTIME) / 1000000000) <= 1);
+  check("gettimeofday",
+        gettimeofday(&tv, NULL) == 0 && llabs(tv.tv_sec - by_libc(CLOCK_REALTIME) / 1000000000) <= 1);
   check("time", llabs((long long)time(NULL) - by_libc(CLOCK_REALTIME) / 1000000000) <= 1);
   struct timespec r;
   check("resolution", clock_getres(CLOCK_MONOTONIC, &r) == 0 && ns(r) > 0 && ns(r) <= 10000000);
@@ -88,7 +93,8 @@ int main(int argc, char** argv) {
   int64_t from = by_libc(CLOCK_MONOTONIC);
   printf("begin\n");
   fflush(stdout);
-  while (by_libc(CLOCK_MONOTONIC) - from < span) {}
+  while (by_libc(CLOCK_MONOTONIC) - from < span) {
+  }
   printf("end\n");
   fflush(stdout);
   printf("realtime %lld\n", (long long)by_libc(CLOCK_REALTIME));

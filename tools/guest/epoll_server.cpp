@@ -1,6 +1,6 @@
 // A C++20 epoll server with timers and worker threads: std::thread, condition_variable, timerfd, eventfd.
-// Clients send lines; a worker pool turns each to upper case, and the loop writes the answers. "quit" ends it.
-// The line "tick" is answered by how often the 10 ms timer has fired.
+// Clients send lines; a worker pool turns each to upper case, and the loop writes the answers. "quit" ends
+// it. The line "tick" is answered by how often the 10 ms timer has fired.
 #include <netinet/in.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -126,10 +126,14 @@ class server {
 
   void handle(int fd) {
     std::uint64_t count = 0;
-    if (fd == listener_) accept_one();
-    else if (fd == timer_) ticks_ += read(timer_, &count, sizeof count) == sizeof count ? count : 0;
-    else if (fd == wake_) deliver();
-    else receive(fd);
+    if (fd == listener_)
+      accept_one();
+    else if (fd == timer_)
+      ticks_ += read(timer_, &count, sizeof count) == sizeof count ? count : 0;
+    else if (fd == wake_)
+      deliver();
+    else
+      receive(fd);
   }
 
   void accept_one() {
@@ -166,9 +170,12 @@ class server {
   }
 
   void command(int fd, std::string line) {
-    if (line == "quit") done_ = true;
-    else if (line == "tick") reply(fd, std::to_string(ticks_));
-    else pool_.submit({fd, std::move(line)});
+    if (line == "quit")
+      done_ = true;
+    else if (line == "tick")
+      reply(fd, std::to_string(ticks_));
+    else
+      pool_.submit({fd, std::move(line)});
   }
 
   int epoll_, listener_, timer_, wake_;

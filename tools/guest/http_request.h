@@ -1,5 +1,5 @@
-// HTTP/1.1 request heads, as much as the demo server needs: request line, framing, keep-alive, and the nonce that a
-// load client uses to prove that an answer belongs to its request.
+// HTTP/1.1 request heads, as much as the demo server needs: request line, framing, keep-alive, and the nonce
+// that a load client uses to prove that an answer belongs to its request.
 #ifndef OSVM_GUEST_HTTP_REQUEST_H
 #define OSVM_GUEST_HTTP_REQUEST_H
 
@@ -48,8 +48,10 @@ static inline void parse_header(struct request* r, const char* line) {
   } else if (header_value(line, "Transfer-Encoding")) {
     r->error = 501;
   } else if ((v = header_value(line, "Connection"))) {
-    if (has_token(v, "close")) r->keep_alive = false;
-    else if (has_token(v, "keep-alive")) r->keep_alive = true;
+    if (has_token(v, "close"))
+      r->keep_alive = false;
+    else if (has_token(v, "keep-alive"))
+      r->keep_alive = true;
   } else if ((v = header_value(line, "Expect"))) {
     r->expect_continue = strcasecmp(v, "100-continue") == 0;
   }
@@ -66,8 +68,10 @@ static inline void parse_request_line(struct request* r, const char* line) {
   r->keep_alive = version[8] == '1';
   r->head = strncmp(line, "HEAD ", 5) == 0;
   size_t n = (size_t)(version - target - 1);
-  if (n >= sizeof r->path) r->error = 414;
-  else memcpy(r->path, target + 1, n);
+  if (n >= sizeof r->path)
+    r->error = 414;
+  else
+    memcpy(r->path, target + 1, n);
 }
 
 // Parses the head [data, data + size), which ends with an empty line, in place.
@@ -79,8 +83,10 @@ static inline void parse_request(struct request* r, char* data, size_t size) {
     if (!next) break;
     char* stop = next > line && next[-1] == '\r' ? next - 1 : next;
     *stop = 0;
-    if (line == data) parse_request_line(r, line);
-    else if (stop > line) parse_header(r, line);
+    if (line == data)
+      parse_request_line(r, line);
+    else if (stop > line)
+      parse_header(r, line);
     line = next + 1;
   }
   if (r->error) r->keep_alive = false;

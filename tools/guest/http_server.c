@@ -1,10 +1,13 @@
-// An ordinary HTTP/1.1 server for Linux: epoll, keep-alive, pipelining, timers. It knows nothing of virtual machines
-// and runs natively as well. Which release it is, and whether it misbehaves, is said on its command line:
+// An ordinary HTTP/1.1 server for Linux: epoll, keep-alive, pipelining, timers. It knows nothing of virtual
+// machines and runs natively as well. Which release it is, and whether it misbehaves, is said on its command
+// line:
 //
-//   http_server [PORT [RELEASE]] [--threads N] [--crash-at-start] [--crash-after N] [--never-healthy] [--errors]
+//   http_server [PORT [RELEASE]] [--threads N] [--crash-at-start] [--crash-after N] [--never-healthy]
+//   [--errors]
 //               [--hang] [--any-address]
 //
-// RELEASE falls back to $OSVM_RELEASE, then "v1". Paths: / /health /bytes/N /echo /slow?ms=N /crash /exit?code=N.
+// RELEASE falls back to $OSVM_RELEASE, then "v1". Paths: / /health /bytes/N /echo /slow?ms=N /crash
+// /exit?code=N.
 #define _GNU_SOURCE
 #include "http_request.h"
 
@@ -38,12 +41,12 @@ static char pattern[65536];
 struct connection {
   struct connection *next, *previous;  // list of delayed connections, or free list
   int fd;
-  uint32_t interest;   // epoll events asked for; 0: not in the epoll set
+  uint32_t interest;  // epoll events asked for; 0: not in the epoll set
   bool has_request, closing, lingering, peer_closed;
   struct request request;
-  uint64_t body_left;    // of the request
-  uint64_t pattern_left; // of the answer, generated
-  uint64_t resume_ns;    // /slow: the answer is due then; 0: none
+  uint64_t body_left;     // of the request
+  uint64_t pattern_left;  // of the answer, generated
+  uint64_t resume_ns;     // /slow: the answer is due then; 0: none
   size_t in_size, out_begin, out_size, out_capacity, body_size;
   char* out;
   char* body;
@@ -71,8 +74,10 @@ static void die(const char* what) {
 
 static struct connection* new_connection(struct worker* w, int fd) {
   struct connection* c = w->free_list;
-  if (c) w->free_list = c->next;
-  else if (!(c = calloc(1, sizeof *c))) die("calloc");
+  if (c)
+    w->free_list = c->next;
+  else if (!(c = calloc(1, sizeof *c)))
+    die("calloc");
   char* out = c->out;
   size_t capacity = c->out_capacity;
   memset(c, 0, offsetof(struct connection, in));
@@ -111,15 +116,24 @@ static void append(struct connection* c, const void* data, size_t size) {
 
 static const char* reason(int status) {
   switch (status) {
-    case 200: return "OK";
-    case 400: return "Bad Request";
-    case 404: return "Not Found";
-    case 413: return "Content Too Large";
-    case 414: return "URI Too Long";
-    case 431: return "Request Header Fields Too Large";
-    case 500: return "Internal Server Error";
-    case 501: return "Not Implemented";
-    case 503: return "Service Unavailable";
+    case 200:
+      return "OK";
+    case 400:
+      return "Bad Request";
+    case 404:
+      return "Not Found";
+    case 413:
+      return "Content Too Large";
+    case 414:
+      return "URI Too Long";
+    case 431:
+      return "Request Header Fields Too Large";
+    case 500:
+      return "Internal Server Error";
+    case 501:
+      return "Not Implemented";
+    case 503:
+      return "Service Unavailable";
   }
   return "Unknown";
 }
@@ -127,8 +141,8 @@ static const char* reason(int status) {
 static void answer_head(struct connection* c, int status, uint64_t length) {
   char head[1024];
   const struct request* r = &c->request;
-  int n = snprintf(head, sizeof head, "HTTP/1.1 %d %s\r\nServer: osvm-demo\r\nX-Osvm-Release: %.100s\r\n", status,
-                   reason(status), config.release);
+  int n = snprintf(head, sizeof head, "HTTP/1.1 %d %s\r\nServer: osvm-demo\r\nX-Osvm-Release: %.100s\r\n",
+                   status, reason(status), config.release);
   if (r->nonce[0]) n += snprintf(head + n, sizeof head - (size_t)n, "X-Osvm-Nonce: %s\r\n", r->nonce);
   n += snprintf(head + n, sizeof head - (size_t)n,
                 "Content-Type: text/plain\r\nContent-Length: %llu\r\nConnection: %s\r\n\r\n",
@@ -141,7 +155,9 @@ static void answer(struct connection* c, int status, const char* body, size_t si
   if (!c->request.head) append(c, body, size);
 }
 
-static void answer_text(struct connection* c, int status, const char* text) { answer(c, status, text, strlen(text)); }
+static void answer_text(struct connection* c, int status, const char* text) {
+  answer(c, status, text, strlen(text));
+}
 
 static void answer_release(struct connection* c) {
   char text[160];
@@ -162,19 +178,28 @@ static void serve(struct worker* w, struct connection* c) {
   const struct request* r = &c->request;
   const char* path = r->path;
   if (config.crash_after >= 0 && atomic_fetch_add(&served, 1) >= config.crash_after) abort();
-  if (r->error) answer_text(c, r->error, "bad request\n");
-  else if (strcmp(path, "/health") == 0) answer_text(c, config.never_healthy ? 503 : 200, "health\n");
-  else if (config.errors) answer_text(c, 500, "this release is broken\n");
-  else if (strcmp(path, "/") == 0) answer_release(c);
+  if (r->error)
+    answer_text(c, r->error, "bad request\n");
+  else if (strcmp(path, "/health") == 0)
+    answer_text(c, config.never_healthy ? 503 : 200, "health\n");
+  else if (config.errors)
+    answer_text(c, 500, "this release is broken\n");
+  else if (strcmp(path, "/") == 0)
+    answer_release(c);
   else if (strncmp(path, "/bytes/", 7) == 0) {
     uint64_t n = strtoull(path + 7, NULL, 10);
     answer_head(c, 200, n);
     c->pattern_left = r->head ? 0 : n;
-  } else if (strcmp(path, "/echo") == 0) answer(c, 200, c->body ? c->body : "", c->body_size);
-  else if (strncmp(path, "/slow", 5) == 0) delay(w, c, query_number(path, "ms", 100));
-  else if (strcmp(path, "/crash") == 0) abort();
-  else if (strncmp(path, "/exit", 5) == 0) exit((int)query_number(path, "code", 0));
-  else answer_text(c, 404, "no such path\n");
+  } else if (strcmp(path, "/echo") == 0)
+    answer(c, 200, c->body ? c->body : "", c->body_size);
+  else if (strncmp(path, "/slow", 5) == 0)
+    delay(w, c, query_number(path, "ms", 100));
+  else if (strcmp(path, "/crash") == 0)
+    abort();
+  else if (strncmp(path, "/exit", 5) == 0)
+    exit((int)query_number(path, "code", 0));
+  else
+    answer_text(c, 404, "no such path\n");
   c->closing = !r->keep_alive;
 }
 
@@ -245,7 +270,8 @@ static bool flush_output(struct connection* c) {
     if (c->out_begin < c->out_size)
       v[n++] = (struct iovec){c->out + c->out_begin, c->out_size - c->out_begin};
     if (c->pattern_left)
-      v[n++] = (struct iovec){pattern, c->pattern_left < sizeof pattern ? (size_t)c->pattern_left : sizeof pattern};
+      v[n++] = (struct iovec){pattern,
+                              c->pattern_left < sizeof pattern ? (size_t)c->pattern_left : sizeof pattern};
     ssize_t sent = writev(c->fd, v, n);
     if (sent < 0) return errno == EAGAIN || errno == EINTR;
     size_t head = c->out_size - c->out_begin;
@@ -262,8 +288,10 @@ static bool fill_input(struct connection* c) {
   if (!room) return true;
   ssize_t n = read(c->fd, c->in + c->in_size, room);
   if (n < 0) return errno == EAGAIN || errno == EINTR;
-  if (n == 0) c->peer_closed = true;
-  else c->in_size += (size_t)n;
+  if (n == 0)
+    c->peer_closed = true;
+  else
+    c->in_size += (size_t)n;
   return true;
 }
 
@@ -359,8 +387,10 @@ static void* work(void* unused) {
     int n = epoll_wait(w.epoll, events, max_events, until_next_timer(&w));
     if (n < 0 && errno != EINTR) die("epoll_wait");
     for (int i = 0; i < n; i++) {
-      if (events[i].data.ptr) on_event(&w, events[i].data.ptr, events[i].events);
-      else on_accept(&w);
+      if (events[i].data.ptr)
+        on_event(&w, events[i].data.ptr, events[i].events);
+      else
+        on_accept(&w);
     }
     run_timers(&w);
   }
@@ -384,15 +414,24 @@ static void read_arguments(int argc, char** argv) {
   int positional = 0;
   for (int i = 1; i < argc; i++) {
     const char* a = argv[i];
-    if (strcmp(a, "--crash-at-start") == 0) config.crash_at_start = true;
-    else if (strcmp(a, "--never-healthy") == 0) config.never_healthy = true;
-    else if (strcmp(a, "--errors") == 0) config.errors = true;
-    else if (strcmp(a, "--hang") == 0) config.hang = true;
-    else if (strcmp(a, "--any-address") == 0) config.any_address = true;
-    else if (strcmp(a, "--threads") == 0 && i + 1 < argc) config.threads = atoi(argv[++i]);
-    else if (strcmp(a, "--crash-after") == 0 && i + 1 < argc) config.crash_after = atol(argv[++i]);
-    else if (a[0] != '-' && positional == 0 && ++positional) config.port = (unsigned short)atoi(a);
-    else if (a[0] != '-' && positional == 1 && ++positional) config.release = a;
+    if (strcmp(a, "--crash-at-start") == 0)
+      config.crash_at_start = true;
+    else if (strcmp(a, "--never-healthy") == 0)
+      config.never_healthy = true;
+    else if (strcmp(a, "--errors") == 0)
+      config.errors = true;
+    else if (strcmp(a, "--hang") == 0)
+      config.hang = true;
+    else if (strcmp(a, "--any-address") == 0)
+      config.any_address = true;
+    else if (strcmp(a, "--threads") == 0 && i + 1 < argc)
+      config.threads = atoi(argv[++i]);
+    else if (strcmp(a, "--crash-after") == 0 && i + 1 < argc)
+      config.crash_after = atol(argv[++i]);
+    else if (a[0] != '-' && positional == 0 && ++positional)
+      config.port = (unsigned short)atoi(a);
+    else if (a[0] != '-' && positional == 1 && ++positional)
+      config.release = a;
     else {
       fprintf(stderr, "http_server: unknown argument %s\n", a);
       exit(2);

@@ -1,4 +1,5 @@
-// POSIX threads at work: each check prints "ok NAME"; the exit status counts the failures. Runs natively as well.
+// POSIX threads at work: each check prints "ok NAME"; the exit status counts the failures. Runs natively as
+// well.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
@@ -198,7 +199,9 @@ static void* exit_early(void* argument) {
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int initialised;
-static void initialise(void) { initialised++; }
+static void initialise(void) {
+  initialised++;
+}
 static void* run_once(void* unused) {
   pthread_once(&once, initialise);
   return unused;
@@ -206,7 +209,9 @@ static void* run_once(void* unused) {
 
 static pthread_key_t key;
 static atomic_int destroyed;
-static void destroy(void* value) { atomic_fetch_add(&destroyed, value == (void*)5); }
+static void destroy(void* value) {
+  atomic_fetch_add(&destroyed, value == (void*)5);
+}
 static void* set_key(void* unused) {
   pthread_setspecific(key, (void*)5);
   return unused;

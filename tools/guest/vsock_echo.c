@@ -5,8 +5,8 @@
 //   vsock_echo --connect PORT TEXT  connects to port PORT of the host (cid 2), sends TEXT, prints the answer
 //   vsock_echo --cid                prints what getsockname says about a bound vsock socket
 //
-// A connection that begins with "sink\n" is read to its end and answered with the number of bytes; "source N\n" is
-// answered with N bytes; everything else is echoed.
+// A connection that begins with "sink\n" is read to its end and answered with the number of bytes; "source
+// N\n" is answered with N bytes; everything else is echoed.
 #define _GNU_SOURCE
 #include <netinet/in.h>
 #include <pthread.h>
@@ -76,10 +76,13 @@ static void* serve(void* argument) {
     if (n > 0) size += (size_t)n;
   } while (n > 0 && is_command_prefix(buffer, size));
   buffer[size] = 0;
-  if (strncmp(buffer, "sink\n", 5) == 0) sink(fd, buffer, size - 5);
-  else if (strncmp(buffer, "source ", 7) == 0) source(fd, buffer, strtoull(buffer + 7, NULL, 10));
+  if (strncmp(buffer, "sink\n", 5) == 0)
+    sink(fd, buffer, size - 5);
+  else if (strncmp(buffer, "source ", 7) == 0)
+    source(fd, buffer, strtoull(buffer + 7, NULL, 10));
   else
-    while (size && send_all(fd, buffer, size) && (n = recv(fd, buffer, buffer_bytes, 0)) > 0) size = (size_t)n;
+    while (size && send_all(fd, buffer, size) && (n = recv(fd, buffer, buffer_bytes, 0)) > 0)
+      size = (size_t)n;
   free(buffer);
   close(fd);
   return NULL;
@@ -130,7 +133,8 @@ static int print_name(void) {
 }
 
 int main(int argc, char** argv) {
-  if (argc == 4 && strcmp(argv[1], "--connect") == 0) return connect_to_host((unsigned)atoi(argv[2]), argv[3]);
+  if (argc == 4 && strcmp(argv[1], "--connect") == 0)
+    return connect_to_host((unsigned)atoi(argv[2]), argv[3]);
   if (argc == 2 && strcmp(argv[1], "--cid") == 0) return print_name();
   bool tcp = argc == 3 && strcmp(argv[1], "--tcp") == 0;
   if (argc != 2 && !tcp) {
@@ -146,7 +150,9 @@ int main(int argc, char** argv) {
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     if (fd < 0) die("accept4");
     pthread_t t;
-    if (pthread_create(&t, NULL, serve, (void*)(intptr_t)fd) != 0) close(fd);
-    else pthread_detach(t);
+    if (pthread_create(&t, NULL, serve, (void*)(intptr_t)fd) != 0)
+      close(fd);
+    else
+      pthread_detach(t);
   }
 }

@@ -50,15 +50,21 @@ exit_code classify(const error_code& code) noexcept {
 
 std::string render(const text_table& table) {
   std::vector<std::size_t> widths;
+  // A column of figures stands right, under its heading; one sentence in it makes it text.
+  std::vector<bool> numeric;
   for (const auto& row : table) {
     widths.resize(std::max(widths.size(), row.size()));
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], shown_width(row[i]));
+    numeric.resize(widths.size(), true);
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      widths[i] = std::max(widths[i], shown_width(row[i]));
+      if (&row != &table.front() && !row[i].empty() && !is_number(row[i])) numeric[i] = false;
+    }
   }
   std::string out;
   for (const auto& row : table) {
     for (std::size_t i = 0; i < row.size(); ++i) {
       const std::string pad(widths[i] - shown_width(row[i]), ' ');
-      const bool right = i > 0 && is_number(row[i]);
+      const bool right = i > 0 && numeric[i] && (is_number(row[i]) || &row == &table.front());
       out += right ? pad + row[i] : row[i];
       if (i + 1 < row.size()) out += (right ? "" : pad) + std::string("  ");
     }

@@ -28,6 +28,7 @@ from .proxy import Probe, Proxy
 from .report import (
     BootPhases,
     Denial,
+    ExitCause,
     ExitReport,
     Fault,
     HostFacts,
@@ -45,6 +46,7 @@ __all__ = [
     "Denial",
     "Errc",
     "Error",
+    "ExitCause",
     "ExitReport",
     "Fault",
     "HostError",

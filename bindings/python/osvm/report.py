@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from enum import Enum
 from typing import Any
 
 from .errors import Error, from_parts
@@ -11,6 +12,7 @@ from .errors import Error, from_parts
 __all__ = [
     "BootPhases",
     "Denial",
+    "ExitCause",
     "ExitReport",
     "Fault",
     "HostFacts",
@@ -63,12 +65,27 @@ class Fault:
     registers: Mapping[str, int]
 
 
+class ExitCause(str, Enum):
+    """Why a guest is over. Compares equal to its text: ``report.cause == "wall_budget"``."""
+
+    EXITED = "exited"
+    SIGNALED = "signaled"
+    FAULTED = "faulted"
+    KILLED = "killed"
+    MEMORY_BUDGET = "memory_budget"
+    CPU_BUDGET = "cpu_budget"
+    WALL_BUDGET = "wall_budget"
+    FAILED = "failed"
+
+    def __str__(self) -> str:
+        return self.value
+
+
 @dataclass(frozen=True)
 class ExitReport:
-    """How a guest ended. ``cause`` is one of exited, signaled, faulted, killed, memory_budget, cpu_budget,
-    wall_budget, failed."""
+    """How a guest ended."""
 
-    cause: str
+    cause: ExitCause
     status: int
     signal: int
     shell_status: int
@@ -211,7 +228,8 @@ class ProxyStats:
 
 def exit_report(raw: Mapping[str, Any]) -> ExitReport:
     fault = raw["fault"]
-    return ExitReport(**{**raw, "fault": Fault(**fault) if fault else None})
+    cause = tuple(ExitCause)[raw["cause"]]
+    return ExitReport(**{**raw, "cause": cause, "fault": Fault(**fault) if fault else None})
 
 
 def instance_stats(raw: Mapping[str, Any]) -> InstanceStats:

@@ -28,6 +28,14 @@ std::uint64_t effective_memory_budget(const instance_options& o) {
   return o.budgets.memory_bytes;
 }
 
+budgets effective_budgets(const instance_options& o) {
+  budgets b = o.budgets;
+#ifdef OSVM_TEST_CONTROLS
+  if (!o.controls.descriptor_budget) b.descriptors = 4096;
+#endif
+  return b;
+}
+
 result<void> check(const instance_options& o) {
   if (o.level != isolation::hardware) return error(errc::isolation_unsupported, "process isolation");
   const budgets& b = o.budgets;
@@ -101,7 +109,7 @@ result<void> in_process_engine::boot(const instance_options& options) {
   options_.facts = nullptr;
   created_ = clock_type::now();
   instance_host& host = *this;
-  state_ = std::make_unique<instance_state>(options.policy, options.budgets, host);
+  state_ = std::make_unique<instance_state>(options.policy, effective_budgets(options), host);
 #ifdef OSVM_TEST_CONTROLS
   state_->rules = options.controls;
 #endif

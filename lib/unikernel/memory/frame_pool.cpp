@@ -61,17 +61,23 @@ bool frame_pool::grow(std::uint64_t at_least) {
   return true;
 }
 
-result<std::uint64_t> frame_pool::adopt(mapping memory) {
-  const std::uint64_t address = next_address_;
-  if (options_.slots) {
-    if (auto ok = options_.slots->install(address, memory.data(), memory.size()); !ok) return ok.error();
+result<frame_pool::run> frame_pool::map_file(int fd, std::uint64_t size) {
+  OSVM_TRY(auto memory, mapping::anonymous(first_bank + size, huge));
+  std::byte* file = memory.data() + first_bank;
+  if (::mmap(file, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, fd, 0) == MAP_FAILED) {
+    return errno_error("mapping the image");
   }
+  (void)::madvise(memory.data(), first_bank, MADV_NOHUGEPAGE);
+  const std::uint64_t address = next_address_;
+  if (options_.slots) OSVM_CHECK(options_.slots->install(address, memory.data(), memory.size()));
   next_address_ += ((memory.size() + huge - 1) & ~(huge - 1)) + huge;
+  next_size_ = first_bank * 4;
   bank b;
   b.guest_address = address;
   b.memory = std::move(memory);
+  b.free.emplace(0, first_bank);
   banks_.push_back(std::move(b));
-  return address;
+  return run{address + first_bank, file};
 }
 
 void frame_pool::give_back(std::uint64_t guest_address, std::uint64_t size) {

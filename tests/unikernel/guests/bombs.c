@@ -1,4 +1,5 @@
-// Resource bombs: bombs NAME [ARGUMENT]. Each takes one resource until it is refused and prints how much it got.
+// Resource bombs: bombs NAME [ARGUMENT]. Each takes one resource until it is refused and prints how much it
+// got.
 #include "raw.h"
 
 static void sleeper(void* unused) {
@@ -181,9 +182,10 @@ static const struct {
   const char* name;
   int (*attack)(const char*);
 } table[] = {
-#define ROW(n) {#n, n}
-    ROW(threads), ROW(memory_touch), ROW(memory_brk), ROW(memory_huge), ROW(page_tables), ROW(mappings),
-    ROW(descriptors), ROW(duplicates), ROW(pipes), ROW(memory_files), ROW(disk), ROW(output),
+#define ROW(n) \
+  { #n, n }
+    ROW(threads),     ROW(memory_touch), ROW(memory_brk), ROW(memory_huge),  ROW(page_tables), ROW(mappings),
+    ROW(descriptors), ROW(duplicates),   ROW(pipes),      ROW(memory_files), ROW(disk),        ROW(output),
 };
 
 int run(int argc, char** argv) {

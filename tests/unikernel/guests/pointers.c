@@ -1,4 +1,5 @@
-// Guest pointers at every wrong place in every system call. No call may accept one, harm the host or end the guest.
+// Guest pointers at every wrong place in every system call. No call may accept one, harm the host or end the
+// guest.
 //   pointers each     one wrong pointer at a time, the other arguments sensible
 //   pointers nested   wrong pointers inside iovecs, message headers, ...
 //   pointers all      every number with wrong pointers in all six arguments
@@ -13,20 +14,20 @@ static u64 edge;  // the last byte of a mapped page; the next one is not mapped
 static u64 read_only_page;
 
 static const u64 wrong[] = {
-    8,                       // null page
+    8,  // null page
     0xfff,
     0x1000,
-    0x0000123456789000,      // nothing there
-    0x00007fff7ffffff8,      // the end of user space
+    0x0000123456789000,  // nothing there
+    0x00007fff7ffffff8,  // the end of user space
     0x00007fff80000000,
-    0x00007fffc0000000,      // the VMM's own pages
+    0x00007fffc0000000,  // the VMM's own pages
     0x00007fffc0002000,
     0x00007fffffffffff,
-    0x0000800000000000,      // not canonical
+    0x0000800000000000,  // not canonical
     0x8000000000000000,
-    0xffff800000000000,      // kernel half
+    0xffff800000000000,  // kernel half
     0xffffffffff600000,
-    0xffffffffffffff00,      // wraps around
+    0xffffffffffffff00,  // wraps around
     0xfffffffffffffff8,
     0xffffffffffffffff,
 };
@@ -94,7 +95,7 @@ static const struct row rows[] = {
     {SYS(arch_prctl), {0x1003, P}, 0},
     {SYS(futex), {P, 0, 1, 0, 0, 0}, 0},
     {SYS(futex), {P, 128, 1, P, 0, 0}, 0},
-    {SYS(futex), {P, 1, 1, 0, 0, 0}, 1},    // a private wake need not touch the word
+    {SYS(futex), {P, 1, 1, 0, 0, 0}, 1},  // a private wake need not touch the word
     {SYS(futex), {P, 129, 1, 0, 0, 0}, 1},
     {SYS(futex), {P, 4, 0, 0, P, 12345}, 0},
     {SYS(futex), {P, 5, 0, 0, P, 0}, 0},
@@ -142,13 +143,20 @@ static const struct row rows[] = {
 
 static u64 substitute(u64 v) {
   switch (v) {
-    case PIPE_R: return (u64)pipe_fd[0];
-    case PIPE_W: return (u64)pipe_fd[1];
-    case EVENT: return (u64)event_fd;
-    case EPOLL: return (u64)epoll_fd;
-    case TIMER: return (u64)timer_fd;
-    case SOCKET: return (u64)socket_fd;
-    case P: return (u64)buffer;
+    case PIPE_R:
+      return (u64)pipe_fd[0];
+    case PIPE_W:
+      return (u64)pipe_fd[1];
+    case EVENT:
+      return (u64)event_fd;
+    case EPOLL:
+      return (u64)epoll_fd;
+    case TIMER:
+      return (u64)timer_fd;
+    case SOCKET:
+      return (u64)socket_fd;
+    case P:
+      return (u64)buffer;
   }
   return v;
 }
@@ -201,7 +209,8 @@ static int each(void) {
         judge(r, position, wrong[w], raw_6(r->number, a[0], a[1], a[2], a[3], a[4], a[5]));
         calls++;
       }
-      // Straddling the end of a mapped page, and read-only memory: whatever the answer, the neighbours stay whole.
+      // Straddling the end of a mapped page, and read-only memory: whatever the answer, the neighbours stay
+      // whole.
       u64 a[6];
       for (int k = 0; k < 6; k++) a[k] = substitute(r->arguments[k]);
       const u64 odd[] = {edge, edge - 1, edge - 3, read_only_page};
@@ -257,7 +266,8 @@ static int nested(void) {
     v[0] = v[1] = (struct vector){(u64)buffer, 0x7fffffffffffffff};
     // What fits is written; nothing behind the buffer's end is.
     if (raw_3(__NR_writev, pipe_fd[1], v, 2) > (i64)sizeof buffer) nested_case("writev sum", 1);
-    while (raw_3(__NR_read, pipe_fd[0], buffer, sizeof buffer) > 0) {}
+    while (raw_3(__NR_read, pipe_fd[0], buffer, sizeof buffer) > 0) {
+    }
     fill_pipe();
     *v = (struct vector){(u64)buffer, 8};
     *m = (struct message){.vectors = bad, .vector_count = 1};
@@ -268,7 +278,8 @@ static int nested(void) {
     nested_case("sendmsg control", raw_3(__NR_sendmsg, socket_fd, m, 0x4040));
     *m = (struct message){.vectors = (u64)v, .vector_count = 1, .name = bad, .name_size = 16};
     nested_case("sendmsg name", raw_3(__NR_sendmsg, socket_fd, m, 0x4040));
-    *m = (struct message){.vectors = (u64)v, .vector_count = 1, .control = (u64)buffer, .control_size = bad | 0x100000};
+    *m = (struct message){
+        .vectors = (u64)v, .vector_count = 1, .control = (u64)buffer, .control_size = bad | 0x100000};
     nested_case("recvmsg control size", raw_3(__NR_recvmsg, socket_fd, m, 0x4040));
     // A poll set that is far larger than any table, and sizes that overflow when multiplied.
     nested_case("poll count", raw_3(__NR_poll, buffer, 0x7fffffff, 0));
@@ -309,10 +320,14 @@ static int nested(void) {
 
 // Calls that rightly end or block the caller, or start something.
 static int leave_out(int n) {
-  static const short skip[] = {__NR_exit, __NR_exit_group, __NR_rt_sigreturn, __NR_pause, __NR_rt_sigsuspend,
-                               __NR_rt_sigtimedwait, __NR_fork, __NR_vfork, __NR_clone, __NR_kill, __NR_tkill,
-                               __NR_tgkill, __NR_munmap, __NR_mprotect, __NR_mmap, __NR_brk, __NR_mremap, __NR_madvise,
-                               __NR_arch_prctl, __NR_rt_sigprocmask, __NR_alarm, __NR_setitimer};
+  static const short skip[] = {__NR_exit,       __NR_exit_group,     __NR_rt_sigreturn,
+                               __NR_pause,      __NR_rt_sigsuspend,  __NR_rt_sigtimedwait,
+                               __NR_fork,       __NR_vfork,          __NR_clone,
+                               __NR_kill,       __NR_tkill,          __NR_tgkill,
+                               __NR_munmap,     __NR_mprotect,       __NR_mmap,
+                               __NR_brk,        __NR_mremap,         __NR_madvise,
+                               __NR_arch_prctl, __NR_rt_sigprocmask, __NR_alarm,
+                               __NR_setitimer};
   for (size_t i = 0; i < sizeof skip / sizeof skip[0]; i++)
     if (skip[i] == n) return 1;
   return 0;
@@ -333,8 +348,9 @@ static int all(void) {
 }
 
 static int unknown(void) {
-  static const u64 numbers[] = {360, 400, 423, 500, 511, 512, 513, 1000, 0x40000000, 0x40000001, 0x7fffffff,
-                                0x80000000, 0xffffffff, 0x1000001f4, ~0ull};
+  static const u64 numbers[] = {360,        400,        423,        500,         511,
+                                512,        513,        1000,       0x40000000,  0x40000001,
+                                0x7fffffff, 0x80000000, 0xffffffff, 0x1000001f4, ~0ull};
   for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
     i64 r = raw_3((long)numbers[i], 1, "x", 1);
     if (r != -38) {

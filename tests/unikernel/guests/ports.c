@@ -1,18 +1,29 @@
-// Port I/O that is no system call: ports NAME PORT. Every form must end the guest as bad_port or protection; a guest
-// that carries on with data from a port has breached.
+// Port I/O that is no system call: ports NAME PORT. Every form must end the guest as bad_port or protection;
+// a guest that carries on with data from a port has breached.
 #include "raw.h"
 
 static char buffer[4096] __attribute__((aligned(16)));
 
-static void in8(unsigned p) { __asm__ volatile("in %%dx, %%al" ::"d"(p) : "rax"); }
-static void in16(unsigned p) { __asm__ volatile("in %%dx, %%ax" ::"d"(p) : "rax"); }
-static void in32(unsigned p) { __asm__ volatile("in %%dx, %%eax" ::"d"(p) : "rax"); }
+static void in8(unsigned p) {
+  __asm__ volatile("in %%dx, %%al" ::"d"(p) : "rax");
+}
+static void in16(unsigned p) {
+  __asm__ volatile("in %%dx, %%ax" ::"d"(p) : "rax");
+}
+static void in32(unsigned p) {
+  __asm__ volatile("in %%dx, %%eax" ::"d"(p) : "rax");
+}
 // As the stub would be called: RCX says where to go on, so that a VMM that served it would come back here.
 static void out8(unsigned p) {
-  __asm__ volatile("lea 1f(%%rip), %%rcx\npushf\npop %%r11\nout %%al, %%dx\n1:" ::"d"(p), "a"(39) : "rcx", "r11", "memory");
+  __asm__ volatile("lea 1f(%%rip), %%rcx\npushf\npop %%r11\nout %%al, %%dx\n1:" ::"d"(p), "a"(39)
+                   : "rcx", "r11", "memory");
 }
-static void out16(unsigned p) { __asm__ volatile("out %%ax, %%dx" ::"d"(p), "a"(39)); }
-static void out32(unsigned p) { __asm__ volatile("out %%eax, %%dx" ::"d"(p), "a"(39)); }
+static void out16(unsigned p) {
+  __asm__ volatile("out %%ax, %%dx" ::"d"(p), "a"(39));
+}
+static void out32(unsigned p) {
+  __asm__ volatile("out %%eax, %%dx" ::"d"(p), "a"(39));
+}
 static void insb(unsigned p) {
   void* to = buffer;
   __asm__ volatile("insb" : "+D"(to) : "d"(p) : "memory");
@@ -41,9 +52,10 @@ static const struct {
   const char* name;
   void (*attack)(unsigned);
 } table[] = {
-#define ROW(n) {#n, n}
-    ROW(in8), ROW(in16), ROW(in32), ROW(out8), ROW(out16), ROW(out32), ROW(insb), ROW(rep_insb), ROW(outsb),
-    ROW(rep_outsb), ROW(rep_outsl),
+#define ROW(n) \
+  { #n, n }
+    ROW(in8),  ROW(in16),     ROW(in32),  ROW(out8),      ROW(out16),     ROW(out32),
+    ROW(insb), ROW(rep_insb), ROW(outsb), ROW(rep_outsb), ROW(rep_outsl),
 };
 
 int run(int argc, char** argv) {

@@ -39,12 +39,18 @@ static int auxv(void) {
   for (int i = 0; r && i < 16; i++) printf("%02x", r[i]);
   printf("\nvdso %s\n", getauxval(AT_SYSINFO_EHDR) ? "yes" : "no");
   const char* elf = (const char*)getauxval(AT_SYSINFO_EHDR);
-  printf("vdso_magic %s\n", elf && memcmp(elf, "\x7f" "ELF", 4) == 0 ? "ELF" : "none");
-  printf("page %lu\nsecure %lu\nuid %lu\nheaders %lu\nticks %lu\n", getauxval(AT_PAGESZ), getauxval(AT_SECURE),
-         getauxval(AT_UID), getauxval(AT_PHENT), getauxval(AT_CLKTCK));
+  printf("vdso_magic %s\n", elf && memcmp(elf,
+                                          "\x7f"
+                                          "ELF",
+                                          4) == 0
+                                ? "ELF"
+                                : "none");
+  printf("page %lu\nsecure %lu\nuid %lu\nheaders %lu\nticks %lu\n", getauxval(AT_PAGESZ),
+         getauxval(AT_SECURE), getauxval(AT_UID), getauxval(AT_PHENT), getauxval(AT_CLKTCK));
   printf("name %s\n", (const char*)getauxval(AT_EXECFN));
   int local;
-  printf("stack_address %lx\nstack_alignment %lu\n", (unsigned long)&local & ~0xfffful, (unsigned long)arg % 8);
+  printf("stack_address %lx\nstack_alignment %lu\n", (unsigned long)&local & ~0xfffful,
+         (unsigned long)arg % 8);
   return 0;
 }
 
@@ -62,11 +68,21 @@ static int both(void) {
   return 0;
 }
 
-static int leave(void) { exit(atoi(arg[0])); }
-static int raw_exit(void) { _exit(atoi(arg[0])); }
-static int die_by(void) { return raise(atoi(arg[0])); }
-static int aborting(void) { abort(); }
-static int stray(void) { return *(volatile int*)strtoul(arg[0], NULL, 16); }
+static int leave(void) {
+  exit(atoi(arg[0]));
+}
+static int raw_exit(void) {
+  _exit(atoi(arg[0]));
+}
+static int die_by(void) {
+  return raise(atoi(arg[0]));
+}
+static int aborting(void) {
+  abort();
+}
+static int stray(void) {
+  return *(volatile int*)strtoul(arg[0], NULL, 16);
+}
 
 static void handled(int s) {
   static const char text[] = "handled\n";
@@ -168,8 +184,8 @@ static int tamper(void) {  // every call that would change PATH or its folder
 static int identity(void) {
   struct utsname u;
   uname(&u);
-  printf("uid %u\ngid %u\npid %d\nppid %d\nsystem %s\nmachine %s\n", getuid(), getgid(), getpid(), getppid(), u.sysname,
-         u.machine);
+  printf("uid %u\ngid %u\npid %d\nppid %d\nsystem %s\nmachine %s\n", getuid(), getgid(), getpid(), getppid(),
+         u.sysname, u.machine);
   char name[256] = "";
   gethostname(name, sizeof name);
   printf("host %s\n", name);
@@ -265,13 +281,35 @@ static const struct {
   int (*run)(void);
   int arguments;
 } table[] = {
-    {"args", args, 0}, {"auxv", auxv, 0}, {"cat", cat, 0}, {"both", both, 0}, {"exit", leave, 1},
-    {"raw_exit", raw_exit, 1}, {"raise", die_by, 1}, {"abort", aborting, 0}, {"stray", stray, 1},
-    {"handler", handler, 0}, {"main_leaves_first", main_leaves_first, 0}, {"read", read_file, 1},
-    {"open", open_file, 2}, {"write", write_file, 2}, {"list", list, 1}, {"stat", look, 1}, {"readlink", link_target, 1},
-    {"openat", below, 2}, {"chdir", change_folder, 2}, {"tamper", tamper, 2}, {"identity", identity, 0},
-    {"burn", burn, 1}, {"nap", nap, 1}, {"allocate", allocate, 1}, {"parallel", parallel, 1},
-    {"descriptors", descriptors, 1}, {"listen", listen_on, 1}, {"connect", connect_to, 2}, {"sockets", sockets, 0},
+    {"args", args, 0},
+    {"auxv", auxv, 0},
+    {"cat", cat, 0},
+    {"both", both, 0},
+    {"exit", leave, 1},
+    {"raw_exit", raw_exit, 1},
+    {"raise", die_by, 1},
+    {"abort", aborting, 0},
+    {"stray", stray, 1},
+    {"handler", handler, 0},
+    {"main_leaves_first", main_leaves_first, 0},
+    {"read", read_file, 1},
+    {"open", open_file, 2},
+    {"write", write_file, 2},
+    {"list", list, 1},
+    {"stat", look, 1},
+    {"readlink", link_target, 1},
+    {"openat", below, 2},
+    {"chdir", change_folder, 2},
+    {"tamper", tamper, 2},
+    {"identity", identity, 0},
+    {"burn", burn, 1},
+    {"nap", nap, 1},
+    {"allocate", allocate, 1},
+    {"parallel", parallel, 1},
+    {"descriptors", descriptors, 1},
+    {"listen", listen_on, 1},
+    {"connect", connect_to, 2},
+    {"sockets", sockets, 0},
 };
 
 int main(int argc, char** argv) {

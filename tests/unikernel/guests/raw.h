@@ -1,6 +1,6 @@
 // For hostile guests: no libc, system calls by hand. A guest defines `int run(int argc, char** argv)`.
-// Exit statuses that tests know: 0 the guest was contained as expected and says so itself; 66 "breach": it got what
-// it must not get; anything else is a broken guest.
+// Exit statuses that tests know: 0 the guest was contained as expected and says so itself; 66 "breach": it
+// got what it must not get; anything else is a broken guest.
 #ifndef OSVM_TEST_GUEST_RAW_H
 #define OSVM_TEST_GUEST_RAW_H
 
@@ -13,8 +13,8 @@ enum { contained = 0, breach = 66, bad_usage = 2 };
 typedef uint64_t u64;
 typedef int64_t i64;
 
-// The VMM's own pages, which a guest knows from reading the source (lib/kvm/system_area.hpp). In supervisor_page lies
-// the GDT.
+// The VMM's own pages, which a guest knows from reading the source (lib/kvm/system_area.hpp). In
+// supervisor_page lies the GDT.
 static const u64 supervisor_page = 0x7fffc0000000, stub_page = 0x7fffc0002000, user_top = 0x7fff80000000;
 
 static inline i64 call6(long n, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f) {
@@ -48,7 +48,9 @@ static inline int same(const char* a, const char* b) {
   while (*a && *a == *b) a++, b++;
   return *a == *b;
 }
-static inline void say(const char* s) { raw_3(__NR_write, 1, s, length(s)); }
+static inline void say(const char* s) {
+  raw_3(__NR_write, 1, s, length(s));
+}
 static inline void say_hex(const char* name, u64 v) {
   char text[80];
   size_t n = 0;
@@ -82,13 +84,23 @@ static inline i64 number(const char* s) {
   return (i64)v;
 }
 
-enum { prot_read = 1, prot_write = 2, prot_exec = 4, map_private = 2, map_fixed = 16, map_anonymous = 32,
-       map_noreserve = 0x4000 };
+enum {
+  prot_read = 1,
+  prot_write = 2,
+  prot_exec = 4,
+  map_private = 2,
+  map_fixed = 16,
+  map_anonymous = 32,
+  map_noreserve = 0x4000
+};
 
 static inline u64 map_pages(u64 at, u64 size, int protection) {
-  return (u64)raw_6(__NR_mmap, at, size, protection, map_private | map_anonymous | (at ? map_fixed : 0), -1, 0);
+  return (u64)raw_6(__NR_mmap, at, size, protection, map_private | map_anonymous | (at ? map_fixed : 0), -1,
+                    0);
 }
-static inline int is_error(u64 r) { return r >= (u64)-4095; }
+static inline int is_error(u64 r) {
+  return r >= (u64)-4095;
+}
 
 static inline unsigned privilege(void) {
   u64 cs;
@@ -127,15 +139,17 @@ static inline i64 start_thread(void (*body)(void*), void* argument, u64 stack_to
       "syscall\n"
       "1:\n"
       : "=a"(r)
-      : "0"((long)__NR_clone), "D"(0x50f00ul /* VM FS FILES SIGHAND THREAD SYSVSEM */), "S"(stack_top), "d"(0),
-        "r"(r10), "r"(r8)
+      : "0"((long)__NR_clone), "D"(0x50f00ul /* VM FS FILES SIGHAND THREAD SYSVSEM */), "S"(stack_top),
+        "d"(0), "r"(r10), "r"(r8)
       : "rcx", "r11", "memory");
   return r;
 }
 
 int run(int argc, char** argv);
 
-__attribute__((used)) static _Noreturn void start_c(u64* stack) { quit(run((int)stack[0], (char**)(stack + 1))); }
+__attribute__((used)) static _Noreturn void start_c(u64* stack) {
+  quit(run((int)stack[0], (char**)(stack + 1)));
+}
 __asm__(
     ".globl _start\n"
     "_start:\n"

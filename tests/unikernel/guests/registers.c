@@ -1,19 +1,21 @@
-// Register games at a system call: registers NAME. Whatever a guest loads before SYSCALL, it must come back to CPL 3,
-// or be ended with a name; never at CPL 0 with the supervisor's pages in reach.
+// Register games at a system call: registers NAME. Whatever a guest loads before SYSCALL, it must come back
+// to CPL 3, or be ended with a name; never at CPL 0 with the supervisor's pages in reach.
 #include "raw.h"
 
 // `prepare` runs, then getpid, then the result; clobbers what a system call may.
-#define AROUND_SYSCALL(prepare, restore)                                                              \
-  ({                                                                                                  \
-    i64 result_;                                                                                      \
-    __asm__ volatile(prepare "mov $39, %%eax\nsyscall\n" restore                                      \
-                     : "=a"(result_)                                                                  \
-                     :                                                                                \
-                     : "rcx", "r11", "rdx", "rbx", "r12", "r13", "memory", "cc");                     \
-    result_;                                                                                          \
+// SYSCALL follows `prepare` at once: some states last for one instruction only.
+#define AROUND_SYSCALL(prepare, restore)                                          \
+  ({                                                                              \
+    i64 result_;                                                                  \
+    __asm__ volatile("mov $39, %%eax\n" prepare "syscall\n" restore               \
+                     : "=a"(result_)                                              \
+                     :                                                            \
+                     : "rcx", "r11", "rdx", "rbx", "r12", "r13", "memory", "cc"); \
+    result_;                                                                      \
   })
 
-// With CPL 0 a guest could read the descriptor tables; without it this faults. Reaching the end is the breach.
+// With CPL 0 a guest could read the descriptor tables; without it this faults. Reaching the end is the
+// breach.
 static int try_supervisor(void) {
   if (privilege() == 3) return contained;
   u64 first = ((volatile u64*)supervisor_page)[1];
@@ -23,12 +25,15 @@ static int try_supervisor(void) {
 }
 
 static int stack_segment(void) {
-  // SYSCALL right behind it: the emulator that takes the load goes on with the next instruction.
-  __asm__ volatile("mov $39, %%eax\nmov $0x23, %%ecx\nmov %%ecx, %%ss\nsyscall" ::: "rax", "rcx", "r11", "memory");
+  // The emulator that takes the load goes on with the next instruction.
+  (void)AROUND_SYSCALL("mov $0x23, %%ecx\nmov %%ecx, %%ss\n", "");
   return try_supervisor();
 }
 static int data_segments(void) {
-  (void)AROUND_SYSCALL("xor %%eax, %%eax\nmov %%eax, %%ds\nmov %%eax, %%es\nmov $0x23, %%eax\nmov %%eax, %%ds\nmov %%eax, %%es\n", "");
+  (void)AROUND_SYSCALL(
+      "xor %%ecx, %%ecx\nmov %%ecx, %%ds\nmov %%ecx, %%es\nmov $0x23, %%ecx\nmov %%ecx, %%ds\nmov %%ecx, "
+      "%%es\n",
+      "");
   return try_supervisor();
 }
 static int stack_pointer_non_canonical(void) {
@@ -47,10 +52,11 @@ static int stack_pointer_zero(void) {
   (void)AROUND_SYSCALL("mov %%rsp, %%rbx\nxor %%esp, %%esp\n", "mov %%rbx, %%rsp\n");
   return try_supervisor();
 }
-#define FLAGS(name, bits)                                                                                      \
-  static int name(void) {                                                                                      \
-    (void)AROUND_SYSCALL("pushf\norq $" #bits ", (%%rsp)\npopf\n", "pushf\nandq $~0x244500, (%%rsp)\npopf\n"); \
-    return try_supervisor();                                                                                   \
+#define FLAGS(name, bits)                                            \
+  static int name(void) {                                            \
+    (void)AROUND_SYSCALL("pushf\norq $" #bits ", (%%rsp)\npopf\n",   \
+                         "pushf\nandq $~0x244500, (%%rsp)\npopf\n"); \
+    return try_supervisor();                                         \
   }
 FLAGS(flag_nested_task, 0x4000)
 FLAGS(flag_io_privilege, 0x3000)
@@ -67,7 +73,8 @@ static int flag_trap_at_syscall(void) {
 }
 
 static int base_by_arch_prctl(void) {
-  static const u64 wrong[] = {0x800000000000, 0xffff800000000000, 0xdeadbeefdeadbeef, ~0ull, 0x7fffffffffff + 1};
+  static const u64 wrong[] = {0x800000000000, 0xffff800000000000, 0xdeadbeefdeadbeef, ~0ull,
+                              0x7fffffffffff + 1};
   for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
     if (raw_2(__NR_arch_prctl, 0x1002, wrong[i]) == 0) say_hex("FS base accepted:", wrong[i]);
     if (try_supervisor()) return breach;
@@ -77,7 +84,8 @@ static int base_by_arch_prctl(void) {
   return contained;
 }
 
-// WRFSBASE and WRGSBASE with CR4.FSGSBASE: a non-canonical value is #GP, so this never returns where they exist.
+// WRFSBASE and WRGSBASE with CR4.FSGSBASE: a non-canonical value is #GP, so this never returns where they
+// exist.
 static int base_by_instruction(void) {
   __asm__ volatile("wrfsbase %0" ::"r"(0xdeadbeefdeadbeef));
   raw_0(__NR_getpid);
@@ -90,7 +98,9 @@ static int gs_base_by_instruction(void) {
 }
 
 // clone with a thread pointer that no CPU can load.
-static void idle(void* unused) { (void)unused; }
+static void idle(void* unused) {
+  (void)unused;
+}
 static int base_by_clone(void) {
   u64 stack = map_pages(0, 65536, prot_read | prot_write);
   i64 r = raw_6(__NR_clone, 0xd0f00 /* as a thread, SETTLS */, stack + 65536, 0, 0, 0xdeadbeefdeadbeef, 0);
@@ -113,7 +123,9 @@ struct frame {
 };
 static char small_stack[8192] __attribute__((aligned(16)));
 
-static void landed(void) { quit(try_supervisor()); }
+static void landed(void) {
+  quit(try_supervisor());
+}
 
 static int sigreturn(u64 rip, u64 eflags, unsigned short cs, u64 fp) {
   static struct frame f __attribute__((aligned(64)));
@@ -126,12 +138,24 @@ static int sigreturn(u64 rip, u64 eflags, unsigned short cs, u64 fp) {
   __asm__ volatile("mov %0, %%rsp\nmov $15, %%eax\nsyscall" ::"r"(&f) : "rax", "memory");
   __builtin_unreachable();
 }
-static int sigreturn_to_kernel_half(void) { return sigreturn(0xffff800000000000, 0x202, 0x33, 0); }
-static int sigreturn_non_canonical(void) { return sigreturn(0x800000000000, 0x202, 0x33, 0); }
-static int sigreturn_kernel_segment(void) { return sigreturn((u64)landed, 0x202, 0x08, 0); }
-static int sigreturn_flags(void) { return sigreturn((u64)landed, 0x37202, 0x33, 0); }
-static int sigreturn_all_flags(void) { return sigreturn((u64)landed, ~0x100ull, 0x33, 0); }
-static int sigreturn_wild_fp(void) { return sigreturn((u64)landed, 0x202, 0x33, 0xffff800000000040); }
+static int sigreturn_to_kernel_half(void) {
+  return sigreturn(0xffff800000000000, 0x202, 0x33, 0);
+}
+static int sigreturn_non_canonical(void) {
+  return sigreturn(0x800000000000, 0x202, 0x33, 0);
+}
+static int sigreturn_kernel_segment(void) {
+  return sigreturn((u64)landed, 0x202, 0x08, 0);
+}
+static int sigreturn_flags(void) {
+  return sigreturn((u64)landed, 0x37202, 0x33, 0);
+}
+static int sigreturn_all_flags(void) {
+  return sigreturn((u64)landed, ~0x100ull, 0x33, 0);
+}
+static int sigreturn_wild_fp(void) {
+  return sigreturn((u64)landed, 0x202, 0x33, 0xffff800000000040);
+}
 static int sigreturn_broken_fp(void) {
   static unsigned char area[4096] __attribute__((aligned(64)));
   for (size_t i = 0; i < sizeof area; i++) area[i] = 0xff;  // MXCSR, XSAVE header, everything
@@ -157,8 +181,9 @@ static int last_bytes(void) {
 
 // Calling the stub as a subroutine, with RCX pointing wherever the guest likes.
 static int stub_call(void) {
-  __asm__ volatile("mov $39, %%eax\nmov $0xffff800000000000, %%rcx\nmov $0x37fff, %%r11d\njmp *%0" ::"r"(stub_page)
-                   : "rax", "rcx", "r11", "memory");
+  __asm__ volatile(
+      "mov $39, %%eax\nmov $0xffff800000000000, %%rcx\nmov $0x37fff, %%r11d\njmp *%0" ::"r"(stub_page)
+      : "rax", "rcx", "r11", "memory");
   __builtin_unreachable();
 }
 static int stub_call_back(void) {
@@ -176,14 +201,36 @@ static const struct {
   const char* name;
   int (*attack)(void);
 } table[] = {
-#define ROW(n) {#n, n}
-    ROW(stack_segment), ROW(data_segments), ROW(stack_pointer_non_canonical), ROW(stack_pointer_kernel),
-    ROW(stack_pointer_supervisor), ROW(stack_pointer_zero), ROW(flag_nested_task), ROW(flag_io_privilege),
-    ROW(flag_direction), ROW(flag_alignment), ROW(flag_identification), ROW(flag_trap_at_syscall),
-    ROW(base_by_arch_prctl), ROW(base_by_instruction), ROW(gs_base_by_instruction), ROW(base_by_clone),
-    ROW(sigreturn_to_kernel_half), ROW(sigreturn_non_canonical), ROW(sigreturn_kernel_segment), ROW(sigreturn_flags),
-    ROW(sigreturn_all_flags), ROW(sigreturn_wild_fp), ROW(sigreturn_broken_fp), ROW(sigreturn_wild_stack),
-    ROW(last_bytes), ROW(stub_call), ROW(stub_call_back), ROW(stub_middle),
+#define ROW(n) \
+  { #n, n }
+    ROW(stack_segment),
+    ROW(data_segments),
+    ROW(stack_pointer_non_canonical),
+    ROW(stack_pointer_kernel),
+    ROW(stack_pointer_supervisor),
+    ROW(stack_pointer_zero),
+    ROW(flag_nested_task),
+    ROW(flag_io_privilege),
+    ROW(flag_direction),
+    ROW(flag_alignment),
+    ROW(flag_identification),
+    ROW(flag_trap_at_syscall),
+    ROW(base_by_arch_prctl),
+    ROW(base_by_instruction),
+    ROW(gs_base_by_instruction),
+    ROW(base_by_clone),
+    ROW(sigreturn_to_kernel_half),
+    ROW(sigreturn_non_canonical),
+    ROW(sigreturn_kernel_segment),
+    ROW(sigreturn_flags),
+    ROW(sigreturn_all_flags),
+    ROW(sigreturn_wild_fp),
+    ROW(sigreturn_broken_fp),
+    ROW(sigreturn_wild_stack),
+    ROW(last_bytes),
+    ROW(stub_call),
+    ROW(stub_call_back),
+    ROW(stub_middle),
 };
 
 int run(int argc, char** argv) {

@@ -1,5 +1,5 @@
-// Pages that lose a right or their contents while a second thread keeps using them: stale NAME. The second thread must
-// fault, or see the new page; going on with the old one for 300 ms is a breach.
+// Pages that lose a right or their contents while a second thread keeps using them: stale NAME. The second
+// thread must fault, or see the new page; going on with the old one for 300 ms is a breach.
 #include "raw.h"
 
 static volatile int ready, saw_new;
@@ -45,7 +45,8 @@ static void spin_up(void (*body)(void*)) {
     say_number("clone", t);
     quit(bad_usage);
   }
-  while (!ready) {}
+  while (!ready) {
+  }
   say_hex("page", body == caller ? (u64)victim : (u64)page);
 }
 
@@ -103,7 +104,8 @@ static int code_to_data(void) {
   if (r) say_number("mprotect", r);
   return no_fault();
 }
-static int read_only_then_reuse(void) {  // the freed frame of an unmapped page must not be seen through the old one
+static int read_only_then_reuse(
+    void) {  // the freed frame of an unmapped page must not be seen through the old one
   spin_up(reader);
   raw_2(__NR_munmap, page, 4096);
   u64 other = map_pages(0x20000000000, 64 * 4096, prot_read | prot_write);
@@ -115,9 +117,10 @@ static const struct {
   const char* name;
   int (*attack)(void);
 } table[] = {
-#define ROW(n) {#n, n}
-    ROW(unmap), ROW(protect_none), ROW(read_only), ROW(remap_over), ROW(moved_away), ROW(dont_need),
-    ROW(code_to_data), ROW(read_only_then_reuse),
+#define ROW(n) \
+  { #n, n }
+    ROW(unmap),      ROW(protect_none), ROW(read_only),    ROW(remap_over),
+    ROW(moved_away), ROW(dont_need),    ROW(code_to_data), ROW(read_only_then_reuse),
 };
 
 int run(int argc, char** argv) {

@@ -1,5 +1,5 @@
-// A program that cannot be asked to stop: every signal ignored and blocked, then stuck in one place. stubborn NAME.
-// Prints "ready" when it is about to be stuck.
+// A program that cannot be asked to stop: every signal ignored and blocked, then stuck in one place. stubborn
+// NAME. Prints "ready" when it is about to be stuck.
 #define _GNU_SOURCE
 #include <netinet/in.h>
 #include <poll.h>
@@ -93,7 +93,8 @@ static void pausing(void) {
   for (;;) pause();
 }
 static void accepting(void) {
-  struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(8080), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+  struct sockaddr_in a = {
+      .sin_family = AF_INET, .sin_port = htons(8080), .sin_addr = {htonl(INADDR_LOOPBACK)}};
   int fd = socket(AF_INET, SOCK_STREAM, 0);
   if (bind(fd, (struct sockaddr*)&a, sizeof a) || listen(fd, 8)) exit(3);
   for (;;)
@@ -132,10 +133,11 @@ static const struct {
   const char* name;
   body stuck;
 } table[] = {
-#define ROW(n) {#n, n}
-    ROW(spin), ROW(syscall_loop), ROW(futex), ROW(condition), ROW(epoll), ROW(polling), ROW(pipe_read),
-    ROW(pipe_write), ROW(input), ROW(output), ROW(event), ROW(timer), ROW(sleeping), ROW(pausing), ROW(accepting),
-    ROW(memory), ROW(churn), ROW(everything),
+#define ROW(n) \
+  { #n, n }
+    ROW(spin),      ROW(syscall_loop), ROW(futex),     ROW(condition), ROW(epoll), ROW(polling),
+    ROW(pipe_read), ROW(pipe_write),   ROW(input),     ROW(output),    ROW(event), ROW(timer),
+    ROW(sleeping),  ROW(pausing),      ROW(accepting), ROW(memory),    ROW(churn), ROW(everything),
 };
 
 int main(int argc, char** argv) {

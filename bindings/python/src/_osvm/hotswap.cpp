@@ -49,6 +49,7 @@ hs::release_spec spec_of(const py::dict& d) {
   hs::release_spec s;
   s.version = field<std::string>(d, "version");
   s.artifact = field<std::string>(d, "endpoint");
+  take(parse_endpoint(s.artifact));  // a typing error is the caller's, not a release that failed
   s.probe.kind = field<bool>(d, "probe_tcp") ? hs::probe_kind::tcp : hs::probe_kind::http;
   s.probe.path = field<std::string>(d, "probe_path");
   s.probe.host = s.warmup.host = field<std::string>(d, "probe_host");

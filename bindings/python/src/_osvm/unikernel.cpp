@@ -21,11 +21,22 @@ using listener_tuple = std::tuple<std::string, std::uint32_t>;              // (
 using publish_tuple = std::tuple<std::string, std::string, std::uint32_t>;  // ("127.0.0.1:80", "tcp", 8080)
 using mount_tuple = std::tuple<std::string, std::string, bool>;             // host, guest, writable
 
+// A listener on the host that passes bytes to a guest's port.
+struct front_door {
+  uk::listener port;
+  std::shared_ptr<hs::proxy> proxy;
+};
+
+// Opens a front door once the guest listens. Twice does no harm: both know the same endpoint.
+void open(const front_door& door, const endpoint& at) {
+  if (door.proxy->generation() == 0) (void)door.proxy->shift({"guest", at});
+}
+
 // Members end in reverse order: front doors, then the guest, then our share of the threads.
 struct running {
   std::shared_ptr<runtime> shared;
   uk::instance instance;
-  std::vector<std::shared_ptr<hs::proxy>> published;
+  std::vector<front_door> published;
 };
 
 // What Python holds. Methods copy `guest` before they let go of the GIL, so that close() in one thread is
@@ -94,20 +105,18 @@ result<std::shared_ptr<running>> start(std::shared_ptr<runtime> shared, const uk
                                        uk::instance_options options,
                                        const std::vector<publish_tuple>& publish) {
   const auto ex = shared->get_executor();
-  std::vector<std::shared_ptr<hs::proxy>> published;
+  std::vector<front_door> published;
   for (const auto& [where, kind, port] : publish) {
     OSVM_TRY(auto listen, parse_endpoint(where));
     OSVM_TRY(auto front, hs::proxy::listen(ex, {.listen = std::move(listen), .mode = hs::proxy_mode::l4}));
-    published.push_back(std::make_shared<hs::proxy>(std::move(front)));
+    published.push_back({listener_of(kind, port), std::make_shared<hs::proxy>(std::move(front))});
   }
   OSVM_TRY(auto instance, uk::instance::create(ex, program, std::move(options)));
   auto guest = std::make_shared<running>(std::move(shared), std::move(instance), std::move(published));
-  for (std::size_t i = 0; i < publish.size(); ++i) {
-    const auto& [where, kind, port] = publish[i];
-    guest->instance.async_listening(listener_of(kind, port),
-                                    [front = guest->published[i]](result<endpoint> at) {
-                                      if (at) (void)front->shift({"guest", *at});
-                                    });
+  for (const auto& door : guest->published) {
+    guest->instance.async_listening(door.port, [door](result<endpoint> at) {
+      if (at) open(door, *at);
+    });
   }
   return guest;
 }
@@ -124,7 +133,7 @@ py::object fault_dict(const std::optional<uk::fault_info>& f) {
 }
 
 py::dict report_dict(const uk::exit_report& r) {
-  return py::dict("cause"_a = uk::to_string(r.cause), "status"_a = r.status, "signal"_a = r.signal,
+  return py::dict("cause"_a = static_cast<unsigned>(r.cause), "status"_a = r.status, "signal"_a = r.signal,
                   "shell_status"_a = r.shell_status(), "description"_a = r.describe(), "detail"_a = r.detail,
                   "fault"_a = fault_dict(r.fault));
 }
@@ -192,13 +201,13 @@ void close(instance_handle& self) {
   if (!guest) return;
   py::gil_scoped_release released;
   guest->instance.kill();  // threads that wait on it come back
-  for (auto& front : guest->published) front->close();
+  for (auto& door : guest->published) door.proxy->close();
   guest.reset();
 }
 
 std::vector<std::string> published_at(const instance_handle& self) {
   std::vector<std::string> out;
-  for (const auto& front : self.get()->published) out.push_back(to_string(front->local_endpoint()));
+  for (const auto& door : self.get()->published) out.push_back(to_string(door.proxy->local_endpoint()));
   return out;
 }
 
@@ -236,9 +245,14 @@ void bind_unikernel(py::module_& m) {
               std::optional<double> timeout) {
              const auto guest = self.get();
              const auto which = listener_of(kind, port);
-             return to_string(wait_in_slices<endpoint>(
+             const auto at = wait_in_slices<endpoint>(
                  timeout, "the guest does not listen yet",
-                 [&](auto slice) { return guest->instance.wait_listening(which, slice); }));
+                 [&](auto slice) { return guest->instance.wait_listening(which, slice); });
+             // Who has waited for the port may connect to its front door.
+             for (const auto& door : guest->published) {
+               if (door.port == which) open(door, at);
+             }
+             return to_string(at);
            })
       .def("kill", [](const instance_handle& self) { self.get()->instance.kill(); })
       .def("take_output",
