@@ -1,3 +1,4 @@
+#include <osvm/core/text.hpp>
 #include <osvm/vsock/endpoint.hpp>
 
 #include <arpa/inet.h>
@@ -11,13 +12,8 @@ namespace {
 constexpr std::size_t max_endpoint_text = 4096 + 32;
 
 error bad(std::string_view text, const char* what) {
-  // The text may come from a stranger's file: only printable bytes go into the message.
-  std::string shown(text.substr(0, 80));
-  for (char& c : shown) {
-    if (c < ' ' || c > '~') c = '?';
-  }
-  return {errc::invalid_argument,
-          "endpoint '" + shown + "': " + what + " (try tcp:127.0.0.1:80, unix:/path or hybrid:/path:52)"};
+  return {errc::invalid_argument, "endpoint '" + printable(text, 80) + "': " + what +
+                                      " (try tcp:127.0.0.1:80, unix:/path or hybrid:/path:52)"};
 }
 
 template <class T>

@@ -210,6 +210,21 @@ class Bench(Case):
 
 
 @unittest.skipIf(kvm_problem(), kvm_problem())
+@unittest.skipUnless(os.environ.get("OSVM_BUILD"), "run by ctest only: needs a build folder")
+class Installed(Case):
+    def test_an_installed_osvm_finds_its_guest_programs(self):
+        prefix = pathlib.Path(self.home, "prefix")
+        subprocess.run(["cmake", "--install", os.environ["OSVM_BUILD"], "--prefix", prefix, "--component", "tools"],
+                       check=True, capture_output=True, timeout=60)
+        done = subprocess.run([prefix / "bin/osvm", "bench", "kill", "--count", "1", "--json"], check=True, timeout=60,
+                              capture_output=True, text=True, env=self.env)
+        self.assertTrue(json.loads(done.stdout)["ok"])
+        for path in ("share/man/man1/osvm.1", "share/bash-completion/completions/osvm",
+                     "share/zsh/site-functions/_osvm"):
+            self.assertTrue(pathlib.Path(prefix, path).stat().st_size > 0, path)
+
+
+@unittest.skipIf(kvm_problem(), kvm_problem())
 class Demo(Case):
     def test_small_demo(self):
         out = self.json("demo", "--shifts", "3", "--rate", "300", "--json")
