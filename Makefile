@@ -1,5 +1,5 @@
 # Thin: every verb is tools/dev/run's, which says what it does with `tools/dev/run help`.
-.PHONY: all demo test test-all bench coverage format tidy fuzz setup install clean help
+.PHONY: all demo test test-all bench bench-proxy coverage format tidy fuzz setup install clean help
 .DEFAULT_GOAL := all
 
 all:        ; @tools/dev/run build
@@ -7,6 +7,7 @@ demo:       ; @tools/dev/run demo
 test:       ; @tools/dev/run test
 test-all:   ; @tools/dev/run test-all
 bench:      ; @tools/dev/run bench
+bench-proxy: ; @tools/dev/run bench-proxy
 coverage:   ; @tools/dev/run coverage
 format:     ; @tools/dev/run format
 tidy:       ; @tools/dev/run tidy

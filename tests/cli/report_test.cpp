@@ -21,9 +21,9 @@ TEST(summary, is_of_real_samples) {
 
 class reported : public testing::Test {
  protected:
-  int finish(report& r) {
+  int finish(const report& what) {
     testing::internal::CaptureStdout();
-    const int status = r.finish(context({.json = true}));
+    const int status = what.finish(context({.json = true}));
     text = testing::internal::GetCapturedStdout();
     return status;
   }

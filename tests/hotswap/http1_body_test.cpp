@@ -15,7 +15,8 @@ struct outcome {
   body_error error = body_error::none;
 };
 
-outcome read_in_steps(body_kind kind, std::uint64_t length, std::string text, std::size_t step, std::uint64_t max_body) {
+outcome read_in_steps(body_kind kind, std::uint64_t length, std::string text, std::size_t step,
+                      std::uint64_t max_body) {
   body_reader r;
   r.start(kind, length, max_body, 2);
   outcome o;

@@ -40,7 +40,9 @@ parsed parse(const std::string& text, const head_limits& limits = {}) {
   return whole;
 }
 
-head_error error_of(const std::string& text, const head_limits& limits = {}) { return parse(text, limits).error; }
+head_error error_of(const std::string& text, const head_limits& limits = {}) {
+  return parse(text, limits).error;
+}
 
 TEST(http1_head, takes_a_plain_request) {
   parsed p;
@@ -73,7 +75,9 @@ TEST(http1_head, absolute_form_gives_authority_and_path) {
 
 TEST(http1_head, hop_by_hop_fields_are_known_and_listed_ones_too) {
   parsed p;
-  parse_in_steps("GET / HTTP/1.1\r\nHost: a\r\nConnection: X-Secret, host, content-length\r\nX-Secret: 1\r\n\r\n", 1000, {}, p);
+  parse_in_steps(
+      "GET / HTTP/1.1\r\nHost: a\r\nConnection: X-Secret, host, content-length\r\nX-Secret: 1\r\n\r\n", 1000,
+      {}, p);
   ASSERT_EQ(p.error, head_error::none);
   EXPECT_TRUE(p.head.hop_by_hop("x-secret"));
   EXPECT_TRUE(p.head.hop_by_hop("Keep-Alive"));
@@ -89,7 +93,9 @@ struct bad_case {
   head_error error;
 };
 
-std::string with(const std::string& field) { return "POST / HTTP/1.1\r\nHost: a\r\n" + field + "\r\n\r\n"; }
+std::string with(const std::string& field) {
+  return "POST / HTTP/1.1\r\nHost: a\r\n" + field + "\r\n\r\n";
+}
 
 // What request smuggling is made of, and what servers are known to read in different ways.
 const std::vector<bad_case>& smuggling_corpus() {
@@ -105,7 +111,8 @@ const std::vector<bad_case>& smuggling_corpus() {
       {"empty length", with("Content-Length:"), head_error::bad_content_length},
       {"inner space in length", with("Content-Length: 1 0"), head_error::bad_content_length},
       {"length over 64 bits", with("Content-Length: 18446744073709551617"), head_error::bad_content_length},
-      {"TE twice", with("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked"), head_error::bad_transfer_encoding},
+      {"TE twice", with("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked"),
+       head_error::bad_transfer_encoding},
       {"TE identity", with("Transfer-Encoding: identity"), head_error::unsupported_coding},
       {"TE list", with("Transfer-Encoding: gzip, chunked"), head_error::unsupported_coding},
       {"TE chunked chunked", with("Transfer-Encoding: chunked, chunked"), head_error::unsupported_coding},
@@ -113,14 +120,18 @@ const std::vector<bad_case>& smuggling_corpus() {
       {"TE quoted", with("Transfer-Encoding: \"chunked\""), head_error::unsupported_coding},
       {"TE with parameter", with("Transfer-Encoding: chunked;q=1"), head_error::unsupported_coding},
       {"TE empty", with("Transfer-Encoding:"), head_error::bad_transfer_encoding},
-      {"TE with vertical tab", with("Transfer-Encoding: \x0b" "chunked"), head_error::bad_field_value},
+      {"TE with vertical tab",
+       with("Transfer-Encoding: \x0b"
+            "chunked"),
+       head_error::bad_field_value},
       {"TE with space before colon", with("Transfer-Encoding : chunked"), head_error::bad_field_name},
       {"TE with tab before colon", with("Transfer-Encoding\t: chunked"), head_error::bad_field_name},
       {"TE folded", with("Transfer-Encoding:\r\n chunked"), head_error::bad_transfer_encoding},
       {"TE after folded field", with("X: y\r\n Transfer-Encoding: chunked"), head_error::folded_field},
       {"TE with underscore", with("Transfer_Encoding: chunked"), head_error::bad_field_name},
       {"length with underscore", with("Content_Length: 3"), head_error::bad_field_name},
-      {"TE in HTTP/1.0", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", head_error::bad_transfer_encoding},
+      {"TE in HTTP/1.0", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",
+       head_error::bad_transfer_encoding},
       {"bare LF after a field", "GET / HTTP/1.1\r\nHost: a\nX: y\r\n\r\n", head_error::bare_lf},
       {"bare LF at the end", "GET / HTTP/1.1\r\nHost: a\r\n\n", head_error::bare_lf},
       {"bare LF after the request line", "GET / HTTP/1.1\nHost: a\r\n\r\n", head_error::bare_lf},
@@ -158,7 +169,8 @@ const std::vector<bad_case>& smuggling_corpus() {
 }
 
 TEST(http1_head, refuses_the_smuggling_corpus) {
-  for (const auto& c : smuggling_corpus()) EXPECT_STREQ(to_string(error_of(c.text)), to_string(c.error)) << c.name;
+  for (const auto& c : smuggling_corpus())
+    EXPECT_STREQ(to_string(error_of(c.text)), to_string(c.error)) << c.name;
 }
 
 TEST(http1_head, bounds_hold_and_raised_bounds_let_the_same_head_pass) {
@@ -193,16 +205,18 @@ TEST(http1_head, response_framing) {
   const response_case all[] = {
       {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", false, head_error::none, body_kind::length, false},
       {"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", false, head_error::none, body_kind::none, false},
-      {"HTTP/1.1 200 \r\nTransfer-Encoding: Chunked\r\n\r\n", false, head_error::none, body_kind::chunked, false},
+      {"HTTP/1.1 200 \r\nTransfer-Encoding: Chunked\r\n\r\n", false, head_error::none, body_kind::chunked,
+       false},
       {"HTTP/1.1 200\r\n\r\n", false, head_error::none, body_kind::until_close, true},
       {"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n", false, head_error::none, body_kind::length, true},
       {"HTTP/1.1 204 No Content\r\n\r\n", false, head_error::none, body_kind::none, false},
-      {"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", false, head_error::none, body_kind::none, false},
+      {"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", false, head_error::none, body_kind::none,
+       false},
       {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", true, head_error::none, body_kind::none, false},
       {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", false,
        head_error::ambiguous_length, body_kind::none, false},
-      {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", false, head_error::bad_content_length,
-       body_kind::none, false},
+      {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", false,
+       head_error::bad_content_length, body_kind::none, false},
       {"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", false, head_error::bad_transfer_encoding,
        body_kind::none, false},
       {"HTTP/1.1 20 OK\r\n\r\n", false, head_error::bad_status_line, body_kind::none, false},

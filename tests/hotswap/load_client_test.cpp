@@ -96,7 +96,8 @@ TEST_F(load, truncated_bodies) {
 }
 
 TEST_F(load, wrong_or_missing_nonce) {
-  EXPECT_GT(run_against(always("HTTP/1.1 200 OK\r\nX-Osvm-Nonce: 1\r\nContent-Length: 0\r\n\r\n")).wrong_nonce, 0U);
+  EXPECT_GT(
+      run_against(always("HTTP/1.1 200 OK\r\nX-Osvm-Nonce: 1\r\nContent-Length: 0\r\n\r\n")).wrong_nonce, 0U);
   EXPECT_GT(run_against(always("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")).wrong_nonce, 0U);
 }
 
@@ -110,7 +111,8 @@ TEST_F(load, a_rate_that_was_not_reached_is_said) {
       [](client& c) {
         while (const auto q = read_request(c)) {
           std::this_thread::sleep_for(100ms);
-          c.send("HTTP/1.1 200 OK\r\nX-Osvm-Nonce: " + q->header("x-osvm-nonce") + "\r\nContent-Length: 0\r\n\r\n");
+          c.send("HTTP/1.1 200 OK\r\nX-Osvm-Nonce: " + q->header("x-osvm-nonce") +
+                 "\r\nContent-Length: 0\r\n\r\n");
         }
       },
       [](load_options& o) {

@@ -26,20 +26,21 @@ class nginx {
  public:
   nginx(const std::string& version, const std::string& extra = {}) : dir_(temp_folder()) {
     std::ofstream(dir_ + "/big") << std::string(5 << 20, 'b');
-    std::ofstream(dir_ + "/n.conf") << "daemon off; master_process off; pid " + dir_ + "/pid; error_log " + dir_ +
-                                           "/err warn;\nevents { worker_connections 1024; }\nhttp { access_log off; " +
-                                           "client_body_temp_path " + dir_ + "/a; proxy_temp_path " + dir_ +
-                                           "/b; fastcgi_temp_path " + dir_ + "/c; uwsgi_temp_path " + dir_ +
-                                           "/d; scgi_temp_path " + dir_ + "/e; " + extra + "\nserver { listen unix:" +
-                                           dir_ + "/s; root " + dir_ + ";\n add_header X-Osvm-Release " + version +
-                                           " always; add_header X-Osvm-Nonce $http_x_osvm_nonce always;\n" +
-                                           " location = / { return 200 'hello " + version + "'; } } }\n";
+    std::ofstream(dir_ + "/n.conf")
+        << "daemon off; master_process off; pid " + dir_ + "/pid; error_log " + dir_ +
+               "/err warn;\nevents { worker_connections 1024; }\nhttp { access_log off; " +
+               "client_body_temp_path " + dir_ + "/a; proxy_temp_path " + dir_ + "/b; fastcgi_temp_path " +
+               dir_ + "/c; uwsgi_temp_path " + dir_ + "/d; scgi_temp_path " + dir_ + "/e; " + extra +
+               "\nserver { listen unix:" + dir_ + "/s; root " + dir_ + ";\n add_header X-Osvm-Release " +
+               version + " always; add_header X-Osvm-Nonce $http_x_osvm_nonce always;\n" +
+               " location = / { return 200 'hello " + version + "'; } } }\n";
     const std::string conf = dir_ + "/n.conf", prefix = dir_ + "/";
     const char* argv[] = {nginx_path, "-c", conf.c_str(), "-p", prefix.c_str(), nullptr};
     posix_spawn_file_actions_t actions;
     ::posix_spawn_file_actions_init(&actions);
     ::posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-    if (::posix_spawn(&pid_, nginx_path, &actions, nullptr, const_cast<char**>(argv), environ) != 0) pid_ = -1;
+    if (::posix_spawn(&pid_, nginx_path, &actions, nullptr, const_cast<char**>(argv), environ) != 0)
+      pid_ = -1;
     ::posix_spawn_file_actions_destroy(&actions);
   }
   ~nginx() {
@@ -61,7 +62,8 @@ class nginx {
 class nginx_peer : public proxy_fixture {
  protected:
   void SetUp() override {
-    if (::access(nginx_path, X_OK) != 0) GTEST_SKIP() << nginx_path << " is not installed (tools/dev/packages.txt)";
+    if (::access(nginx_path, X_OK) != 0)
+      GTEST_SKIP() << nginx_path << " is not installed (tools/dev/packages.txt)";
   }
   void ready(const nginx& n) {
     const auto r = async_probe(loop_->get_executor(), n.where(), {}, {}, boost::asio::use_future).get();
@@ -103,10 +105,16 @@ class nginx_peer : public proxy_fixture {
   }
 };
 
-TEST_F(nginx_peer, keep_alive_clients_lose_nothing_over_twenty_shifts) { shifts(true, ""); }
-TEST_F(nginx_peer, close_clients_lose_nothing_over_twenty_shifts) { shifts(false, ""); }
+TEST_F(nginx_peer, keep_alive_clients_lose_nothing_over_twenty_shifts) {
+  shifts(true, "");
+}
+TEST_F(nginx_peer, close_clients_lose_nothing_over_twenty_shifts) {
+  shifts(false, "");
+}
 // nginx closes each kept-alive connection after seven requests: the proxy's pool meets that all the time.
-TEST_F(nginx_peer, a_release_that_closes_connections_often_costs_nothing) { shifts(true, "keepalive_requests 7;"); }
+TEST_F(nginx_peer, a_release_that_closes_connections_often_costs_nothing) {
+  shifts(true, "keepalive_requests 7;");
+}
 
 TEST_F(nginx_peer, files_ranges_conditions_and_heads_pass_unchanged) {
   nginx one("v1");

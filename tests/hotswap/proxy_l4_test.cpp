@@ -75,7 +75,7 @@ TEST_F(proxy_l4, without_a_release_connections_are_closed_at_once) {
 }
 
 TEST_F(proxy_l4, a_connection_stays_with_its_release_until_it_ends) {
-  server one(echo()), two([](client& c) { c.send("two"); });
+  server one(echo()), two([](client&c) { c.send("two"); });
   start(proxy_mode::l4);
   const auto g = route_to("v1", one.where());
   auto c = connect();
@@ -179,7 +179,8 @@ TEST_F(proxy_l4, bad_endpoints_and_options_are_errors) {
   ASSERT_TRUE(p);
   EXPECT_EQ(p->shift({"v", tcp_endpoint{"example.org", 80}}).error().code, hotswap::errc::bad_endpoint);
   EXPECT_EQ(p->release(7).error().code, hotswap::errc::no_such_release);
-  EXPECT_EQ(p->async_drain(7, 1s, boost::asio::use_future).get().error().code, hotswap::errc::no_such_release);
+  EXPECT_EQ(p->async_drain(7, 1s, boost::asio::use_future).get().error().code,
+            hotswap::errc::no_such_release);
   p->close();
   EXPECT_EQ(p->shift({"v", tcp_endpoint{"127.0.0.1", 80}}).error().code, osvm::errc::closed);
 }
@@ -283,7 +284,8 @@ TEST_F(proxy_l4, leaves_no_descriptor_behind) {
   std::this_thread::sleep_for(50ms);
   const auto before = open_descriptors();
   count(10);
-  EXPECT_TRUE(eventually([&] { return open_descriptors() <= before; })) << open_descriptors() << " " << before;
+  EXPECT_TRUE(eventually([&] { return open_descriptors() <= before; }))
+      << open_descriptors() << " " << before;
 }
 
 TEST_F(proxy_l4, is_destroyed_under_load_and_while_handlers_run) {

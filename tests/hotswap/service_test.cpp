@@ -110,7 +110,8 @@ class fake_source final : public instance_source {
     return release_script(spec.version);
   }
   void finish(start_handler handler, result<std::shared_ptr<lease>> r) {
-    boost::asio::post(ex_, [h = std::move(handler), r = std::move(r)]() mutable { std::move(h)(std::move(r)); });
+    boost::asio::post(ex_,
+                      [h = std::move(handler), r = std::move(r)]() mutable { std::move(h)(std::move(r)); });
   }
   std::shared_ptr<fake_instance> find(const std::string& version) {
     std::lock_guard lock(mutex_);
@@ -185,9 +186,9 @@ TEST_F(release_engine, a_good_release_takes_over_and_the_old_one_retires) {
   EXPECT_EQ(served(), "hello v2\n");
   EXPECT_EQ(service_->active(), "v2");
   EXPECT_EQ(source_->stopped, 1);
-  const std::vector<std::string> wanted = {
-      "v1 starting", "v1 probing", "v1 warming", "v1 active",   "v2 starting",
-      "v2 probing",  "v2 warming", "v2 active",  "v1 draining", "v1 retired"};
+  const std::vector<std::string> wanted = {"v1 starting", "v1 probing", "v1 warming", "v1 active",
+                                           "v2 starting", "v2 probing", "v2 warming", "v2 active",
+                                           "v1 draining", "v1 retired"};
   std::vector<std::string> seen;
   EXPECT_TRUE(eventually([&] {
     for (auto& e : events()) seen.push_back(std::move(e));
@@ -385,7 +386,8 @@ TEST_F(release_engine, endpoints_can_be_released_without_a_source_of_ones_own) {
   EXPECT_EQ(s.async_deploy(a, boost::asio::use_future).get()->state, release_state::active);
   EXPECT_EQ(s.async_deploy(b, boost::asio::use_future).get()->state, release_state::active);
   EXPECT_EQ(served(), "hello v2\n");
-  EXPECT_EQ(s.async_deploy(spec("v3", "unix:"), boost::asio::use_future).get()->state, release_state::rejected);
+  EXPECT_EQ(s.async_deploy(spec("v3", "unix:"), boost::asio::use_future).get()->state,
+            release_state::rejected);
 }
 
 class probes : public ::testing::Test {
@@ -433,7 +435,8 @@ TEST_F(probes, say_how_the_last_attempt_ended) {
 TEST_F(probes, can_be_stopped) {
   std::stop_source stop;
   server s([](client& c) { c.at_end(2s); });
-  auto pending = async_probe(loop_.get_executor(), s.where(), {.deadline = 60s}, stop.get_token(), boost::asio::use_future);
+  auto pending = async_probe(loop_.get_executor(), s.where(), {.deadline = 60s}, stop.get_token(),
+                             boost::asio::use_future);
   stop.request_stop();
   EXPECT_EQ(pending.get().error().code, osvm::errc::cancelled);
 }

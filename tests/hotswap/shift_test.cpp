@@ -56,8 +56,12 @@ class shift_under_load : public proxy_fixture {
   }
 };
 
-TEST_F(shift_under_load, keep_alive_clients_lose_nothing) { check(run(true, 20)); }
-TEST_F(shift_under_load, close_clients_lose_nothing) { check(run(false, 20)); }
+TEST_F(shift_under_load, keep_alive_clients_lose_nothing) {
+  check(run(true, 20));
+}
+TEST_F(shift_under_load, close_clients_lose_nothing) {
+  check(run(false, 20));
+}
 
 // The same client must be able to see what must not happen: a stale release behind the proxy's back.
 TEST_F(shift_under_load, the_load_client_notices_a_shift_that_did_not_happen) {

@@ -34,8 +34,8 @@ inline void require(bool condition, const char* what) {
 // A folder of its own, gone with the object.
 class temp_folder {
  public:
-  temp_folder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "osvm-syscalls-XXXXXX").string();
+  explicit temp_folder(const std::filesystem::path& parent = std::filesystem::temp_directory_path()) {
+    std::string pattern = (parent / "osvm-syscalls-XXXXXX").string();
     path_ = ::mkdtemp(pattern.data());
   }
   ~temp_folder() { std::filesystem::remove_all(path_); }

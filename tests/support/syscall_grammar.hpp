@@ -184,8 +184,13 @@ class syscall_sequence {
     return r >= 0;
   }
 
+  // Memory where there is such a file system: a fuzzer makes thousands of these.
+  static std::filesystem::path parent() {
+    return std::filesystem::is_directory("/dev/shm") ? "/dev/shm" : std::filesystem::temp_directory_path();
+  }
+
   std::span<const unsigned char> bytes_;
-  temp_folder folder_, sockets_;
+  temp_folder folder_{parent()}, sockets_{parent()};
   guest guest_;
   std::vector<std::uint64_t> path_at_, structure_at_;
 };

@@ -28,7 +28,7 @@ struct proxy_stats {
   std::uint64_t upstream_timeouts = 0;  // the release did not answer in time (504)
   std::uint64_t truncated = 0;  // a response body ended early after its head was passed on; client cut off
 
-  std::uint64_t client_aborted = 0;  // the client left before its response was complete
+  std::uint64_t client_aborted = 0;  // the client left before the end of its response; L4: a side was reset
   std::uint64_t cut = 0;             // ended by a drain deadline or by closing the proxy
   std::uint64_t retried = 0;   // sent again on a fresh connection, because nothing can have been executed
   std::uint64_t upgraded = 0;  // 101 Switching Protocols: bytes passed both ways until an end

@@ -189,7 +189,9 @@ bool shard::watch(channel& ch, bool connecting, bool level) noexcept {
   return ::epoll_ctl(epoll_, EPOLL_CTL_ADD, ch.fd.get(), &e) == 0;
 }
 
-void shard::unwatch(channel& ch) noexcept { ::epoll_ctl(epoll_, EPOLL_CTL_DEL, ch.fd.get(), nullptr); }
+void shard::unwatch(channel& ch) noexcept {
+  ::epoll_ctl(epoll_, EPOLL_CTL_DEL, ch.fd.get(), nullptr);
+}
 
 void shard::want_out(channel& ch) noexcept {
   if (std::exchange(ch.wants_out, true)) return;

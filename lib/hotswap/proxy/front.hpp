@@ -34,6 +34,9 @@ class front {
   // A client connection that this shard shall serve.
   void adopt(unique_fd client);
 
+  http1::head_limits head_limits() const noexcept {
+    return {options.limits.max_head, options.limits.max_fields, options.limits.max_target};
+  }
   passage enter() { return state->routes.enter(cache_); }
   // A kept-alive connection to `t`, or null.
   upstream* take_idle(const target& t);

@@ -85,6 +85,7 @@ class http_session final : public session {
   void drop_upstream(bool by_reset = true) noexcept;
   void abort(counter* why) noexcept;
   void leave() noexcept;
+  static void shrink(std::string& text);
   void wait(std::chrono::milliseconds t);
   void stash(std::string_view bytes, bool in_stash);
 

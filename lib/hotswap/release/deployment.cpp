@@ -42,8 +42,7 @@ void deployment::enter(release_state s, std::string reason) {
   service_.emit(spec_.version, attempt_, s, std::move(reason));
 }
 
-// --- starting
-// -----------------------------------------------------------------------------------------------------
+// --- starting ---
 
 void deployment::begin() {
   enter(release_state::starting);
@@ -79,8 +78,7 @@ void deployment::started(result<std::shared_ptr<lease>> r) {
   probe();
 }
 
-// --- probing and warming
-// ------------------------------------------------------------------------------------------
+// --- probing and warming ---
 
 void deployment::probe() {
   step_ = step::probing;
@@ -127,8 +125,7 @@ void deployment::warmed(const fetch_outcome& o) {
   warm();
 }
 
-// --- shift and bake
-// -----------------------------------------------------------------------------------------------
+// --- shift and bake ---
 
 void deployment::shift() {
   const auto before = std::chrono::steady_clock::now();
@@ -169,8 +166,7 @@ void deployment::on_timer(timer&) {
   fail(make_error_code(osvm::errc::timed_out), "it did not start within its deadline");
 }
 
-// --- the release that leaves
-// --------------------------------------------------------------------------------------
+// --- the release that leaves ---
 
 void deployment::drain_old() {
   step_ = step::draining;
@@ -205,8 +201,7 @@ void deployment::old_stopped(const result<void>& r) {
   report();
 }
 
-// --- failure
-// ------------------------------------------------------------------------------------------------------
+// --- failure ---
 
 void deployment::lost(const instance_ptr& which) {
   if (which == old_) return;  // noted in it: there is no way back to it now
@@ -273,8 +268,7 @@ void deployment::new_stopped(const result<void>& r) {
   report();
 }
 
-// --- end
-// ----------------------------------------------------------------------------------------------------------
+// --- end ---
 
 void deployment::report() {
   if (step_ == step::draining || step_ == step::stopping) report_.state = release_state::active;
@@ -297,8 +291,7 @@ void deployment::cancel(const char* why) {
   service_.ended(*this);
   shard_.dismiss(*this);
   if (handler_) {
-    complete(service_.ex, std::move(handler_),
-             result<shift_report>(error(osvm::errc::cancelled, why)));
+    complete(service_.ex, std::move(handler_), result<shift_report>(error(osvm::errc::cancelled, why)));
   }
 }
 

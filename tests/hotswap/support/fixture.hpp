@@ -6,8 +6,8 @@
 #include <osvm/core/runtime.hpp>
 #include <osvm/hotswap/proxy.hpp>
 
-#include <boost/asio/use_future.hpp>
 #include <gtest/gtest.h>
+#include <boost/asio/use_future.hpp>
 
 #include <memory>
 #include <string>

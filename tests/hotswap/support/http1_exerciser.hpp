@@ -12,8 +12,8 @@
 namespace osvm::test {
 
 struct exercised {
-  unsigned messages = 0;   // complete ones
-  std::string data;        // of their bodies
+  unsigned messages = 0;  // complete ones
+  std::string data;       // of their bodies
   bool failed = false;
   bool operator==(const exercised&) const = default;
 };

@@ -44,7 +44,9 @@ std::string lower(std::string_view s) {
 
 }  // namespace
 
-unique_fd unconnected_socket() { return unique_fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)); }
+unique_fd unconnected_socket() {
+  return unique_fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+}
 
 client::client(const endpoint& where) : fd_(connect_to(where)) {}
 client::client(unique_fd socket, const endpoint& where)
@@ -61,7 +63,8 @@ bool client::send(std::string_view bytes) {
 
 bool client::fill(std::chrono::steady_clock::time_point until) {
   if (ended_) return false;
-  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+  const auto left =
+      std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
   pollfd p{.fd = fd_.get(), .events = POLLIN, .revents = 0};
   if (::poll(&p, 1, static_cast<int>(std::max<std::int64_t>(0, left.count()))) <= 0) return false;
   char chunk[65536];
@@ -118,8 +121,12 @@ std::string header_of(std::string_view head, std::string_view name) {
   return std::string(value);
 }
 
-std::string client::response::header(std::string_view name) const { return header_of(head, name); }
-std::string seen_request::header(std::string_view name) const { return header_of(head, name); }
+std::string client::response::header(std::string_view name) const {
+  return header_of(head, name);
+}
+std::string seen_request::header(std::string_view name) const {
+  return header_of(head, name);
+}
 
 namespace {
 
@@ -186,7 +193,9 @@ client::response client::get(const std::string& path, const std::string& extra) 
   return receive();
 }
 
-void client::shut_down() { ::shutdown(fd_.get(), SHUT_WR); }
+void client::shut_down() {
+  ::shutdown(fd_.get(), SHUT_WR);
+}
 
 void client::abort() {
   const linger hard{.l_onoff = 1, .l_linger = 0};
@@ -240,7 +249,9 @@ void server::stop() {
   ::rmdir(dir_.c_str());
 }
 
-server::~server() { stop(); }
+server::~server() {
+  stop();
+}
 
 std::optional<seen_request> read_request(client& c, std::chrono::milliseconds timeout) {
   seen_request r;
@@ -264,7 +275,8 @@ server::script release_script(std::string version) {
   return [version](client& c) {
     while (const auto r = read_request(c, 60s)) {
       const std::string body = "hello " + version + "\n";
-      if (!c.send("HTTP/1.1 200 OK\r\nX-Osvm-Release: " + version + "\r\nX-Osvm-Nonce: " + r->header("x-osvm-nonce") +
+      if (!c.send("HTTP/1.1 200 OK\r\nX-Osvm-Release: " + version +
+                  "\r\nX-Osvm-Nonce: " + r->header("x-osvm-nonce") +
                   "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body)) {
         return;
       }

@@ -1,4 +1,5 @@
-// Blocking sockets and a scripted server for the proxy's tests: what a client or a release does, byte by byte.
+// Blocking sockets and a scripted server for the proxy's tests: what a client or a release does, byte by
+// byte.
 #pragma once
 
 #include <osvm/core/unique_fd.hpp>
@@ -100,7 +101,8 @@ struct seen_request {
 // Reads one request with Content-Length or chunked body; empty when the peer has ended.
 std::optional<seen_request> read_request(client& c, std::chrono::milliseconds timeout = 10s);
 
-// A keep-alive HTTP server that answers as a release does: X-Osvm-Release, echoed X-Osvm-Nonce, 200, "hello VERSION".
+// A keep-alive HTTP server that answers as a release does: X-Osvm-Release, echoed X-Osvm-Nonce, 200, "hello
+// VERSION".
 server::script release_script(std::string version);
 
 unique_fd unconnected_socket();  // TCP
