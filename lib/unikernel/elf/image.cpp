@@ -89,8 +89,13 @@ result<void> place(image_data& d, const std::vector<elf::program_header>& loads)
       if (!d.ranges.empty() && d.ranges.back().offset + d.ranges.back().size > start) {
         const int both = d.ranges.back().protection | protection;
         if ((both & PROT_WRITE) && (both & PROT_EXEC)) return malformed("segments share a page that would be writable and executable");
-        d.ranges.back().protection = both;
         const std::uint64_t shared = d.ranges.back().offset + d.ranges.back().size - start;
+        if (d.ranges.back().size > shared) {
+          d.ranges.back().size -= shared;
+          d.ranges.push_back({start, shared, both});
+        } else {
+          d.ranges.back().protection = both;
+        }
         if (file_end - start > shared) d.ranges.push_back({start + shared, file_end - start - shared, protection});
       } else {
         d.ranges.push_back({start, file_end - start, protection});
