@@ -17,7 +17,7 @@ def main() -> None:
     with (
         osvm.Instance([server], env={"OSVM_RELEASE": "v1"}, listen=[port], facts=facts) as v1,
         osvm.Instance([server], env={"OSVM_RELEASE": "v2"}, listen=[port], facts=facts) as v2,
-        osvm.Proxy("127.0.0.1:0", backend=v1.endpoint(port)) as proxy,
+        osvm.Proxy("127.0.0.1:0", backend=v1.endpoint(port), version="v1") as proxy,
     ):
         print(f"listening on {proxy.endpoint}; first release booted in {v1.stats().boot.total * 1e3:.2f} ms")
         url = "http://{}:{}/".format(*proxy.address)

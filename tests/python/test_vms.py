@@ -41,6 +41,13 @@ def test_run_ends_with_its_time(guests: Path) -> None:
     assert time.monotonic() - begin < 10
 
 
+def test_check_raises_with_the_result(guests: Path) -> None:
+    with pytest.raises(osvm.RunFailed) as e:
+        osvm.run([guests / "http_server"], check=True)  # no port is granted, so listening fails
+    assert e.value.result.stderr and e.value.result.status == e.value.code != 0
+    assert any("listen" in d.rule or "publish" in d.rule for d in e.value.result.stats.denials)
+
+
 def test_process_isolation_is_refused(guests: Path) -> None:
     with pytest.raises(osvm.UnikernelError) as e:
         osvm.run([guests / "hello"], isolation="process")

@@ -38,7 +38,7 @@ from .report import (
     ShiftResult,
     ShiftTimes,
 )
-from ._run import run
+from ._run import RunFailed, run
 from .runtime import Runtime, host_facts
 
 __all__ = [
@@ -61,6 +61,7 @@ __all__ = [
     "Probe",
     "Proxy",
     "ProxyStats",
+    "RunFailed",
     "RunResult",
     "Runtime",
     "ShiftResult",

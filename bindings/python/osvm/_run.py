@@ -9,7 +9,19 @@ from .instance import Image, Instance, Mounts, Path, Port
 from .report import ExitReport, HostFacts, RunResult
 from .runtime import Runtime
 
-__all__ = ["run"]
+__all__ = ["RunFailed", "run"]
+
+
+class RunFailed(Error):
+    """With ``check``: the program did not end with status 0. ``result`` is what ``run`` would have returned;
+    ``code`` is its status."""
+
+    def __init__(self, result: RunResult) -> None:
+        super().__init__("osvm.run", result.status, result.report.description)
+        self.result = result
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (RunFailed, (self.result,))
 
 
 def run(
@@ -37,7 +49,7 @@ def run(
 
     The parameters are those of ``osvm.Instance``. ``timeout`` ends the guest: the result's ``report.cause``
     is then ``"wall_budget"``. Output beyond ``output_limit`` bytes ends it with an ``osvm.Error``. With
-    ``check``, a program that did not end with status 0 raises ``osvm.Error``. Blocks without the GIL;
+    ``check``, a program that did not end with status 0 raises ``osvm.RunFailed``. Blocks without the GIL;
     Ctrl-C ends the guest.
     """
     out, err = bytearray(), bytearray()
@@ -63,9 +75,7 @@ def run(
         report = _collect(guest, out, err, output_limit)
         stats = guest.stats()
         where = guest.isolation
-    if check and not report.ok:
-        raise Error("osvm", Errc.CLOSED, f"{args[0] if args else image}: {report.description}")
-    return RunResult(
+    result = RunResult(
         stdout=bytes(out),
         stderr=bytes(err),
         status=report.shell_status,
@@ -74,6 +84,9 @@ def run(
         stats=stats,
         isolation=where,
     )
+    if check and not result.ok:
+        raise RunFailed(result)
+    return result
 
 
 def _collect(guest: Instance, out: bytearray, err: bytearray, limit: int) -> ExitReport:

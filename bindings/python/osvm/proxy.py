@@ -48,6 +48,7 @@ class Proxy:
         listen: str = "127.0.0.1:0",
         backend: str | None = None,
         *,
+        version: str | None = None,
         mode: str = "http",
         probe: Probe | str | None = None,
         max_connections: int = 16_000,
@@ -80,7 +81,7 @@ class Proxy:
                 },
             )
             if backend is not None:
-                self.shift(backend, probe=probe).check()
+                self.shift(backend, version=version, probe=probe).check()
         except BaseException:
             self.close()
             raise

@@ -17,6 +17,9 @@ namespace {
 constexpr int max_events = 128;
 // Rounds in a row before the executor's other work gets its turn.
 constexpr int rounds_per_turn = 16;
+// The first slots, which are no channel's.
+constexpr std::uint64_t wake_tag = 0;
+constexpr std::uint64_t clock_tag = 1;
 
 }  // namespace
 
@@ -26,10 +29,12 @@ result<std::shared_ptr<shard>> shard::create(executor ex) {
   s->wake_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   s->clock_.reset(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
   if (!epoll || !s->wake_ || !s->clock_) return errno_error("descriptors of the proxy's event queue");
-  for (unique_fd* fd : {&s->wake_, &s->clock_}) {
+  s->slots_.resize(2);
+  for (const auto tag : {wake_tag, clock_tag}) {
     // Edge-triggered: an expired timer that is not set again must not be reported for ever.
-    epoll_event e{.events = EPOLLIN | EPOLLET, .data = {.ptr = fd}};
-    if (::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd->get(), &e) != 0) return errno_error("epoll_ctl");
+    epoll_event e{.events = EPOLLIN | EPOLLET, .data = {.u64 = tag}};
+    const int fd = tag == wake_tag ? s->wake_.get() : s->clock_.get();
+    if (::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd, &e) != 0) return errno_error("epoll_ctl");
   }
   boost::system::error_code ec;
   s->descriptor_.assign(epoll.get(), ec);
@@ -85,20 +90,13 @@ int shard::round() {
   now_ = std::chrono::steady_clock::now();
   bool tasks = false;
   for (int i = 0; i < n; ++i) {
-    void* who = events[i].data.ptr;
-    if (who == &wake_) {
+    const auto tag = events[i].data.u64;
+    if (tag == wake_tag) {
       tasks = true;
-    } else if (who == &clock_) {
+    } else if (tag == clock_tag) {
       armed_ = time_point::max();
     } else {
-      auto& ch = *static_cast<channel*>(who);
-      const auto bits = events[i].events;
-      if (ch.owner->dismissed_ || !ch.fd) continue;
-      if (bits & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) ch.readable = true;
-      if (bits & (EPOLLOUT | EPOLLHUP | EPOLLERR)) ch.writable = true;
-      if (bits & (EPOLLRDHUP | EPOLLHUP)) ch.peer_done = true;
-      if (bits & EPOLLERR) ch.broken = true;
-      ch.owner->on_io(ch);
+      dispatch(tag, events[i].events);
     }
   }
   if (tasks) run_tasks();
@@ -107,6 +105,17 @@ int shard::round() {
   update_timerfd();
   bury();
   return n;
+}
+
+void shard::dispatch(std::uint64_t tag, std::uint32_t bits) {
+  const auto& entry = slots_[static_cast<std::uint32_t>(tag)];
+  if (!entry.who || entry.uses != tag >> 32 || entry.who->owner->dismissed_) return;
+  auto& ch = *entry.who;
+  if (bits & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) ch.readable = true;
+  if (bits & (EPOLLOUT | EPOLLHUP | EPOLLERR)) ch.writable = true;
+  if (bits & (EPOLLRDHUP | EPOLLHUP)) ch.peer_done = true;
+  if (bits & EPOLLERR) ch.broken = true;
+  ch.owner->on_io(ch);
 }
 
 void shard::run_tasks() {
@@ -180,26 +189,55 @@ void shard::shut() noexcept {
   descriptor_.close(ignored);
 }
 
+std::uint64_t shard::tag_of(const channel& ch) const noexcept {
+  return std::uint64_t{slots_[ch.slot].uses} << 32 | ch.slot;
+}
+
 bool shard::watch(channel& ch, bool connecting, bool level) noexcept {
+  if (!ch.watcher) {
+    if (free_slots_.empty()) {
+      free_slots_.push_back(static_cast<std::uint32_t>(slots_.size()));
+      slots_.emplace_back();
+      free_slots_.reserve(slots_.capacity());  // so that forget() cannot fail
+    }
+    ch.slot = free_slots_.back();
+    free_slots_.pop_back();
+    slots_[ch.slot].who = &ch;
+    ch.watcher = this;
+  }
   ch.wants_out = connecting;
   std::uint32_t bits = EPOLLIN;
   if (!level) bits |= EPOLLRDHUP | EPOLLET;
   if (connecting) bits |= EPOLLOUT;
-  epoll_event e{.events = bits, .data = {.ptr = &ch}};
-  return ::epoll_ctl(epoll_, EPOLL_CTL_ADD, ch.fd.get(), &e) == 0;
+  epoll_event e{.events = bits, .data = {.u64 = tag_of(ch)}};
+  if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, ch.fd.get(), &e) == 0) return true;
+  const int reason = errno;
+  forget(ch);
+  errno = reason;
+  return false;
 }
 
 void shard::unwatch(channel& ch) noexcept {
   ::epoll_ctl(epoll_, EPOLL_CTL_DEL, ch.fd.get(), nullptr);
+  forget(ch);
+}
+
+void shard::forget(channel& ch) noexcept {
+  if (!ch.watcher) return;
+  ch.watcher = nullptr;
+  slots_[ch.slot].who = nullptr;
+  ++slots_[ch.slot].uses;
+  free_slots_.push_back(ch.slot);
 }
 
 void shard::want_out(channel& ch) noexcept {
   if (std::exchange(ch.wants_out, true)) return;
-  epoll_event e{.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data = {.ptr = &ch}};
+  epoll_event e{.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data = {.u64 = tag_of(ch)}};
   ::epoll_ctl(epoll_, EPOLL_CTL_MOD, ch.fd.get(), &e);
 }
 
 void shard::close(channel& ch) noexcept {
+  forget(ch);
   ch.fd.reset();
   ch.readable = ch.writable = false;
 }

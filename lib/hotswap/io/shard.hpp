@@ -32,14 +32,23 @@ class shard;
 // otherwise.
 struct channel {
   explicit channel(actor& who) noexcept : owner(&who) {}
+  channel(const channel&) = delete;
+  channel& operator=(const channel&) = delete;
+  ~channel();
   unique_fd fd;
   actor* owner;
   bool readable = false;
   bool writable = true;  // assumed until a write comes up short
-  bool wants_out =
-      false;  // EPOLLOUT is registered: only after a short write, since unix sockets report it always
+  // EPOLLOUT is registered: only after a short write, since a unix socket reports it after each read of its
+  // peer.
+  bool wants_out = false;
   bool peer_done = false;  // FIN was seen: there is an end of stream to read
   bool broken = false;     // reset or error was seen
+
+  // Where events find this channel while it is watched. Not by its address: when a descriptor is closed while
+  // a duplicate lives, in another shard or in a child that has yet to exec, the kernel goes on reporting it.
+  shard* watcher = nullptr;
+  std::uint32_t slot = 0;
 };
 
 enum class io_status : std::uint8_t {
@@ -124,6 +133,8 @@ class shard : public std::enable_shared_from_this<shard> {
   // Begins to watch ch.fd. Level-triggered for listeners, which share a descriptor among shards.
   bool watch(channel& ch, bool connecting = false, bool level = false) noexcept;
   void unwatch(channel& ch) noexcept;
+  // Events for it lead nowhere from now on. Part of close().
+  void forget(channel& ch) noexcept;
   void want_out(channel& ch) noexcept;
   void close(channel& ch) noexcept;
   // Closes so that the peer sees a reset: a cut must not look like an orderly end.
@@ -168,10 +179,23 @@ class shard : public std::enable_shared_from_this<shard> {
   std::unique_ptr<char[]> scratch_{new char[scratch_size]};
   bool closing_ = false;
 
+  struct slot_entry {
+    channel* who = nullptr;
+    std::uint32_t uses = 0;  // tells late events of an earlier user
+  };
+  std::uint64_t tag_of(const channel& ch) const noexcept;
+  void dispatch(std::uint64_t tag, std::uint32_t bits);
+  std::vector<slot_entry> slots_;
+  std::vector<std::uint32_t> free_slots_;
+
   std::mutex mutex_;  // the rest
   std::vector<std::unique_ptr<task>> mailbox_;
   bool woken_ = false;
   bool ended_ = false;
 };
+
+inline channel::~channel() {
+  if (watcher) watcher->forget(*this);
+}
 
 }  // namespace osvm::hotswap::detail

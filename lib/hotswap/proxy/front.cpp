@@ -24,6 +24,8 @@ class front::acceptor final : public actor {
     channel_.fd = std::move(listener);
     spare_.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   }
+  // The listener is shared with other shards, so closing this descriptor alone would not end its events.
+  ~acceptor() override { shard_.unwatch(channel_); }
   bool begin() { return shard_.watch(channel_, false, true); }
   void on_timer(timer&) override {
     if (!begin()) shard_.arm_in(pause_, accept_pause);
