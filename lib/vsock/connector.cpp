@@ -85,7 +85,8 @@ result<connector::action> connector::greet() {
   const auto line = format_connect(std::get<hybrid_endpoint>(where_).port);
   // A fresh socket has room for 20 bytes, so a short write means that the other side is gone.
   if (::send(fd_.get(), line.data(), line.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(line.size())) {
-    return errno_error("vsock handshake with " + to_string(where_));
+    return errno == EPIPE || errno == ECONNRESET ? refused()
+                                                 : errno_error("vsock handshake with " + to_string(where_));
   }
   phase_ = phase::answering;
   return action::wait_readable;
@@ -95,12 +96,13 @@ result<connector::action> connector::read_answer() {
   auto line = answer_.read(fd_.get());
   if (line) return *line ? action::done : action::wait_readable;
   const auto& code = line.error().code;
-  if (code == errc::closed || code == boost::system::errc::connection_reset) {
-    return errno_error(
-        to_string(where_) + " takes no connection: nobody listens there, or its backlog is full",
-        ECONNREFUSED);
-  }
+  if (code == errc::closed || code == boost::system::errc::connection_reset) return refused();
   return std::move(line).error();
+}
+
+error connector::refused() const {
+  return errno_error(to_string(where_) + " takes no connection: nobody listens there, or its backlog is full",
+                     ECONNREFUSED);
 }
 
 }  // namespace osvm::vsock

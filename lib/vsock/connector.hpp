@@ -36,6 +36,7 @@ class connector final {
   result<action> finish_tcp();
   result<action> greet();
   result<action> read_answer();
+  error refused() const;
 
   endpoint where_;
   unique_fd fd_;

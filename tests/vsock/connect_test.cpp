@@ -100,12 +100,25 @@ TEST_F(connect, leaves_what_follows_the_answer) {
 TEST_F(connect, refuses_a_wrong_answer) {
   peer server(where);
   for (const char* answer : {"NO\n", "OK\n", "OK x\n", "OK  1\n", "CONNECT 7\n"}) {
-    std::thread guest([&] { test::send_all(server.accept().get(), answer); });
+    std::thread guest([&] {
+      const auto c = server.accept();
+      EXPECT_EQ(test::read_line(c.get()), "CONNECT 7\n");
+      test::send_all(c.get(), answer);
+    });
     const auto fd = connect_hybrid({where, 7});
     guest.join();
     ASSERT_FALSE(fd) << answer;
     EXPECT_EQ(fd.error().code, errc::malformed) << answer;
   }
+}
+
+TEST_F(connect, takes_an_early_close_as_a_refusal) {
+  peer server(where);
+  std::thread guest([&] { server.accept(); });
+  const auto fd = connect_hybrid({where, 7});
+  guest.join();
+  ASSERT_FALSE(fd);
+  EXPECT_EQ(fd.error().code, boost::system::errc::connection_refused);
 }
 
 TEST_F(connect, gives_up_on_a_silent_server) {
