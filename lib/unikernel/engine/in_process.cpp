@@ -73,6 +73,10 @@ result<std::shared_ptr<engine>> in_process_engine::create(executor ex, const ima
 }
 
 result<void> in_process_engine::open_vm(const kvm::host_facts& facts) {
+  // The user stub is only safe because a fetch of its page at CPL 0 faults.
+  if (facts.stub == kvm::syscall_stub::user && !(facts.smep && facts.smap)) {
+    return error(kvm::errc::missing_feature, "SMEP and SMAP, where SYSCALL stays at CPL 3");
+  }
   OSVM_TRY(system_, kvm::system::open(facts.system));
   const std::uint64_t budget = effective_memory_budget(options_);
   OSVM_TRY(vm_, kvm::vm::create(*system_, {.msr_filter = facts.msr_filter, .memory_bytes = budget}));
