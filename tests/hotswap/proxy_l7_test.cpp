@@ -490,7 +490,7 @@ TEST_F(proxy_l7, post_uses_no_connection_that_has_ended_already) {
   for (int i = 0; i < 20; ++i) {
     c.send("POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 2\r\n\r\nhi");
     ASSERT_EQ(c.receive().status, 200U);
-    std::this_thread::sleep_for(2ms);  // time for the release to close
+    ASSERT_TRUE(eventually([&] { return backend.closed() == backend.connections(); }));
   }
 }
 

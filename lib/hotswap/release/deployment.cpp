@@ -226,7 +226,7 @@ void deployment::fail(error_code code, std::string reason) {
 void deployment::end_attempts() noexcept {
   start_stop_.request_stop();
   timer_.cancel();
-  if (prober_) shard_.dismiss(*prober_);
+  if (prober_) prober_->abandon();
   if (warming_) shard_.dismiss(*warming_);
   prober_ = nullptr;
   warming_ = nullptr;

@@ -83,13 +83,17 @@ void prober::cancel() {
   finish(error(osvm::errc::cancelled, "probe"));
 }
 
-void prober::finish(result<probe_report> r) {
-  if (!done_) return;
+void prober::abandon() noexcept {
   if (running_) shard_.dismiss(*running_);
   running_ = nullptr;
+  shard_.dismiss(*this);
+}
+
+void prober::finish(result<probe_report> r) {
+  if (!done_) return;
   if (r) r->took = std::chrono::steady_clock::now() - begun_;
   const auto done = std::exchange(done_, {});
-  shard_.dismiss(*this);
+  abandon();
   done(std::move(r));
 }
 

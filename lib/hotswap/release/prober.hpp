@@ -25,6 +25,8 @@ class prober final : public actor {
   void on_timer(timer& which) override;
   // Ends it with errc::cancelled.
   void cancel();
+  // Ends it without a word, and the attempt that is under way with it.
+  void abandon() noexcept;
 
  private:
   void attempt();

@@ -227,8 +227,11 @@ void server::accept_loop() {
     std::lock_guard lock(mutex_);
     open_.push_back(fd.get());
     threads_.emplace_back([this, raw = fd.release()] {
-      client c{unique_fd(raw)};
-      script_(c);
+      {
+        client c{unique_fd(raw)};
+        script_(c);
+      }
+      ++closed_;
       std::lock_guard inner(mutex_);
       std::erase(open_, raw);
     });

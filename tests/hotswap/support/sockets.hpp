@@ -75,6 +75,7 @@ class server {
   endpoint where() const { return unix_endpoint{path_}; }
   const std::string& path() const { return path_; }
   std::uint64_t connections() const { return connections_; }
+  std::uint64_t closed() const { return closed_; }
   // Stops accepting and cuts every connection.
   void stop();
 
@@ -83,7 +84,7 @@ class server {
   std::string dir_, path_;
   script script_;
   unique_fd listener_;
-  std::atomic<std::uint64_t> connections_{0};
+  std::atomic<std::uint64_t> connections_{0}, closed_{0};
   std::atomic<bool> stopping_{false};
   std::mutex mutex_;
   std::vector<std::thread> threads_;
