@@ -11,9 +11,11 @@
 #include <osvm/vsock/connect.hpp>
 
 #include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <thread>
 
 namespace osvm::vsock::test {
 
@@ -72,14 +74,26 @@ inline std::string read_line(int fd) {
   return out;
 }
 
-// An event loop opens its own descriptors (epoll, timer, wake-up) at first use; this makes it do so now, so that
-// they do not look like a leak.
-inline void warm_up(const runtime& loop) { boost::asio::steady_timer(loop.get_executor()); }
+// An event loop opens its own descriptors (epoll, timer, wake-up) at first use; this makes it do so now, so
+// that they do not look like a leak.
+inline void warm_up(const runtime& loop) {
+  boost::asio::steady_timer(loop.get_executor());
+}
 
 inline std::size_t open_descriptors() {
   std::size_t n = 0;
   for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) ++n;
   return n;
+}
+
+// A completion runs before its operation's own state (a socket, a descriptor of a timer) is torn down on the
+// loop's thread: what must be closed is closed soon after, not at once. Waits up to five seconds; the caller
+// compares the number that is returned.
+inline std::size_t open_descriptors_settled(std::size_t expected) {
+  for (int i = 0; i < 500 && open_descriptors() != expected; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return open_descriptors();
 }
 
 }  // namespace osvm::vsock::test
