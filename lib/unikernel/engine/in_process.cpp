@@ -1,6 +1,8 @@
 // Making, ending and observing an instance. The guest threads' loop is in vcpu_loop.cpp.
 #include "unikernel/engine/in_process.hpp"
 
+#include "unikernel/elf/closure.hpp"
+#include "unikernel/engine/loader.hpp"
 #include "unikernel/engine/process_setup.hpp"
 #include "unikernel/files/stdio.hpp"
 #include "unikernel/files/tree.hpp"
@@ -60,6 +62,16 @@ result<void> check(const instance_options& o) {
   return {};
 }
 
+std::vector<std::string> split_path_list(const std::string& text) {
+  std::vector<std::string> all;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(':', begin), text.size());
+    if (end > begin && text[begin] == '/') all.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return all;
+}
+
 }  // namespace
 
 in_process_engine::in_process_engine(executor ex, image program, const instance_options& options)
@@ -92,6 +104,25 @@ result<void> in_process_engine::open_vm(const kvm::host_facts& facts) {
   backing.check_rights = state_->rules.check_rights;
   memory_ = std::make_unique<address_space>(backing, budget);
   return memory_->start();
+}
+
+// The guest's name space: what policy mounts, and what a dynamic program needs if the caller wants that granted.
+result<void> in_process_engine::open_files(const instance_options& options) {
+  open_closure closure;
+  if (options.grant_libraries) {
+    library_search search;
+    for (const std::string& e : options.policy.environment) {
+      if (e.starts_with("LD_LIBRARY_PATH=")) search.library_path = split_path_list(e.substr(e.find('=') + 1));
+    }
+    OSVM_TRY(closure, open_libraries(image_.info(), search));
+  }
+  state_->executable = !options.executable.empty() ? options.executable : closure.files.empty() ? "/app" : image_.info().path;
+  if (!state_->executable.starts_with('/')) return error(osvm::errc::invalid_argument, "the executable's guest path must be absolute");
+  OSVM_TRY(state_->files, file_tree::create(options.policy, closure, granted_));
+  refused_ = std::move(closure.refused);
+  if (!options.working_directory.starts_with('/')) return error(osvm::errc::invalid_argument, "the working directory must be absolute");
+  state_->working_directory = options.working_directory;
+  return {};
 }
 
 result<void> in_process_engine::open_sockets(const instance_options& options) {
@@ -130,14 +161,21 @@ result<void> in_process_engine::boot(const instance_options& options) {
 #endif
   open_events(options);
   state_->cpus = std::max(1U, facts_.cores);
-  state_->executable = "/app";
-  OSVM_TRY(state_->files, file_tree::create(options.policy));
+  OSVM_CHECK(open_files(options));
   OSVM_CHECK(set_up_stdio(*state_, options.input, options.output, options.error));
   OSVM_CHECK(open_sockets(options));
   const auto vm_begin = clock_type::now();
   OSVM_CHECK(open_vm(facts_));
   const auto memory_begin = clock_type::now();
+  auto main = std::make_shared<task>(next_tid_++);
   process_options p;
+  p.executable = state_->executable;
+  std::optional<loader_file> loader;
+  if (!image_.info().interpreter.empty()) {
+    call_context ctx{*state_, *memory_, main->guest, {}};
+    OSVM_TRY(loader, open_loader(ctx, image_.info().interpreter));
+    p.loader = &*loader;
+  }
   p.arguments = options.arguments.empty() ? std::vector<std::string>{image_.info().name} : options.arguments;
   p.environment = options.policy.environment;
   p.clock_page = facts_.tsc_direct && facts_.tsc_khz != 0;
@@ -145,7 +183,6 @@ result<void> in_process_engine::boot(const instance_options& options) {
   OSVM_TRY(const process_start start, set_up_process(*memory_, *image_.data(), p));
   if (start.clock) clock_.start(start.clock, facts_.tsc_khz);
   const auto vcpu_begin = clock_type::now();
-  auto main = std::make_shared<task>(next_tid_++);
   OSVM_TRY(main->slot, make_cpu());
   main->slot->cpu.enter_user(start.regs);
   const auto start_begin = clock_type::now();
@@ -435,6 +472,8 @@ instance_stats in_process_engine::stats() const {
   if (const auto unknown = state_->unknown_syscalls.load()) s.syscalls.emplace_back("unknown", unknown);
   std::stable_sort(s.syscalls.begin(), s.syscalls.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
   s.denials = state_->denials();
+  s.granted = granted_;
+  s.refused = refused_;
   const memory_usage m = memory_->usage();
   s.memory_bytes = m.bytes;
   s.memory_peak_bytes = m.peak_bytes;

@@ -71,6 +71,7 @@ class in_process_engine final : public engine, private instance_host, private sl
   result<void> boot(const instance_options& options);
   void open_events(const instance_options& options);
   result<void> open_vm(const kvm::host_facts& facts);
+  result<void> open_files(const instance_options& options);
   result<void> open_sockets(const instance_options& options);
   result<std::unique_ptr<cpu_slot>> make_cpu();
 
@@ -121,6 +122,8 @@ class in_process_engine final : public engine, private instance_host, private sl
   clock_updater clock_;
   deadline wall_end_;
   boot_phases phases_;
+  std::vector<library_grant> granted_;     // set once, before the guest runs
+  std::vector<library_refusal> refused_;
   std::chrono::steady_clock::time_point created_;
   std::atomic<std::uint64_t> exits_{0}, page_faults_{0};
 

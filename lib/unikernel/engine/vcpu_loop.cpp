@@ -275,6 +275,7 @@ void in_process_engine::serve_page_fault(task& t, const kvm::exception_frame& fr
     report.cause = r == outcome::over_budget ? exit_cause::memory_budget : exit_cause::failed;
     report.detail = r == outcome::over_budget ? "" : "no host memory for the guest";
   }
+  if (r == outcome::no_content) report.signal = SIGBUS;
   end(std::move(report));
 }
 
