@@ -23,7 +23,7 @@ std::int64_t fill_from_file(call_context& ctx, std::uint64_t va, std::uint64_t s
   std::uint64_t done = 0;
   char buffer[16384];
   while (done < size) {
-    if (ctx.thread.wait.interrupted()) return -EINTR;  // a kill does not wait for a large file
+    if (ctx.thread.wait.ended()) return -EINTR;  // a kill does not wait for a large file
     const ssize_t n = ::pread(d.host.get(), buffer, std::min<std::uint64_t>(sizeof buffer, size - done),
                               static_cast<off_t>(offset + done));
     if (n < 0) return -errno;
