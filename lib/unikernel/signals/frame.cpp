@@ -93,8 +93,9 @@ std::vector<std::byte> framed_xstate(const frame_request& q) {
   sw.features = q.layout.features;
   sw.size = q.layout.size;
   put(area, software_offset, sw);
-  // Linux saves the legacy state always; a reader may rely on it.
-  put(area, legacy_size, part<std::uint64_t>(area, legacy_size) | legacy_features);
+  // KVM adds protection keys whether the guest has them or not; Linux shows the legacy state always.
+  const auto present = part<std::uint64_t>(area, legacy_size);
+  put(area, legacy_size, (present & q.layout.features) | legacy_features);
   put(area, q.layout.size, magic_end);
   return area;
 }
