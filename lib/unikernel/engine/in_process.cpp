@@ -93,6 +93,7 @@ result<void> in_process_engine::open_vm(const kvm::host_facts& facts) {
     return error(kvm::errc::missing_feature, "SMEP and SMAP, where SYSCALL stays at CPL 3");
   }
   OSVM_TRY(system_, kvm::system::open(facts.system));
+  state_->xstate = {.features = system_->guest_xcr0(), .size = system_->guest_xstate_size()};
   const std::uint64_t budget = effective_memory_budget(options_);
   OSVM_TRY(vm_, kvm::vm::create(*system_, {.msr_filter = facts.msr_filter, .memory_bytes = budget}));
   backing_options backing;
@@ -440,6 +441,28 @@ bool in_process_engine::has_thread(int tid) const {
   return tasks_.contains(tid);
 }
 
+void in_process_engine::kick(int tid) {
+  const std::scoped_lock lock(threads_lock_);
+  if (const auto it = tasks_.find(tid); it != tasks_.end()) ::pthread_kill(it->second->handle, kick_signal());
+}
+
+namespace {
+
+std::optional<std::chrono::nanoseconds> cpu_time_of(pthread_t thread) {
+  clockid_t id{};
+  timespec used{};
+  if (::pthread_getcpuclockid(thread, &id) != 0 || ::clock_gettime(id, &used) != 0) return std::nullopt;
+  return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
+}
+
+}  // namespace
+
+std::optional<std::chrono::nanoseconds> in_process_engine::thread_cpu_time(int tid) const {
+  const std::scoped_lock lock(threads_lock_);
+  const auto it = tasks_.find(tid);
+  return it == tasks_.end() ? std::nullopt : cpu_time_of(it->second->handle);
+}
+
 unsigned in_process_engine::thread_count() const {
   const std::scoped_lock lock(threads_lock_);
   return static_cast<unsigned>(tasks_.size());
@@ -449,11 +472,7 @@ std::chrono::nanoseconds in_process_engine::cpu_time() const {
   const std::scoped_lock lock(threads_lock_);
   std::chrono::nanoseconds sum = finished_cpu_;
   for (const auto& [tid, t] : tasks_) {
-    clockid_t id{};
-    timespec used{};
-    if (::pthread_getcpuclockid(t->handle, &id) == 0 && ::clock_gettime(id, &used) == 0) {
-      sum += std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
-    }
+    sum += cpu_time_of(t->handle).value_or(std::chrono::nanoseconds{0});
   }
   return sum;
 }
