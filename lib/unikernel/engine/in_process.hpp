@@ -10,7 +10,9 @@
 #include "kvm/vm.hpp"
 #include "unikernel/elf/image_data.hpp"
 #include "unikernel/engine/engine.hpp"
+#include "unikernel/engine/faults.hpp"
 #include "unikernel/engine/timers.hpp"
+#include "unikernel/events/channel.hpp"
 #include "unikernel/instance_state.hpp"
 #include "unikernel/vdso/vdso.hpp"
 
@@ -43,6 +45,7 @@ class in_process_engine final : public engine, private instance_host, private sl
   result<endpoint> wait_listening(unikernel::listener which, std::chrono::nanoseconds timeout) override;
   void kill() noexcept override;
   std::string take_output(int descriptor) override;
+  std::vector<event> take_events(std::size_t most) override;
   instance_stats stats() const override;
   std::string isolation_report() const override;
   void shut_down() noexcept override;
@@ -62,11 +65,14 @@ class in_process_engine final : public engine, private instance_host, private sl
     std::uint64_t last_fault_address = 0, last_fault_rip = 0;
     unsigned repeated_faults = 0;
     unsigned host_faults = 0;
+    bool call_served = false;  // the registers are those of a finished system call
+    bool interrupted = false;  // the last exit was a kick
     int exit_status = 0;
   };
 
   // Creation, in order.
   result<void> boot(const instance_options& options);
+  void open_events(const instance_options& options);
   result<void> open_vm(const kvm::host_facts& facts);
   result<void> open_files(const instance_options& options);
   result<void> open_sockets(const instance_options& options);
@@ -83,6 +89,8 @@ class in_process_engine final : public engine, private instance_host, private sl
   bool has_thread(int tid) const override;
   std::chrono::nanoseconds cpu_time() const override;
   unsigned thread_count() const override;
+  void kick(int tid) override;
+  std::optional<std::chrono::nanoseconds> thread_cpu_time(int tid) const override;
   // slot_installer
   result<void> install(std::uint64_t guest_address, void* host_address, std::uint64_t size) override;
   void flush_all() noexcept override;
@@ -97,10 +105,23 @@ class in_process_engine final : public engine, private instance_host, private sl
   void serve_page_fault(task& t, const kvm::exception_frame& frame);
   bool resume_user(task& t, kvm::registers r);
   void fault(task& t, const kvm::exit_info& e, fault_kind kind);
-  void on_interrupt(task& t);
+  bool finish_call(task& t, std::int64_t value);
+
+  // Signals (signal_delivery.cpp)
+  bool user_context(const task& t, kvm::registers& out) const;
+  bool enter_handler(task& t, kvm::registers& user, const siginfo_t& info, const signal_action& action,
+                     const trap_facts& trap);
+  bool enter_or_fault(task& t, kvm::registers& user, const process_signals::taken& s);
+  void end_by_signal(task& t, int signal, const char* detail);
+  void wait_until_continued(task& t);
+  bool deliver_signals(task& t, std::int64_t stopped, std::uint64_t number);
+  void raise_fault(task& t, kvm::registers user, const fault_signal& f, exit_report report);
+  void raise_protection_fault(task& t, const kvm::registers& user);
+  void load_context(task& t);
   void leave(task& t) noexcept;
   void release_waiters_of(task& t) noexcept;
   void finish() noexcept;
+  void complete(wait_handler handler, exit_report report);
   void reap() noexcept;
 
   executor executor_;
@@ -114,6 +135,7 @@ class in_process_engine final : public engine, private instance_host, private sl
   mapping flush_page_;  // see flush_all()
   std::unique_ptr<address_space> memory_;
   std::unique_ptr<instance_state> state_;
+  std::shared_ptr<event_channel> events_;  // null: nobody asked for any
   clock_updater clock_;
   deadline wall_end_;
   boot_phases phases_;
