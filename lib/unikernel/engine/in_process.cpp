@@ -115,7 +115,7 @@ result<void> in_process_engine::open_files(const instance_options& options) {
     for (const std::string& e : options.policy.environment) {
       if (e.starts_with("LD_LIBRARY_PATH=")) search.library_path = split_path_list(e.substr(e.find('=') + 1));
     }
-    OSVM_TRY(closure, open_libraries(image_.info(), search));
+    OSVM_TRY(closure, open_libraries(image_.info(), search, state_->rules));
   }
   state_->executable = !options.executable.empty() ? options.executable : closure.files.empty() ? "/app" : image_.info().path;
   if (!state_->executable.starts_with('/')) return error(osvm::errc::invalid_argument, "the executable's guest path must be absolute");
