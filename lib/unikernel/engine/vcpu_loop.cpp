@@ -293,7 +293,7 @@ void in_process_engine::serve_exception(task& t, unsigned vector) {
   }
   xstate_bytes control{};
   (void)t.slot->cpu.get_xsave(control);
-  raise_fault(t, at_fault(t.slot->cpu.regs(), frame), signal_of_exception(vector, frame, 0, control), std::move(report));
+  raise_fault(t, at_fault(t.slot->cpu.regs(), frame), signal_of_exception(vector, frame, t.trap.address, control), std::move(report));
 }
 
 void in_process_engine::serve_page_fault(task& t, const kvm::exception_frame& frame) {
