@@ -4,6 +4,7 @@
 
 #include "unikernel/controls.hpp"
 #include "unikernel/files/descriptor.hpp"
+#include "unikernel/files/locks.hpp"
 #include "unikernel/signals/process_signals.hpp"
 #include "unikernel/syscalls/syscall.hpp"
 #include "unikernel/thread/futex.hpp"
@@ -89,6 +90,8 @@ struct instance_state {
   [[no_unique_address]] rule_set rules;
   descriptor_table descriptors;
   futex_table futexes;
+  lock_table locks;
+  std::vector<std::string> arguments;  // argv, for /proc/self/cmdline
   std::shared_ptr<file_tree> files;
   std::string executable = "/app";          // what /proc/self/exe names
   std::string working_directory = "/";      // guarded by cwd_lock
