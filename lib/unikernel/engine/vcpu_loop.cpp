@@ -50,6 +50,7 @@ std::int64_t in_process_engine::launch(std::shared_ptr<task> t) {
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, thread_stack);
   tasks_.emplace(t->guest.tid, t);
+  most_threads_ = std::max(most_threads_, tasks_.size());
   int e = 0;
   {
     const all_signals_blocked blocked;
