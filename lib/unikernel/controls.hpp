@@ -23,6 +23,7 @@ struct test_controls {
   bool thread_budget = true;
   bool descriptor_budget = true;
   bool write_budget = true;
+  bool mount_quota = true;
   bool cpu_budget = true;
   bool wall_budget = true;
 };
@@ -36,7 +37,7 @@ struct rule_set {
                         beneath = true,
                         read_only_mounts = true, policy_listen = true, policy_connect = true,
                         regular_files_only = true, memory_budget = true, thread_budget = true,
-                        descriptor_budget = true, write_budget = true, cpu_budget = true, wall_budget = true;
+                        descriptor_budget = true, write_budget = true, mount_quota = true, cpu_budget = true, wall_budget = true;
 };
 #endif
 

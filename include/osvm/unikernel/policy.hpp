@@ -13,6 +13,9 @@ struct mount {
   std::string host_path;
   std::string guest_path;
   bool writable = false;
+  // Writable folders: bytes that may lie below the host folder, what is there at the start included; 0: no limit of
+  // its own. A name (file, folder, link) counts as 4 KiB. More is ENOSPC for the guest.
+  std::uint64_t quota_bytes = 0;
 };
 
 enum class transport : std::uint8_t { tcp, vsock };

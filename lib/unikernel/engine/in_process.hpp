@@ -46,6 +46,7 @@ class in_process_engine final : public engine, private instance_host, private sl
   void kill() noexcept override;
   std::string take_output(int descriptor) override;
   std::vector<event> take_events(std::size_t most) override;
+  result<learned_policy> learned() const override;
   instance_stats stats() const override;
   std::string isolation_report() const override;
   void shut_down() noexcept override;
@@ -73,6 +74,8 @@ class in_process_engine final : public engine, private instance_host, private sl
 
   // Creation, in order.
   result<void> boot(const instance_options& options);
+  void open_recorder();
+  budgets used_budgets() const;
   void open_events(const instance_options& options);
   result<void> open_vm(const kvm::host_facts& facts);
   result<void> open_files(const instance_options& options);
@@ -127,6 +130,7 @@ class in_process_engine final : public engine, private instance_host, private sl
   executor executor_;
   image image_;
   instance_options options_;  // as given; stdio descriptors are not used after boot
+  policy given_policy_;  // before learning::allow_all widened it
   kvm::host_facts facts_;
   std::optional<kvm::system> system_;
   kvm::vm vm_;
@@ -151,6 +155,7 @@ class in_process_engine final : public engine, private instance_host, private sl
   unsigned next_cpu_ = 0;
   int next_tid_ = 1000;
   std::chrono::nanoseconds finished_cpu_{0};
+  std::size_t most_threads_ = 1;  // alive at once
   std::atomic<bool> ended_{false};
 
   mutable std::mutex end_lock_;

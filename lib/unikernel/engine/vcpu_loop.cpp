@@ -60,6 +60,7 @@ std::int64_t in_process_engine::launch(std::shared_ptr<task> t) {
   pthread_attr_setstacksize(&attributes, thread_stack);
   tasks_.emplace(t->guest.tid, t);
   state_->signals.add(t->guest);
+  most_threads_ = std::max(most_threads_, tasks_.size());
   int e = 0;
   {
     const all_signals_blocked blocked;

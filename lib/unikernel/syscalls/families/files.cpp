@@ -261,7 +261,9 @@ std::int64_t sys_ftruncate(call_context& ctx) {
   if (!d || d->what->path_only) return -EBADF;
   if (!d->what->writable || (d->what->kind != file_kind::regular && d->what->kind != file_kind::memory))
     return -EINVAL;
-  const std::int64_t r = host_result(::ftruncate(d->host.get(), static_cast<off_t>(ctx.args[1])));
+  const auto wanted = static_cast<off_t>(ctx.args[1]);
+  const std::int64_t r = grow_file(ctx, d->what->quota.get(), file_size(d->host), wanted,
+                                   [&] { return ::ftruncate(d->host.get(), wanted); });
   if (r == -EFBIG) eat_signal(SIGXFSZ);
   return r;
 }
@@ -277,7 +279,10 @@ std::int64_t sys_fallocate(call_context& ctx) {
   const bool takes_room = (mode & FALLOC_FL_PUNCH_HOLE) == 0;
   const auto bytes = static_cast<std::uint64_t>(size);
   if (takes_room && d->what->counted && !ctx.instance.charge_written(bytes)) return -ENOSPC;
-  const std::int64_t r = host_result(::fallocate(d->host.get(), mode, offset, size));
+  off_t end = 0;
+  if (__builtin_add_overflow(offset, size, &end)) end = offset;
+  const std::int64_t r = grow_file(ctx, takes_room ? d->what->quota.get() : nullptr, file_size(d->host), end,
+                                   [&] { return ::fallocate(d->host.get(), mode, offset, size); });
   if (r == -EFBIG) eat_signal(SIGXFSZ);
   if (r < 0 && takes_room && d->what->counted) ctx.instance.refund_written(bytes);
   return r;
