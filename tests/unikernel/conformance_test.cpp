@@ -1,6 +1,8 @@
 // Programs that run natively and inside a VM with equal output and end: tests/unikernel/conformance, one topic a file.
 #include "unikernel/guest_fixture.hpp"
 
+#include <osvm/core/unique_fd.hpp>
+
 #include <spawn.h>
 #include <sys/wait.h>
 
@@ -48,7 +50,20 @@ ending run_natively(const std::string& path, const std::vector<std::string>& arg
 
 class conformance : public guest_test, public ::testing::WithParamInterface<std::string> {
  protected:
+  // A program whose name ends in _work gets an empty folder to work in, at one path natively and inside.
+  void expect_same_in_folder(const std::string& program_name) {
+    const std::string work = dir + "/work";
+    std::filesystem::create_directory(work);
+    const ending native = run_natively(program_path(program_name), {work});
+    std::filesystem::remove_all(work);
+    std::filesystem::create_directory(work);
+    const auto inside =
+        run(program_name, {work}, [&](instance_options& o) { o.policy.mounts.push_back({work, work, true}); });
+    EXPECT_EQ(inside.out, native.out) << inside.describe();
+    EXPECT_EQ(inside.report.shell_status(), native.status) << inside.describe();
+  }
   void expect_same(const std::string& program_name, const std::vector<std::string>& arguments) {
+    if (program_name.ends_with("_work")) return expect_same_in_folder(program_name);
     const ending native = run_natively(program_path(program_name), arguments);
     const auto inside = run(program_name, arguments);
     EXPECT_EQ(inside.out, native.out) << inside.describe();

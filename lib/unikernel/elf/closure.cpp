@@ -1,6 +1,6 @@
-// A breadth-first walk over DT_NEEDED, in the loader's order. Names and search paths come from hostile files: each
-// candidate is opened O_PATH first, judged by where it really lies (/proc/self/fd gives that without symbolic links)
-// and by its type, and only then read.
+// A breadth-first walk over DT_NEEDED, in the loader's order. Names and search paths come from hostile files:
+// each candidate is opened O_PATH first, judged by where it really lies (/proc/self/fd gives that without
+// symbolic links) and by its type, and only then read.
 #include "unikernel/elf/closure.hpp"
 
 #include "unikernel/elf/dynamic.hpp"
@@ -20,10 +20,13 @@ namespace {
 constexpr const char* cache_path = "/etc/ld.so.cache";
 constexpr std::uint64_t max_cache_bytes = 16 << 20;
 constexpr std::size_t max_search_directories = 64;
-// Where the loader looks without being told, in its order; merged-/usr systems have links in the first and third.
-constexpr std::string_view default_directories[] = {"/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64",
-                                                    "/usr/lib64", "/lib", "/usr/lib", "/usr/local/lib"};
-constexpr std::string_view system_trees[] = {"/lib/", "/lib64/", "/usr/lib/", "/usr/lib64/", "/usr/local/lib/"};
+// Where the loader looks without being told, in its order; merged-/usr systems have links in the first and
+// third.
+constexpr std::string_view default_directories[] = {
+    "/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/lib", "/usr/lib",
+    "/usr/local/lib"};
+constexpr std::string_view system_trees[] = {"/lib/", "/lib64/", "/usr/lib/", "/usr/lib64/",
+                                             "/usr/local/lib/"};
 
 std::string directory_of(const std::string& path) {
   const std::size_t slash = path.rfind('/');
@@ -32,7 +35,8 @@ std::string directory_of(const std::string& path) {
 
 std::string real_path(const unique_fd& fd) {
   std::string path(PATH_MAX, '\0');
-  const ssize_t n = ::readlink(("/proc/self/fd/" + std::to_string(fd.get())).c_str(), path.data(), path.size());
+  const ssize_t n =
+      ::readlink(("/proc/self/fd/" + std::to_string(fd.get())).c_str(), path.data(), path.size());
   path.resize(n < 0 ? 0 : static_cast<std::size_t>(n));
   return path;
 }
@@ -134,8 +138,10 @@ class resolver {
   }
 
   // Null: not an ELF object that can be part of this program.
-  std::optional<object> read_object(const unique_fd& path_only, const std::string& guest_path, bool program) const {
-    const unique_fd fd(::open(("/proc/self/fd/" + std::to_string(path_only.get())).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  std::optional<object> read_object(const unique_fd& path_only, const std::string& guest_path,
+                                    bool program) const {
+    const unique_fd fd(::open(("/proc/self/fd/" + std::to_string(path_only.get())).c_str(),
+                              O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     struct stat st {};
     if (!fd || ::fstat(fd.get(), &st) != 0 || st.st_size < 0) return std::nullopt;
     const auto size = static_cast<std::uint64_t>(st.st_size);
@@ -149,7 +155,8 @@ class resolver {
   }
 
   void refuse(const std::string& name, const std::string& needed_by, std::string reason) {
-    if (out_.refused.size() < search_.max_libraries) out_.refused.push_back({name, needed_by, std::move(reason)});
+    if (out_.refused.size() < search_.max_libraries)
+      out_.refused.push_back({name, needed_by, std::move(reason)});
   }
 
   verdict try_file(const std::string& path, const std::string& name, const std::string& needed_by) {
@@ -159,7 +166,8 @@ class resolver {
     if (!fd || ::fstat(fd.get(), &st) != 0) return verdict::missing;
     const std::string real = real_path(fd);
     if (!is_allowed(real)) {
-      refuse(path, needed_by, "it lies neither in the loader's system directories nor beside the program (" + real + ")");
+      refuse(path, needed_by,
+             "it lies neither in the loader's system directories nor beside the program (" + real + ")");
       return verdict::unusable;
     }
     if (!S_ISREG(st.st_mode)) return verdict::missing;
@@ -191,7 +199,8 @@ class resolver {
     const bool program_runpath = !objects_[0].dynamic.runpath.empty();
     if (runpath.empty()) {
       if (search_in(split_directories(rpath, origin), name, by)) return true;
-      if (!program_runpath && search_in(split_directories(program_rpath, own_directory_), name, by)) return true;
+      if (!program_runpath && search_in(split_directories(program_rpath, own_directory_), name, by))
+        return true;
     }
     if (search_in(search_.library_path, name, by)) return true;
     if (search_in(split_directories(runpath, origin), name, by)) return true;
@@ -236,7 +245,8 @@ class resolver {
 
 }  // namespace
 
-result<open_closure> open_libraries(const image_info& program, const library_search& search, const rule_set& rules) {
+result<open_closure> open_libraries(const image_info& program, const library_search& search,
+                                    const rule_set& rules) {
   if (program.path.empty()) return open_closure{};
   return resolver(program, search, rules).run();
 }

@@ -23,8 +23,10 @@ result<header> read_header(const byte_source& file) {
   if (h.ident[4] != class_64 || h.ident[5] != data_lsb || h.machine != machine_x86_64) {
     return error(errc::wrong_architecture, "machine " + std::to_string(h.machine));
   }
-  if (h.type != type_exec && h.type != type_dyn) return malformed("neither an executable nor position-independent");
-  if (h.phentsize != sizeof(program_header)) return malformed("program header size " + std::to_string(h.phentsize));
+  if (h.type != type_exec && h.type != type_dyn)
+    return malformed("neither an executable nor position-independent");
+  if (h.phentsize != sizeof(program_header))
+    return malformed("program header size " + std::to_string(h.phentsize));
   return h;
 }
 
@@ -33,17 +35,21 @@ bool in_file(const byte_source& file, std::uint64_t offset, std::uint64_t size) 
   return checked_add(offset, size, end) && end <= file.size;
 }
 
-result<void> check_load(const program_header& p, const byte_source& file, bool fixed, const image_limits& limits) {
+result<void> check_load(const program_header& p, const byte_source& file, bool fixed,
+                        const image_limits& limits) {
   std::uint64_t end = 0;
   if (p.filesz > p.memsz) return malformed("a segment is larger in the file than in memory");
-  if (p.memsz > limits.max_memory_bytes) return error(errc::too_large, "segment of " + std::to_string(p.memsz) + " bytes");
-  if (!checked_add(p.vaddr, p.memsz, end) || end > mmap_limit) return malformed("a segment lies outside user memory");
+  if (p.memsz > limits.max_memory_bytes)
+    return error(errc::too_large, "segment of " + std::to_string(p.memsz) + " bytes");
+  if (!checked_add(p.vaddr, p.memsz, end) || end > mmap_limit)
+    return malformed("a segment lies outside user memory");
   if (fixed && p.vaddr < user_begin) return malformed("a segment lies below 64 KiB");
   if (!in_file(file, p.offset, p.filesz)) return malformed("a segment reaches behind the end of the file");
   if (p.align > 1 && ((p.align & (p.align - 1)) != 0 || p.align > (2U << 20))) {
     return malformed("segment alignment " + std::to_string(p.align));
   }
-  if ((p.vaddr - p.offset) % page_size != 0) return malformed("segment address and file offset differ within a page");
+  if ((p.vaddr - p.offset) % page_size != 0)
+    return malformed("segment address and file offset differ within a page");
   if ((p.flags & pf_w) && (p.flags & pf_x)) return malformed("a segment is writable and executable");
   return {};
 }
@@ -67,13 +73,16 @@ result<void> check_order(std::vector<program_header>& loads, const image_limits&
     if (loads[i - 1].vaddr + loads[i - 1].memsz > loads[i].vaddr) return malformed("segments overlap");
   }
   const std::uint64_t span = loads.back().vaddr + loads.back().memsz - page_floor(loads.front().vaddr);
-  if (span > limits.max_memory_bytes) return error(errc::too_large, std::to_string(span) + " bytes of memory");
+  if (span > limits.max_memory_bytes)
+    return error(errc::too_large, std::to_string(span) + " bytes of memory");
   return {};
 }
 
 }  // namespace
 
-error malformed(std::string what) { return {errc::malformed_elf, std::move(what)}; }
+error malformed(std::string what) {
+  return {errc::malformed_elf, std::move(what)};
+}
 
 byte_source source_of(bytes_view file) {
   return {[file](std::uint64_t offset, void* out, std::size_t size) {
@@ -88,7 +97,8 @@ byte_source source_of(int fd, std::uint64_t size) {
   return {[fd](std::uint64_t offset, void* out, std::size_t want) {
             std::size_t done = 0;
             while (done < want) {
-              const ssize_t n = ::pread(fd, static_cast<char*>(out) + done, want - done, static_cast<off_t>(offset + done));
+              const ssize_t n =
+                  ::pread(fd, static_cast<char*>(out) + done, want - done, static_cast<off_t>(offset + done));
               if (n < 0 && errno == EINTR) continue;
               if (n <= 0) return false;
               done += static_cast<std::size_t>(n);
@@ -106,7 +116,8 @@ result<layout> read_layout(const byte_source& file, const image_limits& limits) 
   }
   for (unsigned i = 0; i < l.header.phnum; ++i) {
     std::uint64_t at = 0;
-    if (!checked_add<std::uint64_t>(l.header.phoff, i * sizeof(program_header), at)) return malformed("program header offset");
+    if (!checked_add<std::uint64_t>(l.header.phoff, i * sizeof(program_header), at))
+      return malformed("program header offset");
     program_header p{};
     if (!file.get(at, p)) return malformed("the program headers are cut off");
     if (p.type == pt_interp && l.interpreter.empty()) {
@@ -128,7 +139,8 @@ int protection_of(std::uint32_t flags) noexcept {
 std::uint64_t header_address(const layout& l) noexcept {
   for (const auto& p : l.loads) {
     const std::uint64_t size = std::uint64_t{l.header.phnum} * sizeof(program_header);
-    if (l.header.phoff >= p.offset && l.header.phoff + size <= p.offset + p.filesz) return p.vaddr + (l.header.phoff - p.offset);
+    if (l.header.phoff >= p.offset && l.header.phoff + size <= p.offset + p.filesz)
+      return p.vaddr + (l.header.phoff - p.offset);
   }
   return 0;
 }

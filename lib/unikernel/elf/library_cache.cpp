@@ -1,5 +1,6 @@
-// Format (ldconfig of glibc since 2.2): a header of 48 bytes, `count` entries of 24 bytes sorted by name in descending
-// order, then strings. Offsets count from the header. An older table ("ld.so-1.7.0") may stand before it.
+// Format (ldconfig of glibc since 2.2): a header of 48 bytes, `count` entries of 24 bytes sorted by name in
+// descending order, then strings. Offsets count from the header. An older table ("ld.so-1.7.0") may stand
+// before it.
 #include "unikernel/elf/library_cache.hpp"
 
 #include <algorithm>
@@ -44,10 +45,12 @@ std::string_view text_at(bytes_view file, std::uint32_t offset) {
   const auto* begin = reinterpret_cast<const char*>(file.data()) + offset;
   const std::size_t most = std::min(file.size() - offset, max_text);
   const void* end = std::memchr(begin, 0, most);
-  return end ? std::string_view(begin, static_cast<std::size_t>(static_cast<const char*>(end) - begin)) : std::string_view();
+  return end ? std::string_view(begin, static_cast<std::size_t>(static_cast<const char*>(end) - begin))
+             : std::string_view();
 }
 
-// Number at the front of `text`, taken off it. Runs of digits compare as numbers, so that ".so.10" follows ".so.9".
+// Number at the front of `text`, taken off it. Runs of digits compare as numbers, so that ".so.10" follows
+// ".so.9".
 std::uint64_t take_number(std::string_view& text) {
   std::uint64_t value = 0;
   while (!text.empty() && text.front() >= '0' && text.front() <= '9') {
@@ -89,7 +92,8 @@ library_cache parse_library_cache(bytes_view file, std::size_t max_entries) {
     if (entry->flags != x86_64_libc6 || entry->hardware != 0) continue;
     const std::string_view name = text_at(file, entry->name), path = text_at(file, entry->path);
     const std::size_t slash = path.rfind('/');
-    if (name.empty() || !path.starts_with('/') || slash == 0 || name.find('/') != std::string_view::npos) continue;
+    if (name.empty() || !path.starts_with('/') || slash == 0 || name.find('/') != std::string_view::npos)
+      continue;
     cache.paths.emplace(name, path);
     cache.directories.emplace(path.substr(0, slash));
   }
@@ -97,7 +101,8 @@ library_cache parse_library_cache(bytes_view file, std::size_t max_entries) {
 }
 
 std::string build_library_cache(std::vector<cached_library> libraries) {
-  std::sort(libraries.begin(), libraries.end(), [](const auto& a, const auto& b) { return name_before(b.name, a.name); });
+  std::sort(libraries.begin(), libraries.end(),
+            [](const auto& a, const auto& b) { return name_before(b.name, a.name); });
   cache_header header{};
   std::memcpy(header.magic, new_magic.data(), new_magic.size());
   header.count = static_cast<std::uint32_t>(libraries.size());

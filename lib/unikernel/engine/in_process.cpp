@@ -19,7 +19,6 @@
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
-#include <filesystem>
 
 namespace osvm::unikernel {
 namespace {

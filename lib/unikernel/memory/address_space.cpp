@@ -154,7 +154,8 @@ std::int64_t address_space::impl::insert(std::uint64_t begin, std::uint64_t end,
 }
 
 std::int64_t address_space::map(const map_request& r) {
-  if (r.size == 0 || r.size > user_end) return -EINVAL;
+  if (r.size == 0) return -EINVAL;
+  if (r.size > user_end) return -ENOMEM;
   const std::uint64_t size = page_ceil(r.size);
   // As Linux' heuristic overcommit: a single writable mapping that can never be filled is refused at once.
   if ((r.protection & PROT_WRITE) && !r.no_reserve && size > impl_->budget) return -ENOMEM;

@@ -71,18 +71,19 @@ def run(job, folder, inside):
     work.mkdir()
     prepare(job, work)
     command = words(job, work)
+    variables = {**ENVIRONMENT, "TMPDIR": str(work), "SQLITE_TMPDIR": str(work)}
     if inside:
         options = ["--rw", f"{work}:{work}", "--memory", job.memory, "--max-written", job.written,
                    "--timeout", f"{PATIENCE - 30}s"]
         for tree in job.ro:
             options += ["--ro", f"{tree}:{tree}"]
-        for name, value in ENVIRONMENT.items():
+        for name, value in variables.items():
             options += ["--env", f"{name}={value}"]
         for grant in job.allow:
             options += ["--allow", grant]
         command = [OSVM, "--json", "run", "--stats", *options, *command]
     began = time.monotonic()
-    environment = dict(os.environ) if inside else ENVIRONMENT
+    environment = dict(os.environ) if inside else variables
     done = subprocess.run(command, input=job.stdin.encode(), capture_output=True, env=environment, cwd="/",
                           timeout=PATIENCE)
     result = Result(done, began, job, work)

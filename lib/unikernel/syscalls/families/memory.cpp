@@ -35,7 +35,8 @@ std::int64_t map_file(call_context& ctx, map_request request, int fd, int flags,
   struct stat st {};
   if (!d->host || ::fstat(d->host.get(), &st) != 0 || !is_mappable(*d, st)) return -ENODEV;
   if (!d->what->readable) return -EACCES;
-  if (offset % page_size || request.size > user_end || offset > static_cast<std::uint64_t>(INT64_MAX) - page_ceil(request.size)) {
+  if (request.size > user_end) return -ENOMEM;
+  if (offset % page_size || offset > static_cast<std::uint64_t>(INT64_MAX) - page_ceil(request.size)) {
     return offset % page_size ? -EINVAL : -EOVERFLOW;
   }
   if ((flags & MAP_TYPE) != MAP_PRIVATE && (request.protection & PROT_WRITE)) {
