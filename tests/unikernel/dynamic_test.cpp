@@ -41,7 +41,7 @@ class dynamic : public guest_test {
 };
 
 TEST_F(dynamic, program_runs_with_what_its_file_names) {
-  auto o = run_host("/usr/bin/expr", {"6", "*", "7"}).expect_exit(0).expect_output("42\n");
+  auto o = run_host("/usr/bin/basename", {"/a/b"}).expect_exit(0).expect_output("b\n");
   EXPECT_TRUE(o.stats.denials.empty()) << o.stats.denials[0].what;
   EXPECT_TRUE(o.stats.refused.empty());
   ASSERT_GE(o.stats.granted.size(), 3u);
