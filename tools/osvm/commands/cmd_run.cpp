@@ -4,8 +4,10 @@
 
 #include <atomic>
 #include <chrono>
+#include <iterator>
 #include <optional>
 
+#include "../image_run.hpp"
 #include "../interrupts.hpp"
 #include "../policy_options.hpp"
 #include "../private_dir.hpp"
@@ -24,14 +26,15 @@ constexpr std::size_t trace_records = 8192;  // of 1 KiB: what a slow terminal m
 // The command line as it was written.
 struct raw_options {
   std::vector<std::string> publish, publish_vsock, ro, rw, mount, env, allow, program;
-  std::string memory, threads, descriptors, max_written, policy, learn;
-  std::string cpu_time, timeout, isolation = "hardware", name = "guest", socket_dir, trace;
-  bool stats = false, allow_all = false;
+  std::string memory, threads, descriptors, max_written, policy, learn, key;
+  std::string cpu_time, timeout, isolation = "hardware", name = "guest", socket_dir, cwd = "/", trace;
+  bool stats = false, allow_all = false, no_libraries = false;
 };
 
 struct plan {
   uk::instance_options instance;
   std::vector<publication> published;
+  std::optional<unpacked_image> image;  // when the program is one
 };
 
 result<void> read_budgets(const raw_options& raw, uk::budgets& out) {
@@ -93,6 +96,17 @@ result<void> read_mounts(const std::vector<std::string>& texts, bool writable, u
   return {};
 }
 
+void add_grants(uk::policy from, uk::policy& to) {
+  const auto append = [](auto&& source, auto& target) {
+    target.insert(target.end(), std::make_move_iterator(source.begin()), std::make_move_iterator(source.end()));
+  };
+  append(from.mounts, to.mounts);
+  append(from.listen, to.listen);
+  append(from.vsock_connect, to.vsock_connect);
+  append(from.environment, to.environment);
+  to.allow.jit = to.allow.jit || from.allow.jit;
+}
+
 result<plan> read_plan(const raw_options& raw) {
   plan out;
   auto& options = out.instance;
@@ -102,6 +116,17 @@ result<plan> read_plan(const raw_options& raw) {
   }
   options.level = raw.isolation == "hardware" ? uk::isolation::hardware : uk::isolation::process;
   options.arguments = raw.program;
+  options.grant_libraries = !raw.no_libraries;
+  options.working_directory = raw.cwd;
+  if (looks_like_image(raw.program.front())) {
+    OSVM_TRY(out.image, prepare_image(raw.program.front(), raw.key, raw.mount, options));
+    const auto& info = out.image->info;
+    options.arguments.assign({info.entry});
+    options.arguments.insert(options.arguments.end(), info.arguments.begin(), info.arguments.end());
+    options.arguments.insert(options.arguments.end(), raw.program.begin() + 1, raw.program.end());
+  } else if (!raw.key.empty()) {
+    return error(errc::invalid_argument, "--key is for images (see: osvm image sign)");
+  }
   options.name = raw.name;
   if (raw.allow_all && raw.learn.empty()) {
     return error(errc::invalid_argument, "--allow-all is for learning a policy (add: --learn FILE)");
@@ -109,7 +134,7 @@ result<plan> read_plan(const raw_options& raw) {
   if (!raw.learn.empty()) options.learn = raw.allow_all ? uk::learning::allow_all : uk::learning::denials;
   if (!raw.policy.empty()) {
     OSVM_TRY(auto file, read_policy_file(raw.policy, options.budgets));
-    options.policy = std::move(file.granted);
+    add_grants(std::move(file.granted), options.policy);
     options.budgets = file.limits;
   }
   OSVM_CHECK(add_named_mounts(raw.mount, options.policy));
@@ -137,6 +162,7 @@ class run_command final : public invocation {
              "the same for a vsock port of the guest");
     o.values("ro", "HOST:GUEST", raw_.ro, "let the guest read a file or folder");
     o.values("rw", "HOST:GUEST", raw_.rw, "let the guest read and write it");
+    o.value("key", "FILE", raw_.key, "the program is an image that this PEM public key must have signed");
     o.values("mount", "NAME", raw_.mount, "grant a mount of `osvm mount list`");
     o.value("policy", "FILE", raw_.policy, "grants and budgets from a YAML file; other options add to it");
     o.value("learn", "FILE", raw_.learn, "write the policy that this run would have needed");
@@ -144,6 +170,9 @@ class run_command final : public invocation {
     o.values("env", "K=V", raw_.env, "set a variable (K alone: this shell's value); nothing is inherited");
     o.values("allow", "jit|vsock:PORT", raw_.allow,
              "grant new code at run time, or a connection to a host vsock port");
+    o.flag("no-libraries", raw_.no_libraries,
+           "do not let the guest read the program, its loader and its libraries unasked");
+    o.value("cwd", "GUEST", raw_.cwd, "the guest's working directory");
     o.value("memory", "SIZE", raw_.memory, "guest memory at most (256MiB)");
     o.value("threads", "N", raw_.threads, "guest threads at most (64)");
     o.value("descriptors", "N", raw_.descriptors, "open descriptors at most (256)");
@@ -156,7 +185,7 @@ class run_command final : public invocation {
             "private folder for them (default: a new one, removed at the end)");
     o.maybe_value("trace", "FILE", raw_.trace, "-", "print each system call, to stderr or to FILE");
     o.flag("stats", raw_.stats, "at the end, print what the guest did and used to stderr");
-    o.rest("ELF [ARGS...]", raw_.program, "Run a static Linux program alone in its own virtual machine.");
+    o.rest("ELF [ARGS...]", raw_.program, "Run a Linux program alone in its own virtual machine.");
   }
 
   int run(context& ctx) override {
@@ -174,7 +203,7 @@ class run_command final : public invocation {
 };
 
 result<int> run_command::execute(context& ctx, plan p) const {
-  OSVM_TRY(const auto program, uk::image::load(raw_.program.front()));
+  OSVM_TRY(const auto program, uk::image::load(p.image ? p.image->program : raw_.program.front()));
   std::optional<private_dir> sockets;
   p.instance.socket_dir = raw_.socket_dir;
   if (raw_.socket_dir.empty()) {
@@ -238,8 +267,10 @@ const command cmd_run_entry{
     .summary = "run a program alone in its own virtual machine",
     .examples =
         "  osvm run ./hello world\n"
+        "  osvm run /usr/bin/jq .name < f.json\n"
         "  osvm run --publish 127.0.0.1:8080=guest:80 --ro ./site:/site ./server /site\n"
         "  osvm run --timeout 10s --memory 64MiB --stats ./job\n"
+        "  osvm run app.osvm --verbose\n"
         "  osvm run --trace=calls.txt ./job\n"
         "  osvm run --learn policy.yaml --allow-all ./job && osvm run --policy policy.yaml ./job\n"
         "Exit status: the guest's, 128+n when a signal ended it, 125 when osvm itself failed.",

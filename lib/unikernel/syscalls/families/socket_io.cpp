@@ -72,9 +72,10 @@ std::int64_t send_all(call_context& ctx, const message_call& m, std::span<const 
   do {
     const std::int64_t r = until_done(ctx, m.d->host.get(), POLLOUT, m.blocking(), until,
                                       [&] { return send_step(ctx, m, from, done); });
+    if (r == -EPIPE && m.stream && !(m.flags & MSG_NOSIGNAL)) (void)broken_pipe(ctx);
     if (r < 0) return done != 0 ? static_cast<std::int64_t>(done) : r;
     done += static_cast<std::uint64_t>(r);
-  } while (m.stream && done < size && m.blocking() && !ctx.thread.wait.interrupted());
+  } while (m.stream && done < size && m.blocking() && !ctx.thread.wait.ended());
   return static_cast<std::int64_t>(done);
 }
 

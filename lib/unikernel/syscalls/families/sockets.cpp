@@ -298,7 +298,7 @@ std::int64_t connect_host(call_context& ctx, const descriptor& d, const std::str
     if (d.what->nonblocking) return -ECONNRESET;
     if (wait_clock::now() >= until) return -ETIMEDOUT;
     const auto r = ctx.thread.wait.sleep(wait_clock::now() + std::chrono::milliseconds(5));
-    if (r == wait_result::interrupted) return -EINTR;
+    if (r == wait_result::interrupted) return stopped_call(ctx, interrupted_call::restart);
   }
 }
 
@@ -318,7 +318,7 @@ std::int64_t sys_connect(call_context& ctx) {
   }
   const bool tcp = is_inet(to.family);
   if (const std::int64_t r = connect_host(ctx, *d, path); r < 0) {
-    if (r == -EINTR || r == -ETIMEDOUT || r == -EISCONN) return r;
+    if (r == -EINTR || is_interrupted_call(r) || r == -ETIMEDOUT || r == -EISCONN) return r;
     return tcp ? -ECONNREFUSED : -ECONNRESET;
   }
   const auto state = socket_of(*d);
