@@ -120,6 +120,8 @@ result<void> in_process_engine::boot(const instance_options& options) {
   state_->cpus = std::max(1U, facts_.cores);
   state_->executable = "/app";
   OSVM_TRY(state_->files, file_tree::create(options.policy));
+  state_->network.names.set_folder(options.socket_dir);
+  OSVM_CHECK(state_->network.outgoing.resolve(options.policy.connect));
   OSVM_CHECK(set_up_stdio(*state_, options.input, options.output, options.error));
   OSVM_CHECK(open_sockets(options));
   const auto vm_begin = clock_type::now();
@@ -203,6 +205,7 @@ void in_process_engine::kill() noexcept {
 // Runs on the last guest thread, when no other is left.
 void in_process_engine::finish() noexcept {
   state_->descriptors.clear();
+  state_->network.parcels.clear();
   std::vector<listening_handler> abandoned;
   {
     const std::scoped_lock lock(listening_lock_);
