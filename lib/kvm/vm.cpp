@@ -23,6 +23,17 @@ void deny_all_msrs(int vm_fd) noexcept {
   (void)::ioctl(vm_fd, nr::x86_set_msr_filter, &filter);
 }
 
+// KVM replaces a hypercall instruction of the other vendor by this one's in the guest's memory, whatever the page's
+// rights are. With the quirk off the guest gets #UD, as on hardware. Kernels before 5.18 cannot do it.
+void leave_hypercalls_alone(const system& sys, int vm_fd) noexcept {
+  const int known = sys.check_extension(KVM_CAP_DISABLE_QUIRKS2);
+  if (known <= 0 || (static_cast<unsigned>(known) & KVM_X86_QUIRK_FIX_HYPERCALL_INSN) == 0) return;
+  kvm_enable_cap cap{};
+  cap.cap = KVM_CAP_DISABLE_QUIRKS2;
+  cap.args[0] = KVM_X86_QUIRK_FIX_HYPERCALL_INSN;
+  (void)::ioctl(vm_fd, nr::enable_cap, &cap);
+}
+
 }  // namespace
 
 result<vm> vm::create(const system& sys, const vm_options& options) {
@@ -34,6 +45,7 @@ result<vm> vm::create(const system& sys, const vm_options& options) {
   if (fd < 0) return errno_error("KVM_CREATE_VM");
   v.fd_.reset(fd);
   if (options.msr_filter) deny_all_msrs(fd);
+  leave_hypercalls_alone(sys, fd);
   v.set_shadow_quota(options.memory_bytes);
   return v;
 }

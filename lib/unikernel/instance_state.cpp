@@ -1,5 +1,7 @@
 #include "unikernel/instance_state.hpp"
 
+#include "unikernel/events/channel.hpp"
+
 #include <unistd.h>
 
 #include <new>
@@ -48,6 +50,7 @@ std::size_t capture_buffer::space() noexcept {
 std::int64_t instance_state::deny(std::string_view what, std::string_view rule, int error) noexcept {
   try {
     std::string name = escaped(what);
+    if (events && events->wants_denials()) events->denial(name, escaped(rule));
     std::lock_guard guard(denial_lock_);
     if (denials_.size() >= max_denials && !denials_.contains(name)) name = "(others)";
     denial& d = denials_[name];

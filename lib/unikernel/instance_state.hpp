@@ -27,6 +27,7 @@ class fd_queue;
 namespace osvm::unikernel {
 
 struct guest_thread;
+class event_channel;  // lib/unikernel/events/channel.hpp
 class file_tree;  // lib/unikernel/files/tree.hpp: mounts and the synthetic files, resolved under policy
 
 inline constexpr std::size_t max_syscall_number = 512;
@@ -94,6 +95,9 @@ struct instance_state {
   std::shared_ptr<std::atomic<std::uint64_t>> object_bytes = std::make_shared<std::atomic<std::uint64_t>>(0);
   // Gone before `descriptors` are, so that a socket that closes while the instance ends does not call `host` then.
   std::shared_ptr<void> host_alive = std::make_shared<char>();
+  // Where denials, traces and lines of output go; null: nobody asked for any. Set before the guest starts.
+  std::shared_ptr<event_channel> events;
+  bool tracing = false;  // every call goes through `events`; set before the guest starts
   std::atomic<std::uint64_t> written_bytes{0};
   std::atomic<std::uint32_t> umask{022};
   std::array<std::atomic<std::uint64_t>, max_syscall_number> syscall_counts{};

@@ -241,5 +241,15 @@ class Demo(Case):
         self.assertEqual(demo.wait(60), 130)
 
 
+@unittest.skipIf(kvm_problem(), kvm_problem())
+class Bench(Case):
+    def test_ctrl_c_cleans_up(self):
+        bench = self.start("-v", "bench", "kill", "--count", "10000")
+        self.assertEqual(bench.stderr.readline(), "measuring\n")
+        bench.send_signal(signal.SIGINT)
+        self.assertEqual(bench.stdout.read(), "")
+        self.assertEqual(bench.wait(60), 130)
+
+
 if __name__ == "__main__":
     osvm_process.main()

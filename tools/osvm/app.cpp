@@ -51,6 +51,18 @@ class app_options final : public option_set {
     auto* option = app_.add_option(dashed(name), target, help)->type_name(placeholder);
     if (!target.empty()) option->capture_default_str();
   }
+  void maybe_value(const char* name, const char* placeholder, std::string& target, const char* alone,
+                   const char* help) override {
+    const std::string shown = "[=" + std::string(placeholder) + "]";
+    app_.add_option_function<std::vector<std::string>>(
+            dashed(name),
+            [&target, alone](const std::vector<std::string>& given) {
+              target = given.empty() || given.front().empty() ? alone : given.front();
+            },
+            help)
+        ->type_name(shown)
+        ->expected(0, 1);
+  }
   void values(const char* name, const char* placeholder, std::vector<std::string>& target,
               const char* help) override {
     app_.add_option(dashed(name), target, help)->type_name(placeholder)->expected(1)->take_all();

@@ -28,6 +28,9 @@ class option_set {
   virtual void flag(const char* name, bool& target, const char* help) = 0;
   // `target`'s value before parsing is the default that the help shows.
   virtual void value(const char* name, const char* placeholder, std::string& target, const char* help) = 0;
+  // An option that may stand alone (then `target` becomes `alone`) or have a value behind "=".
+  virtual void maybe_value(const char* name, const char* placeholder, std::string& target, const char* alone,
+                           const char* help) = 0;
   virtual void values(const char* name, const char* placeholder, std::vector<std::string>& target,
                       const char* help) = 0;
   // A word that must be given, one of `choices` when there are any.

@@ -14,6 +14,9 @@ class recorder final : public option_set {
   void value(const char* name, const char* placeholder, std::string&, const char* help) override {
     add(name, placeholder, help);
   }
+  void maybe_value(const char* name, const char*, std::string&, const char*, const char* help) override {
+    add(name, "", help);  // no value follows as a word of its own
+  }
   void values(const char* name, const char* placeholder, std::vector<std::string>&,
               const char* help) override {
     add(name, placeholder, help);

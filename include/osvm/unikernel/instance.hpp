@@ -3,6 +3,7 @@
 
 #include <osvm/core/runtime.hpp>
 #include <osvm/kvm/host_facts.hpp>
+#include <osvm/unikernel/event.hpp>
 #include <osvm/unikernel/image.hpp>
 #include <osvm/unikernel/policy.hpp>
 #include <osvm/unikernel/report.hpp>
@@ -34,6 +35,7 @@ struct stdio {
     fd,       // a duplicate of `fd`; the library leaves its O_NONBLOCK flag alone
     capture,  // output is kept for instance::take_output(), at most `limit` bytes; then the guest blocks
     bytes,    // input comes from `content`
+    log,      // output: each line becomes an event (event_kind::log); the guest never waits
   };
   kind type = kind::null;
   int fd = -1;                         // borrowed during create()
@@ -42,6 +44,7 @@ struct stdio {
 
   static stdio from_fd(int fd) { return {.type = kind::fd, .fd = fd}; }
   static stdio capture(std::size_t limit) { return {.type = kind::capture, .limit = limit}; }
+  static stdio log() { return {.type = kind::log}; }
   static stdio bytes(std::string content) { return {.type = kind::bytes, .content = std::move(content)}; }
 };
 
@@ -53,6 +56,7 @@ struct instance_options {
   stdio input, output, error;
   // Folder for the instance's sockets; must exist and be private to the caller. Empty: no listener may be granted.
   std::string socket_dir;
+  event_options events;                // denials, traces; lines of output follow from stdio::log()
   std::string name = "guest";          // stands in logs and in the socket names
   const kvm::host_facts* facts = nullptr;  // result of probe_host(), read during create(); null: create() probes
 #ifdef OSVM_TEST_CONTROLS
@@ -98,7 +102,8 @@ class instance final {
     return boost::asio::async_initiate<Token, void(result<exit_report>)>(
         wait_initiation{this}, token);
   }
-  // Blocks the calling thread until the guest has ended or `timeout` has passed (errc::timed_out).
+  // Blocks the calling thread until the guest has ended or `timeout` has passed (errc::timed_out). All events of an
+  // ended guest have been handed over before.
   // Not for use on an executor thread that the guest's own sockets need.
   result<exit_report> wait(std::chrono::nanoseconds timeout);
 
@@ -116,6 +121,10 @@ class instance final {
   void kill() noexcept;
   // Takes what the guest has written to a captured descriptor (1 or 2) since the last call.
   std::string take_output(int descriptor);
+
+  // Takes up to `most` events, oldest first: for embedders without an event_options::handler. After the end it
+  // gives what is left.
+  std::vector<event> take_events(std::size_t most = 1024);
 
   instance_stats stats() const;
   // "hardware, system calls served in the caller's process"

@@ -43,6 +43,9 @@ result<void> check(const instance_options& o) {
   if (b.threads == 0 || b.threads > kvm::max_vcpus) {
     return error(osvm::errc::invalid_argument, fmt::format("thread budget must be 1..{}", kvm::max_vcpus));
   }
+  if (o.events.capacity == 0 || o.events.capacity > 65536) {
+    return error(osvm::errc::invalid_argument, "event capacity must be 1..65536");
+  }
   if (b.descriptors < 3) return error(osvm::errc::invalid_argument, "descriptor budget below 3");
   if (o.name.empty() || o.name.find('/') != std::string::npos || o.name.size() > 64) {
     return error(osvm::errc::invalid_argument, "instance name must be 1..64 characters without '/'");
@@ -102,6 +105,14 @@ result<void> in_process_engine::open_sockets(const instance_options& options) {
   return {};
 }
 
+void in_process_engine::open_events(const instance_options& options) {
+  const bool log = options.output.type == stdio::kind::log || options.error.type == stdio::kind::log;
+  if (!options.events.denials && !options.events.trace && !log) return;
+  events_ = std::make_shared<event_channel>(executor_, options.events);
+  state_->events = events_;
+  state_->tracing = options.events.trace;
+}
+
 result<void> in_process_engine::boot(const instance_options& options) {
   // Instances of one name may share a folder: each socket has a name of its own.
   if (::getrandom(&id_, sizeof id_, 0) != sizeof id_) return errno_error("getrandom");
@@ -117,6 +128,7 @@ result<void> in_process_engine::boot(const instance_options& options) {
 #ifdef OSVM_TEST_CONTROLS
   state_->rules = options.controls;
 #endif
+  open_events(options);
   state_->cpus = std::max(1U, facts_.cores);
   state_->executable = "/app";
   OSVM_TRY(state_->files, file_tree::create(options.policy));
@@ -225,6 +237,7 @@ void in_process_engine::finish() noexcept {
       std::move(h)(result<endpoint>(error(osvm::errc::closed, "the guest ended before it listened")));
     });
   }
+  if (events_) events_->finish_output();
   std::vector<wait_handler> handlers;
   exit_report final_report;
   {
@@ -234,9 +247,15 @@ void in_process_engine::finish() noexcept {
     handlers.swap(wait_handlers_);
     end_changed_.notify_all();
   }
-  for (auto& h : handlers) {
-    boost::asio::post(executor_, [h = std::move(h), final_report]() mutable { std::move(h)(result<exit_report>(final_report)); });
-  }
+  for (auto& h : handlers) complete(std::move(h), final_report);
+}
+
+// The embedder hears of the end after all that happened before it.
+void in_process_engine::complete(wait_handler handler, exit_report report) {
+  boost::asio::post(executor_, [h = std::move(handler), r = std::move(report), events = events_]() mutable {
+    if (events) events->drain();
+    std::move(h)(result<exit_report>(std::move(r)));
+  });
 }
 
 void in_process_engine::wait_async(wait_handler handler) {
@@ -249,7 +268,7 @@ void in_process_engine::wait_async(wait_handler handler) {
     }
     r = *report_;
   }
-  boost::asio::post(executor_, [h = std::move(handler), r]() mutable { std::move(h)(result<exit_report>(r)); });
+  complete(std::move(handler), std::move(r));
 }
 
 result<exit_report> in_process_engine::wait(std::chrono::nanoseconds timeout) {
@@ -259,7 +278,10 @@ result<exit_report> in_process_engine::wait(std::chrono::nanoseconds timeout) {
   if (!end_changed_.wait_until(lock, until, [this] { return done_; })) {
     return error(osvm::errc::timed_out, "the guest is still running");
   }
-  return *report_;
+  exit_report report = *report_;
+  lock.unlock();
+  if (events_) events_->drain();
+  return report;
 }
 
 void in_process_engine::shut_down() noexcept {
@@ -274,6 +296,7 @@ void in_process_engine::shut_down() noexcept {
     end_changed_.wait(lock, [this] { return done_; });
   }
   reap();
+  if (events_) events_->close();
   hybrid_.reset();
 }
 
@@ -372,6 +395,10 @@ std::string in_process_engine::take_output(int descriptor) {
   return state_->captured[static_cast<unsigned>(descriptor)].take();
 }
 
+std::vector<event> in_process_engine::take_events(std::size_t most) {
+  return events_ ? events_->take(most) : std::vector<event>();
+}
+
 std::string in_process_engine::isolation_report() const { return "hardware (KVM), system calls served in the caller's process"; }
 
 bool in_process_engine::has_thread(int tid) const {
@@ -420,6 +447,7 @@ instance_stats in_process_engine::stats() const {
   s.descriptors = state_->descriptors.count();
   s.written_bytes = state_->written_bytes.load();
   s.cpu_time = cpu_time();
+  s.events_dropped = events_ ? events_->dropped() : 0;
   return s;
 }
 

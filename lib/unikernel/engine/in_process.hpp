@@ -11,6 +11,7 @@
 #include "unikernel/elf/image_data.hpp"
 #include "unikernel/engine/engine.hpp"
 #include "unikernel/engine/timers.hpp"
+#include "unikernel/events/channel.hpp"
 #include "unikernel/instance_state.hpp"
 #include "unikernel/vdso/vdso.hpp"
 
@@ -43,6 +44,7 @@ class in_process_engine final : public engine, private instance_host, private sl
   result<endpoint> wait_listening(unikernel::listener which, std::chrono::nanoseconds timeout) override;
   void kill() noexcept override;
   std::string take_output(int descriptor) override;
+  std::vector<event> take_events(std::size_t most) override;
   instance_stats stats() const override;
   std::string isolation_report() const override;
   void shut_down() noexcept override;
@@ -67,6 +69,7 @@ class in_process_engine final : public engine, private instance_host, private sl
 
   // Creation, in order.
   result<void> boot(const instance_options& options);
+  void open_events(const instance_options& options);
   result<void> open_vm(const kvm::host_facts& facts);
   result<void> open_sockets(const instance_options& options);
   result<std::unique_ptr<cpu_slot>> make_cpu();
@@ -100,6 +103,7 @@ class in_process_engine final : public engine, private instance_host, private sl
   void leave(task& t) noexcept;
   void release_waiters_of(task& t) noexcept;
   void finish() noexcept;
+  void complete(wait_handler handler, exit_report report);
   void reap() noexcept;
 
   executor executor_;
@@ -113,6 +117,7 @@ class in_process_engine final : public engine, private instance_host, private sl
   mapping flush_page_;  // see flush_all()
   std::unique_ptr<address_space> memory_;
   std::unique_ptr<instance_state> state_;
+  std::shared_ptr<event_channel> events_;  // null: nobody asked for any
   clock_updater clock_;
   deadline wall_end_;
   boot_phases phases_;

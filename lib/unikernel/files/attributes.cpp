@@ -38,6 +38,7 @@ dev_t device_number(std::string_view path) {
 std::int64_t attributes_of(const descriptor& d, struct stat& out) {
   switch (d.what->kind) {
     case file_kind::capture:
+    case file_kind::log:
       make_up(out, S_IFIFO | 0600);
       return own(out), 0;
     case file_kind::null:

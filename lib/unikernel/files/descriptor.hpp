@@ -28,6 +28,7 @@ enum class file_kind : std::uint8_t {
   timerfd,
   memory,   // memfd
   capture,  // output kept by the instance (no host descriptor)
+  log,      // output whose lines become events (no host descriptor); `log_stream` says which
   null,     // reads end, writes vanish (no host descriptor)
   device,   // /dev/zero, /dev/urandom, ...: reads go to the host's, writes vanish
 };
@@ -45,6 +46,7 @@ struct description {
   bool socket_io = false;             // the host descriptor is a socket: bytes move with MSG_DONTWAIT
   bool may_block = false;  // the host descriptor is not O_NONBLOCK: poll first, then move at most 4096 bytes
   std::atomic<std::int64_t> receive_timeout_ns{0}, send_timeout_ns{0};  // SO_RCVTIMEO, SO_SNDTIMEO; 0: none
+  int log_stream = 0;           // file_kind::log: 1 or 2
   bool counted = false;         // writes count against budgets::written_bytes
   std::string guest_path;       // for files
   std::mutex lock;              // guards `extra`

@@ -78,11 +78,19 @@ result<std::shared_ptr<descriptor>> make(instance_state& instance, const stdio& 
       if (number == 0) return error(osvm::errc::invalid_argument, "stdio capture: only output is captured");
       if (how.limit == 0) return error(osvm::errc::invalid_argument, "stdio capture: limit is zero");
       return from_capture(instance.captured[static_cast<std::size_t>(number)], how.limit);
+    case stdio::kind::log:
+      if (number == 0) return error(osvm::errc::invalid_argument, "stdio log: only output has lines");
+      break;
     case stdio::kind::null:
       break;
   }
   auto d = std::make_shared<descriptor>();
   d->what = std::make_shared<description>();
+  if (how.type == stdio::kind::log) {
+    d->what->kind = file_kind::log;
+    d->what->readable = false;
+    d->what->log_stream = number;
+  }
   return d;
 }
 

@@ -3,6 +3,7 @@
 // counters (8 bytes).
 #include "unikernel/files/transfer.hpp"
 
+#include "unikernel/events/channel.hpp"
 #include "unikernel/sockets/messages.hpp"
 #include "unikernel/syscalls/arguments.hpp"
 
@@ -166,6 +167,16 @@ std::int64_t capture_out(call_context& ctx, capture_buffer& buffer, std::span<co
   return done;
 }
 
+std::int64_t log_out(call_context& ctx, const descriptor& d, std::span<const guest_range> from) {
+  memory_access memory(ctx.memory);
+  std::vector<iovec> v;
+  const std::int64_t covered = gather(memory, from, 0, step_bytes, PROT_READ, v);
+  if (covered < 0 || !ctx.instance.events) return covered;
+  for (const auto& piece : v)
+    ctx.instance.events->output(d.what->log_stream, {static_cast<const char*>(piece.iov_base), piece.iov_len});
+  return covered;
+}
+
 // `covered` becomes the bytes that the host was asked for, so that a caller can tell a short transfer.
 std::int64_t direct_in(call_context& ctx, descriptor& d, std::span<const guest_range> to, std::uint64_t skip,
                        std::int64_t offset, std::int64_t& covered) {
@@ -297,7 +308,7 @@ std::int64_t transfer_in(call_context& ctx, descriptor& d, std::span<const guest
   const file_kind kind = d.what->kind;
   if (kind == file_kind::socket) return offset >= 0 ? -ESPIPE : receive_on_socket(ctx, d, to);
   if (kind == file_kind::null) return 0;
-  if (kind == file_kind::capture) return -EBADF;
+  if (kind == file_kind::capture || kind == file_kind::log) return -EBADF;
   if (kind == file_kind::directory) return -EISDIR;
   const std::uint64_t size = total(to);
   if (is_file(*d.what) || kind == file_kind::device || offset >= 0) {
@@ -321,6 +332,7 @@ std::int64_t transfer_out(call_context& ctx, descriptor& d, std::span<const gues
   if (kind == file_kind::socket) return offset >= 0 ? -ESPIPE : send_on_socket(ctx, d, from);
   const std::uint64_t size = total(from);
   if (kind == file_kind::null || kind == file_kind::device) return static_cast<std::int64_t>(size);
+  if (kind == file_kind::log) return log_out(ctx, d, from);
   if (is_file(*d.what) || offset >= 0) {
     return file_loop(ctx, size, offset, [&](std::uint64_t done, std::int64_t at, std::int64_t& covered) {
       return direct_out(ctx, d, from, done, at, covered);

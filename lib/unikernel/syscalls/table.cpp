@@ -1,5 +1,6 @@
 #include "unikernel/instance_state.hpp"
 #include "unikernel/syscalls/syscall.hpp"
+#include "unikernel/trace/traced.hpp"
 
 #include <array>
 #include <cerrno>
@@ -40,6 +41,13 @@ const char* rule_of(capability needs) noexcept {
   return "";
 }
 
+std::int64_t serve(call_context& ctx, std::uint64_t number) noexcept {
+  const syscall_entry* e = find_syscall(number);
+  if (!e) return -ENOSYS;
+  if (!granted(ctx.instance, e->needs)) return ctx.instance.deny(e->name, rule_of(e->needs), EPERM);
+  return e->call(ctx);
+}
+
 }  // namespace
 
 const syscall_entry* find_syscall(std::uint64_t number) noexcept {
@@ -48,15 +56,13 @@ const syscall_entry* find_syscall(std::uint64_t number) noexcept {
 }
 
 std::int64_t dispatch(call_context& ctx, std::uint64_t number) noexcept {
-  const syscall_entry* e = find_syscall(number);
   if (number < max_syscall_number) {
     ctx.instance.syscall_counts[number].fetch_add(1, std::memory_order_relaxed);
   } else {
     ctx.instance.unknown_syscalls.fetch_add(1, std::memory_order_relaxed);
   }
-  if (!e) return -ENOSYS;
-  if (!granted(ctx.instance, e->needs)) return ctx.instance.deny(e->name, rule_of(e->needs), EPERM);
-  return e->call(ctx);
+  if (ctx.instance.tracing) [[unlikely]] return traced(ctx, number, serve);
+  return serve(ctx, number);
 }
 
 }  // namespace osvm::unikernel

@@ -5,9 +5,11 @@
 #include <osvm/core/runtime.hpp>
 #include <osvm/unikernel/instance.hpp>
 
+#include <functional>
 #include <memory>
 #include <string>
 
+#include "../interrupts.hpp"
 #include "../private_dir.hpp"
 #include "report.hpp"
 
@@ -22,10 +24,20 @@ struct environment {
   private_dir sockets;
 
   unikernel::instance_options options(const std::string& name) const;
+  // The error errc::cancelled once Ctrl-C came. Asked before every round, so that what a round owns is given
+  // back.
+  result<void> proceed() const;
+  int interrupted_by() const noexcept { return signals_.received(); }
 
  private:
-  environment(kvm::host_facts f, private_dir d) : facts(std::move(f)), sockets(std::move(d)) {}
+  environment(kvm::host_facts f, private_dir d);
+  interrupts signals_;
 };
+
+// Sets a bench up, measures, prints, and gives the exit status: 128+n when a signal ended it. A second signal
+// ends the process at once.
+int run(const context& ctx, std::string name,
+        const std::function<result<void>(environment&, report&)>& measure);
 
 // kvm.floor.first_exit and kvm.floor.exit: raw KVM of the same moment, in ms and us.
 result<void> measure_floor(const environment& env, report& out, unsigned rounds);

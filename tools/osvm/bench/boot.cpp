@@ -71,6 +71,7 @@ result<void> measure_hello(const environment& env, report& out, unsigned rounds)
   OSVM_TRY(const auto hello, image::load(path));
   hello_samples samples;
   for (unsigned i = 0; i < rounds; ++i) {
+    OSVM_CHECK(env.proceed());
     OSVM_CHECK(run_hello_once(env, hello, samples));
     OSVM_CHECK(run_native_once(path, samples));
   }
@@ -95,6 +96,7 @@ unikernel::instance_options web_options(const environment& env, const std::strin
 result<void> measure_first_answer(const environment& env, report& out, const image& server, unsigned rounds) {
   std::vector<double> samples;
   for (unsigned i = 0; i < rounds; ++i) {
+    OSVM_CHECK(env.proceed());
     const stopwatch watch;
     OSVM_TRY(auto guest, instance::create(env.loop.get_executor(), server, web_options(env, "first")));
     OSVM_TRY(const auto where, guest.wait_listening(web, 10s));
@@ -158,16 +160,19 @@ result<void> measure_many(const environment& env, report& out, const image& serv
   const double available = memory_available();
   const double resident = resident_set();
   std::vector<std::optional<instance>> guests(count);
+  OSVM_CHECK(env.proceed());
   const stopwatch watch;
   OSVM_TRY(const auto where, start_all(env, server, guests));
   out.value(prefix + ".start", "ms", watch.ms());
   unsigned dead = 0;
+  OSVM_CHECK(env.proceed());
   for (const auto& w : where) dead += http_get(w, "/", 10s) ? 0 : 1;
   out.must_be_zero(prefix + ".dead", "VMs", dead);
   const double used = (available - memory_available()) / count;
   double touched = 0;
   for (const auto& g : guests) touched += static_cast<double>(g->stats().memory_bytes) / count;
-  // Everything that the host lost, the pages that the guest touched included: an upper bound of the cost of a VM.
+  // Everything that the host lost, the pages that the guest touched included: an upper bound of the cost of a
+  // VM.
   out.value(prefix + ".memory_per_vm", "KiB", used / 1024);
   out.value(prefix + ".guest_pages_per_vm", "KiB", touched / 1024);
   out.value(prefix + ".rss_per_vm", "KiB", (resident_set() - resident) / count / 1024);
@@ -186,8 +191,8 @@ result<void> measure_boot(environment& env, report& out, const boot_options& opt
   OSVM_TRY(const auto server, image::load(path));
   if (options.http_rounds > 0) OSVM_CHECK(measure_first_answer(env, out, server, options.http_rounds));
   if (options.alive > 0) {
-    // The server's musl build: glibc's start-up runs about a hundred CPUID instructions, each of which traps twice on a
-    // nested host, and that is not what starting many VMs measures.
+    // The server's musl build: glibc's start-up runs about a hundred CPUID instructions, each of which traps
+    // twice on a nested host, and that is not what starting many VMs measures.
     OSVM_TRY(const auto small_path, find_guest("http_server_musl"));
     OSVM_TRY(const auto small, image::load(small_path));
     OSVM_CHECK(measure_many(env, out, small, options.alive));

@@ -58,6 +58,7 @@ result<void> measure_kill(environment& env, report& out, unsigned rounds) {
   for (const char* mode : {"spin", "read", "futex", "epoll", "threads"}) {
     std::vector<double> samples;
     for (unsigned i = 0; i < rounds; ++i) {
+      OSVM_CHECK(env.proceed());
       OSVM_TRY(const auto ms, kill_once(env, program, mode, std::chrono::microseconds(random() % 3000)));
       samples.push_back(ms);
     }

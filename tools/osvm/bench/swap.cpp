@@ -75,6 +75,7 @@ result<void> shift_under_load(environment& env, report& out, const swap_options&
   if (first.state != hotswap::release_state::active) return error(errc::malformed, first.describe());
   service->start_load(load(options, keep_alive));
   for (unsigned i = 0; i < options.shifts; ++i) {
+    OSVM_CHECK(env.proceed());
     std::this_thread::sleep_for(options.pause);
     OSVM_TRY(auto shifted, service->deploy(service->spec(i % 2 == 0 ? "v2" : "v1")));
     if (shifted.state != hotswap::release_state::active) out.fail(prefix + ": " + shifted.describe());
@@ -130,6 +131,7 @@ result<void> measure_restart(environment& env, report& out, const swap_options& 
   auto loaded = client.async_run(boost::asio::use_future);
   std::vector<double> downtime;
   for (int i = 0; i < 5; ++i) {
+    OSVM_CHECK(env.proceed());
     std::this_thread::sleep_for(options.pause);
     const stopwatch down;
     guest.reset();

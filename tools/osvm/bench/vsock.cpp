@@ -18,12 +18,13 @@ constexpr unikernel::listener echo_port{unikernel::transport::vsock, 52};
 constexpr std::size_t chunk = 256 * 1024;
 constexpr double mib = 1024.0 * 1024.0;
 
-result<void> measure_echo(const endpoint& where, report& out, unsigned rounds) {
+result<void> measure_echo(const environment& env, const endpoint& where, report& out, unsigned rounds) {
   OSVM_TRY(const auto fd, vsock::connect_endpoint(where));
   const deadline until(60s);
   const std::string ping(64, 'x');
   std::vector<double> samples;
   for (unsigned i = 0; i < rounds + rounds / 10; ++i) {
+    OSVM_CHECK(env.proceed());
     const stopwatch watch;
     OSVM_CHECK(send_all(fd.get(), ping, until));
     std::string pong;
@@ -94,8 +95,10 @@ result<void> measure_vsock(environment& env, report& out, const vsock_options& o
   guest_options.policy.listen = {echo_port};
   OSVM_TRY(auto guest, instance::create(env.loop.get_executor(), program, std::move(guest_options)));
   OSVM_TRY(const auto where, guest.wait_listening(echo_port, 10s));
-  OSVM_CHECK(measure_echo(where, out, options.round_trips));
+  OSVM_CHECK(measure_echo(env, where, out, options.round_trips));
+  OSVM_CHECK(env.proceed());
   OSVM_CHECK(measure_stream("stream.h2g", host_to_guest, where, out, options));
+  OSVM_CHECK(env.proceed());
   OSVM_CHECK(measure_stream("stream.g2h", guest_to_host, where, out, options));
   return {};
 }

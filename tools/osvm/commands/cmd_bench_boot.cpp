@@ -25,11 +25,11 @@ class bench_boot final : public invocation {
     options.hello_rounds = static_cast<unsigned>(count);
     options.http_rounds = static_cast<unsigned>(http_count);
     options.alive = static_cast<unsigned>(alive);
-    OSVM_TRY(auto env, bench::environment::make());
-    bench::report out("boot", env->facts);
-    OSVM_CHECK(bench::measure_floor(*env, out, 50));
-    OSVM_CHECK(bench::measure_boot(*env, out, options));
-    return out.finish(ctx);
+    return bench::run(ctx, "boot", [&](bench::environment& env, bench::report& out) -> result<void> {
+      OSVM_CHECK(bench::measure_floor(env, out, 50));
+      OSVM_CHECK(bench::measure_boot(env, out, options));
+      return {};
+    });
   }
   std::string count_ = "200", http_count_ = "50", alive_ = "200";
 };

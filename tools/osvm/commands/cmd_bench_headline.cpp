@@ -14,15 +14,15 @@ class bench_headline final : public invocation {
 
  private:
   result<int> measure(const context& ctx) const {
-    OSVM_TRY(auto env, bench::environment::make());
-    bench::report out("headline", env->facts);
-    OSVM_CHECK(bench::measure_floor(*env, out, 30));
-    OSVM_CHECK(bench::measure_boot(*env, out, {.hello_rounds = 100, .http_rounds = 30}));
-    OSVM_CHECK(bench::measure_vsock(*env, out, {.round_trips = 2000}));
-    OSVM_CHECK(bench::measure_kill(*env, out, 20));
-    OSVM_CHECK(bench::measure_swap(*env, out, {}));
-    OSVM_CHECK(bench::measure_restart(*env, out, {}));
-    return out.finish(ctx);
+    return bench::run(ctx, "headline", [&](bench::environment& env, bench::report& out) -> result<void> {
+      OSVM_CHECK(bench::measure_floor(env, out, 30));
+      OSVM_CHECK(bench::measure_boot(env, out, {.hello_rounds = 100, .http_rounds = 30}));
+      OSVM_CHECK(bench::measure_vsock(env, out, {.round_trips = 2000}));
+      OSVM_CHECK(bench::measure_kill(env, out, 20));
+      OSVM_CHECK(bench::measure_swap(env, out, {}));
+      OSVM_CHECK(bench::measure_restart(env, out, {}));
+      return {};
+    });
   }
 };
 

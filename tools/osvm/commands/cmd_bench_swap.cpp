@@ -22,11 +22,11 @@ class bench_swap final : public invocation {
     OSVM_TRY(const auto rate, parse_count(rate_, 1, 1'000'000));
     options.shifts = static_cast<unsigned>(shifts);
     options.rate = static_cast<double>(rate);
-    OSVM_TRY(auto env, bench::environment::make());
-    bench::report out("swap", env->facts);
-    OSVM_CHECK(bench::measure_floor(*env, out, 20));
-    OSVM_CHECK(bench::measure_swap(*env, out, options));
-    return out.finish(ctx);
+    return bench::run(ctx, "swap", [&](bench::environment& env, bench::report& out) -> result<void> {
+      OSVM_CHECK(bench::measure_floor(env, out, 20));
+      OSVM_CHECK(bench::measure_swap(env, out, options));
+      return {};
+    });
   }
   std::string shifts_ = "20", rate_ = "2200";
 };

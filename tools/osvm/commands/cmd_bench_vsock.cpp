@@ -21,11 +21,11 @@ class bench_vsock final : public invocation {
     OSVM_TRY(const auto round_trips, parse_count(round_trips_, 1, 10'000'000));
     OSVM_TRY(options.stream_bytes, parse_size(stream_));
     options.round_trips = static_cast<unsigned>(round_trips);
-    OSVM_TRY(auto env, bench::environment::make());
-    bench::report out("vsock", env->facts);
-    OSVM_CHECK(bench::measure_floor(*env, out, 20));
-    OSVM_CHECK(bench::measure_vsock(*env, out, options));
-    return out.finish(ctx);
+    return bench::run(ctx, "vsock", [&](bench::environment& env, bench::report& out) -> result<void> {
+      OSVM_CHECK(bench::measure_floor(env, out, 20));
+      OSVM_CHECK(bench::measure_vsock(env, out, options));
+      return {};
+    });
   }
   std::string round_trips_ = "5000", stream_ = "64MiB";
 };

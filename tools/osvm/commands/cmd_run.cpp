@@ -10,6 +10,7 @@
 #include "../private_dir.hpp"
 #include "../publisher.hpp"
 #include "../stats_output.hpp"
+#include "../trace_output.hpp"
 #include "../values.hpp"
 
 namespace osvm::cli {
@@ -17,11 +18,13 @@ namespace {
 
 namespace uk = unikernel;
 
+constexpr std::size_t trace_records = 8192;  // of 1 KiB: what a slow terminal may lag behind
+
 // The command line as it was written.
 struct raw_options {
   std::vector<std::string> publish, publish_vsock, ro, rw, env, allow, program;
   std::string memory = "256MiB", threads = "64", descriptors = "256", max_written = "64MiB";
-  std::string cpu_time, timeout, isolation = "hardware", name = "guest", socket_dir;
+  std::string cpu_time, timeout, isolation = "hardware", name = "guest", socket_dir, trace;
   bool stats = false;
 };
 
@@ -128,6 +131,7 @@ class run_command final : public invocation {
     o.value("name", "NAME", raw_.name, "name of the guest's sockets");
     o.value("socket-dir", "DIR", raw_.socket_dir,
             "private folder for them (default: a new one, removed at the end)");
+    o.maybe_value("trace", "FILE", raw_.trace, "-", "print each system call, to stderr or to FILE");
     o.flag("stats", raw_.stats, "at the end, print what the guest did and used to stderr");
     o.rest("ELF [ARGS...]", raw_.program, "Run a static Linux program alone in its own virtual machine.");
   }
@@ -154,6 +158,13 @@ result<int> run_command::execute(context& ctx, plan p) const {
     OSVM_TRY(sockets, private_dir::make("run"));
     p.instance.socket_dir = sockets->path();
   }
+  std::optional<trace_writer> trace;  // before the loop, whose threads write into it
+  if (!raw_.trace.empty()) {
+    OSVM_TRY(trace, trace_writer::open(raw_.trace, ctx.json()));
+    p.instance.events = {.denials = true, .trace = true, .capacity = trace_records, .handler = [&trace](auto events) {
+                           trace->write(events);
+                         }};
+  }
   runtime loop;
   // From here on Ctrl-C ends the guest and lets this function clean up.
   std::atomic<uk::instance*> running{nullptr};
@@ -169,6 +180,7 @@ result<int> run_command::execute(context& ctx, plan p) const {
   const auto waited = guest.wait(std::chrono::nanoseconds::max());
   signals.disarm();
   OSVM_TRY(const auto ended, waited);
+  if (trace) trace->finish(guest.stats().events_dropped);
   report_end(ctx, guest, ended, signals.received() != 0);
   return signals.received() != 0 ? 128 + signals.received() : ended.shell_status();
 }
@@ -196,6 +208,7 @@ const command cmd_run_entry{
         "  osvm run ./hello world\n"
         "  osvm run --publish 127.0.0.1:8080=guest:80 --ro ./site:/site ./server /site\n"
         "  osvm run --timeout 10s --memory 64MiB --stats ./job\n"
+        "  osvm run --trace=calls.txt ./job\n"
         "Exit status: the guest's, 128+n when a signal ended it, 125 when osvm itself failed.",
     .make = make_invocation<run_command>,
     .on_usage_error = exit_code::run_failed,
