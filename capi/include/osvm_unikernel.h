@@ -101,6 +101,13 @@ typedef struct osvm_unikernel_options {
   osvm_unikernel_stdio output;
   osvm_unikernel_stdio error;
   const osvm_host* host; /* from osvm_host_probe(); null: the start probes */
+  /* Connections out: "HOST:PORT[=NAME]", "unix:/path=/guest/path" or "unix:/path=NAME:PORT". Names are resolved by
+   * the start, and the guest's resolver answers only them. */
+  const char* const* connect;
+  size_t connect_count;
+  /* Unix sockets that the guest may bind: "/host/path=guest:/guest/path". */
+  const char* const* listen_unix;
+  size_t listen_unix_count;
 } osvm_unikernel_options;
 
 OSVM_API void osvm_unikernel_options_init(osvm_unikernel_options* options, uint32_t struct_size);

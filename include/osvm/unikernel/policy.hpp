@@ -1,9 +1,12 @@
 // What a guest may do. Plain data, judged by the library; everything not granted here is denied.
 #pragma once
 
+#include <osvm/core/error.hpp>
+
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace osvm::unikernel {
@@ -41,6 +44,12 @@ struct unix_listener {
   std::string host_path;
   std::string guest_path;
 };
+
+// "HOST:PORT[=NAME]", "[ADDRESS]:PORT[=NAME]", "unix:/path[=/guest/path]" or "unix:/path=NAME:PORT".
+// errc::invalid_argument, with an example.
+result<connect_grant> parse_connect_grant(std::string_view text);
+// "/host/path=guest:/guest/path".
+result<unix_listener> parse_unix_listener(std::string_view text);
 
 // Named extra rights ("--allow").
 struct capabilities {
