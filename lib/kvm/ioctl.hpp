@@ -39,6 +39,9 @@ inline constexpr unsigned long get_fpu = ior(0x8C, 416);
 inline constexpr unsigned long set_fpu = iow(0x8D, 416);
 inline constexpr unsigned long set_cpuid2 = iow(0x90, 8);
 inline constexpr unsigned long get_tsc_khz = io(0xA3);
+inline constexpr unsigned long get_vcpu_events = ior(0x9F, 64);
+inline constexpr unsigned long get_xsave = ior(0xA4, 4096);
+inline constexpr unsigned long set_xsave = iow(0xA5, 4096);
 inline constexpr unsigned long set_xcrs = iow(0xA7, 392);
 inline constexpr unsigned long set_device_attr = iow(0xE1, 24);
 
@@ -46,5 +49,6 @@ static_assert(set_cpuid2 == 0x4008ae90 && get_supported_cpuid == 0xc008ae05);
 static_assert(get_msrs == 0xc008ae88 && set_msrs == 0x4008ae89);
 static_assert(sizeof(kvm_regs) == 144 && sizeof(kvm_sregs) == 312 && sizeof(kvm_fpu) == 416);
 static_assert(sizeof(kvm_userspace_memory_region) == 32 && sizeof(kvm_xcrs) == 392 && sizeof(kvm_enable_cap) == 104);
+static_assert(sizeof(kvm_vcpu_events) == 64);
 
 }  // namespace osvm::kvm::nr

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <sys/ioctl.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace osvm::kvm {
@@ -29,6 +30,18 @@ constexpr std::uint64_t xcr0_allowed = 0xE7;
 std::uint64_t cr4_of_leaf7(std::uint32_t ebx, std::uint32_t ecx) noexcept {
   return (ebx & 1U ? cr4::fsgsbase : 0) | (ebx & (1U << 7) ? cr4::smep : 0) | (ebx & (1U << 20) ? cr4::smap : 0) |
          (ecx & (1U << 2) ? cr4::umip : 0);
+}
+
+// Up to the end of the last component of `xcr0`; the legacy part and the header are always there. From the CPU itself:
+// offsets of components do not depend on what a VM is told.
+std::uint32_t xstate_size(std::uint64_t xcr0) noexcept {
+  constexpr std::uint32_t legacy_and_header = 576, capacity = 4096;
+  std::uint32_t end = legacy_and_header;
+  for (unsigned i = 2; i < 63; ++i) {
+    unsigned size = 0, offset = 0, c = 0, d = 0;
+    if ((xcr0 >> i & 1) && __get_cpuid_count(0xD, i, &size, &offset, &c, &d)) end = std::max(end, offset + size);
+  }
+  return std::min(end, capacity);
 }
 
 result<std::shared_ptr<const system_info>> read_info(int kvm_fd) {
@@ -62,6 +75,7 @@ result<std::shared_ptr<const system_info>> read_info(int kvm_fd) {
     }
   }
   info->xcr0 = xcr0_supported & xcr0_allowed;
+  info->xstate_size = xstate_size(info->xcr0);
   unsigned a = 0, b = 0, c = 0, d = 0;
   if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) info->cr4_native = cr4_of_leaf7(b, c);
   return std::shared_ptr<const system_info>(std::move(info));

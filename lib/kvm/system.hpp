@@ -26,6 +26,7 @@ struct cpuid_entry {
 struct system_info {
   std::vector<cpuid_entry> cpuid;
   std::uint64_t xcr0 = 1;
+  std::uint32_t xstate_size = 576;
   unsigned phys_bits = 36;
   std::uint64_t cr4_table = 0, cr4_native = 0;
 };
@@ -44,6 +45,8 @@ class system final {
   // program cannot use here.
   const std::vector<cpuid_entry>& guest_cpuid() const noexcept { return info_->cpuid; }
   std::uint64_t guest_xcr0() const noexcept { return info_->xcr0; }
+  // Bytes of the standard XSAVE area for them.
+  std::uint32_t guest_xstate_size() const noexcept { return info_->xstate_size; }
   // CR4 bits to try: what either KVM's table or the CPU itself names. Page-table based KVM runs CPUID of CPL 3
   // natively and advertises a poor table, yet honours these bits.
   std::uint64_t wanted_cr4() const noexcept { return info_->cr4_table | info_->cr4_native; }

@@ -235,4 +235,17 @@ void vcpu::copy_fpu(const vcpu& from) noexcept {
   if (::ioctl(from.fd(), nr::get_fpu, &f) == 0) (void)::ioctl(fd(), nr::set_fpu, &f);
 }
 
+bool vcpu::get_xsave(std::span<std::byte, 4096> out) const noexcept { return ::ioctl(fd(), nr::get_xsave, out.data()) == 0; }
+
+bool vcpu::set_xsave(std::span<const std::byte, 4096> in) noexcept {
+  // KVM copies 4096 bytes from here and writes nothing.
+  return ::ioctl(fd(), nr::set_xsave, const_cast<std::byte*>(in.data())) == 0;
+}
+
+bool vcpu::exception_pending() const noexcept {
+  kvm_vcpu_events e{};
+  if (::ioctl(fd(), nr::get_vcpu_events, &e) < 0) return true;
+  return e.exception.injected || e.exception.pending;
+}
+
 }  // namespace osvm::kvm

@@ -6,7 +6,9 @@
 
 #include <osvm/core/mapping.hpp>
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 
 struct kvm_run;
 
@@ -77,6 +79,12 @@ class vcpu final {
   void set_gs_base(std::uint64_t base) noexcept;
   // x87 and SSE control state (FCW, MXCSR) and registers of another, stopped vCPU.
   void copy_fpu(const vcpu& from) noexcept;
+  // The whole extended state in the standard XSAVE format. set: false when KVM refuses the values.
+  bool get_xsave(std::span<std::byte, 4096> out) const noexcept;
+  bool set_xsave(std::span<const std::byte, 4096> in) noexcept;
+  // After exit_kind::interrupted: an exception waits to be delivered. The registers are those before it, and it would be
+  // lost if they were replaced now.
+  bool exception_pending() const noexcept;
   int fd() const noexcept { return fd_.get(); }
 
  private:

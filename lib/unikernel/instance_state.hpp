@@ -4,6 +4,7 @@
 
 #include "unikernel/controls.hpp"
 #include "unikernel/files/descriptor.hpp"
+#include "unikernel/signals/process_signals.hpp"
 #include "unikernel/sockets/network.hpp"
 #include "unikernel/syscalls/syscall.hpp"
 #include "unikernel/thread/futex.hpp"
@@ -17,6 +18,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -41,7 +43,7 @@ class instance_host {
     kvm::registers regs;
     std::uint64_t fs_base = 0, gs_base = 0;
     std::uint64_t clear_child_tid = 0, set_child_tid = 0, set_parent_tid = 0;
-    std::uint64_t signal_mask = 0;
+    std::uint64_t blocked_signals = 0;
     const guest_thread* parent = nullptr;
   };
   virtual std::int64_t start_thread(const thread_start& how) = 0;
@@ -58,6 +60,9 @@ class instance_host {
   // Path prefix for connect(cid 2, P): "<prefix>_P"; empty when nothing is granted.
   virtual std::string vsock_path() const = 0;
   virtual bool has_thread(int tid) const = 0;
+  // Makes a thread leave the VM soon, to look at what its waiter says. Any thread may call it.
+  virtual void kick(int tid) = 0;
+  virtual std::optional<std::chrono::nanoseconds> thread_cpu_time(int tid) const = 0;
   virtual std::chrono::nanoseconds cpu_time() const = 0;  // of all guest threads
   virtual unsigned thread_count() const = 0;
 };
@@ -77,7 +82,7 @@ struct capture_buffer {
 
 struct instance_state {
   instance_state(const unikernel::policy& p, const unikernel::budgets& b, instance_host& h)
-      : policy(p), budgets(b), host(h), descriptors(b.descriptors) {}
+      : policy(p), budgets(b), host(h), descriptors(b.descriptors), signals([&h](int tid) { h.kick(tid); }) {}
 
   const unikernel::policy policy;
   const unikernel::budgets budgets;
@@ -102,11 +107,8 @@ struct instance_state {
   std::atomic<std::uint32_t> umask{022};
   std::array<std::atomic<std::uint64_t>, max_syscall_number> syscall_counts{};
   std::atomic<std::uint64_t> unknown_syscalls{0};
-  struct signal_action {
-    std::uint64_t handler = 0, flags = 0, restorer = 0, mask = 0;
-  };
-  std::mutex signal_lock;
-  std::array<signal_action, 65> signal_actions{};  // guarded by signal_lock
+  process_signals signals;
+  xstate_layout xstate;  // of the guest's CPUs
   wait_clock::time_point started = wait_clock::now();
   unsigned cpus = 1;  // what the guest is told
 

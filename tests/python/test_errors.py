@@ -41,12 +41,6 @@ def test_not_an_elf() -> None:
         osvm.Image.from_bytes(b"text", "text")
 
 
-def test_dynamic_program() -> None:
-    with pytest.raises(osvm.UnikernelError) as e:
-        osvm.Image("/bin/sh")
-    assert e.value.code is osvm.UnikernelErrc.DYNAMIC_UNSUPPORTED
-
-
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -70,6 +70,8 @@ struct remembering_host : instance_host {
   bool has_thread(int tid) const override { return tid == 1; }
   std::chrono::nanoseconds cpu_time() const override { return {}; }
   unsigned thread_count() const override { return 1; }
+  void kick(int) override {}
+  std::optional<std::chrono::nanoseconds> thread_cpu_time(int) const override { return std::nullopt; }
 };
 
 // One guest thread in one instance. `base` is 1 MiB of read-write memory; put() and text() hand it out in

@@ -1,4 +1,4 @@
-"""One guest: a static Linux program running alone in its own virtual machine."""
+"""One guest: a Linux program running alone in its own virtual machine."""
 
 from __future__ import annotations
 
@@ -93,6 +93,9 @@ class Instance:
     ``written`` in bytes, ``timeout`` (wall time) and ``cpu_time`` in seconds end the guest when they are
     used up. ``stdout`` and ``stderr``: None (discarded), ``"inherit"``, ``"capture"`` (see ``take_output``;
     the guest blocks while 1 MiB lies there), a descriptor or a file; ``stdin`` may also be bytes.
+    ``libraries``: the guest may read the program, its loader and the libraries that its file names, as far as
+    these lie in the loader's system directories or beside the program; what ``dlopen`` loads needs ``ro``.
+    ``cwd``: the guest's working directory.
     ``allow``: named rights; ``"jit"`` is memory that becomes executable after load.
 
     Nothing runs before ``start()`` or the ``with`` statement; leaving it ends the guest. Thread-safe.
@@ -122,6 +125,8 @@ class Instance:
         allow: Iterable[str] = (),
         isolation: str = "hardware",
         name: str = "guest",
+        libraries: bool = False,
+        cwd: str = "/",
         socket_dir: Path | None = None,
         facts: HostFacts | None = None,
         runtime: Runtime | None = None,
@@ -162,6 +167,8 @@ class Instance:
             "written": written,
             "cpu_time": 0.0 if cpu_time is None else cpu_time,
             "wall_time": 0.0 if timeout is None else timeout,
+            "libraries": libraries,
+            "cwd": cwd,
             "stdin": stdin if isinstance(stdin, bytes) else _stream(stdin, 0),
             "stdout": _stream(stdout, 1),
             "stderr": _stream(stderr, 2),

@@ -54,6 +54,12 @@ struct instance_options {
   unikernel::budgets budgets;
   isolation level = isolation::hardware;
   stdio input, output, error;
+  // Grants, read-only, the program itself, and of a dynamic program its loader and libraries, each at the path where
+  // the loader looks for it: see libraries.hpp for which files qualify. What a mount already holds stays the mount's.
+  // Needs an image that was loaded from a file.
+  bool grant_libraries = false;
+  std::string executable;               // guest path of the program for /proc/self/exe; empty: as granted, or "/app"
+  std::string working_directory = "/";  // guest path
   // Folder for the instance's sockets; must exist and be private to the caller. Empty: no listener may be granted.
   std::string socket_dir;
   event_options events;                // denials, traces; lines of output follow from stdio::log()

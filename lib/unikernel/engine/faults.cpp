@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <csignal>
+#include <cstring>
 
 namespace osvm::unikernel {
 namespace {
@@ -19,6 +20,8 @@ vector_meaning meaning_of(unsigned vector) noexcept {
     case 3: return {fault_kind::trap, SIGTRAP};
     case 6: return {fault_kind::illegal, SIGILL};
     case 8: return {fault_kind::double_fault, SIGSEGV};
+    case 11:
+    case 12: return {fault_kind::protection, SIGBUS};
     case 14: return {fault_kind::page_fault, SIGSEGV};
     case 16: return {fault_kind::arithmetic, SIGFPE};
     case 17: return {fault_kind::alignment, SIGBUS};
@@ -62,6 +65,61 @@ exit_report exception_report(unsigned vector, const kvm::exception_frame& frame,
     report.fault->detail = fmt::format("{} of {:#x}{}", access, cr2, frame.error_code & 1 ? " (no right)" : " (not mapped)");
   }
   return report;
+}
+
+namespace {
+
+template <class T>
+T part(std::span<const std::byte> bytes, std::size_t at) noexcept {
+  T value{};
+  if (at + sizeof value <= bytes.size()) std::memcpy(&value, bytes.data() + at, sizeof value);
+  return value;
+}
+
+// Which floating-point exception it was: those that are flagged and not masked, in the kernel's order.
+int arithmetic_code(unsigned vector, std::span<const std::byte> control) noexcept {
+  const auto mxcsr = part<std::uint32_t>(control, 24);
+  const auto x87_control = part<std::uint16_t>(control, 0), x87_status = part<std::uint16_t>(control, 2);
+  const unsigned raised = vector == 19 ? mxcsr & ~(mxcsr >> 7) : x87_status & ~unsigned{x87_control};
+  if (raised & 0x01) return FPE_FLTINV;
+  if (raised & 0x04) return FPE_FLTDIV;
+  if (raised & 0x08) return FPE_FLTOVF;
+  if (raised & 0x12) return FPE_FLTUND;
+  if (raised & 0x20) return FPE_FLTRES;
+  return 0;
+}
+
+}  // namespace
+
+fault_signal signal_of_exception(unsigned vector, const kvm::exception_frame& frame, std::uint64_t cr2,
+                                 std::span<const std::byte> control) {
+  fault_signal f;
+  f.info.si_signo = meaning_of(vector).signal;
+  f.info.si_code = SI_KERNEL;
+  void* at = nullptr;
+  void* const here = reinterpret_cast<void*>(frame.rip);  // a guest address, never followed
+  switch (vector) {
+    case 0: f.info.si_code = FPE_INTDIV; at = here; break;
+    case 1: f.info.si_code = TRAP_TRACE; at = here; break;
+    case 6: f.info.si_code = ILL_ILLOPN; at = here; break;
+    case 16:
+    case 19: f.info.si_code = arithmetic_code(vector, control); at = here; break;
+    case 17: f.info.si_code = BUS_ADRALN; break;
+    default: break;
+  }
+  f.info.si_addr = at;
+  f.trap = {.number = vector, .error = has_error_code(vector) ? frame.error_code : 0, .address = cr2};
+  return f;
+}
+
+fault_signal signal_of_page_fault(const kvm::exception_frame& frame, std::uint64_t address, bool mapped) {
+  constexpr std::uint64_t known = 0x17;  // present, write, user, fetch
+  fault_signal f;
+  f.info.si_signo = SIGSEGV;
+  f.info.si_code = mapped ? SEGV_ACCERR : SEGV_MAPERR;
+  f.info.si_addr = reinterpret_cast<void*>(address);  // a guest address, never followed
+  f.trap = {.number = 14, .error = (frame.error_code & known) | 4, .address = address};
+  return f;
 }
 
 fault_kind kind_of_exit(const kvm::exit_info& e) noexcept {

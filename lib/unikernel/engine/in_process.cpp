@@ -1,6 +1,8 @@
 // Making, ending and observing an instance. The guest threads' loop is in vcpu_loop.cpp.
 #include "unikernel/engine/in_process.hpp"
 
+#include "unikernel/elf/closure.hpp"
+#include "unikernel/engine/loader.hpp"
 #include "unikernel/engine/process_setup.hpp"
 #include "unikernel/files/stdio.hpp"
 #include "unikernel/files/tree.hpp"
@@ -60,6 +62,16 @@ result<void> check(const instance_options& o) {
   return {};
 }
 
+std::vector<std::string> split_path_list(const std::string& text) {
+  std::vector<std::string> all;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(':', begin), text.size());
+    if (end > begin && text[begin] == '/') all.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return all;
+}
+
 }  // namespace
 
 in_process_engine::in_process_engine(executor ex, image program, const instance_options& options)
@@ -81,6 +93,7 @@ result<void> in_process_engine::open_vm(const kvm::host_facts& facts) {
     return error(kvm::errc::missing_feature, "SMEP and SMAP, where SYSCALL stays at CPL 3");
   }
   OSVM_TRY(system_, kvm::system::open(facts.system));
+  state_->xstate = {.features = system_->guest_xcr0(), .size = system_->guest_xstate_size()};
   const std::uint64_t budget = effective_memory_budget(options_);
   OSVM_TRY(vm_, kvm::vm::create(*system_, {.msr_filter = facts.msr_filter, .memory_bytes = budget}));
   backing_options backing;
@@ -92,6 +105,25 @@ result<void> in_process_engine::open_vm(const kvm::host_facts& facts) {
   backing.check_rights = state_->rules.check_rights;
   memory_ = std::make_unique<address_space>(backing, budget);
   return memory_->start();
+}
+
+// The guest's name space: what policy mounts, and what a dynamic program needs if the caller wants that granted.
+result<void> in_process_engine::open_files(const instance_options& options) {
+  open_closure closure;
+  if (options.grant_libraries) {
+    library_search search;
+    for (const std::string& e : options.policy.environment) {
+      if (e.starts_with("LD_LIBRARY_PATH=")) search.library_path = split_path_list(e.substr(e.find('=') + 1));
+    }
+    OSVM_TRY(closure, open_libraries(image_.info(), search));
+  }
+  state_->executable = !options.executable.empty() ? options.executable : closure.files.empty() ? "/app" : image_.info().path;
+  if (!state_->executable.starts_with('/')) return error(osvm::errc::invalid_argument, "the executable's guest path must be absolute");
+  OSVM_TRY(state_->files, file_tree::create(options.policy, closure, granted_));
+  refused_ = std::move(closure.refused);
+  if (!options.working_directory.starts_with('/')) return error(osvm::errc::invalid_argument, "the working directory must be absolute");
+  state_->working_directory = options.working_directory;
+  return {};
 }
 
 result<void> in_process_engine::open_sockets(const instance_options& options) {
@@ -130,8 +162,7 @@ result<void> in_process_engine::boot(const instance_options& options) {
 #endif
   open_events(options);
   state_->cpus = std::max(1U, facts_.cores);
-  state_->executable = "/app";
-  OSVM_TRY(state_->files, file_tree::create(options.policy));
+  OSVM_CHECK(open_files(options));
   state_->network.names.set_folder(options.socket_dir);
   OSVM_CHECK(state_->network.outgoing.resolve(options.policy.connect));
   OSVM_CHECK(set_up_stdio(*state_, options.input, options.output, options.error));
@@ -139,7 +170,15 @@ result<void> in_process_engine::boot(const instance_options& options) {
   const auto vm_begin = clock_type::now();
   OSVM_CHECK(open_vm(facts_));
   const auto memory_begin = clock_type::now();
+  auto main = std::make_shared<task>(next_tid_++);
   process_options p;
+  p.executable = state_->executable;
+  std::optional<loader_file> loader;
+  if (!image_.info().interpreter.empty()) {
+    call_context ctx{*state_, *memory_, main->guest, {}};
+    OSVM_TRY(loader, open_loader(ctx, image_.info().interpreter));
+    p.loader = &*loader;
+  }
   p.arguments = options.arguments.empty() ? std::vector<std::string>{image_.info().name} : options.arguments;
   p.environment = options.policy.environment;
   p.clock_page = facts_.tsc_direct && facts_.tsc_khz != 0;
@@ -147,7 +186,6 @@ result<void> in_process_engine::boot(const instance_options& options) {
   OSVM_TRY(const process_start start, set_up_process(*memory_, *image_.data(), p));
   if (start.clock) clock_.start(start.clock, facts_.tsc_khz);
   const auto vcpu_begin = clock_type::now();
-  auto main = std::make_shared<task>(next_tid_++);
   OSVM_TRY(main->slot, make_cpu());
   main->slot->cpu.enter_user(start.regs);
   const auto start_begin = clock_type::now();
@@ -406,6 +444,28 @@ bool in_process_engine::has_thread(int tid) const {
   return tasks_.contains(tid);
 }
 
+void in_process_engine::kick(int tid) {
+  const std::scoped_lock lock(threads_lock_);
+  if (const auto it = tasks_.find(tid); it != tasks_.end()) ::pthread_kill(it->second->handle, kick_signal());
+}
+
+namespace {
+
+std::optional<std::chrono::nanoseconds> cpu_time_of(pthread_t thread) {
+  clockid_t id{};
+  timespec used{};
+  if (::pthread_getcpuclockid(thread, &id) != 0 || ::clock_gettime(id, &used) != 0) return std::nullopt;
+  return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
+}
+
+}  // namespace
+
+std::optional<std::chrono::nanoseconds> in_process_engine::thread_cpu_time(int tid) const {
+  const std::scoped_lock lock(threads_lock_);
+  const auto it = tasks_.find(tid);
+  return it == tasks_.end() ? std::nullopt : cpu_time_of(it->second->handle);
+}
+
 unsigned in_process_engine::thread_count() const {
   const std::scoped_lock lock(threads_lock_);
   return static_cast<unsigned>(tasks_.size());
@@ -415,11 +475,7 @@ std::chrono::nanoseconds in_process_engine::cpu_time() const {
   const std::scoped_lock lock(threads_lock_);
   std::chrono::nanoseconds sum = finished_cpu_;
   for (const auto& [tid, t] : tasks_) {
-    clockid_t id{};
-    timespec used{};
-    if (::pthread_getcpuclockid(t->handle, &id) == 0 && ::clock_gettime(id, &used) == 0) {
-      sum += std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
-    }
+    sum += cpu_time_of(t->handle).value_or(std::chrono::nanoseconds{0});
   }
   return sum;
 }
@@ -438,6 +494,8 @@ instance_stats in_process_engine::stats() const {
   if (const auto unknown = state_->unknown_syscalls.load()) s.syscalls.emplace_back("unknown", unknown);
   std::stable_sort(s.syscalls.begin(), s.syscalls.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
   s.denials = state_->denials();
+  s.granted = granted_;
+  s.refused = refused_;
   const memory_usage m = memory_->usage();
   s.memory_bytes = m.bytes;
   s.memory_peak_bytes = m.peak_bytes;

@@ -10,6 +10,7 @@
 #include "kvm/vm.hpp"
 #include "unikernel/elf/image_data.hpp"
 #include "unikernel/engine/engine.hpp"
+#include "unikernel/engine/faults.hpp"
 #include "unikernel/engine/timers.hpp"
 #include "unikernel/events/channel.hpp"
 #include "unikernel/instance_state.hpp"
@@ -64,6 +65,8 @@ class in_process_engine final : public engine, private instance_host, private sl
     std::uint64_t last_fault_address = 0, last_fault_rip = 0;
     unsigned repeated_faults = 0;
     unsigned host_faults = 0;
+    bool call_served = false;  // the registers are those of a finished system call
+    bool interrupted = false;  // the last exit was a kick
     int exit_status = 0;
   };
 
@@ -71,6 +74,7 @@ class in_process_engine final : public engine, private instance_host, private sl
   result<void> boot(const instance_options& options);
   void open_events(const instance_options& options);
   result<void> open_vm(const kvm::host_facts& facts);
+  result<void> open_files(const instance_options& options);
   result<void> open_sockets(const instance_options& options);
   result<std::unique_ptr<cpu_slot>> make_cpu();
 
@@ -85,6 +89,8 @@ class in_process_engine final : public engine, private instance_host, private sl
   bool has_thread(int tid) const override;
   std::chrono::nanoseconds cpu_time() const override;
   unsigned thread_count() const override;
+  void kick(int tid) override;
+  std::optional<std::chrono::nanoseconds> thread_cpu_time(int tid) const override;
   // slot_installer
   result<void> install(std::uint64_t guest_address, void* host_address, std::uint64_t size) override;
   void flush_all() noexcept override;
@@ -99,7 +105,19 @@ class in_process_engine final : public engine, private instance_host, private sl
   void serve_page_fault(task& t, const kvm::exception_frame& frame);
   bool resume_user(task& t, kvm::registers r);
   void fault(task& t, const kvm::exit_info& e, fault_kind kind);
-  void on_interrupt(task& t);
+  bool finish_call(task& t, std::int64_t value);
+
+  // Signals (signal_delivery.cpp)
+  bool user_context(const task& t, kvm::registers& out) const;
+  bool enter_handler(task& t, kvm::registers& user, const siginfo_t& info, const signal_action& action,
+                     const trap_facts& trap);
+  bool enter_or_fault(task& t, kvm::registers& user, const process_signals::taken& s);
+  void end_by_signal(task& t, int signal, const char* detail);
+  void wait_until_continued(task& t);
+  bool deliver_signals(task& t, std::int64_t stopped, std::uint64_t number);
+  void raise_fault(task& t, kvm::registers user, const fault_signal& f, exit_report report);
+  void raise_protection_fault(task& t, const kvm::registers& user);
+  void load_context(task& t);
   void leave(task& t) noexcept;
   void release_waiters_of(task& t) noexcept;
   void finish() noexcept;
@@ -121,6 +139,8 @@ class in_process_engine final : public engine, private instance_host, private sl
   clock_updater clock_;
   deadline wall_end_;
   boot_phases phases_;
+  std::vector<library_grant> granted_;     // set once, before the guest runs
+  std::vector<library_refusal> refused_;
   std::chrono::steady_clock::time_point created_;
   std::atomic<std::uint64_t> exits_{0}, page_faults_{0};
 

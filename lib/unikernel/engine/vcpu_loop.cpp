@@ -38,6 +38,15 @@ std::chrono::nanoseconds own_cpu_time() noexcept {
   return std::chrono::seconds(t.tv_sec) + std::chrono::nanoseconds(t.tv_nsec);
 }
 
+// The context that an exception interrupted: the CPU pushed some of it, the stubs changed nothing else.
+kvm::registers at_fault(const kvm::registers& now, const kvm::exception_frame& frame) noexcept {
+  kvm::registers r = now;
+  r.rip = frame.rip;
+  r.rsp = frame.rsp;
+  r.rflags = frame.rflags;
+  return r;
+}
+
 }  // namespace
 
 int kick_signal() noexcept { return SIGRTMIN + 5; }
@@ -50,6 +59,7 @@ std::int64_t in_process_engine::launch(std::shared_ptr<task> t) {
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, thread_stack);
   tasks_.emplace(t->guest.tid, t);
+  state_->signals.add(t->guest);
   int e = 0;
   {
     const all_signals_blocked blocked;
@@ -57,6 +67,7 @@ std::int64_t in_process_engine::launch(std::shared_ptr<task> t) {
   }
   pthread_attr_destroy(&attributes);
   if (e != 0) {
+    state_->signals.forget(t->guest);
     idle_cpus_.push_back(std::move(t->slot));
     tasks_.erase(t->guest.tid);
     return -e;
@@ -81,7 +92,7 @@ std::int64_t in_process_engine::start_thread(const thread_start& how) {
     idle_cpus_.pop_back();
   }
   ++next_tid_;
-  t->guest.signal_mask = how.signal_mask;
+  t->guest.signals.blocked = how.blocked_signals;
   t->guest.clear_child_tid = how.clear_child_tid;
   t->guest.fs_base = how.fs_base;
   t->guest.gs_base = how.gs_base;
@@ -135,7 +146,11 @@ void in_process_engine::run(task& t) {
     phases_.total = wait_clock::now() - created_;
   }
   while (!ended_.load(std::memory_order_acquire) && !t.guest.exiting) {
+    if (t.guest.wait.interrupted()) (void)deliver_signals(t, 0, 0);
+    if (ended_.load(std::memory_order_acquire) || t.guest.exiting) break;
+    t.call_served = false;
     const kvm::exit_info e = t.slot->cpu.run();
+    t.interrupted = e.kind == kvm::exit_kind::interrupted;
     exits_.fetch_add(1, std::memory_order_relaxed);
     t.guest.fs_base = t.slot->cpu.fs_base();
     t.guest.gs_base = t.slot->cpu.gs_base();
@@ -204,43 +219,63 @@ bool in_process_engine::resume_user(task& t, kvm::registers r) {
     r.rflags = (r.rflags & kvm::rflags::user_bits) | kvm::rflags::user_fixed;
   }
   t.slot->cpu.enter_user(r);
+  t.call_served = t.interrupted = false;
   return true;
 }
 
 void in_process_engine::serve_call(task& t) {
   kvm::registers& r = t.slot->cpu.regs();
+  const std::uint64_t number = r.rax;
   clock_.tick();
   t.guest.regs = &r;
   call_context ctx{*state_, *memory_, t.guest, {r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9}};
-  const std::int64_t value = dispatch(ctx, r.rax);
+  std::int64_t value = dispatch(ctx, number);
+  while (is_interrupted_call(value)) {
+    // A signal stopped the call. Without a handler to run it goes on, unseen by the program.
+    if (!finish_call(t, -EINTR) || deliver_signals(t, value, number)) break;
+    if (ended_.load() || t.guest.exiting) break;
+    t.guest.repeated = true;
+    value = dispatch(ctx, number);
+  }
+  if (t.guest.repeated) t.guest.repeated = false;
+  if (!is_interrupted_call(value)) (void)finish_call(t, value);
+}
+
+// The registers after a system call. False: the thread cannot go on with them.
+bool in_process_engine::finish_call(task& t, std::int64_t value) {
   if (t.guest.exiting) t.exit_status = static_cast<int>(value);
   if (memory_->over_budget() && state_->rules.memory_budget) {
     exit_report report;
     report.cause = exit_cause::memory_budget;
     end(std::move(report));
-    return;
+    return false;
+  }
+  if (t.guest.context) {
+    load_context(t);
+    return true;
   }
   if (t.guest.bases_changed) {
     t.guest.bases_changed = false;
     t.slot->cpu.set_fs_base(t.guest.fs_base);
     t.slot->cpu.set_gs_base(t.guest.gs_base);
   }
+  kvm::registers& r = t.slot->cpu.regs();
+  t.call_served = true;
   r.rax = static_cast<std::uint64_t>(value);
   if (facts_.stub == kvm::syscall_stub::user) {
     // The return of stub B: SYSRET's work, done here, with checked values.
+    r.rip = r.rcx;
+    r.rflags = r.r11;
     if (state_->rules.sanitize_registers) {
       if (!kvm::user_canonical(r.rcx)) {
-        kvm::exception_frame frame{.rip = r.rcx, .rflags = r.r11, .rsp = r.rsp};
-        end(exception_report(13, frame, 0, r, t.guest.tid));
-        return;
+        raise_protection_fault(t, r);
+        return false;
       }
       r.rflags = (r.r11 & kvm::rflags::user_bits) | kvm::rflags::user_fixed;
-    } else {
-      r.rflags = r.r11;
     }
-    r.rip = r.rcx;
   }
   t.slot->cpu.put_regs();
+  return true;
 }
 
 void in_process_engine::serve_exception(task& t, unsigned vector) {
@@ -251,8 +286,14 @@ void in_process_engine::serve_exception(task& t, unsigned vector) {
     return;
   }
   exit_report report = exception_report(vector, frame, t.slot->cpu.cr2(), t.slot->cpu.regs(), t.guest.tid);
-  if (!from_user) report.fault->kind = fault_kind::privilege;
-  end(std::move(report));
+  if (!from_user) {
+    report.fault->kind = fault_kind::privilege;
+    end(std::move(report));
+    return;
+  }
+  xstate_bytes control{};
+  (void)t.slot->cpu.get_xsave(control);
+  raise_fault(t, at_fault(t.slot->cpu.regs(), frame), signal_of_exception(vector, frame, 0, control), std::move(report));
 }
 
 void in_process_engine::serve_page_fault(task& t, const kvm::exception_frame& frame) {
@@ -264,18 +305,21 @@ void in_process_engine::serve_page_fault(task& t, const kvm::exception_frame& fr
   using outcome = address_space::fault_result;
   const outcome r = memory_->fault(address, frame.error_code & 2, frame.error_code & 16);
   if (r == outcome::resolved && t.repeated_faults < max_repeated_faults) {
-    kvm::registers regs = t.slot->cpu.regs();
-    regs.rip = frame.rip;
-    regs.rsp = frame.rsp;
-    regs.rflags = frame.rflags;
-    if (resume_user(t, regs)) return;
+    if (resume_user(t, at_fault(t.slot->cpu.regs(), frame))) return;
   }
   exit_report report = exception_report(page_fault_vector, frame, address, t.slot->cpu.regs(), t.guest.tid);
   if (r == outcome::over_budget || r == outcome::no_host_memory) {
     report.cause = r == outcome::over_budget ? exit_cause::memory_budget : exit_cause::failed;
     report.detail = r == outcome::over_budget ? "" : "no host memory for the guest";
+    end(std::move(report));
+    return;
   }
-  end(std::move(report));
+  fault_signal signal = signal_of_page_fault(frame, address, r != outcome::no_mapping);
+  if (r == outcome::no_content) {
+    signal.info.si_signo = report.signal = SIGBUS;
+    signal.info.si_code = BUS_ADRERR;
+  }
+  raise_fault(t, at_fault(t.slot->cpu.regs(), frame), signal, std::move(report));
 }
 
 // What the kernel does when a thread ends: the word at clear_child_tid is zeroed and one waiter woken; robust
@@ -290,6 +334,7 @@ void in_process_engine::release_waiters_of(task& t) noexcept {
 
 void in_process_engine::leave(task& t) noexcept {
   release_waiters_of(t);
+  state_->signals.remove(t.guest);
   const int status = t.exit_status;
   bool last = false;
   std::shared_ptr<task> keep;  // `t` ends with this function

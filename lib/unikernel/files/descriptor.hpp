@@ -27,6 +27,8 @@ enum class file_kind : std::uint8_t {
   eventfd,
   timerfd,
   memory,   // memfd
+  process,  // pidfd of the guest itself
+  signals,  // signalfd: `extra` is its signal_watch
   capture,  // output kept by the instance (no host descriptor)
   log,      // output whose lines become events (no host descriptor); `log_stream` says which
   null,     // reads end, writes vanish (no host descriptor)

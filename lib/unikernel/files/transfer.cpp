@@ -212,7 +212,7 @@ std::int64_t file_loop(call_context& ctx, std::uint64_t size, std::int64_t offse
     const std::int64_t r = step(done, at, covered);
     if (r < 0) return done != 0 ? static_cast<std::int64_t>(done) : r;
     done += static_cast<std::uint64_t>(r);
-    if (r == 0 || r < covered || ctx.thread.wait.interrupted()) break;
+    if (r == 0 || r < covered || ctx.thread.wait.ended()) break;
   } while (done < size);
   return static_cast<std::int64_t>(done);
 }
@@ -346,9 +346,10 @@ std::int64_t transfer_out(call_context& ctx, descriptor& d, std::span<const gues
   do {
     const std::int64_t r = until_done(ctx, fd, events, !d.what->nonblocking, until,
                                       [&] { return out_step(ctx, d, from, done); });
+    if (r == -EPIPE) (void)broken_pipe(ctx);
     if (r < 0) return done != 0 ? static_cast<std::int64_t>(done) : r;
     done += static_cast<std::uint64_t>(r);
-  } while (done < size && !d.what->nonblocking && !is_counter(*d.what) && !ctx.thread.wait.interrupted());
+  } while (done < size && !d.what->nonblocking && !is_counter(*d.what) && !ctx.thread.wait.ended());
   return static_cast<std::int64_t>(done);
 }
 

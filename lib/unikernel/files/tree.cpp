@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -102,7 +103,58 @@ std::string join_path(std::string_view directory, std::string_view name) {
   return joined.append(name);
 }
 
+namespace {
+
+// A read-only file that the VMM made: a sealed memory file.
+unique_fd content_file(const std::string& content) {
+  unique_fd fd(::memfd_create("osvm-content", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  const int seals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
+  if (fd && (::pwrite(fd.get(), content.data(), content.size(), 0) != static_cast<ssize_t>(content.size()) ||
+             ::fcntl(fd.get(), F_ADD_SEALS, seals) != 0)) {
+    fd.reset();
+  }
+  return fd;
+}
+
+}  // namespace
+
+// Policy's own mounts come first: a root file system keeps its own libraries.
+void file_tree::add_closure(open_closure& closure, std::vector<library_grant>& taken) {
+  const std::size_t given = mounts_.size();
+  const auto covered = [&](const std::string& path) {
+    for (std::size_t i = 0; i < given; ++i) {
+      const mount_point& m = mounts_[i];
+      if (path == m.guest) return true;
+      if (!m.directory || !(m.guest == "/" || (path.starts_with(m.guest) && path[m.guest.size()] == '/'))) continue;
+      const unique_fd there(open_beneath(m.root.get(), std::string(relative_to(m, path)).c_str(), O_PATH | O_NOFOLLOW));
+      if (there || errno == ELOOP) return true;
+    }
+    return false;
+  };
+  for (auto& f : closure.files) {
+    if (bad_guest_path(f.grant.guest_path) || covered(f.grant.guest_path)) continue;
+    mount_point point;
+    join_plain("/", f.grant.guest_path, point.guest);
+    point.root = std::move(f.object);
+    mounts_.push_back(std::move(point));
+    taken.push_back(f.grant);
+  }
+  constexpr const char* cache = "/etc/ld.so.cache";
+  if (closure.loader_cache.empty() || covered(cache)) return;
+  mount_point point;
+  point.guest = cache;
+  point.root = content_file(closure.loader_cache);
+  if (point.root) mounts_.push_back(std::move(point));
+}
+
 result<std::shared_ptr<file_tree>> file_tree::create(const policy& granted) {
+  open_closure none;
+  std::vector<library_grant> taken;
+  return create(granted, none, taken);
+}
+
+result<std::shared_ptr<file_tree>> file_tree::create(const policy& granted, open_closure& closure,
+                                                     std::vector<library_grant>& taken) {
   auto tree = std::make_shared<file_tree>();
   for (const mount& m : granted.mounts) {
     if (bad_guest_path(m.guest_path))
@@ -120,6 +172,7 @@ result<std::shared_ptr<file_tree>> file_tree::create(const policy& granted) {
     point.directory = S_ISDIR(st.st_mode);
     tree->mounts_.push_back(std::move(point));
   }
+  tree->add_closure(closure, taken);
   std::stable_sort(tree->mounts_.begin(), tree->mounts_.end(),
                    [](const auto& a, const auto& b) { return a.guest.size() > b.guest.size(); });
   const auto add_parents = [&](std::string_view path) {

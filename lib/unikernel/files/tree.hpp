@@ -7,6 +7,7 @@
 // what a link names must be granted itself.
 #pragma once
 
+#include "unikernel/elf/closure.hpp"
 #include "unikernel/files/synthetic.hpp"
 #include "unikernel/syscalls/syscall.hpp"
 
@@ -67,6 +68,9 @@ class file_tree final {
   file_tree() = default;
   // Opens every mount's host path. Error: errc::bad_policy, with the mount's name and the errno's text.
   static result<std::shared_ptr<file_tree>> create(const policy& granted);
+  // The closure's files are added where no mount has a file; `taken` gets those.
+  static result<std::shared_ptr<file_tree>> create(const policy& granted, open_closure& closure,
+                                                   std::vector<library_grant>& taken);
 
   // Resolves `path` (relative ones against the canonical `base`). 0, also for what is nowhere; else -errno.
   std::int64_t find(call_context& ctx, std::string_view base, std::string_view path, bool follow_last,
@@ -79,6 +83,7 @@ class file_tree final {
 
  private:
   const mount_point* mount_of(std::string_view path) const;
+  void add_closure(open_closure& closure, std::vector<library_grant>& taken);
   // One step: `path` is canonical but for its last component, which is not followed.
   std::int64_t look_up(call_context& ctx, const std::string& path, location& out) const;
   std::int64_t link_target(call_context& ctx, const location& at, std::string& target) const;

@@ -107,7 +107,7 @@ std::int64_t send_stream(call_context& ctx, const endpoint_view& v, socket_messa
                                       [&] { return send_step(ctx, v, m, plan, done); });
     if (r < 0) return done != 0 ? static_cast<std::int64_t>(done) : r;
     done += static_cast<std::uint64_t>(r);
-  } while (v.stream && done < size && v.blocking && !ctx.thread.wait.interrupted());
+  } while (v.stream && done < size && v.blocking && !ctx.thread.wait.ended());
   return static_cast<std::int64_t>(done);
 }
 
@@ -124,7 +124,8 @@ std::int64_t send_to(call_context& ctx, const endpoint_view& v, socket_message& 
     if (r != -EAGAIN) return r;
     if (!v.blocking) return r;
     if (until && wait_clock::now() >= *until) return r;
-    if (ctx.thread.wait.sleep(wait_clock::now() + full_queue_look) == wait_result::interrupted) return -EINTR;
+    if (ctx.thread.wait.sleep(wait_clock::now() + full_queue_look) == wait_result::interrupted)
+      return stopped_call(ctx, interrupted_call::restart);
   }
 }
 
@@ -171,6 +172,11 @@ std::int64_t send_udp(call_context& ctx, const endpoint_view& v, socket_message&
     return size;
   }
   return r == -EAGAIN ? size : r;  // lost
+}
+
+// SIGPIPE goes with the error of a stream, unless the caller asked for none.
+std::int64_t pipe_error(call_context& ctx, const endpoint_view& v, const socket_message& m) {
+  return v.stream && (m.flags & MSG_NOSIGNAL) == 0 ? broken_pipe(ctx) : -EPIPE;
 }
 
 // Where an AF_UNIX datagram goes.
@@ -271,7 +277,7 @@ std::int64_t receive_stream(call_context& ctx, const endpoint_view& v, socket_me
                                       [&] { return receive_step(ctx, v, m, done, ignored); });
     if (r < 0) return done != 0 ? static_cast<std::int64_t>(done) : r;
     done += static_cast<std::uint64_t>(r);
-    if (r == 0 || !m.received.empty() || ctx.thread.wait.interrupted()) break;
+    if (r == 0 || !m.received.empty() || ctx.thread.wait.ended()) break;
   } while (whole && done < size);
   return static_cast<std::int64_t>(done);
 }
@@ -324,7 +330,7 @@ std::int64_t send_message(call_context& ctx, descriptor& d, socket_message& m) {
     if (const std::int64_t r = read_message(ctx, m, 4096, request); r < 0) return r;
     return answer_netlink(ctx, *v.state, request);
   }
-  if (v.stream && !v.connected) return v.state->family == AF_UNIX ? -ENOTCONN : -EPIPE;
+  if (v.stream && !v.connected) return v.state->family == AF_UNIX ? -ENOTCONN : pipe_error(ctx, v, m);
   if (!v.stream && !v.connected && !m.to) return -ENOTCONN;
   unique_fd token;
   if (const std::int64_t r = pack_rights(ctx, v, m, token); r < 0) return r;
@@ -333,7 +339,8 @@ std::int64_t send_message(call_context& ctx, descriptor& d, socket_message& m) {
     if (const std::int64_t r = find_unix_target(ctx, *m.to, target); r < 0) return r;
     return send_to(ctx, v, m, *target, token.get());
   }
-  return send_stream(ctx, v, m, {nullptr, token.get()});
+  const std::int64_t r = send_stream(ctx, v, m, {nullptr, token.get()});
+  return r == -EPIPE ? pipe_error(ctx, v, m) : r;
 }
 
 std::int64_t receive_message(call_context& ctx, descriptor& d, socket_message& m) {

@@ -95,8 +95,36 @@ inline deadline deadline_after_ms(std::int64_t ms) {
   return wait_clock::now() + std::chrono::milliseconds(ms);
 }
 
+// What a call that a signal stopped returns; one whose thread is to end returns -EINTR, which nobody sees.
+inline std::int64_t stopped_call(const call_context& ctx, interrupted_call how) noexcept {
+  return ctx.thread.wait.ended() ? -EINTR : code(how);
+}
+
+// A write that nobody reads: the writer gets SIGPIPE besides the error.
+inline std::int64_t broken_pipe(call_context& ctx) {
+  siginfo_t info{};
+  info.si_signo = SIGPIPE;
+  info.si_code = SI_USER;
+  info.si_pid = guest_process_id;
+  info.si_uid = guest_user_id;
+  (void)ctx.instance.signals.send_to(ctx.thread.tid, info);
+  return -EPIPE;
+}
+
+// For calls that wait with a signal mask of their own: sets it, remembering the thread's, and restores that.
+inline void set_temporary_mask(call_context& ctx, signal_mask mask) {
+  if (!ctx.thread.signals.saved) ctx.thread.signals.saved = ctx.thread.signals.blocked;
+  ctx.instance.signals.set_blocked(ctx.thread, mask);
+}
+inline void restore_mask(call_context& ctx) {
+  if (!ctx.thread.signals.saved) return;
+  ctx.instance.signals.set_blocked(ctx.thread, *ctx.thread.signals.saved);
+  ctx.thread.signals.saved.reset();
+}
+
 // Repeats a non-blocking step until it gives something other than -EAGAIN. `fd` and `events` are what the
-// step waits for. With `blocking` false it is tried once.
+// step waits for. With `blocking` false it is tried once. A signal makes it stop as Linux' sockets and pipes do: a call
+// with a time limit of its own is not repeated.
 template <class Step>
 std::int64_t until_done(call_context& ctx, int fd, short events, bool blocking, deadline until, Step step) {
   for (;;) {
@@ -108,7 +136,7 @@ std::int64_t until_done(call_context& ctx, int fd, short events, bool blocking, 
       case wait_result::timed_out:
         return -EAGAIN;
       case wait_result::interrupted:
-        return -EINTR;
+        return until ? -EINTR : stopped_call(ctx, interrupted_call::restart);
     }
   }
 }

@@ -37,7 +37,7 @@ wait_result waiter::wait_fd(int fd, short events, deadline until) {
   }
   until = bounded(until);
   while (true) {
-    if (interrupted_.load(std::memory_order_seq_cst)) return wait_result::interrupted;
+    if (flags_.load(std::memory_order_seq_cst)) return wait_result::interrupted;
     pollfd fds[2] = {{.fd = kick_.get(), .events = POLLIN, .revents = 0}, {.fd = fd, .events = events, .revents = 0}};
     timespec left{};
     if (until) left = to_timespec(*until - wait_clock::now());
@@ -64,9 +64,9 @@ wait_result waiter::sleep(deadline until) {
 wait_result waiter::park(deadline until) {
   until = bounded(until);
   while (true) {
-    if (interrupted_.load(std::memory_order_seq_cst)) return wait_result::interrupted;
+    if (flags_.load(std::memory_order_seq_cst)) return wait_result::interrupted;
     if (token_.exchange(0, std::memory_order_seq_cst)) {
-      if (interrupted_.load(std::memory_order_seq_cst)) return wait_result::interrupted;
+      if (flags_.load(std::memory_order_seq_cst)) return wait_result::interrupted;
       return wait_result::ready;
     }
     if (passed(until)) return wait_result::timed_out;
@@ -83,15 +83,13 @@ void waiter::unpark() noexcept {
   (void)::syscall(SYS_futex, reinterpret_cast<std::uint32_t*>(&token_), FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
 }
 
-void waiter::interrupt() noexcept {
-  interrupted_.store(true, std::memory_order_seq_cst);
+void waiter::raise_flag(std::uint32_t flag) noexcept {
+  flags_.fetch_or(flag, std::memory_order_seq_cst);
   unpark();
   if (const int fd = kick_fd_.load(std::memory_order_seq_cst); fd >= 0) {
     const std::uint64_t one = 1;
     (void)!::write(fd, &one, sizeof one);
   }
 }
-
-void waiter::clear_interrupt() noexcept { interrupted_.store(false, std::memory_order_seq_cst); }
 
 }  // namespace osvm::unikernel

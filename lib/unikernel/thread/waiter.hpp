@@ -29,18 +29,24 @@ class waiter final {
   wait_result park(deadline until);
   void unpark() noexcept;
 
-  // Ends the present wait and each later one, until clear_interrupt().
-  void interrupt() noexcept;
-  bool interrupted() const noexcept { return interrupted_.load(std::memory_order_acquire); }
-  void clear_interrupt() noexcept;
+  // The thread is to end: ends the present wait and each later one, until clear_interrupt().
+  void interrupt() noexcept { raise_flag(ended_flag); }
+  void clear_interrupt() noexcept { flags_.fetch_and(~ended_flag, std::memory_order_seq_cst); }
+  bool ended() const noexcept { return flags_.load(std::memory_order_acquire) & ended_flag; }
+  // A signal is there for the thread: the same, until clear_signal().
+  void signal() noexcept { raise_flag(signal_flag); }
+  void clear_signal() noexcept { flags_.fetch_and(~signal_flag, std::memory_order_seq_cst); }
+  bool interrupted() const noexcept { return flags_.load(std::memory_order_acquire) != 0; }
   // The earlier of `until` and the instance's wall-clock end applies to every wait.
   void set_limit(deadline limit) noexcept { limit_ = limit; }
 
  private:
+  static constexpr std::uint32_t ended_flag = 1, signal_flag = 2;
+  void raise_flag(std::uint32_t flag) noexcept;
   deadline bounded(deadline until) const noexcept;
   unique_fd kick_;                       // eventfd, created at the first wait_fd
   std::atomic<int> kick_fd_{-1};
-  std::atomic<bool> interrupted_{false};
+  std::atomic<std::uint32_t> flags_{0};
   std::atomic<std::uint32_t> token_{0};  // futex word: 1 = unparked or interrupted
   deadline limit_;
 };

@@ -24,8 +24,8 @@ constexpr std::size_t trace_records = 8192;  // of 1 KiB: what a slow terminal m
 struct raw_options {
   std::vector<std::string> publish, publish_vsock, publish_unix, connect, ro, rw, env, allow, program;
   std::string memory = "256MiB", threads = "64", descriptors = "256", max_written = "64MiB";
-  std::string cpu_time, timeout, isolation = "hardware", name = "guest", socket_dir, trace;
-  bool stats = false;
+  std::string cpu_time, timeout, isolation = "hardware", name = "guest", socket_dir, cwd = "/", trace;
+  bool stats = false, no_libraries = false;
 };
 
 struct plan {
@@ -106,6 +106,8 @@ result<plan> read_plan(const raw_options& raw) {
   options.level = raw.isolation == "hardware" ? uk::isolation::hardware : uk::isolation::process;
   options.arguments = raw.program;
   options.name = raw.name;
+  options.grant_libraries = !raw.no_libraries;
+  options.working_directory = raw.cwd;
   OSVM_CHECK(read_budgets(raw, options.budgets));
   OSVM_CHECK(read_grants(raw.allow, options.policy));
   OSVM_CHECK(read_publications(raw, out));
@@ -138,6 +140,9 @@ class run_command final : public invocation {
     o.values("env", "K=V", raw_.env, "set a variable (K alone: this shell's value); nothing is inherited");
     o.values("allow", "jit|vsock:PORT", raw_.allow,
              "grant new code at run time, or a connection to a host vsock port");
+    o.flag("no-libraries", raw_.no_libraries,
+           "do not let the guest read the program, its loader and its libraries unasked");
+    o.value("cwd", "GUEST", raw_.cwd, "the guest's working directory");
     o.value("memory", "SIZE", raw_.memory, "guest memory at most");
     o.value("threads", "N", raw_.threads, "guest threads at most");
     o.value("descriptors", "N", raw_.descriptors, "open descriptors at most");
@@ -150,7 +155,7 @@ class run_command final : public invocation {
             "private folder for them (default: a new one, removed at the end)");
     o.maybe_value("trace", "FILE", raw_.trace, "-", "print each system call, to stderr or to FILE");
     o.flag("stats", raw_.stats, "at the end, print what the guest did and used to stderr");
-    o.rest("ELF [ARGS...]", raw_.program, "Run a static Linux program alone in its own virtual machine.");
+    o.rest("ELF [ARGS...]", raw_.program, "Run a Linux program alone in its own virtual machine.");
   }
 
   int run(context& ctx) override {
@@ -223,6 +228,7 @@ const command cmd_run_entry{
     .summary = "run a program alone in its own virtual machine",
     .examples =
         "  osvm run ./hello world\n"
+        "  osvm run /usr/bin/jq .name < f.json\n"
         "  osvm run --publish 127.0.0.1:8080=guest:80 --ro ./site:/site ./server /site\n"
         "  osvm run --timeout 10s --memory 64MiB --stats ./job\n"
         "  osvm run --trace=calls.txt ./job\n"

@@ -48,36 +48,38 @@ std::int64_t sys_epoll_ctl(call_context& ctx) {
   return r;
 }
 
-// A signal mask that holds while a call waits.
+// A signal mask that holds while a call waits. When a signal stopped the call it stays until the engine has looked for a
+// handler, whose frame then restores the mask from before.
 class temporary_mask {
  public:
-  explicit temporary_mask(call_context& ctx) : thread_(ctx.thread), saved_(ctx.thread.signal_mask) {}
-  ~temporary_mask() { thread_.signal_mask = saved_; }
-  temporary_mask(const temporary_mask&) = delete;
-  temporary_mask& operator=(const temporary_mask&) = delete;
+  explicit temporary_mask(call_context& ctx) : ctx_(ctx) {}
   // 0, -EINVAL or -EFAULT. A null pointer changes nothing.
-  std::int64_t set(call_context& ctx, std::uint64_t va, std::uint64_t size) {
+  std::int64_t set(std::uint64_t va, std::uint64_t size) {
     if (va == 0) return 0;
-    std::uint64_t mask = 0;
+    signal_mask mask = 0;
     if (size != sizeof mask) return -EINVAL;
-    if (!load(ctx, va, mask)) return -EFAULT;
-    constexpr std::uint64_t kill_and_stop = (std::uint64_t{1} << 8) | (std::uint64_t{1} << 18);
-    thread_.signal_mask = mask & ~kill_and_stop;
+    if (!load(ctx_, va, mask)) return -EFAULT;
+    set_temporary_mask(ctx_, mask);
     return 0;
+  }
+  // The call's result: the mask goes back unless a signal stopped the call.
+  std::int64_t end(std::int64_t result) const {
+    if (result != -EINTR && !is_interrupted_call(result)) restore_mask(ctx_);
+    return result;
   }
 
  private:
-  guest_thread& thread_;
-  std::uint64_t saved_;
+  call_context& ctx_;
 };
 
-// Repeats `step` while it finds nothing (0) until the deadline; a zero timeout looks once.
+// Repeats `step` while it finds nothing (0) until the deadline; a zero timeout looks once. `how` is what a signal does.
 template <class Step>
-std::int64_t wait_for(call_context& ctx, int fd, bool wait, deadline until, Step step) {
+std::int64_t wait_for(call_context& ctx, int fd, bool wait, deadline until, interrupted_call how, Step step) {
   const std::int64_t r = until_done(ctx, fd, POLLIN, wait, until, [&]() -> std::int64_t {
     const std::int64_t found = step();
     return found == 0 ? -EAGAIN : found;
   });
+  if (r == -EINTR || is_interrupted_call(r)) return stopped_call(ctx, how);
   return r == -EAGAIN ? 0 : r;
 }
 
@@ -88,7 +90,7 @@ std::int64_t wait_epoll(call_context& ctx, bool wait, deadline until) {
   if (!set) return -EBADF;
   if (set->what->kind != file_kind::epoll) return -EINVAL;
   std::array<epoll_event, max_events> found;
-  const std::int64_t n = wait_for(ctx, set->host.get(), wait, until, [&] {
+  const std::int64_t n = wait_for(ctx, set->host.get(), wait, until, interrupted_call::unless_handled, [&] {
     return host_result(::epoll_wait(set->host.get(), found.data(), std::min(most, max_events), 0));
   });
   if (n <= 0) return n;
@@ -96,17 +98,22 @@ std::int64_t wait_epoll(call_context& ctx, bool wait, deadline until) {
   return memory_access(ctx.memory).write(ctx.args[1], found.data(), bytes) ? n : -EFAULT;
 }
 
+// Of a timeout in milliseconds; negative ones have none.
+deadline deadline_of_ms(call_context& ctx, int ms) {
+  return ctx.thread.keep(ms > 0 ? deadline_after_ms(ms) : std::nullopt);
+}
+
 std::int64_t wait_epoll_ms(call_context& ctx) {
   const int ms = int_arg(ctx, 3);
-  return wait_epoll(ctx, ms != 0, ms > 0 ? deadline_after_ms(ms) : std::nullopt);
+  return wait_epoll(ctx, ms != 0, deadline_of_ms(ctx, ms));
 }
 std::int64_t sys_epoll_wait(call_context& ctx) {
   return wait_epoll_ms(ctx);
 }
 std::int64_t sys_epoll_pwait(call_context& ctx) {
   temporary_mask mask(ctx);
-  if (const auto r = mask.set(ctx, ctx.args[4], ctx.args[5]); r < 0) return r;
-  return wait_epoll_ms(ctx);
+  if (const auto r = mask.set(ctx.args[4], ctx.args[5]); r < 0) return r;
+  return mask.end(wait_epoll_ms(ctx));
 }
 
 // A timespec argument as a wait: null waits without end. 0, -EFAULT or -EINVAL.
@@ -119,7 +126,7 @@ std::int64_t load_timeout(call_context& ctx, std::uint64_t va, timeout& out) {
   timespec t;
   if (!load(ctx, va, t)) return -EFAULT;
   if (!valid(t)) return -EINVAL;
-  out = {t.tv_sec != 0 || t.tv_nsec != 0, deadline_after(t)};
+  out = {t.tv_sec != 0 || t.tv_nsec != 0, ctx.thread.keep(deadline_after(t))};
   return 0;
 }
 
@@ -127,8 +134,8 @@ std::int64_t sys_epoll_pwait2(call_context& ctx) {
   timeout t;
   temporary_mask mask(ctx);
   if (const auto r = load_timeout(ctx, ctx.args[3], t); r < 0) return r;
-  if (const auto r = mask.set(ctx, ctx.args[4], ctx.args[5]); r < 0) return r;
-  return wait_epoll(ctx, t.wait, t.until);
+  if (const auto r = mask.set(ctx.args[4], ctx.args[5]); r < 0) return r;
+  return mask.end(wait_epoll(ctx, t.wait, t.until));
 }
 
 // A poll set: the guest's entries and the host's, side by side.
@@ -201,38 +208,50 @@ class poll_set {
   std::vector<std::shared_ptr<descriptor>> held_;
 };
 
-std::int64_t poll_descriptors(call_context& ctx, poll_set& set, const timeout& t) {
+std::int64_t poll_descriptors(call_context& ctx, poll_set& set, const timeout& t, interrupted_call how) {
   const std::int64_t first = set.look();
   if (first != 0 || !t.wait) return first;
   unique_fd any;
   if (const std::int64_t r = set.gather(any); r < 0) return r;
-  return wait_for(ctx, any.get(), true, t.until, [&] { return set.look(); });
+  return wait_for(ctx, any.get(), true, t.until, how, [&] { return set.look(); });
 }
 
-std::int64_t poll_array(call_context& ctx, const timeout& t) {
+std::int64_t poll_array(call_context& ctx, const timeout& t, interrupted_call how) {
   const std::uint64_t count = ctx.args[1];
   if (count > ctx.instance.descriptors.limit()) return -EINVAL;
   std::vector<pollfd> entries(count);
   const std::size_t bytes = count * sizeof(pollfd);
   if (count != 0 && !memory_access(ctx.memory).read(ctx.args[0], entries.data(), bytes)) return -EFAULT;
   poll_set set(ctx, std::move(entries));
-  const std::int64_t r = poll_descriptors(ctx, set, t);
+  const std::int64_t r = poll_descriptors(ctx, set, t, how);
   if (r < 0) return r;
   if (count != 0 && !memory_access(ctx.memory).write(ctx.args[0], set.entries().data(), bytes))
     return -EFAULT;
   return r;
 }
 
+// ppoll(), select() and pselect6() tell how much of the timeout was left.
+template <class Time>
+void store_left(call_context& ctx, std::uint64_t va, const timeout& t) {
+  if (va == 0 || !t.until) return;
+  const auto left =
+      std::max(std::chrono::nanoseconds(0), std::chrono::nanoseconds(*t.until - wait_clock::now()));
+  const auto seconds = left.count() / 1'000'000'000, rest = left.count() % 1'000'000'000;
+  (void)store(ctx, va, Time{seconds, std::is_same_v<Time, timeval> ? rest / 1000 : rest});
+}
+
 std::int64_t sys_poll(call_context& ctx) {
   const int ms = int_arg(ctx, 2);
-  return poll_array(ctx, {ms != 0, ms > 0 ? deadline_after_ms(ms) : std::nullopt});
+  return poll_array(ctx, {ms != 0, deadline_of_ms(ctx, ms)}, interrupted_call::with_deadline);
 }
 std::int64_t sys_ppoll(call_context& ctx) {
   timeout t;
   temporary_mask mask(ctx);
   if (const auto r = load_timeout(ctx, ctx.args[2], t); r < 0) return r;
-  if (const auto r = mask.set(ctx, ctx.args[3], ctx.args[4]); r < 0) return r;
-  return poll_array(ctx, t);
+  if (const auto r = mask.set(ctx.args[3], ctx.args[4]); r < 0) return r;
+  const std::int64_t r = mask.end(poll_array(ctx, t, interrupted_call::unless_handled));
+  store_left<timespec>(ctx, ctx.args[2], t);
+  return r;
 }
 
 // The three sets of select(), as bits of 64-bit words.
@@ -267,7 +286,7 @@ std::int64_t select_descriptors(call_context& ctx, const timeout& t) {
     entries.push_back({.fd = static_cast<int>(fd), .events = events, .revents = 0});
   }
   poll_set set(ctx, std::move(entries));
-  if (const std::int64_t r = poll_descriptors(ctx, set, t); r < 0) return r;
+  if (const std::int64_t r = poll_descriptors(ctx, set, t, interrupted_call::unless_handled); r < 0) return r;
   std::int64_t ready = 0;
   bit_sets result;
   for (unsigned s = 0; s < 3; ++s) {
@@ -285,16 +304,6 @@ std::int64_t select_descriptors(call_context& ctx, const timeout& t) {
   return ready;
 }
 
-// select() and pselect6() tell how much of the timeout was left.
-template <class Time>
-void store_left(call_context& ctx, std::uint64_t va, const timeout& t) {
-  if (va == 0 || !t.until) return;
-  const auto left =
-      std::max(std::chrono::nanoseconds(0), std::chrono::nanoseconds(*t.until - wait_clock::now()));
-  const auto seconds = left.count() / 1'000'000'000, rest = left.count() % 1'000'000'000;
-  (void)store(ctx, va, Time{seconds, std::is_same_v<Time, timeval> ? rest / 1000 : rest});
-}
-
 std::int64_t sys_select(call_context& ctx) {
   timeout t;
   if (ctx.args[4] != 0) {
@@ -303,7 +312,7 @@ std::int64_t sys_select(call_context& ctx) {
     if (v.tv_sec < 0 || v.tv_usec < 0) return -EINVAL;
     // Linux accepts more than a second of microseconds here.
     const timespec s{v.tv_sec + v.tv_usec / 1'000'000, v.tv_usec % 1'000'000 * 1000};
-    t = {s.tv_sec != 0 || s.tv_nsec != 0, deadline_after(s)};
+    t = {s.tv_sec != 0 || s.tv_nsec != 0, ctx.thread.keep(deadline_after(s))};
   }
   const std::int64_t r = select_descriptors(ctx, t);
   store_left<timeval>(ctx, ctx.args[4], t);
@@ -316,8 +325,8 @@ std::int64_t sys_pselect6(call_context& ctx) {
   if (const auto r = load_timeout(ctx, ctx.args[4], t); r < 0) return r;
   std::array<std::uint64_t, 2> mask_and_size{};
   if (ctx.args[5] != 0 && !load(ctx, ctx.args[5], mask_and_size)) return -EFAULT;
-  if (const auto r = mask.set(ctx, mask_and_size[0], mask_and_size[1]); r < 0) return r;
-  const std::int64_t r = select_descriptors(ctx, t);
+  if (const auto r = mask.set(mask_and_size[0], mask_and_size[1]); r < 0) return r;
+  const std::int64_t r = mask.end(select_descriptors(ctx, t));
   store_left<timespec>(ctx, ctx.args[4], t);
   return r;
 }

@@ -34,7 +34,7 @@ std::int64_t connect_unix_host(call_context& ctx, const descriptor& d, const soc
     if (d.what->nonblocking) return -EAGAIN;
     if (wait_clock::now() >= until) return -ETIMEDOUT;
     const auto r = ctx.thread.wait.sleep(wait_clock::now() + std::chrono::milliseconds(2));
-    if (r == wait_result::interrupted) return -EINTR;
+    if (r == wait_result::interrupted) return stopped_call(ctx, interrupted_call::restart);
   }
 }
 
@@ -69,7 +69,7 @@ std::int64_t connect_vsock(call_context& ctx, const connect_call& c) {
   const std::string path = ctx.instance.host.vsock_path();
   if (path.empty()) return -ECONNRESET;  // this instance has no folder for sockets
   const std::int64_t r = connect_host_path(ctx, *c.d, path + "_" + std::to_string(c.to.port));
-  if (r == -EINTR || r == -ETIMEDOUT || r == -EISCONN) return r;
+  if (r == -EINTR || is_interrupted_call(r) || r == -ETIMEDOUT || r == -EISCONN) return r;
   if (r < 0) return -ECONNRESET;
   connected(c, c.to, false);
   const std::lock_guard guard(c.d->what->lock);
@@ -135,7 +135,7 @@ std::int64_t wait_connected(call_context& ctx, const connect_call& c) {
     case wait_result::interrupted:
       break;
   }
-  return -EINTR;
+  return stopped_call(ctx, interrupted_call::restart);
 }
 
 std::int64_t connect_tcp(call_context& ctx, const connect_call& c, const guest_address& real) {

@@ -152,7 +152,7 @@ std::int64_t sys_sendmmsg(call_context& ctx) {
   if (const auto r = check_flags(flags, send_flags); r < 0) return r;
   const unsigned count = std::min(unsigned_arg(ctx, 2), max_messages);
   std::int64_t done = 0;
-  for (; done < count && !(done != 0 && ctx.thread.wait.interrupted()); ++done) {
+  for (; done < count && !(done != 0 && ctx.thread.wait.ended()); ++done) {
     const std::uint64_t at = ctx.args[1] + static_cast<std::uint64_t>(done) * message_step;
     const std::int64_t r = send_one(ctx, d, at, flags);
     if (r < 0) return done != 0 ? done : r;
@@ -245,7 +245,7 @@ std::int64_t sys_recvmmsg(call_context& ctx) {
   }
   const unsigned count = std::min(unsigned_arg(ctx, 2), max_messages);
   std::int64_t done = 0;
-  while (done < count && !(done != 0 && ctx.thread.wait.interrupted())) {
+  while (done < count && !(done != 0 && ctx.thread.wait.ended())) {
     const std::uint64_t at = ctx.args[1] + static_cast<std::uint64_t>(done) * message_step;
     const std::int64_t r = receive_one(ctx, d, at, flags & ~MSG_WAITFORONE);
     if (r < 0) return done != 0 ? done : r;

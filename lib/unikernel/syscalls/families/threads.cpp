@@ -32,7 +32,7 @@ std::int64_t start(call_context& ctx, const clone_request& c) {
   t.fs_base = c.flags & CLONE_SETTLS ? c.tls : ctx.thread.fs_base;
   t.gs_base = ctx.thread.gs_base;
   if (ctx.instance.rules.sanitize_registers && !kvm::user_canonical(t.fs_base)) return -EPERM;
-  t.signal_mask = ctx.thread.signal_mask;
+  t.blocked_signals = ctx.thread.signals.blocked;
   t.parent = &ctx.thread;
   if (c.flags & CLONE_CHILD_CLEARTID) t.clear_child_tid = c.child_tid;
   if (c.flags & CLONE_CHILD_SETTID) t.set_child_tid = c.child_tid;
@@ -99,9 +99,12 @@ std::int64_t futex_wait(call_context& ctx, int command, std::uint32_t bitset, bo
     if (!load(ctx, ctx.args[3], t)) return -EFAULT;
     if (!valid(t)) return -EINVAL;
     until = command == FUTEX_WAIT ? deadline_after(t) : absolute(t, realtime ? CLOCK_REALTIME : CLOCK_MONOTONIC);
+    until = ctx.thread.keep(until);
   }
-  return ctx.instance.futexes.wait(ctx.memory, ctx.args[0], static_cast<std::uint32_t>(ctx.args[2]), bitset,
-                                   ctx.thread.wait, until);
+  const std::int64_t r = ctx.instance.futexes.wait(ctx.memory, ctx.args[0], static_cast<std::uint32_t>(ctx.args[2]),
+                                                   bitset, ctx.thread.wait, until);
+  if (r != -EINTR) return r;
+  return stopped_call(ctx, ctx.args[3] ? interrupted_call::with_deadline : interrupted_call::restart);
 }
 
 std::uint32_t count_arg(std::uint64_t v) noexcept {

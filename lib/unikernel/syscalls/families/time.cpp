@@ -63,21 +63,22 @@ std::int64_t do_time(call_context& ctx) {
   return now;
 }
 
-std::int64_t sleep_until(call_context& ctx, deadline until, std::uint64_t remaining_va) {
+std::int64_t sleep_until(call_context& ctx, deadline until, std::uint64_t remaining_va, interrupted_call how) {
+  until = ctx.thread.keep(until);
   if (ctx.thread.wait.sleep(until) != wait_result::interrupted) return 0;
   if (remaining_va && until) {
     const auto left = std::max(std::chrono::nanoseconds{0},
                                std::chrono::duration_cast<std::chrono::nanoseconds>(*until - wait_clock::now()));
     if (!store(ctx, remaining_va, to_timespec(left))) return -EFAULT;
   }
-  return -EINTR;
+  return stopped_call(ctx, how);
 }
 
 std::int64_t do_nanosleep(call_context& ctx) {
   timespec t{};
   if (!load(ctx, ctx.args[0], t)) return -EFAULT;
   if (!valid(t)) return -EINVAL;
-  return sleep_until(ctx, deadline_after(t), ctx.args[1]);
+  return sleep_until(ctx, deadline_after(t), ctx.args[1], interrupted_call::with_deadline);
 }
 
 std::int64_t do_clock_nanosleep(call_context& ctx) {
@@ -86,7 +87,9 @@ std::int64_t do_clock_nanosleep(call_context& ctx) {
   timespec t{};
   if (!load(ctx, ctx.args[2], t)) return -EFAULT;
   if (!valid(t)) return -EINVAL;
-  if (!(int_arg(ctx, 1) & TIMER_ABSTIME)) return sleep_until(ctx, deadline_after(t), ctx.args[3]);
+  if (!(int_arg(ctx, 1) & TIMER_ABSTIME)) {
+    return sleep_until(ctx, deadline_after(t), ctx.args[3], interrupted_call::with_deadline);
+  }
   timespec now{};
   (void)::clock_gettime(id, &now);
   timespec left{t.tv_sec - now.tv_sec, t.tv_nsec - now.tv_nsec};
@@ -94,7 +97,7 @@ std::int64_t do_clock_nanosleep(call_context& ctx) {
     left.tv_nsec += 1'000'000'000;
     left.tv_sec -= 1;
   }
-  return left.tv_sec < 0 ? 0 : sleep_until(ctx, deadline_after(left), 0);
+  return left.tv_sec < 0 ? 0 : sleep_until(ctx, deadline_after(left), 0, interrupted_call::unless_handled);
 }
 
 std::int64_t do_times(call_context& ctx) {
