@@ -214,6 +214,8 @@ result<void> in_process_engine::boot(const instance_options& options) {
   open_recorder();
   state_->cpus = std::max(1U, facts_.cores);
   OSVM_CHECK(open_files(options));
+  state_->network.names.set_folder(options.socket_dir);
+  OSVM_CHECK(state_->network.outgoing.resolve(options.policy.connect));
   OSVM_CHECK(set_up_stdio(*state_, options.input, options.output, options.error));
   OSVM_CHECK(open_sockets(options));
   const auto vm_begin = clock_type::now();
@@ -304,6 +306,7 @@ void in_process_engine::kill() noexcept {
 // Runs on the last guest thread, when no other is left.
 void in_process_engine::finish() noexcept {
   state_->descriptors.clear();
+  state_->network.parcels.clear();
   std::vector<listening_handler> abandoned;
   {
     const std::scoped_lock lock(listening_lock_);
