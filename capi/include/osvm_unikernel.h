@@ -109,6 +109,13 @@ typedef struct osvm_unikernel_options {
   uint32_t reserved2;    /* zero */
   const char* working_directory; /* guest path; default "/" */
   const char* executable;        /* the program's guest path; default: as granted, or "/app" */
+  /* Connections out: "HOST:PORT[=NAME]", "unix:/path=/guest/path" or "unix:/path=NAME:PORT". Names are resolved by
+   * the start, and the guest's resolver answers only them. */
+  const char* const* connect;
+  size_t connect_count;
+  /* Unix sockets that the guest may bind: "/host/path=guest:/guest/path". */
+  const char* const* listen_unix;
+  size_t listen_unix_count;
 } osvm_unikernel_options;
 
 OSVM_API void osvm_unikernel_options_init(osvm_unikernel_options* options, uint32_t struct_size);

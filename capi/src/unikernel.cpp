@@ -129,6 +129,16 @@ osvm::result<uk::policy> policy_of(const osvm_unikernel_options& o) {
   }
   OSVM_TRY(const auto ports, array(o.vsock_connect, o.vsock_connect_count, "vsock_connect"));
   p.vsock_connect.assign(ports.begin(), ports.end());
+  OSVM_TRY(const auto connections, strings(o.connect, o.connect_count, "connect"));
+  for (const auto& text : connections) {
+    OSVM_TRY(auto grant, uk::parse_connect_grant(text));
+    p.connect.push_back(std::move(grant));
+  }
+  OSVM_TRY(const auto unix_listeners, strings(o.listen_unix, o.listen_unix_count, "listen_unix"));
+  for (const auto& text : unix_listeners) {
+    OSVM_TRY(auto grant, uk::parse_unix_listener(text));
+    p.listen_unix.push_back(std::move(grant));
+  }
   OSVM_TRY(p.environment, strings(o.environment, o.environment_count, "environment"));
   if (o.allow & ~static_cast<unsigned>(OSVM_UNIKERNEL_ALLOW_JIT)) return invalid("allow has unknown bits");
   p.allow.jit = (o.allow & OSVM_UNIKERNEL_ALLOW_JIT) != 0;

@@ -5,6 +5,7 @@
 #include "unikernel/controls.hpp"
 #include "unikernel/files/descriptor.hpp"
 #include "unikernel/signals/process_signals.hpp"
+#include "unikernel/sockets/network.hpp"
 #include "unikernel/syscalls/syscall.hpp"
 #include "unikernel/thread/futex.hpp"
 
@@ -90,6 +91,7 @@ struct instance_state {
   [[no_unique_address]] rule_set rules;
   descriptor_table descriptors;
   futex_table futexes;
+  guest_network network;                    // names of its sockets, connections that policy grants
   std::shared_ptr<file_tree> files;
   std::string executable = "/app";          // what /proc/self/exe names
   std::string working_directory = "/";      // guarded by cwd_lock

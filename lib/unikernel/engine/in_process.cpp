@@ -64,6 +64,16 @@ result<void> check(const instance_options& o) {
   return {};
 }
 
+std::vector<std::string> split_path_list(const std::string& text) {
+  std::vector<std::string> all;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(':', begin), text.size());
+    if (end > begin && text[begin] == '/') all.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return all;
+}
+
 // Every folder of the host's root but those of its kernel, beside what was granted.
 instance_options with_everything(const instance_options& given) {
   instance_options o = given;
@@ -79,16 +89,6 @@ instance_options with_everything(const instance_options& given) {
     o.policy.mounts.push_back({.host_path = path, .guest_path = path, .writable = true});
   }
   return o;
-}
-
-std::vector<std::string> split_path_list(const std::string& text) {
-  std::vector<std::string> all;
-  for (std::size_t begin = 0; begin <= text.size();) {
-    const std::size_t end = std::min(text.find(':', begin), text.size());
-    if (end > begin && text[begin] == '/') all.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return all;
 }
 
 }  // namespace
@@ -141,7 +141,7 @@ result<void> in_process_engine::open_files(const instance_options& options) {
     for (const std::string& e : options.policy.environment) {
       if (e.starts_with("LD_LIBRARY_PATH=")) search.library_path = split_path_list(e.substr(e.find('=') + 1));
     }
-    OSVM_TRY(closure, open_libraries(image_.info(), search));
+    OSVM_TRY(closure, open_libraries(image_.info(), search, state_->rules));
   }
   state_->executable = !options.executable.empty() ? options.executable : closure.files.empty() ? "/app" : image_.info().path;
   if (!state_->executable.starts_with('/')) return error(osvm::errc::invalid_argument, "the executable's guest path must be absolute");
@@ -214,6 +214,8 @@ result<void> in_process_engine::boot(const instance_options& options) {
   open_recorder();
   state_->cpus = std::max(1U, facts_.cores);
   OSVM_CHECK(open_files(options));
+  state_->network.names.set_folder(options.socket_dir);
+  OSVM_CHECK(state_->network.outgoing.resolve(options.policy.connect));
   OSVM_CHECK(set_up_stdio(*state_, options.input, options.output, options.error));
   OSVM_CHECK(open_sockets(options));
   const auto vm_begin = clock_type::now();
@@ -304,6 +306,7 @@ void in_process_engine::kill() noexcept {
 // Runs on the last guest thread, when no other is left.
 void in_process_engine::finish() noexcept {
   state_->descriptors.clear();
+  state_->network.parcels.clear();
   std::vector<listening_handler> abandoned;
   {
     const std::scoped_lock lock(listening_lock_);

@@ -66,6 +66,7 @@ class in_process_engine final : public engine, private instance_host, private sl
     std::uint64_t last_fault_address = 0, last_fault_rip = 0;
     unsigned repeated_faults = 0;
     unsigned host_faults = 0;
+    trap_facts trap;           // of the last fault: every frame shows it, as in Linux
     bool call_served = false;  // the registers are those of a finished system call
     bool interrupted = false;  // the last exit was a kick
     int exit_status = 0;
@@ -112,8 +113,7 @@ class in_process_engine final : public engine, private instance_host, private sl
 
   // Signals (signal_delivery.cpp)
   bool user_context(const task& t, kvm::registers& out) const;
-  bool enter_handler(task& t, kvm::registers& user, const siginfo_t& info, const signal_action& action,
-                     const trap_facts& trap);
+  bool enter_handler(task& t, kvm::registers& user, const siginfo_t& info, const signal_action& action);
   bool enter_or_fault(task& t, kvm::registers& user, const process_signals::taken& s);
   void end_by_signal(task& t, int signal, const char* detail);
   void wait_until_continued(task& t);

@@ -4,6 +4,7 @@
 #include "unikernel/files/transfer.hpp"
 
 #include "unikernel/events/channel.hpp"
+#include "unikernel/sockets/messages.hpp"
 #include "unikernel/syscalls/arguments.hpp"
 
 #include <sys/mman.h>
@@ -250,6 +251,18 @@ std::pair<int, short> output_event(const descriptor& d) {
   return {static_cast<capture_buffer*>(d.what->extra.get())->room.get(), POLLIN};
 }
 
+// read() and write() of a socket are recv() and send() without flags.
+std::int64_t receive_on_socket(call_context& ctx, descriptor& d, std::span<const guest_range> to) {
+  socket_message m;
+  m.ranges = to;
+  return receive_message(ctx, d, m);
+}
+std::int64_t send_on_socket(call_context& ctx, descriptor& d, std::span<const guest_range> from) {
+  socket_message m;
+  m.ranges = from;
+  return send_message(ctx, d, m);
+}
+
 deadline after(std::int64_t timeout_ns) {
   if (timeout_ns == 0) return std::nullopt;
   return wait_clock::now() + std::chrono::nanoseconds(timeout_ns);
@@ -315,8 +328,8 @@ std::int64_t gather(memory_access& memory, std::span<const guest_range> ranges, 
 std::int64_t transfer_in(call_context& ctx, descriptor& d, std::span<const guest_range> to,
                          std::int64_t offset) {
   if (!d.what->readable || d.what->path_only) return -EBADF;
-  if (!d.what->connected) return -ENOTCONN;
   const file_kind kind = d.what->kind;
+  if (kind == file_kind::socket) return offset >= 0 ? -ESPIPE : receive_on_socket(ctx, d, to);
   if (kind == file_kind::null) return 0;
   if (kind == file_kind::capture || kind == file_kind::log) return -EBADF;
   if (kind == file_kind::directory) return -EISDIR;
@@ -338,8 +351,8 @@ std::int64_t transfer_in(call_context& ctx, descriptor& d, std::span<const guest
 std::int64_t transfer_out(call_context& ctx, descriptor& d, std::span<const guest_range> from,
                           std::int64_t offset) {
   if (!d.what->writable || d.what->path_only) return -EBADF;
-  if (!d.what->connected) return broken_pipe(ctx);
   const file_kind kind = d.what->kind;
+  if (kind == file_kind::socket) return offset >= 0 ? -ESPIPE : send_on_socket(ctx, d, from);
   const std::uint64_t size = total(from);
   if (kind == file_kind::null || kind == file_kind::device) return static_cast<std::int64_t>(size);
   if (kind == file_kind::log) return log_out(ctx, d, from);

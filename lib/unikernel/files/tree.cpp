@@ -230,7 +230,9 @@ std::int64_t file_tree::look_up(call_context& ctx, const std::string& path, loca
     if (errno != ENOENT) return errno == EMFILE ? -ENFILE : -errno;
   }
   if (out.file) return synthetic();
-  if (directories_.contains(path)) {
+  if (ctx.instance.network.names.has_path(path)) {
+    out.where = place::socket;
+  } else if (directories_.contains(path)) {
     out.where = place::synthetic_directory;
   } else if (m) {
     out.where = place::creatable;

@@ -7,8 +7,8 @@
 // what a link names must be granted itself.
 #pragma once
 
-#include "unikernel/files/quota.hpp"
 #include "unikernel/elf/closure.hpp"
+#include "unikernel/files/quota.hpp"
 #include "unikernel/files/synthetic.hpp"
 #include "unikernel/policy/recorder.hpp"
 #include "unikernel/syscalls/syscall.hpp"
@@ -43,6 +43,7 @@ enum class place : std::uint8_t {
   synthetic_file,
   synthetic_directory,  // leads to mounts or synthetic files
   synthetic_link,
+  socket,  // a path that the guest bound a socket to, where no mount is writable
 };
 
 // Where a guest path leads.
@@ -85,9 +86,9 @@ class file_tree final {
 
  private:
   const mount_point* mount_of(std::string_view path) const;
+  void add_closure(open_closure& closure, std::vector<library_grant>& taken);
   std::int64_t find_quietly(call_context& ctx, std::string_view base, std::string_view path, bool follow_last,
                             location& out) const;
-  void add_closure(open_closure& closure, std::vector<library_grant>& taken);
   // One step: `path` is canonical but for its last component, which is not followed.
   std::int64_t look_up(call_context& ctx, const std::string& path, location& out) const;
   std::int64_t link_target(call_context& ctx, const location& at, std::string& target) const;

@@ -88,6 +88,15 @@ void usage_recorder::connects_vsock(std::uint32_t port) noexcept {
   }
 }
 
+void usage_recorder::connects(std::string_view where) noexcept {
+  try {
+    const std::lock_guard guard(lock_);
+    if (connections_.size() < max_notes) connections_.emplace(where);
+  } catch (const std::bad_alloc&) {
+    overflow_ = true;
+  }
+}
+
 void usage_recorder::uses_jit() noexcept {
   const std::lock_guard guard(lock_);
   jit_ = true;
@@ -124,6 +133,9 @@ void usage_recorder::denied(std::string_view what, std::string_view rule) noexce
       listeners_.emplace(static_cast<int>(transport::vsock), port);
     } else if (const auto to = after(rule, "--connect vsock:"); parse_number(to, port)) {
       vsock_.insert(port);
+    } else if (const auto where = after(rule, "--connect "); !where.ends_with(":PORT") && !where.starts_with("unix:") &&
+               parse_connect_grant(where).has_value()) {
+      if (connections_.size() < max_notes) connections_.emplace(where);
     } else if (rule == "--allow jit") {
       jit_ = true;
     } else {
@@ -160,6 +172,9 @@ learned_policy usage_recorder::result(const policy& granted, const budgets& used
   }
   for (const std::uint32_t port : vsock_) {
     if (std::find(p.vsock_connect.begin(), p.vsock_connect.end(), port) == p.vsock_connect.end()) p.vsock_connect.push_back(port);
+  }
+  for (const auto& text : connections_) {
+    if (auto grant = parse_connect_grant(text)) p.connect.push_back(std::move(*grant));
   }
   p.allow.jit = p.allow.jit || jit_;
   out.policy.limits = used;

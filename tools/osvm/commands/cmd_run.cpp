@@ -25,7 +25,7 @@ constexpr std::size_t trace_records = 8192;  // of 1 KiB: what a slow terminal m
 
 // The command line as it was written.
 struct raw_options {
-  std::vector<std::string> publish, publish_vsock, ro, rw, mount, env, allow, program;
+  std::vector<std::string> publish, publish_vsock, publish_unix, connect, ro, rw, mount, env, allow, program;
   std::string memory, threads, descriptors, max_written, policy, learn, key;
   std::string cpu_time, timeout, isolation = "hardware", name = "guest", socket_dir, cwd = "/", trace;
   bool stats = false, allow_all = false, no_libraries = false;
@@ -85,7 +85,19 @@ result<void> read_publications(const raw_options& raw, plan& out) {
     return {};
   };
   OSVM_CHECK(add(raw.publish, uk::transport::tcp));
+  for (const auto& text : raw.publish_unix) {
+    OSVM_TRY(auto parsed, uk::parse_unix_listener(text));
+    out.instance.policy.listen_unix.push_back(std::move(parsed));
+  }
   return add(raw.publish_vsock, uk::transport::vsock);
+}
+
+result<void> read_connections(const std::vector<std::string>& texts, uk::policy& out) {
+  for (const auto& text : texts) {
+    OSVM_TRY(auto parsed, uk::parse_connect_grant(text));
+    out.connect.push_back(std::move(parsed));
+  }
+  return {};
 }
 
 result<void> read_mounts(const std::vector<std::string>& texts, bool writable, uk::policy& out) {
@@ -103,6 +115,8 @@ void add_grants(uk::policy from, uk::policy& to) {
   append(from.mounts, to.mounts);
   append(from.listen, to.listen);
   append(from.vsock_connect, to.vsock_connect);
+  append(from.connect, to.connect);
+  append(from.listen_unix, to.listen_unix);
   append(from.environment, to.environment);
   to.allow.jit = to.allow.jit || from.allow.jit;
 }
@@ -141,6 +155,7 @@ result<plan> read_plan(const raw_options& raw) {
   OSVM_CHECK(read_budgets(raw, options.budgets));
   OSVM_CHECK(read_grants(raw.allow, options.policy));
   OSVM_CHECK(read_publications(raw, out));
+  OSVM_CHECK(read_connections(raw.connect, options.policy));
   OSVM_CHECK(read_mounts(raw.ro, false, options.policy));
   OSVM_CHECK(read_mounts(raw.rw, true, options.policy));
   for (const auto& text : raw.env) {
@@ -160,6 +175,10 @@ class run_command final : public invocation {
              "forward a host address to a TCP port of the guest");
     o.values("publish-vsock", "HOST:PORT=guest:PORT", raw_.publish_vsock,
              "the same for a vsock port of the guest");
+    o.values("publish-unix", "HOST-PATH=guest:PATH", raw_.publish_unix,
+             "let the guest's unix socket PATH be HOST-PATH on the host");
+    o.values("connect", "HOST:PORT[=NAME]", raw_.connect,
+             "let the guest connect there, and resolve the name (also unix:/path=/guest/path)");
     o.values("ro", "HOST:GUEST", raw_.ro, "let the guest read a file or folder");
     o.values("rw", "HOST:GUEST", raw_.rw, "let the guest read and write it");
     o.value("key", "FILE", raw_.key, "the program is an image that this PEM public key must have signed");

@@ -71,6 +71,14 @@ T field(const py::dict& d, const char* name) {
   return d[name].cast<T>();
 }
 
+// Texts that the library itself takes apart.
+template <class T>
+std::vector<T> grants(const py::dict& d, const char* name, result<T> (*parse)(std::string_view)) {
+  std::vector<T> out;
+  for (const auto& text : field<std::vector<std::string>>(d, name)) out.push_back(take(parse(text)));
+  return out;
+}
+
 uk::instance_options options_of(const py::dict& d) {
   uk::instance_options o;
   o.arguments = field<std::vector<std::string>>(d, "arguments");
@@ -84,6 +92,8 @@ uk::instance_options options_of(const py::dict& d) {
     o.policy.listen.push_back(listener_of(kind, port));
   }
   o.policy.vsock_connect = field<std::vector<std::uint32_t>>(d, "vsock_connect");
+  o.policy.connect = grants(d, "connect", uk::parse_connect_grant);
+  o.policy.listen_unix = grants(d, "listen_unix", uk::parse_unix_listener);
   o.policy.environment = field<std::vector<std::string>>(d, "environment");
   o.policy.allow.jit = field<bool>(d, "jit");
   o.budgets.memory_bytes = field<std::uint64_t>(d, "memory");
