@@ -30,6 +30,7 @@ namespace osvm::unikernel {
 
 struct guest_thread;
 class event_channel;  // lib/unikernel/events/channel.hpp
+class usage_recorder;  // lib/unikernel/policy/recorder.hpp
 class file_tree;  // lib/unikernel/files/tree.hpp: mounts and the synthetic files, resolved under policy
 
 inline constexpr std::size_t max_syscall_number = 512;
@@ -102,6 +103,9 @@ struct instance_state {
   std::shared_ptr<void> host_alive = std::make_shared<char>();
   // Where denials, traces and lines of output go; null: nobody asked for any. Set before the guest starts.
   std::shared_ptr<event_channel> events;
+  // What the run uses and is denied, when a policy is learned from it; else null. Set before the guest starts.
+  std::shared_ptr<usage_recorder> recorder;
+  bool everything_allowed = false;  // learning::allow_all
   bool tracing = false;  // every call goes through `events`; set before the guest starts
   std::atomic<std::uint64_t> written_bytes{0};
   std::atomic<std::uint32_t> umask{022};
@@ -116,9 +120,14 @@ struct instance_state {
   // text (escaped here, bounded); `rule` says what would grant it.
   std::int64_t deny(std::string_view what, std::string_view rule, int error) noexcept;
   std::vector<denial> denials() const;
+  // Whether memory may become executable after load. Asking is using.
+  bool may_jit() noexcept;
   // Charges bytes that are about to be written below a writable mount; false: budget used up (ENOSPC).
   bool charge_written(std::uint64_t bytes) noexcept;
   void refund_written(std::uint64_t bytes) noexcept { written_bytes.fetch_sub(bytes, std::memory_order_relaxed); }
+  // The same, and what a mount's quota (may be null) grows by.
+  bool charge_written(std::uint64_t bytes, quota_account* quota) noexcept;
+  void refund_written(std::uint64_t bytes, quota_account* quota) noexcept;
 
  private:
   mutable std::mutex denial_lock_;

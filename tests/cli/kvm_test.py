@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import random
 import signal
 import socket
 import subprocess
@@ -24,12 +25,18 @@ def kvm_problem():
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port that nobody has and that the kernel gives to nobody: outside of its range for ephemeral ports."""
+    for port in random.sample(range(20000, 32000), 100):
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise AssertionError("no port is free")
 
 
-def fetch(port, path="/", tries=200):
+def fetch(port, path="/", tries=1500):
     """The answer of a server that may still be starting."""
     for _ in range(tries):
         try:
@@ -42,7 +49,7 @@ def fetch(port, path="/", tries=200):
     raise AssertionError("the server never answered")
 
 
-def echo(port, tries=200):
+def echo(port, tries=1500):
     """What an echo server answers; the address may be routed to it a moment after it listens."""
     for _ in range(tries):
         try:

@@ -208,6 +208,11 @@ def test_swap_under_load_loses_nothing(guests: Path, facts: osvm.HostFacts) -> N
             c.stop.set()
         for c in clients:
             c.join(timeout=10)
+        # An answer is counted after its last bytes have gone out.
+        received = sum(sum(c.answered.values()) for c in clients)
+        end = time.monotonic() + 10
+        while proxy.stats().answered < received and time.monotonic() < end:
+            time.sleep(0.01)
         stats = proxy.stats()
     failures = [f for c in clients for f in c.failures]
     totals = {v: sum(c.answered.get(v, 0) for c in clients) for v in ("v1", "v2")}

@@ -6,6 +6,7 @@ std::span<const command_group> command_groups() noexcept {
   static constexpr command_group groups[] = {
       {"bench", "measure, with host facts and correctness checks"},
       {"doctor", "what this machine can do, and what to change"},
+      {"mount", "named files and folders that guests may be granted"},
   };
   return groups;
 }

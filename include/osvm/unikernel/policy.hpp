@@ -16,6 +16,9 @@ struct mount {
   std::string host_path;
   std::string guest_path;
   bool writable = false;
+  // Writable folders: bytes that may lie below the host folder, what is there at the start included; 0: no limit of
+  // its own. A name (file, folder, link) counts as 4 KiB. More is ENOSPC for the guest.
+  std::uint64_t quota_bytes = 0;
 };
 
 enum class transport : std::uint8_t { tcp, vsock };
@@ -48,6 +51,7 @@ struct unix_listener {
 // "HOST:PORT[=NAME]", "[ADDRESS]:PORT[=NAME]", "unix:/path[=/guest/path]" or "unix:/path=NAME:PORT".
 // errc::invalid_argument, with an example.
 result<connect_grant> parse_connect_grant(std::string_view text);
+std::string to_string(const connect_grant& grant);  // in that form
 // "/host/path=guest:/guest/path".
 result<unix_listener> parse_unix_listener(std::string_view text);
 

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "../interrupts.hpp"
+#include "../policy_options.hpp"
 #include "../private_dir.hpp"
 #include "../publisher.hpp"
 #include "../stats_output.hpp"
@@ -22,10 +23,10 @@ constexpr std::size_t trace_records = 8192;  // of 1 KiB: what a slow terminal m
 
 // The command line as it was written.
 struct raw_options {
-  std::vector<std::string> publish, publish_vsock, publish_unix, connect, ro, rw, env, allow, program;
-  std::string memory = "256MiB", threads = "64", descriptors = "256", max_written = "64MiB";
+  std::vector<std::string> publish, publish_vsock, publish_unix, connect, ro, rw, mount, env, allow, program;
+  std::string memory, threads, descriptors, max_written, policy, learn;
   std::string cpu_time, timeout, isolation = "hardware", name = "guest", socket_dir, cwd = "/", trace;
-  bool stats = false, no_libraries = false;
+  bool stats = false, allow_all = false, no_libraries = false;
 };
 
 struct plan {
@@ -34,12 +35,20 @@ struct plan {
 };
 
 result<void> read_budgets(const raw_options& raw, uk::budgets& out) {
-  OSVM_TRY(out.memory_bytes, parse_size(raw.memory));
-  OSVM_TRY(const auto threads, parse_count(raw.threads, 1, 4096));
-  OSVM_TRY(const auto descriptors, parse_count(raw.descriptors, 3, 1 << 20));
-  OSVM_TRY(out.written_bytes, parse_size(raw.max_written));
-  out.threads = static_cast<unsigned>(threads);
-  out.descriptors = static_cast<unsigned>(descriptors);
+  if (!raw.memory.empty()) {
+    OSVM_TRY(out.memory_bytes, parse_size(raw.memory));
+  }
+  if (!raw.threads.empty()) {
+    OSVM_TRY(const auto threads, parse_count(raw.threads, 1, 4096));
+    out.threads = static_cast<unsigned>(threads);
+  }
+  if (!raw.descriptors.empty()) {
+    OSVM_TRY(const auto descriptors, parse_count(raw.descriptors, 3, 1 << 20));
+    out.descriptors = static_cast<unsigned>(descriptors);
+  }
+  if (!raw.max_written.empty()) {
+    OSVM_TRY(out.written_bytes, parse_size(raw.max_written));
+  }
   if (!raw.cpu_time.empty()) {
     OSVM_TRY(out.cpu_time, parse_duration(raw.cpu_time));
   }
@@ -108,6 +117,16 @@ result<plan> read_plan(const raw_options& raw) {
   options.name = raw.name;
   options.grant_libraries = !raw.no_libraries;
   options.working_directory = raw.cwd;
+  if (raw.allow_all && raw.learn.empty()) {
+    return error(errc::invalid_argument, "--allow-all is for learning a policy (add: --learn FILE)");
+  }
+  if (!raw.learn.empty()) options.learn = raw.allow_all ? uk::learning::allow_all : uk::learning::denials;
+  if (!raw.policy.empty()) {
+    OSVM_TRY(auto file, read_policy_file(raw.policy, options.budgets));
+    options.policy = std::move(file.granted);
+    options.budgets = file.limits;
+  }
+  OSVM_CHECK(add_named_mounts(raw.mount, options.policy));
   OSVM_CHECK(read_budgets(raw, options.budgets));
   OSVM_CHECK(read_grants(raw.allow, options.policy));
   OSVM_CHECK(read_publications(raw, out));
@@ -137,16 +156,20 @@ class run_command final : public invocation {
              "let the guest connect there, and resolve the name (also unix:/path=/guest/path)");
     o.values("ro", "HOST:GUEST", raw_.ro, "let the guest read a file or folder");
     o.values("rw", "HOST:GUEST", raw_.rw, "let the guest read and write it");
+    o.values("mount", "NAME", raw_.mount, "grant a mount of `osvm mount list`");
+    o.value("policy", "FILE", raw_.policy, "grants and budgets from a YAML file; other options add to it");
+    o.value("learn", "FILE", raw_.learn, "write the policy that this run would have needed");
+    o.flag("allow-all", raw_.allow_all, "with --learn: DANGEROUS, grant everything and learn what is used");
     o.values("env", "K=V", raw_.env, "set a variable (K alone: this shell's value); nothing is inherited");
     o.values("allow", "jit|vsock:PORT", raw_.allow,
              "grant new code at run time, or a connection to a host vsock port");
     o.flag("no-libraries", raw_.no_libraries,
            "do not let the guest read the program, its loader and its libraries unasked");
     o.value("cwd", "GUEST", raw_.cwd, "the guest's working directory");
-    o.value("memory", "SIZE", raw_.memory, "guest memory at most");
-    o.value("threads", "N", raw_.threads, "guest threads at most");
-    o.value("descriptors", "N", raw_.descriptors, "open descriptors at most");
-    o.value("max-written", "SIZE", raw_.max_written, "bytes written below --rw at most");
+    o.value("memory", "SIZE", raw_.memory, "guest memory at most (256MiB)");
+    o.value("threads", "N", raw_.threads, "guest threads at most (64)");
+    o.value("descriptors", "N", raw_.descriptors, "open descriptors at most (256)");
+    o.value("max-written", "SIZE", raw_.max_written, "bytes written below --rw at most (64MiB)");
     o.value("cpu-time", "D", raw_.cpu_time, "end the guest after so much CPU time");
     o.value("timeout", "D", raw_.timeout, "end the guest after so much time");
     o.value("isolation", "LEVEL", raw_.isolation, "hardware, or process (not in this version)");
@@ -187,6 +210,10 @@ result<int> run_command::execute(context& ctx, plan p) const {
                            trace->write(events);
                          }};
   }
+  const auto learn = p.instance.learn;
+  if (learn == uk::learning::allow_all) {
+    ctx.note("osvm: --allow-all: this run may read and write all files of this host that you may; no policy holds");
+  }
   runtime loop;
   // From here on Ctrl-C ends the guest and lets this function clean up.
   std::atomic<uk::instance*> running{nullptr};
@@ -202,6 +229,11 @@ result<int> run_command::execute(context& ctx, plan p) const {
   const auto waited = guest.wait(std::chrono::nanoseconds::max());
   signals.disarm();
   OSVM_TRY(const auto ended, waited);
+  if (!raw_.learn.empty()) {
+    OSVM_TRY(const auto learned, guest.learned());
+    OSVM_CHECK(write_learned(raw_.learn, learned, learn));
+    ctx.note("osvm: wrote the policy of this run to " + raw_.learn + " (try: osvm run --policy " + raw_.learn + " ...)");
+  }
   if (trace) trace->finish(guest.stats().events_dropped);
   report_end(ctx, guest, ended, signals.received() != 0);
   return signals.received() != 0 ? 128 + signals.received() : ended.shell_status();
@@ -232,6 +264,7 @@ const command cmd_run_entry{
         "  osvm run --publish 127.0.0.1:8080=guest:80 --ro ./site:/site ./server /site\n"
         "  osvm run --timeout 10s --memory 64MiB --stats ./job\n"
         "  osvm run --trace=calls.txt ./job\n"
+        "  osvm run --learn policy.yaml --allow-all ./job && osvm run --policy policy.yaml ./job\n"
         "Exit status: the guest's, 128+n when a signal ended it, 125 when osvm itself failed.",
     .make = make_invocation<run_command>,
     .on_usage_error = exit_code::run_failed,

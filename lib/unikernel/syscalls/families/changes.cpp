@@ -45,23 +45,34 @@ std::int64_t find_changeable(call_context& ctx, const char* call, int dirfd, std
   const bool writable = at.where == place::mounted && at.mount->writable;
   if (!writable && ctx.instance.rules.read_only_mounts)
     return ctx.instance.deny(std::string(call) + " " + at.path, "--rw HOST:" + at.path, EROFS);
-  return at.where == place::mounted ? 0 : -EROFS;
+  if (at.where != place::mounted) return -EROFS;
+  note_use(ctx, at.path, at.object, file_use::writes, S_ISDIR(at.status.st_mode));
+  return 0;
 }
 
 // Runs `make`, which adds a name, against the write budget.
 template <class Make>
-std::int64_t charged(call_context& ctx, Make make) {
-  if (!ctx.instance.charge_written(name_charge)) return -ENOSPC;
+std::int64_t charged(call_context& ctx, const mount_point& where, Make make) {
+  if (!ctx.instance.charge_written(name_charge, where.quota.get())) return -ENOSPC;
   const std::int64_t r = host_result(make());
-  if (r < 0) ctx.instance.refund_written(name_charge);
+  if (r < 0) ctx.instance.refund_written(name_charge, where.quota.get());
   return r;
+}
+
+// mkdir() of what is there is EEXIST, whoever owns the folder above.
+bool exists(call_context& ctx, int dirfd, std::uint64_t va) {
+  std::string path, base;
+  location at;
+  return load_path(ctx, va, path) == 0 && base_of(ctx, dirfd, path, base) == 0 &&
+         ctx.instance.files->find(ctx, base, path, false, at) == 0 && at.where != place::nowhere &&
+         at.where != place::creatable;
 }
 
 std::int64_t make_directory(call_context& ctx, int dirfd, std::uint64_t va, std::uint64_t mode) {
   parent_location p;
-  if (const std::int64_t r = load_parent(ctx, dirfd, va, p); r < 0) return r;
+  if (const std::int64_t r = load_parent(ctx, dirfd, va, p); r < 0) return exists(ctx, dirfd, va) ? -EEXIST : r;
   const auto bits = static_cast<mode_t>(mode & 01777 & ~ctx.instance.umask.load());
-  return charged(ctx, [&] { return ::mkdirat(p.directory.get(), p.name.c_str(), bits); });
+  return charged(ctx, *p.mount, [&] { return ::mkdirat(p.directory.get(), p.name.c_str(), bits); });
 }
 std::int64_t sys_mkdir(call_context& ctx) {
   return make_directory(ctx, AT_FDCWD, ctx.args[0], ctx.args[1]);
@@ -121,7 +132,7 @@ std::int64_t link_between(call_context& ctx, int from_fd, std::uint64_t from_va,
   if (const auto r = load_parent(ctx, to_fd, to_va, to); r < 0) return r;
   if (from.mount != to.mount) return -EXDEV;
   if (!S_ISREG(from.status.st_mode)) return -EPERM;
-  return charged(ctx, [&] {
+  return charged(ctx, *to.mount, [&] {
     return ::linkat(AT_FDCWD, self_path(from.object).c_str(), to.directory.get(), to.name.c_str(),
                     AT_SYMLINK_FOLLOW);
   });
@@ -160,7 +171,7 @@ std::int64_t make_symlink(call_context& ctx, std::uint64_t target_va, int dirfd,
   if (const std::int64_t r = load_parent(ctx, dirfd, va, p); r < 0) return r;
   if (!stays_inside(p, target) && ctx.instance.rules.beneath)
     return ctx.instance.deny("symlink to " + target, "relative targets inside the same mount only", EPERM);
-  return charged(ctx, [&] { return ::symlinkat(target.c_str(), p.directory.get(), p.name.c_str()); });
+  return charged(ctx, *p.mount, [&] { return ::symlinkat(target.c_str(), p.directory.get(), p.name.c_str()); });
 }
 std::int64_t sys_symlink(call_context& ctx) {
   return make_symlink(ctx, ctx.args[0], AT_FDCWD, ctx.args[1]);
@@ -173,8 +184,9 @@ std::int64_t sys_truncate(call_context& ctx) {
   location at;
   if (const auto r = find_changeable(ctx, "truncate", AT_FDCWD, ctx.args[0], true, at); r < 0) return r;
   if (!S_ISREG(at.status.st_mode)) return S_ISDIR(at.status.st_mode) ? -EISDIR : -EINVAL;
-  const std::int64_t r =
-      host_result(::truncate(self_path(at.object).c_str(), static_cast<off_t>(ctx.args[1])));
+  const std::int64_t r = grow_file(ctx, at.mount->quota.get(), at.status.st_size, static_cast<off_t>(ctx.args[1]), [&] {
+    return ::truncate(self_path(at.object).c_str(), static_cast<off_t>(ctx.args[1]));
+  });
   if (r == -EFBIG) eat_signal(SIGXFSZ);
   return r;
 }

@@ -159,10 +159,9 @@ std::vector<std::byte> host_value(const descriptor& d, int name) {
 
 // The peer of a guest's unix socket is the guest; of one without a peer nobody.
 ucred peer_credentials(const socket_state& s) {
-  constexpr pid_t guest_process = 1000;
   if (s.phase != socket_phase::connected && s.phase != socket_phase::listening)
     return {.pid = 0, .uid = static_cast<uid_t>(-1), .gid = static_cast<gid_t>(-1)};
-  return {.pid = guest_process, .uid = 1000, .gid = 1000};
+  return {.pid = guest_process_id, .uid = guest_user_id, .gid = guest_user_id};
 }
 
 // Reading SO_ERROR takes the error away, and is how a program learns that a connection has come about.
