@@ -1,10 +1,9 @@
-// Bytes from one descriptor to another without a visit to the guest's memory.
+// splice and tee: bytes through pipes without a visit to the guest's memory; and what is refused beside them.
 #include "unikernel/files/memory_charge.hpp"
 #include "unikernel/files/transfer.hpp"
 #include "unikernel/syscalls/arguments.hpp"
 
 #include <fcntl.h>
-#include <sys/sendfile.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -57,73 +56,6 @@ std::int64_t charged(call_context& ctx, descriptor& out, std::uint64_t bytes, Mo
   if (out.what->counted && moved < bytes) ctx.instance.refund_written(bytes - moved);
   if (r > 0 && out.what->kind == file_kind::memory && !charge_memory_file(ctx, out)) return -ENOSPC;
   return r;
-}
-
-// --- sendfile ------------------------------------------------------------------------------------------------------
-
-// One step into a file, a capture buffer or nothing: through a buffer of ours.
-std::int64_t copy_step(call_context& ctx, descriptor& out, descriptor& in, offset_arg& offset, std::uint64_t size) {
-  std::vector<char> buffer(std::min<std::uint64_t>(size, 64 << 10));
-  const off_t at = offset.va != 0 ? offset.value : ::lseek(in.host.get(), 0, SEEK_CUR);
-  const ssize_t n = ::pread(in.host.get(), buffer.data(), buffer.size(), at);
-  if (n <= 0) return n < 0 ? -errno : 0;
-  const auto have = static_cast<std::size_t>(n);
-  std::int64_t r = n;
-  if (out.what->kind == file_kind::capture) {
-    auto& capture = *static_cast<capture_buffer*>(out.what->extra.get());
-    const std::lock_guard guard(capture.lock);
-    const std::size_t space = std::min(capture.space(), have);
-    if (space == 0) return -EAGAIN;
-    capture.data.append(buffer.data(), space);
-    r = static_cast<std::int64_t>(space);
-  } else if (is_file(out)) {
-    const iovec v{buffer.data(), have};
-    const int flags = out.what->append ? RWF_APPEND : 0;
-    r = charged(ctx, out, have, [&] { return ::pwritev2(out.host.get(), &v, 1, -1, flags); });
-  }
-  if (r <= 0) return r;
-  if (offset.va != 0) {
-    offset.value += r;
-  } else {
-    (void)::lseek(in.host.get(), at + r, SEEK_SET);
-  }
-  return r;
-}
-
-std::int64_t sendfile_step(call_context& ctx, descriptor& out, descriptor& in, offset_arg& offset,
-                           std::uint64_t size) {
-  if (!is_stream(out)) return copy_step(ctx, out, in, offset, size);
-  const std::uint64_t part = std::min(size, step_bytes);
-  return checked(::sendfile(out.host.get(), in.host.get(), offset.pointer(), part));
-}
-
-bool takes_sendfile(const descriptor& out) {
-  const file_kind kind = out.what->kind;
-  return is_stream(out) || is_file(out) || kind == file_kind::capture || kind == file_kind::null ||
-         kind == file_kind::device;
-}
-
-std::int64_t sys_sendfile(call_context& ctx) {
-  const auto out = ctx.instance.descriptors.get(int_arg(ctx, 0)), in = ctx.instance.descriptors.get(int_arg(ctx, 1));
-  if (!out || !in || !out->what->writable || !in->what->readable || in->what->path_only) return -EBADF;
-  if (!is_file(*in) || !takes_sendfile(*out) || out->what->append) return -EINVAL;
-  offset_arg offset;
-  if (const auto r = offset.load_from(ctx, ctx.args[2]); r < 0) return r;
-  const std::uint64_t count = std::min<std::uint64_t>(ctx.args[3], max_transfer);
-  const bool capture = out->what->kind == file_kind::capture;
-  const int wait_on =
-      capture ? static_cast<capture_buffer*>(out->what->extra.get())->room.get() : out->host ? out->host.get() : -1;
-  std::uint64_t done = 0;
-  std::int64_t r = 0;
-  while (done < count) {
-    r = until_done(ctx, wait_on, capture ? POLLIN : POLLOUT, !out->what->nonblocking, std::nullopt,
-                   [&] { return sendfile_step(ctx, *out, *in, offset, count - done); });
-    if (r == -EPIPE) (void)broken_pipe(ctx);
-    if (r <= 0) break;
-    done += static_cast<std::uint64_t>(r);
-    if (ctx.thread.wait.ended()) break;
-  }
-  return offset.store_back(ctx, done != 0 ? static_cast<std::int64_t>(done) : r);
 }
 
 // --- splice, tee -----------------------------------------------------------------------------------------------------
@@ -190,36 +122,14 @@ std::int64_t sys_vmsplice(call_context& ctx) {
   return ctx.instance.deny("vmsplice", "a guest's pages stay its own; splice and tee are served", ENOSYS);
 }
 
-// --- copy_file_range ---------------------------------------------------------------------------------------------------
-
-std::int64_t sys_copy_file_range(call_context& ctx) {
-  const auto in = ctx.instance.descriptors.get(int_arg(ctx, 0)), out = ctx.instance.descriptors.get(int_arg(ctx, 2));
-  if (!in || !out || !in->what->readable || !out->what->writable || out->what->append) return -EBADF;
-  if (ctx.args[5] != 0) return -EINVAL;
-  if (in->what->kind == file_kind::directory || out->what->kind == file_kind::directory) return -EISDIR;
-  if (!is_file(*in) || !is_file(*out)) return -EINVAL;
-  offset_arg from, to;
-  if (const auto r = from.load_from(ctx, ctx.args[1]); r < 0) return r;
-  if (const auto r = to.load_from(ctx, ctx.args[3]); r < 0) return r;
-  const std::uint64_t count = std::min<std::uint64_t>(ctx.args[4], step_bytes);  // less is allowed; a kill waits for it
-  const std::int64_t r = charged(ctx, *out, count, [&] {
-    return ::copy_file_range(in->host.get(), from.pointer(), out->host.get(), to.pointer(), count, 0);
-  });
-  if (r < 0) return r;
-  if (const auto e = from.store_back(ctx, r); e < 0) return e;
-  return to.store_back(ctx, r);
-}
-
 std::int64_t refuse_io_uring(call_context& ctx) {
   return ctx.instance.deny("io_uring", "unsupported: its requests would not pass the policy", ENOSYS);
 }
 
 constexpr syscall_entry entries[] = {
-    {40, "sendfile", call<sys_sendfile>, capability::always, "ffPl"},
     {275, "splice", call<sys_splice>, capability::always, "fPfPlx"},
     {276, "tee", call<sys_tee>, capability::always, "fflx"},
     {278, "vmsplice", call<sys_vmsplice>, capability::always, "fplx"},
-    {326, "copy_file_range", call<sys_copy_file_range>, capability::always, "fPfPlx"},
     {425, "io_uring_setup", call<refuse_io_uring>, capability::always, "uP"},
     {426, "io_uring_enter", call<refuse_io_uring>, capability::always, "fuuxpl"},
     {427, "io_uring_register", call<refuse_io_uring>, capability::always, "fupu"},
@@ -227,7 +137,7 @@ constexpr syscall_entry entries[] = {
 
 }  // namespace
 
-extern const syscall_family copies_family;
-const syscall_family copies_family{"copies", entries};
+extern const syscall_family splices_family;
+const syscall_family splices_family{"splices", entries};
 
 }  // namespace osvm::unikernel
