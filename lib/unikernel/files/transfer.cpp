@@ -356,6 +356,7 @@ std::int64_t transfer_out(call_context& ctx, descriptor& d, std::span<const gues
   const file_kind kind = d.what->kind;
   if (kind == file_kind::socket) return offset >= 0 ? -ESPIPE : send_on_socket(ctx, d, from);
   const std::uint64_t size = total(from);
+  if (kind == file_kind::device && d.what->guest_path == "/dev/full" && size != 0) return -ENOSPC;
   if (kind == file_kind::null || kind == file_kind::device) return static_cast<std::int64_t>(size);
   if (kind == file_kind::log) return log_out(ctx, d, from);
   if (is_file(*d.what) || offset >= 0) {

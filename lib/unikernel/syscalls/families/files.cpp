@@ -1,4 +1,5 @@
 // Calls on a descriptor that is open already: moving bytes, positions, flags, duplicates.
+#include "unikernel/files/locks.hpp"
 #include "unikernel/files/memory_charge.hpp"
 #include "unikernel/files/open.hpp"
 #include "unikernel/files/transfer.hpp"
@@ -104,7 +105,9 @@ std::int64_t sys_lseek(call_context& ctx) {
 }
 
 std::int64_t sys_close(call_context& ctx) {
-  return ctx.instance.descriptors.remove(int_arg(ctx, 0)) ? 0 : -EBADF;
+  const auto d = ctx.instance.descriptors.remove(int_arg(ctx, 0));
+  if (d) ctx.instance.locks.closed(d->host);
+  return d ? 0 : -EBADF;
 }
 
 std::int64_t sys_close_range(call_context& ctx) {
@@ -116,7 +119,8 @@ std::int64_t sys_close_range(call_context& ctx) {
     if ((flags & cloexec) != 0) {
       (void)ctx.instance.descriptors.set_close_on_exec(fd, true);
     } else {
-      (void)ctx.instance.descriptors.remove(fd);
+      const auto d = ctx.instance.descriptors.remove(fd);
+      if (d) ctx.instance.locks.closed(d->host);
     }
   }
   return 0;
@@ -184,12 +188,12 @@ std::int64_t resize_pipe(call_context& ctx, const descriptor& d, std::uint64_t b
 }
 
 // An allow-list: F_SETOWN, F_SETSIG, F_SETLEASE, F_NOTIFY and O_ASYNC would send signals to host processes.
-// Locks on files are granted without effect: an instance is one process, which never conflicts with itself.
 std::int64_t sys_fcntl(call_context& ctx) {
   const int fd = int_arg(ctx, 0);
   const auto d = descriptor_arg(ctx);
   if (!d) return -EBADF;
   const std::uint64_t arg = ctx.args[2];
+  if (is_lock_command(int_arg(ctx, 1))) return lock_by_fcntl(ctx, *d, int_arg(ctx, 1), arg);
   auto& table = ctx.instance.descriptors;
   switch (int_arg(ctx, 1)) {
     case F_DUPFD:
@@ -207,20 +211,6 @@ std::int64_t sys_fcntl(call_context& ctx) {
       d->what->nonblocking = (arg & O_NONBLOCK) != 0;
       d->what->append = (arg & O_APPEND) != 0;
       return 0;
-    case F_GETLK:
-    case F_OFD_GETLK: {
-      struct flock lock;
-      if (!load(ctx, arg, lock)) return -EFAULT;
-      lock.l_type = F_UNLCK;
-      return store(ctx, arg, lock) ? 0 : -EFAULT;
-    }
-    case F_SETLK:
-    case F_SETLKW:
-    case F_OFD_SETLK:
-    case F_OFD_SETLKW: {
-      struct flock lock;
-      return load(ctx, arg, lock) ? 0 : -EFAULT;
-    }
     case F_SETPIPE_SZ:
       return resize_pipe(ctx, *d, arg);
     case F_ADD_SEALS:
@@ -361,10 +351,6 @@ std::int64_t sys_fallocate(call_context& ctx) {
   return r;
 }
 
-// flock(2): as fcntl locks, an instance never conflicts with itself.
-std::int64_t sys_flock(call_context& ctx) {
-  return descriptor_arg(ctx) ? 0 : -EBADF;
-}
 std::int64_t sys_fadvise64(call_context& ctx) {
   return descriptor_arg(ctx) ? 0 : -EBADF;
 }
@@ -382,7 +368,6 @@ constexpr syscall_entry entries[] = {
     {32, "dup", call<sys_dup>, capability::always, "f"},
     {33, "dup2", call<sys_dup2>, capability::always, "ff"},
     {72, "fcntl", call<sys_fcntl>, capability::always, "fiP"},
-    {73, "flock", call<sys_flock>, capability::always, "fi"},
     {74, "fsync", call<sys_fsync>, capability::always, "f"},
     {75, "fdatasync", call<sys_fdatasync>, capability::always, "f"},
     {77, "ftruncate", call<sys_ftruncate>, capability::always, "fl"},
