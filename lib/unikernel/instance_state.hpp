@@ -4,6 +4,7 @@
 
 #include "unikernel/controls.hpp"
 #include "unikernel/files/descriptor.hpp"
+#include "unikernel/files/locks.hpp"
 #include "unikernel/signals/process_signals.hpp"
 #include "unikernel/sockets/network.hpp"
 #include "unikernel/syscalls/syscall.hpp"
@@ -92,6 +93,8 @@ struct instance_state {
   descriptor_table descriptors;
   futex_table futexes;
   guest_network network;                    // names of its sockets, connections that policy grants
+  lock_table locks;
+  std::vector<std::string> arguments;  // argv, for /proc/self/cmdline
   std::shared_ptr<file_tree> files;
   std::string executable = "/app";          // what /proc/self/exe names
   std::string working_directory = "/";      // guarded by cwd_lock

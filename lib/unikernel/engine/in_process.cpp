@@ -232,6 +232,7 @@ result<void> in_process_engine::boot(const instance_options& options) {
   }
   p.arguments = options.arguments.empty() ? std::vector<std::string>{image_.info().name} : options.arguments;
   p.environment = options.policy.environment;
+  state_->arguments = p.arguments;
   p.clock_page = facts_.tsc_direct && facts_.tsc_khz != 0;
   p.fsgsbase = facts_.fsgsbase;
   OSVM_TRY(const process_start start, set_up_process(*memory_, *image_.data(), p));

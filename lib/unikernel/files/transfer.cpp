@@ -4,6 +4,7 @@
 #include "unikernel/files/transfer.hpp"
 
 #include "unikernel/events/channel.hpp"
+#include "unikernel/files/memory_charge.hpp"
 #include "unikernel/sockets/messages.hpp"
 #include "unikernel/syscalls/arguments.hpp"
 
@@ -200,6 +201,7 @@ std::int64_t out_within_quota(call_context& ctx, const descriptor& d, std::span<
   const std::int64_t growth = std::max<std::int64_t>(0, at + bytes - size);
   if (growth > 0 && !quota->take(static_cast<std::uint64_t>(growth))) return -ENOSPC;
   const std::int64_t r = host_out(d, v, offset);
+  if (r > 0 && d.what->kind == file_kind::memory && !charge_memory_file(ctx, d)) return -ENOSPC;
   const std::int64_t grown = std::max<std::int64_t>(0, file_size(d.host) - size);
   if (grown < growth) quota->give_back(static_cast<std::uint64_t>(growth - grown));
   return r;
@@ -354,6 +356,7 @@ std::int64_t transfer_out(call_context& ctx, descriptor& d, std::span<const gues
   const file_kind kind = d.what->kind;
   if (kind == file_kind::socket) return offset >= 0 ? -ESPIPE : send_on_socket(ctx, d, from);
   const std::uint64_t size = total(from);
+  if (kind == file_kind::device && d.what->guest_path == "/dev/full" && size != 0) return -ENOSPC;
   if (kind == file_kind::null || kind == file_kind::device) return static_cast<std::int64_t>(size);
   if (kind == file_kind::log) return log_out(ctx, d, from);
   if (is_file(*d.what) || offset >= 0) {

@@ -73,6 +73,14 @@ std::int64_t do_getrlimit(call_context& ctx) {
   return store(ctx, ctx.args[1], limit_of(ctx, static_cast<unsigned>(ctx.args[0]))) ? 0 : -EFAULT;
 }
 
+std::int64_t do_setrlimit(call_context& ctx) {
+  rlimit wanted{};
+  if (ctx.args[0] >= RLIM_NLIMITS) return -EINVAL;
+  if (!load(ctx, ctx.args[1], wanted)) return -EFAULT;
+  if (wanted.rlim_cur > wanted.rlim_max) return -EINVAL;
+  return wanted.rlim_max > limit_of(ctx, static_cast<unsigned>(ctx.args[0])).rlim_max ? -EPERM : 0;
+}
+
 std::int64_t do_sysinfo(call_context& ctx) {
   struct sysinfo s {};
   const auto used = ctx.memory.usage();
@@ -212,6 +220,7 @@ constexpr syscall_entry entries[] = {
     {157, "prctl", call<do_prctl>, capability::always, "ippll"},
     {158, "arch_prctl", call<do_arch_prctl>, capability::always, "ip"},
     {231, "exit_group", call<do_exit_group>, capability::always, "i"},
+    {160, "setrlimit", call<do_setrlimit>, capability::always, "up"},
     {302, "prlimit64", call<do_prlimit64>, capability::always, "iupP"},
     {318, "getrandom", call<do_getrandom>, capability::always, "Plx"},
 };

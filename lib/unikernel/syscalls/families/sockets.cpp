@@ -61,6 +61,8 @@ std::int64_t make_host_socket(socket_state& state, unique_fd& host) {
 std::int64_t sys_socket(call_context& ctx) {
   const int family = int_arg(ctx, 0), type = int_arg(ctx, 1) & ~type_flags,
             flags = int_arg(ctx, 1) & type_flags;
+  constexpr int unknown_type = 11;  // SOCK_MAX
+  if (type < 0 || type >= unknown_type || (int_arg(ctx, 1) & ~(type_flags | 0xf)) != 0) return -EINVAL;
   const int protocol = protocol_of(family, type, int_arg(ctx, 2));
   if (protocol == -1) return refuse_family(ctx, family, type);
   if (protocol == -2) return family == AF_NETLINK ? refuse_family(ctx, family, type) : -EPROTONOSUPPORT;
@@ -113,10 +115,9 @@ bool may_listen(const call_context& ctx, transport kind, std::uint32_t port) {
 
 std::int64_t deny_listen(call_context& ctx, transport kind, std::uint32_t port) {
   const bool tcp = kind == transport::tcp;
-  const std::string where = (tcp ? "tcp:" : "vsock:") + std::to_string(port);
-  return ctx.instance.deny("bind " + where,
-                           tcp ? "--publish HOST:PORT=guest:" + std::to_string(port) : "--listen " + where,
-                           EACCES);
+  const std::string number = std::to_string(port);
+  return ctx.instance.deny((tcp ? "bind tcp:" : "bind vsock:") + number,
+                           (tcp ? "--publish HOST:PORT=guest:" : "--publish-vsock HOST:PORT=guest:") + number, EACCES);
 }
 
 bool option_set(const socket_state& s, int level, int name) {
@@ -247,7 +248,7 @@ std::int64_t bind_unix(call_context& ctx, socket_arg& s, const guest_address& to
 }
 
 std::int64_t bind_netlink(socket_state& s, const guest_address& to) {
-  s.local.cid = to.cid != 0 ? to.cid : 1000;  // the process's id, as Linux picks it
+  s.local.cid = to.cid != 0 ? to.cid : static_cast<unsigned>(guest_process_id);  // the process's id, as Linux picks it
   s.phase = socket_phase::bound;
   return 0;
 }
