@@ -304,8 +304,19 @@ void in_process_engine::kill() noexcept {
   end(std::move(r));
 }
 
+result<void> in_process_engine::signal(int number) {
+  if (number < 1 || number > max_signal) return error(osvm::errc::invalid_argument, fmt::format("signal {}", number));
+  if (ended_.load()) return error(osvm::errc::closed, "the guest has ended");
+  siginfo_t info{};  // from outside: no process of the guest's
+  info.si_signo = number;
+  info.si_code = SI_USER;
+  (void)state_->signals.send(info);
+  return {};
+}
+
 // Runs on the last guest thread, when no other is left.
 void in_process_engine::finish() noexcept {
+  state_->timers.stop();
   state_->descriptors.clear();
   state_->network.parcels.clear();
   std::vector<listening_handler> abandoned;

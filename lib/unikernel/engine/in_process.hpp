@@ -44,6 +44,7 @@ class in_process_engine final : public engine, private instance_host, private sl
   void listening_async(unikernel::listener which, listening_handler handler) override;
   result<endpoint> wait_listening(unikernel::listener which, std::chrono::nanoseconds timeout) override;
   void kill() noexcept override;
+  result<void> signal(int number) override;
   std::string take_output(int descriptor) override;
   std::vector<event> take_events(std::size_t most) override;
   result<learned_policy> learned() const override;
