@@ -138,6 +138,21 @@ class Run(Case):
         self.assertEqual(stats["syscalls"]["exit_group"], 1)
         self.assertEqual(stats["denials"], [])
 
+    def test_dynamic_program_as_it_is_typed(self):
+        done = self.osvm("run", "/usr/bin/expr", "6", "*", "7", status=0)
+        self.assertEqual((done.stdout, done.stderr), ("42\n", ""))
+        done = self.osvm("run", "--stats", "/usr/bin/expr", "1", "+", "1", status=0)
+        for word in ("granted unasked", "/lib64/ld-linux-x86-64.so.2", "libc.so.6", "nothing was denied"):
+            self.assertIn(word, done.stderr)
+        done = self.osvm("run", "--no-libraries", "/usr/bin/expr", "1", status=125)
+        self.assertIn("/lib64/ld-linux-x86-64.so.2", done.stderr)
+        self.assertEqual(self.osvm("run", "--cwd", "/usr", "/usr/bin/pwd", status=0).stdout, "/usr\n")
+
+    def test_program_that_needs_another_process_is_told_apart(self):
+        done = self.osvm("run", "/usr/bin/env", "/usr/bin/true")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("execve /usr/bin/true (unsupported: one process", done.stderr)
+
     def test_denials_name_the_rule(self):
         done = self.osvm("run", "--stats", guest("http_server"), "8080", "v1")
         self.assertNotEqual(done.returncode, 0)

@@ -19,6 +19,7 @@
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
+#include <filesystem>
 
 namespace osvm::unikernel {
 namespace {
@@ -62,6 +63,16 @@ result<void> check(const instance_options& o) {
     if (e.find('=') == std::string::npos || e.front() == '=') return error(errc::bad_policy, "environment entry without NAME=");
   }
   return {};
+}
+
+// A program that is a symbolic link (/usr/bin/python3) is also there under the name by which it was called.
+void grant_typed_name(const instance_options& options, const image_info& program, open_closure& closure) {
+  if (closure.files.empty() || options.arguments.empty() || !options.arguments[0].starts_with('/')) return;
+  const std::string& typed = options.arguments[0];
+  if (typed == program.path || typed.find("..") != std::string::npos) return;
+  std::error_code ignored;
+  if (std::filesystem::canonical(typed, ignored) != program.path) return;
+  closure.files.push_back({{program.path, typed, program.path}, closure.files[0].object.duplicate()});
 }
 
 std::vector<std::string> split_path_list(const std::string& text) {
@@ -142,6 +153,7 @@ result<void> in_process_engine::open_files(const instance_options& options) {
       if (e.starts_with("LD_LIBRARY_PATH=")) search.library_path = split_path_list(e.substr(e.find('=') + 1));
     }
     OSVM_TRY(closure, open_libraries(image_.info(), search, state_->rules));
+    grant_typed_name(options, image_.info(), closure);
   }
   state_->executable = !options.executable.empty() ? options.executable : closure.files.empty() ? "/app" : image_.info().path;
   if (!state_->executable.starts_with('/')) return error(osvm::errc::invalid_argument, "the executable's guest path must be absolute");

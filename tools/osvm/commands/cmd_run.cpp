@@ -269,6 +269,10 @@ void run_command::report_end(const context& ctx, const uk::instance& guest, cons
                              bool asked) const {
   if (ended.cause != uk::exit_cause::exited && !asked) ctx.note("osvm: " + ended.describe());
   const auto stats = guest.stats();
+  // A program that needs another process mostly says so in its own words, which rarely name the reason.
+  for (const auto& d : stats.denials) {
+    if (d.rule.starts_with("unsupported: one process")) ctx.note("osvm: the program called " + d.what + " (" + d.rule + ")");
+  }
   if (!raw_.stats) {
     for (const auto& d : stats.denials) ctx.detail("denied " + d.what + " (grant it with " + d.rule + ")");
   } else if (ctx.json()) {

@@ -59,18 +59,20 @@ std::int64_t charged(call_context& ctx, const mount_point& where, Make make) {
   return r;
 }
 
-// mkdir() of what is there is EEXIST, whoever owns the folder above.
-bool exists(call_context& ctx, int dirfd, std::uint64_t va) {
+// mkdir -p asks for each folder on its way, "/" and read-only ones included: what is there is -EEXIST before anything
+// else is judged.
+bool is_there(call_context& ctx, int dirfd, std::uint64_t va) {
   std::string path, base;
   location at;
-  return load_path(ctx, va, path) == 0 && base_of(ctx, dirfd, path, base) == 0 &&
-         ctx.instance.files->find(ctx, base, path, false, at) == 0 && at.where != place::nowhere &&
-         at.where != place::creatable;
+  if (load_path(ctx, va, path) < 0 || base_of(ctx, dirfd, path, base) < 0) return false;
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  return ctx.instance.files->find(ctx, base, path, false, at) == 0 && at.where != place::nowhere && at.where != place::creatable;
 }
 
 std::int64_t make_directory(call_context& ctx, int dirfd, std::uint64_t va, std::uint64_t mode) {
+  if (is_there(ctx, dirfd, va)) return -EEXIST;
   parent_location p;
-  if (const std::int64_t r = load_parent(ctx, dirfd, va, p); r < 0) return exists(ctx, dirfd, va) ? -EEXIST : r;
+  if (const std::int64_t r = load_parent(ctx, dirfd, va, p); r < 0) return r;
   const auto bits = static_cast<mode_t>(mode & 01777 & ~ctx.instance.umask.load());
   return charged(ctx, *p.mount, [&] { return ::mkdirat(p.directory.get(), p.name.c_str(), bits); });
 }
