@@ -6,6 +6,8 @@ std::span<const command_group> command_groups() noexcept {
   static constexpr command_group groups[] = {
       {"bench", "measure, with host facts and correctness checks"},
       {"doctor", "what this machine can do, and what to change"},
+      {"ledger", "read a Solana validator's ledger: slots, blocks, transactions"},
+      {"rpc", "serve Solana's JSON-RPC"},
   };
   return groups;
 }
