@@ -22,9 +22,10 @@ namespace {
 
 // An answer that is an error: code, message and a value for "data".
 struct rpc_error {
-  int code;
-  std::string message;
-  std::string data{};
+  rpc_error() = default;
+  rpc_error(int c, std::string m, std::string d = {}) : code(c), message(std::move(m)), data(std::move(d)) {}
+  int code = 0;
+  std::string message, data;
 };
 
 using answer = boost::system::result<std::string, rpc_error>;
