@@ -255,6 +255,7 @@ std::pair<int, short> output_event(const descriptor& d) {
 
 // read() and write() of a socket are recv() and send() without flags.
 std::int64_t receive_on_socket(call_context& ctx, descriptor& d, std::span<const guest_range> to) {
+  if (total(to) == 0) return 0;
   socket_message m;
   m.ranges = to;
   return receive_message(ctx, d, m);
