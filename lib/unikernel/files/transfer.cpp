@@ -355,6 +355,7 @@ std::int64_t transfer_out(call_context& ctx, descriptor& d, std::span<const gues
                           std::int64_t offset) {
   if (!d.what->writable || d.what->path_only) return -EBADF;
   const file_kind kind = d.what->kind;
+  if (kind == file_kind::timerfd) return -EINVAL;
   if (kind == file_kind::socket) return offset >= 0 ? -ESPIPE : send_on_socket(ctx, d, from);
   const std::uint64_t size = total(from);
   if (kind == file_kind::device && d.what->guest_path == "/dev/full" && size != 0) return -ENOSPC;
