@@ -11,7 +11,7 @@ from osvm_process import OSVM, Case
 
 HELP = pathlib.Path(__file__).parent / "help"
 COMMANDS = ["", "run", "demo", "version", "completion", "doctor", "doctor kvm", "bench", "bench boot", "bench vsock",
-            "bench swap", "bench kill", "bench headline", "decode", "ledger", "ledger info", "ledger bounds", "ledger slots",
+            "bench swap", "bench kill", "bench headline", "bench programs", "decode", "ledger", "ledger info", "ledger bounds", "ledger slots",
             "ledger block", "ledger tx", "ledger address", "ledger verify", "rpc", "rpc local", "mount", "mount add",
             "mount remove", "mount list", "image", "image build", "image inspect", "image verify", "image sign", "image list"]
 GROUPS = ("doctor", "bench", "ledger", "rpc", "mount", "image")
@@ -45,7 +45,7 @@ class Usage(Case):
         """run's other statuses belong to the guest."""
         for words in ([], ["--nonsense", "./x"], ["--memory"], ["--memory", "1QiB", "./x"], ["--publish", "80", "./x"],
                       ["--allow", "everything", "./x"], ["--env", "", "./x"], ["--timeout", "10", "./x"],
-                      ["--isolation", "magic", "./x"], ["--threads", "0", "./x"], ["--ro", "a:b", "./x"]):
+                      ["--isolation", "magic", "./x"], ["--connect", "nowhere", "./x"], ["--publish-unix", "/x", "./x"], ["--threads", "0", "./x"], ["--ro", "a:b", "./x"]):
             with self.subTest(words):
                 done = self.osvm("run", *words, status=125)
                 self.assertEqual(done.stdout, "")

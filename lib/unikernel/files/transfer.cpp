@@ -256,6 +256,7 @@ std::pair<int, short> output_event(const descriptor& d) {
 
 // read() and write() of a socket are recv() and send() without flags.
 std::int64_t receive_on_socket(call_context& ctx, descriptor& d, std::span<const guest_range> to) {
+  if (total(to) == 0) return 0;
   socket_message m;
   m.ranges = to;
   return receive_message(ctx, d, m);
@@ -356,6 +357,7 @@ std::int64_t transfer_out(call_context& ctx, descriptor& d, std::span<const gues
                           std::int64_t offset) {
   if (!d.what->writable || d.what->path_only) return -EBADF;
   const file_kind kind = d.what->kind;
+  if (kind == file_kind::timerfd) return -EINVAL;
   if (kind == file_kind::socket) return offset >= 0 ? -ESPIPE : send_on_socket(ctx, d, from);
   const std::uint64_t size = total(from);
   if (kind == file_kind::device && d.what->guest_path == "/dev/full" && size != 0) return -ENOSPC;

@@ -41,7 +41,6 @@ std::int64_t sys_timerfd_create(call_context& ctx) {
   unique_fd host(::timerfd_create(clock, TFD_CLOEXEC | TFD_NONBLOCK));
   if (!host) return no_descriptor();
   auto what = describe(file_kind::timerfd, (flags & TFD_NONBLOCK) != 0);
-  what->writable = false;
   return install(ctx, std::move(what), std::move(host), (flags & TFD_CLOEXEC) != 0);
 }
 

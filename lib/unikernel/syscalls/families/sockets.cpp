@@ -286,6 +286,12 @@ std::int64_t listen_vsock(call_context& ctx, socket_arg& s, unsigned backlog) {
   return replace_host(ctx, s.d->what, receiver);
 }
 
+// TCP keeps clients waiting whose server is slow to accept; a unix socket with a full queue turns them away.
+int queue_of(const socket_state& s, int backlog) {
+  constexpr int least = 1024;
+  return is_inet(s.family) ? std::max(backlog, least) : backlog;
+}
+
 std::int64_t listen_stream(call_context& ctx, socket_arg& s, int backlog) {
   socket_state& state = *s.state;
   if (state.phase == socket_phase::fresh) {
@@ -297,7 +303,7 @@ std::int64_t listen_stream(call_context& ctx, socket_arg& s, int backlog) {
     if (const auto r = ctx.instance.network.names.bind(s.d->host.get(), std::move(as), state.bound); r < 0) return r;
     state.local = state.bound->address;
   }
-  return host_result(::listen(s.d->host.get(), backlog));
+  return host_result(::listen(s.d->host.get(), queue_of(state, backlog)));
 }
 
 std::int64_t sys_listen(call_context& ctx) {
@@ -308,7 +314,7 @@ std::int64_t sys_listen(call_context& ctx) {
   if (s.state->phase == socket_phase::connected || s.state->phase == socket_phase::connecting) return -EINVAL;
   const bool vsock = s.state->family == AF_VSOCK;
   if (s.state->phase == socket_phase::listening)
-    return vsock ? 0 : host_result(::listen(s.d->host.get(), backlog));
+    return vsock ? 0 : host_result(::listen(s.d->host.get(), queue_of(*s.state, backlog)));
   if (vsock && s.state->phase == socket_phase::fresh) return deny_listen(ctx, transport::vsock, 0);
   const std::int64_t r = vsock ? listen_vsock(ctx, s, static_cast<unsigned>(backlog)) : listen_stream(ctx, s, backlog);
   if (r < 0) return r;
