@@ -1,4 +1,4 @@
-/* Run one unmodified static Linux ELF as the only program of its own virtual machine.
+/* Run one unmodified Linux ELF program as the only program of its own virtual machine.
  * Conventions: see osvm.h. */
 #ifndef OSVM_UNIKERNEL_H
 #define OSVM_UNIKERNEL_H
@@ -14,7 +14,7 @@ enum {
   OSVM_UNIKERNEL_NOT_AN_ELF = 1,
   OSVM_UNIKERNEL_WRONG_ARCHITECTURE = 2,
   OSVM_UNIKERNEL_MALFORMED_ELF = 3,
-  OSVM_UNIKERNEL_DYNAMIC_UNSUPPORTED = 4,
+  OSVM_UNIKERNEL_BAD_LOADER = 4,
   OSVM_UNIKERNEL_TOO_LARGE = 5,
   OSVM_UNIKERNEL_BAD_POLICY = 6,
   OSVM_UNIKERNEL_ISOLATION_UNSUPPORTED = 7,
@@ -74,6 +74,10 @@ enum {
 
 enum { OSVM_UNIKERNEL_ALLOW_JIT = 1 }; /* memory may become executable after load */
 
+/* The guest may read the program, its loader and the libraries that its ELF file names, as far as these lie in the
+ * loader's system directories or beside the program. The image must have been loaded from a file. */
+enum { OSVM_UNIKERNEL_GRANT_LIBRARIES = 1 };
+
 typedef struct osvm_unikernel_options {
   uint32_t struct_size;
   uint32_t isolation;           /* OSVM_UNIKERNEL_HARDWARE (default) or _PROCESS */
@@ -101,6 +105,17 @@ typedef struct osvm_unikernel_options {
   osvm_unikernel_stdio output;
   osvm_unikernel_stdio error;
   const osvm_host* host; /* from osvm_host_probe(); null: the start probes */
+  uint32_t flags;        /* OSVM_UNIKERNEL_GRANT_LIBRARIES */
+  uint32_t reserved2;    /* zero */
+  const char* working_directory; /* guest path; default "/" */
+  const char* executable;        /* the program's guest path; default: as granted, or "/app" */
+  /* Connections out: "HOST:PORT[=NAME]", "unix:/path=/guest/path" or "unix:/path=NAME:PORT". Names are resolved by
+   * the start, and the guest's resolver answers only them. */
+  const char* const* connect;
+  size_t connect_count;
+  /* Unix sockets that the guest may bind: "/host/path=guest:/guest/path". */
+  const char* const* listen_unix;
+  size_t listen_unix_count;
 } osvm_unikernel_options;
 
 OSVM_API void osvm_unikernel_options_init(osvm_unikernel_options* options, uint32_t struct_size);

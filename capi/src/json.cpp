@@ -74,7 +74,13 @@ std::string to_json(const unikernel::exit_report& r) {
 std::string to_json(const unikernel::instance_stats& s) {
   json::object syscalls;
   for (const auto& [name, count] : s.syscalls) syscalls[name] = count;
-  json::array denials;
+  json::array denials, granted, refused;
+  for (const auto& g : s.granted) {
+    granted.push_back({{"host", g.host_path}, {"guest", g.guest_path}, {"needed_by", g.needed_by}});
+  }
+  for (const auto& r : s.refused) {
+    refused.push_back({{"name", r.name}, {"needed_by", r.needed_by}, {"reason", r.reason}});
+  }
   for (const auto& d : s.denials) denials.push_back({{"what", d.what}, {"rule", d.rule}, {"count", d.count}});
   return json::serialize(json::object{
       {"boot_ns",
@@ -87,6 +93,8 @@ std::string to_json(const unikernel::instance_stats& s) {
       {"page_faults", s.page_faults},
       {"syscalls", std::move(syscalls)},
       {"denials", std::move(denials)},
+      {"granted", std::move(granted)},
+      {"refused", std::move(refused)},
       {"memory_bytes", s.memory_bytes},
       {"memory_peak_bytes", s.memory_peak_bytes},
       {"resident_bytes", s.resident_bytes},

@@ -35,7 +35,7 @@ namespace {
 SAME(OSVM_UNIKERNEL_NOT_AN_ELF, uk::errc::not_an_elf);
 SAME(OSVM_UNIKERNEL_WRONG_ARCHITECTURE, uk::errc::wrong_architecture);
 SAME(OSVM_UNIKERNEL_MALFORMED_ELF, uk::errc::malformed_elf);
-SAME(OSVM_UNIKERNEL_DYNAMIC_UNSUPPORTED, uk::errc::dynamic_unsupported);
+SAME(OSVM_UNIKERNEL_BAD_LOADER, uk::errc::bad_loader);
 SAME(OSVM_UNIKERNEL_TOO_LARGE, uk::errc::too_large);
 SAME(OSVM_UNIKERNEL_BAD_POLICY, uk::errc::bad_policy);
 SAME(OSVM_UNIKERNEL_ISOLATION_UNSUPPORTED, uk::errc::isolation_unsupported);
@@ -129,6 +129,16 @@ osvm::result<uk::policy> policy_of(const osvm_unikernel_options& o) {
   }
   OSVM_TRY(const auto ports, array(o.vsock_connect, o.vsock_connect_count, "vsock_connect"));
   p.vsock_connect.assign(ports.begin(), ports.end());
+  OSVM_TRY(const auto connections, strings(o.connect, o.connect_count, "connect"));
+  for (const auto& text : connections) {
+    OSVM_TRY(auto grant, uk::parse_connect_grant(text));
+    p.connect.push_back(std::move(grant));
+  }
+  OSVM_TRY(const auto unix_listeners, strings(o.listen_unix, o.listen_unix_count, "listen_unix"));
+  for (const auto& text : unix_listeners) {
+    OSVM_TRY(auto grant, uk::parse_unix_listener(text));
+    p.listen_unix.push_back(std::move(grant));
+  }
   OSVM_TRY(p.environment, strings(o.environment, o.environment_count, "environment"));
   if (o.allow & ~static_cast<unsigned>(OSVM_UNIKERNEL_ALLOW_JIT)) return invalid("allow has unknown bits");
   p.allow.jit = (o.allow & OSVM_UNIKERNEL_ALLOW_JIT) != 0;
@@ -160,6 +170,10 @@ osvm::result<uk::instance_options> options_of(const osvm_unikernel_options& o) {
   if (o.socket_dir) out.socket_dir = o.socket_dir;
   if (o.name) out.name = o.name;
   if (o.host) out.facts = &o.host->facts;
+  if (o.flags & ~static_cast<unsigned>(OSVM_UNIKERNEL_GRANT_LIBRARIES)) return invalid("flags has unknown bits");
+  out.grant_libraries = (o.flags & OSVM_UNIKERNEL_GRANT_LIBRARIES) != 0;
+  if (o.working_directory) out.working_directory = o.working_directory;
+  if (o.executable) out.executable = o.executable;
   return out;
 }
 

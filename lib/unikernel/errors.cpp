@@ -12,8 +12,7 @@ class category final : public boost::system::error_category {
       case errc::not_an_elf: return "not an ELF program (scripts need their interpreter as the program)";
       case errc::wrong_architecture: return "not a 64-bit x86-64 Linux program";
       case errc::malformed_elf: return "malformed ELF file";
-      case errc::dynamic_unsupported:
-        return "dynamically linked; this version runs static programs (link with -static or -static-pie)";
+      case errc::bad_loader: return "the loader of the dynamic program cannot be used";
       case errc::too_large: return "the program exceeds the size limit or the memory budget";
       case errc::bad_policy: return "the policy cannot be applied";
       case errc::isolation_unsupported:

@@ -33,6 +33,30 @@ static osvm_unikernel_options defaults(void) {
   return o;
 }
 
+static void runs_a_dynamic_program(void) {
+  osvm_unikernel_image* image = NULL;
+  EXPECT_OK(osvm_unikernel_image_load("/usr/bin/expr", &image));
+  const char* const arguments[] = {"/usr/bin/expr", "6", "*", "7"};
+  osvm_unikernel_options o = defaults();
+  o.arguments = arguments;
+  o.argument_count = 4;
+  osvm_unikernel_instance* instance = NULL;
+  EXPECT_ERROR(osvm_unikernel_instance_start(runtime, image, &o, &instance), "osvm.unikernel",
+               OSVM_UNIKERNEL_BAD_LOADER, "ld-linux");
+  o.flags = OSVM_UNIKERNEL_GRANT_LIBRARIES;
+  EXPECT_OK(osvm_unikernel_instance_start(runtime, image, &o, &instance));
+  osvm_unikernel_image_free(image);
+  EXPECT_OK(osvm_unikernel_instance_wait(instance, 10000, NULL));
+  char* text = NULL;
+  EXPECT_OK(osvm_unikernel_instance_take_output(instance, 1, &text, NULL));
+  EXPECT(strcmp(text, "42\n") == 0);
+  osvm_string_free(text);
+  EXPECT_OK(osvm_unikernel_instance_stats_json(instance, &text));
+  EXPECT_TEXT(text, "libc.so.6");
+  osvm_string_free(text);
+  osvm_unikernel_instance_free(instance);
+}
+
 static void runs_to_the_end(void) {
   osvm_unikernel_image* image = load("hello");
   osvm_unikernel_options o = defaults();
@@ -234,6 +258,7 @@ int main(int argc, char** argv) {
   EXPECT_OK(osvm_host_probe(&host));
   EXPECT_TEXT(osvm_host_json(host), "\"stub\":");
   runs_to_the_end();
+  runs_a_dynamic_program();
   refused_options();
   deadline_and_kill();
   wall_budget();

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import random
 import signal
 import socket
 import subprocess
@@ -24,12 +25,18 @@ def kvm_problem():
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port that nobody has and that the kernel gives to nobody: outside of its range for ephemeral ports."""
+    for port in random.sample(range(20000, 32000), 100):
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise AssertionError("no port is free")
 
 
-def fetch(port, path="/", tries=200):
+def fetch(port, path="/", tries=1500):
     """The answer of a server that may still be starting."""
     for _ in range(tries):
         try:
@@ -42,7 +49,7 @@ def fetch(port, path="/", tries=200):
     raise AssertionError("the server never answered")
 
 
-def echo(port, tries=200):
+def echo(port, tries=1500):
     """What an echo server answers; the address may be routed to it a moment after it listens."""
     for _ in range(tries):
         try:
@@ -146,6 +153,21 @@ class Run(Case):
         self.assertGreater(stats["boot"]["total_ms"], 0)
         self.assertEqual(stats["syscalls"]["exit_group"], 1)
         self.assertEqual(stats["denials"], [])
+
+    def test_dynamic_program_as_it_is_typed(self):
+        done = self.osvm("run", "/usr/bin/expr", "6", "*", "7", status=0)
+        self.assertEqual((done.stdout, done.stderr), ("42\n", ""))
+        done = self.osvm("run", "--stats", "/usr/bin/expr", "1", "+", "1", status=0)
+        for word in ("granted unasked", "/lib64/ld-linux-x86-64.so.2", "libc.so.6", "nothing was denied"):
+            self.assertIn(word, done.stderr)
+        done = self.osvm("run", "--no-libraries", "/usr/bin/expr", "1", status=125)
+        self.assertIn("/lib64/ld-linux-x86-64.so.2", done.stderr)
+        self.assertEqual(self.osvm("run", "--cwd", "/usr", "/usr/bin/pwd", status=0).stdout, "/usr\n")
+
+    def test_program_that_needs_another_process_is_told_apart(self):
+        done = self.osvm("run", "/usr/bin/env", "/usr/bin/true")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("execve /usr/bin/true (unsupported: one process", done.stderr)
 
     def test_denials_name_the_rule(self):
         done = self.osvm("run", "--stats", guest("http_server"), "8080", "v1")

@@ -34,6 +34,18 @@ def test_run(guests: Path, facts: osvm.HostFacts) -> None:
     assert "hardware" in result.isolation
 
 
+def test_dynamic_program(facts: osvm.HostFacts) -> None:
+    with pytest.raises(osvm.UnikernelError, match="ld-linux") as e:
+        osvm.run(["/usr/bin/expr", "6", "*", "7"], facts=facts)
+    assert e.value.code is osvm.UnikernelErrc.BAD_LOADER
+    result = osvm.run(["/usr/bin/expr", "6", "*", "7"], libraries=True, facts=facts, check=True)
+    assert result.stdout == b"42\n"
+    assert {g.guest for g in result.stats.granted} >= {"/usr/bin/expr", "/lib64/ld-linux-x86-64.so.2"}
+    assert result.stats.refused == ()
+    where = osvm.run(["/usr/bin/pwd"], libraries=True, cwd="/usr", facts=facts, check=True)
+    assert where.stdout == b"/usr\n"
+
+
 def test_run_ends_with_its_time(guests: Path) -> None:
     begin = time.monotonic()
     result = osvm.run([guests / "http_server"], publish={"127.0.0.1:0": 8080}, timeout=0.2)
@@ -196,6 +208,11 @@ def test_swap_under_load_loses_nothing(guests: Path, facts: osvm.HostFacts) -> N
             c.stop.set()
         for c in clients:
             c.join(timeout=10)
+        # An answer is counted after its last bytes have gone out.
+        received = sum(sum(c.answered.values()) for c in clients)
+        end = time.monotonic() + 10
+        while proxy.stats().answered < received and time.monotonic() < end:
+            time.sleep(0.01)
         stats = proxy.stats()
     failures = [f for c in clients for f in c.failures]
     totals = {v: sum(c.answered.get(v, 0) for c in clients) for v in ("v1", "v2")}

@@ -1,5 +1,7 @@
 #include "stats_output.hpp"
 
+#include <osvm/core/text.hpp>
+
 #include <boost/json/array.hpp>
 
 #include "values.hpp"
@@ -34,6 +36,22 @@ std::string memory_text(const instance_stats& s) {
          show_size(s.resident_bytes) + " resident, " + show_size(s.page_table_bytes) + " page tables\n";
 }
 
+// What was granted without being asked for, and what was named in the program's files but not granted.
+std::string libraries_text(const instance_stats& s) {
+  std::string out;
+  if (!s.granted.empty()) {
+    text_table granted{{"granted unasked, read-only", "as", "needed by"}};
+    for (const auto& g : s.granted) granted.push_back({printable(g.host_path), printable(g.guest_path), printable(g.needed_by)});
+    out += "\n" + render(granted);
+  }
+  if (!s.refused.empty()) {
+    text_table refused{{"named, not granted", "by", "since"}};
+    for (const auto& r : s.refused) refused.push_back({printable(r.name), printable(r.needed_by), printable(r.reason)});
+    out += "\n" + render(refused);
+  }
+  return out;
+}
+
 }  // namespace
 
 std::uint64_t total_syscalls(const instance_stats& stats) {
@@ -49,6 +67,13 @@ boost::json::object stats_json(const instance_stats& s, const exit_report& ended
   for (const auto& d : s.denials) {
     denials.push_back({{"what", d.what}, {"rule", d.rule}, {"count", d.count}});
   }
+  boost::json::array granted, refused;
+  for (const auto& g : s.granted) {
+    granted.push_back({{"host", g.host_path}, {"guest", g.guest_path}, {"needed_by", g.needed_by}});
+  }
+  for (const auto& r : s.refused) {
+    refused.push_back({{"name", r.name}, {"needed_by", r.needed_by}, {"reason", r.reason}});
+  }
   return {{"exit",
            {{"cause", unikernel::to_string(ended.cause)},
             {"status", ended.status},
@@ -56,6 +81,8 @@ boost::json::object stats_json(const instance_stats& s, const exit_report& ended
             {"shell_status", ended.shell_status()},
             {"text", ended.describe()}}},
           {"boot", boot_json(s.boot)},
+          {"granted", std::move(granted)},
+          {"refused", std::move(refused)},
           {"exits", s.exits},
           {"page_faults", s.page_faults},
           {"syscalls", std::move(calls)},
@@ -80,6 +107,7 @@ std::string stats_text(const instance_stats& s, const exit_report& ended) {
     for (const auto& [name, count] : s.syscalls) calls.push_back({name, std::to_string(count)});
     out += "\n" + render(calls);
   }
+  out += libraries_text(s);
   if (s.denials.empty()) return out + "\nnothing was denied\n";
   text_table denied{{"denied", "count", "would be granted by"}};
   for (const auto& d : s.denials) denied.push_back({d.what, std::to_string(d.count), d.rule});

@@ -39,12 +39,14 @@ def run(
     input: bytes | None = None,
     allow: Iterable[str] = (),
     isolation: str = "hardware",
+    libraries: bool = False,
+    cwd: str = "/",
     output_limit: int = 64 << 20,
     check: bool = False,
     facts: HostFacts | None = None,
     runtime: Runtime | None = None,
 ) -> RunResult:
-    """Runs a static Linux program alone in a virtual machine and returns its output, status, boot phases
+    """Runs a Linux program alone in a virtual machine and returns its output, status, boot phases
     and counters.
 
     The parameters are those of ``osvm.Instance``. ``timeout`` ends the guest: the result's ``report.cause``
@@ -69,6 +71,8 @@ def run(
         stderr="capture",
         allow=allow,
         isolation=isolation,
+        libraries=libraries,
+        cwd=cwd,
         facts=facts,
         runtime=runtime,
     ) as guest:

@@ -50,7 +50,7 @@ class UnikernelErrc(IntEnum):
     NOT_AN_ELF = 1
     WRONG_ARCHITECTURE = 2
     MALFORMED_ELF = 3
-    DYNAMIC_UNSUPPORTED = 4
+    BAD_LOADER = 4
     TOO_LARGE = 5
     BAD_POLICY = 6
     ISOLATION_UNSUPPORTED = 7

@@ -1,4 +1,4 @@
-"""One guest: a static Linux program running alone in its own virtual machine."""
+"""One guest: a Linux program running alone in its own virtual machine."""
 
 from __future__ import annotations
 
@@ -86,10 +86,16 @@ class Instance:
     ``args``: the program's path (unless ``image`` is given) and its arguments. ``ro``, ``rw``: host path →
     guest path. ``env``: all of the guest's environment. ``listen``: guest ports it may listen on (``8080``,
     ``"vsock:52"``). ``publish``: host address → guest port, reachable from when it listens
-    (``{"127.0.0.1:8080": 80}``). ``connect``: host vsock ports it may connect to. ``memory`` and
+    (``{"127.0.0.1:8080": 80}``). ``connect``: where it may connect to: ``"HOST:PORT"``,
+    ``"HOST:PORT=NAME"``, ``"unix:/path=/guest/path"``, ``"unix:/path=NAME:PORT"`` (names are resolved by
+    ``start()``), or the number of a host vsock port. ``publish_unix``: host path → path of a unix socket that
+    the guest may bind. ``memory`` and
     ``written`` in bytes, ``timeout`` (wall time) and ``cpu_time`` in seconds end the guest when they are
     used up. ``stdout`` and ``stderr``: None (discarded), ``"inherit"``, ``"capture"`` (see ``take_output``;
     the guest blocks while 1 MiB lies there), a descriptor or a file; ``stdin`` may also be bytes.
+    ``libraries``: the guest may read the program, its loader and the libraries that its file names, as far as
+    these lie in the loader's system directories or beside the program; what ``dlopen`` loads needs ``ro``.
+    ``cwd``: the guest's working directory.
     ``allow``: named rights; ``"jit"`` is memory that becomes executable after load.
 
     Nothing runs before ``start()`` or the ``with`` statement; leaving it ends the guest. Thread-safe.
@@ -105,7 +111,8 @@ class Instance:
         env: Mapping[str, str] | None = None,
         listen: Iterable[Port] = (),
         publish: Mapping[str, Port] | None = None,
-        connect: Iterable[int] = (),
+        connect: Iterable[int | str] = (),
+        publish_unix: Mapping[Path, str] | None = None,
         memory: int = 256 << 20,
         threads: int = 64,
         descriptors: int = 256,
@@ -118,6 +125,8 @@ class Instance:
         allow: Iterable[str] = (),
         isolation: str = "hardware",
         name: str = "guest",
+        libraries: bool = False,
+        cwd: str = "/",
         socket_dir: Path | None = None,
         facts: HostFacts | None = None,
         runtime: Runtime | None = None,
@@ -140,13 +149,16 @@ class Instance:
         self._own_dir: str | None = None
         self._raw: _osvm.Instance | None = None
         self._facts = facts
+        connections = list(connect)
         self._options: dict[str, object] = {
             "arguments": [os.fspath(a) for a in args],
             "name": name,
             "process_isolation": isolation == "process",
             "mounts": _mounts(ro, False) + _mounts(rw, True),
             "listen": granted,
-            "vsock_connect": list(connect),
+            "vsock_connect": [to for to in connections if isinstance(to, int)],
+            "connect": [to for to in connections if isinstance(to, str)],
+            "listen_unix": [f"{os.fspath(host)}=guest:{guest}" for host, guest in (publish_unix or {}).items()],
             "environment": [f"{key}={value}" for key, value in (env or {}).items()],
             "jit": "jit" in rights,
             "memory": memory,
@@ -155,6 +167,8 @@ class Instance:
             "written": written,
             "cpu_time": 0.0 if cpu_time is None else cpu_time,
             "wall_time": 0.0 if timeout is None else timeout,
+            "libraries": libraries,
+            "cwd": cwd,
             "stdin": stdin if isinstance(stdin, bytes) else _stream(stdin, 0),
             "stdout": _stream(stdout, 1),
             "stderr": _stream(stderr, 2),

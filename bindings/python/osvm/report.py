@@ -12,6 +12,8 @@ from .errors import Error, from_parts
 __all__ = [
     "BootPhases",
     "Denial",
+    "LibraryGrant",
+    "LibraryRefusal",
     "ExitCause",
     "ExitReport",
     "Fault",
@@ -120,6 +122,24 @@ class Denial:
 
 
 @dataclass(frozen=True)
+class LibraryGrant:
+    """A file that the guest may read since its program needs it (``libraries=True``)."""
+
+    host: str
+    guest: str
+    needed_by: str
+
+
+@dataclass(frozen=True)
+class LibraryRefusal:
+    """A file that the program or one of its libraries names, but that is not granted unasked."""
+
+    name: str
+    needed_by: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class InstanceStats:
     """Counters of an instance: a snapshot, consistent per field while the guest runs."""
 
@@ -128,6 +148,8 @@ class InstanceStats:
     page_faults: int
     syscalls: Mapping[str, int]
     denials: tuple[Denial, ...]
+    granted: tuple[LibraryGrant, ...]
+    refused: tuple[LibraryRefusal, ...]
     memory_bytes: int
     memory_peak_bytes: int
     resident_bytes: int
@@ -233,8 +255,12 @@ def exit_report(raw: Mapping[str, Any]) -> ExitReport:
 
 
 def instance_stats(raw: Mapping[str, Any]) -> InstanceStats:
-    denials = tuple(Denial(**d) for d in raw["denials"])
-    return InstanceStats(**{**raw, "boot": BootPhases(**raw["boot"]), "denials": denials})
+    lists = {
+        "denials": tuple(Denial(**d) for d in raw["denials"]),
+        "granted": tuple(LibraryGrant(**g) for g in raw["granted"]),
+        "refused": tuple(LibraryRefusal(**r) for r in raw["refused"]),
+    }
+    return InstanceStats(**{**raw, "boot": BootPhases(**raw["boot"]), **lists})
 
 
 def shift_result(raw: Mapping[str, Any]) -> ShiftResult:

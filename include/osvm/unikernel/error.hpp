@@ -10,7 +10,7 @@ enum class errc {
   not_an_elf,           // the file does not start with an ELF header
   wrong_architecture,   // not 64-bit little-endian x86-64
   malformed_elf,        // a header or segment contradicts the file or another segment
-  dynamic_unsupported,  // the program names a loader (PT_INTERP); only static programs run in this version
+  bad_loader,           // the loader that a dynamic program names (PT_INTERP) is not granted, or is none
   too_large,            // the image does not fit the limits or the memory budget
   bad_policy,           // a mount, listener or grant is not usable; the context names it
   isolation_unsupported,  // the asked isolation level does not exist in this version or on this host

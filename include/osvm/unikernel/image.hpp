@@ -23,14 +23,18 @@ struct image_limits {
 
 struct image_info {
   std::string name;        // file name, for messages
-  bool position_independent = false;  // static-pie
+  std::string path;        // of load(): the file's absolute host path without symbolic links; else empty
+  std::string interpreter;            // the loader that the file names (PT_INTERP); empty: a static program
+  bool position_independent = false;  // static-pie, or a dynamic program
   std::uint64_t entry = 0;            // as in the file; not relocated
   std::uint64_t memory_bytes = 0;     // page-rounded span of the loadable segments
   unsigned segments = 0;
 };
 
-// An unmodified static x86-64 Linux ELF, verified and copied into a sealed memory file, so that changing the
-// file afterwards changes no running guest. Immutable, cheap to copy, thread-safe.
+// An unmodified x86-64 Linux ELF program, verified and copied into a sealed memory file, so that changing the
+// file afterwards changes no running guest. Of a dynamic program this is the program alone: its loader and libraries
+// are files of the guest, opened through its mounts (see instance_options::grant_libraries).
+// Immutable, cheap to copy, thread-safe.
 class image {
  public:
   // Reads and checks the file. Errors: unikernel::errc, or the errno of open/read.

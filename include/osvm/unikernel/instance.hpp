@@ -5,6 +5,7 @@
 #include <osvm/kvm/host_facts.hpp>
 #include <osvm/unikernel/event.hpp>
 #include <osvm/unikernel/image.hpp>
+#include <osvm/unikernel/learning.hpp>
 #include <osvm/unikernel/policy.hpp>
 #include <osvm/unikernel/report.hpp>
 #include <osvm/vsock/endpoint.hpp>
@@ -54,8 +55,15 @@ struct instance_options {
   unikernel::budgets budgets;
   isolation level = isolation::hardware;
   stdio input, output, error;
+  // Grants, read-only, the program itself, and of a dynamic program its loader and libraries, each at the path where
+  // the loader looks for it: see libraries.hpp for which files qualify. What a mount already holds stays the mount's.
+  // Needs an image that was loaded from a file.
+  bool grant_libraries = false;
+  std::string executable;               // guest path of the program for /proc/self/exe; empty: as granted, or "/app"
+  std::string working_directory = "/";  // guest path
   // Folder for the instance's sockets; must exist and be private to the caller. Empty: no listener may be granted.
   std::string socket_dir;
+  learning learn = learning::off;      // what instance::learned() can tell afterwards
   event_options events;                // denials, traces; lines of output follow from stdio::log()
   std::string name = "guest";          // stands in logs and in the socket names
   const kvm::host_facts* facts = nullptr;  // result of probe_host(), read during create(); null: create() probes
@@ -130,6 +138,9 @@ class instance final {
   std::vector<event> take_events(std::size_t most = 1024);
 
   instance_stats stats() const;
+  // The policy that this run would have needed, budgets as they were used with a quarter on top. Fails with
+  // errc::invalid_argument when instance_options::learn was off.
+  result<learned_policy> learned() const;
   // "hardware, system calls served in the caller's process"
   std::string isolation_report() const;
 

@@ -1,6 +1,8 @@
 // How a guest ended, and what it used. Plain values.
 #pragma once
 
+#include <osvm/unikernel/libraries.hpp>
+
 #include <array>
 #include <chrono>
 #include <cstdint>
@@ -88,6 +90,8 @@ struct instance_stats {
   std::uint64_t page_faults = 0;                 // guest faults served by handing out memory
   std::vector<std::pair<std::string, std::uint64_t>> syscalls;  // by name, most frequent first
   std::vector<denial> denials;
+  std::vector<library_grant> granted;            // by instance_options::grant_libraries
+  std::vector<library_refusal> refused;          // what that named, but did not grant
   std::uint64_t memory_bytes = 0;                // guest pages handed out now
   std::uint64_t memory_peak_bytes = 0;
   std::uint64_t resident_bytes = 0;              // of those, what the host has populated (mincore)

@@ -1,7 +1,7 @@
 // Parses an ELF file as hostile input and lays it out in a sealed memory file.
 #include <osvm/unikernel/image.hpp>
 
-#include "unikernel/elf/format.hpp"
+#include "unikernel/elf/layout.hpp"
 #include "unikernel/elf/image_data.hpp"
 
 #include <fcntl.h>
@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <climits>
+#include <cstdlib>
 #include <cstring>
 
 namespace osvm::unikernel {
@@ -17,66 +19,7 @@ namespace {
 
 using detail::image_data;
 
-error malformed(std::string what) { return {errc::malformed_elf, std::move(what)}; }
-
-struct layout {
-  elf::header header{};
-  std::vector<elf::program_header> loads;
-};
-
-result<elf::header> read_header(bytes_view file) {
-  constexpr unsigned char magic[4] = {0x7f, 'E', 'L', 'F'};
-  if (file.size() < 4 || std::memcmp(file.data(), magic, 4) != 0) return error(errc::not_an_elf);
-  auto h = read_at<elf::header>(file, 0);
-  if (!h) return malformed("the ELF header is cut off");
-  if (h->ident[4] != elf::class_64 || h->ident[5] != elf::data_lsb || h->machine != elf::machine_x86_64) {
-    return error(errc::wrong_architecture, "machine " + std::to_string(h->machine));
-  }
-  if (h->type != elf::type_exec && h->type != elf::type_dyn) return malformed("neither an executable nor position-independent");
-  if (h->phentsize != sizeof(elf::program_header)) return malformed("program header size " + std::to_string(h->phentsize));
-  return h;
-}
-
-result<void> check_load(const elf::program_header& p, bytes_view file, bool fixed, const image_limits& limits) {
-  std::uint64_t end = 0;
-  if (p.filesz > p.memsz) return malformed("a segment is larger in the file than in memory");
-  if (p.memsz > limits.max_memory_bytes) return error(errc::too_large, "segment of " + std::to_string(p.memsz) + " bytes");
-  if (!checked_add(p.vaddr, p.memsz, end) || end > mmap_limit) return malformed("a segment lies outside user memory");
-  if (fixed && p.vaddr < user_begin) return malformed("a segment lies below 64 KiB");
-  if (auto s = subspan(file, p.offset, p.filesz); !s) return malformed("a segment reaches behind the end of the file");
-  if (p.align > 1 && ((p.align & (p.align - 1)) != 0 || p.align > (2U << 20))) return malformed("segment alignment " + std::to_string(p.align));
-  if ((p.vaddr - p.offset) % page_size != 0) return malformed("segment address and file offset differ within a page");
-  if ((p.flags & elf::pf_w) && (p.flags & elf::pf_x)) return malformed("a segment is writable and executable");
-  return {};
-}
-
-result<layout> read_layout(bytes_view file, const image_limits& limits) {
-  layout l;
-  OSVM_TRY(l.header, read_header(file));
-  if (l.header.phnum == 0 || l.header.phnum > limits.max_segments) {
-    return malformed(std::to_string(l.header.phnum) + " program headers");
-  }
-  for (unsigned i = 0; i < l.header.phnum; ++i) {
-    std::uint64_t at = 0;
-    if (!checked_add<std::uint64_t>(l.header.phoff, i * sizeof(elf::program_header), at)) return malformed("program header offset");
-    auto p = read_at<elf::program_header>(file, at);
-    if (!p) return malformed("the program headers are cut off");
-    if (p->type == elf::pt_interp) return error(errc::dynamic_unsupported);
-    if (p->type != elf::pt_load || p->memsz == 0) continue;
-    OSVM_CHECK(check_load(*p, file, l.header.type == elf::type_exec, limits));
-    l.loads.push_back(*p);
-  }
-  if (l.loads.empty()) return malformed("no loadable segment");
-  std::sort(l.loads.begin(), l.loads.end(), [](const auto& a, const auto& b) { return a.vaddr < b.vaddr; });
-  for (std::size_t i = 1; i < l.loads.size(); ++i) {
-    if (l.loads[i - 1].vaddr + l.loads[i - 1].memsz > l.loads[i].vaddr) return malformed("segments overlap");
-  }
-  return l;
-}
-
-int protection_of(std::uint32_t flags) noexcept {
-  return (flags & elf::pf_r ? PROT_READ : 0) | (flags & elf::pf_w ? PROT_WRITE : 0) | (flags & elf::pf_x ? PROT_EXEC : 0);
-}
+using elf::malformed;
 
 // Page ranges of all segments, relative to the base; segments that share a page share the union of their rights.
 result<void> place(image_data& d, const std::vector<elf::program_header>& loads) {
@@ -84,7 +27,7 @@ result<void> place(image_data& d, const std::vector<elf::program_header>& loads)
     const std::uint64_t start = page_floor(p.vaddr) - d.base;
     const std::uint64_t file_end = page_ceil(p.vaddr + p.filesz) - d.base;
     const std::uint64_t end = page_ceil(p.vaddr + p.memsz) - d.base;
-    const int protection = protection_of(p.flags);
+    const int protection = elf::protection_of(p.flags);
     if (file_end > start) {
       if (!d.ranges.empty() && d.ranges.back().offset + d.ranges.back().size > start) {
         const int both = d.ranges.back().protection | protection;
@@ -133,20 +76,6 @@ result<unique_fd> copy_to_memory(const image_data& d, const std::vector<elf::pro
   return fd;
 }
 
-std::uint64_t header_address(const layout& l) noexcept {
-  for (const auto& p : l.loads) {
-    const std::uint64_t size = std::uint64_t{l.header.phnum} * sizeof(elf::program_header);
-    if (l.header.phoff >= p.offset && l.header.phoff + size <= p.offset + p.filesz) return p.vaddr + (l.header.phoff - p.offset);
-  }
-  return 0;
-}
-
-bool entry_is_executable(const layout& l) noexcept {
-  return std::any_of(l.loads.begin(), l.loads.end(), [&](const auto& p) {
-    return (p.flags & elf::pf_x) && l.header.entry >= p.vaddr && l.header.entry < p.vaddr + p.memsz;
-  });
-}
-
 std::string base_name(const std::string& path) {
   const auto slash = path.find_last_of('/');
   return slash == std::string::npos ? path : path.substr(slash + 1);
@@ -156,19 +85,20 @@ std::string base_name(const std::string& path) {
 
 result<image> image::parse(bytes_view file, std::string name, const image_limits& limits) {
   if (file.size() > limits.max_file_bytes) return error(errc::too_large, name);
-  auto read = read_layout(file, limits);
+  auto read = elf::read_layout(elf::source_of(file), limits);
   if (!read) return error(read.error().code, name + (read.error().context.empty() ? "" : ": " + read.error().context));
-  const layout& l = *read;
+  const elf::layout& l = *read;
   auto d = std::make_shared<image_data>();
   d->base = page_floor(l.loads.front().vaddr);
-  if (l.loads.back().vaddr + l.loads.back().memsz - d->base > limits.max_memory_bytes) return error(errc::too_large, name);
-  if (!entry_is_executable(l)) return error(errc::malformed_elf, name + ": the entry point is not in executable memory");
+  if (!elf::entry_is_executable(l)) return error(errc::malformed_elf, name + ": the entry point is not in executable memory");
   if (auto ok = place(*d, l.loads); !ok) return error(ok.error().code, name + ": " + ok.error().context);
   OSVM_TRY(d->memory, copy_to_memory(*d, l.loads, file));
   for (const auto& p : l.loads) d->alignment = std::max(d->alignment, p.align);
-  d->headers = header_address(l);
+  d->headers = elf::header_address(l);
   d->header_count = l.header.phnum;
   d->info = {.name = std::move(name),
+             .path = {},
+             .interpreter = l.interpreter,
              .position_independent = l.header.type == elf::type_dyn,
              .entry = l.header.entry,
              .memory_bytes = d->end,
@@ -195,7 +125,11 @@ result<image> image::load(const std::string& path, const image_limits& limits) {
     done += static_cast<std::uint64_t>(n);
   }
   bytes.resize(done);
-  return parse(bytes, base_name(path), limits);
+  OSVM_TRY(image loaded, parse(bytes, base_name(path), limits));
+  auto d = std::const_pointer_cast<detail::image_data>(loaded.data_);  // not shared with anybody yet
+  char resolved[PATH_MAX];
+  if (::realpath(path.c_str(), resolved)) d->info.path = resolved;
+  return loaded;
 }
 
 const image_info& image::info() const noexcept { return data_->info; }

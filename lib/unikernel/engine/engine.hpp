@@ -25,6 +25,7 @@ class engine {
   virtual result<void> signal(int number) = 0;
   virtual std::string take_output(int descriptor) = 0;
   virtual std::vector<event> take_events(std::size_t most) = 0;
+  virtual result<learned_policy> learned() const = 0;
   virtual instance_stats stats() const = 0;
   virtual std::string isolation_report() const = 0;
   // Kills, joins the guest's threads and frees everything. Called once, by the owner of the handle.

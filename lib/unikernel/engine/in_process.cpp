@@ -1,9 +1,12 @@
 // Making, ending and observing an instance. The guest threads' loop is in vcpu_loop.cpp.
 #include "unikernel/engine/in_process.hpp"
 
+#include "unikernel/elf/closure.hpp"
+#include "unikernel/engine/loader.hpp"
 #include "unikernel/engine/process_setup.hpp"
 #include "unikernel/files/stdio.hpp"
 #include "unikernel/files/tree.hpp"
+#include "unikernel/policy/recorder.hpp"
 
 #include <osvm/vsock/fd_queue.hpp>
 
@@ -15,6 +18,8 @@
 
 #include <algorithm>
 #include <csignal>
+#include <filesystem>
+#include <filesystem>
 
 namespace osvm::unikernel {
 namespace {
@@ -60,16 +65,60 @@ result<void> check(const instance_options& o) {
   return {};
 }
 
+// A program that is a symbolic link (/usr/bin/python3) is also there under the name by which it was called.
+void grant_typed_name(const instance_options& options, const image_info& program, open_closure& closure) {
+  if (closure.files.empty() || options.arguments.empty() || !options.arguments[0].starts_with('/')) return;
+  const std::string& typed = options.arguments[0];
+  if (typed == program.path || typed.find("..") != std::string::npos) return;
+  std::error_code ignored;
+  if (std::filesystem::canonical(typed, ignored) != program.path) return;
+  closure.files.push_back({{program.path, typed, program.path}, closure.files[0].object.duplicate()});
+}
+
+std::vector<std::string> split_path_list(const std::string& text) {
+  std::vector<std::string> all;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(':', begin), text.size());
+    if (end > begin && text[begin] == '/') all.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return all;
+}
+
+// Every folder of the host's root but those of its kernel, beside what was granted.
+instance_options with_everything(const instance_options& given) {
+  instance_options o = given;
+  o.policy.allow.jit = true;
+  std::error_code ec;
+  for (const auto& entry : std::filesystem::directory_iterator("/", ec)) {
+    const std::string path = entry.path().string();
+    std::error_code ignored;
+    if (path == "/proc" || path == "/sys" || path == "/dev" || path == "/run") continue;
+    if (!entry.is_directory(ignored) && !entry.is_regular_file(ignored)) continue;
+    const auto same = [&](const mount& m) { return m.guest_path == path || m.guest_path == "/"; };
+    if (std::any_of(given.policy.mounts.begin(), given.policy.mounts.end(), same)) continue;
+    o.policy.mounts.push_back({.host_path = path, .guest_path = path, .writable = true});
+  }
+  return o;
+}
+
 }  // namespace
 
 in_process_engine::in_process_engine(executor ex, image program, const instance_options& options)
-    : executor_(std::move(ex)), image_(std::move(program)), options_(options), created_(clock_type::now()) {}
+    : executor_(std::move(ex)), image_(std::move(program)), options_(options), given_policy_(options.policy), created_(clock_type::now()) {}
 
 in_process_engine::~in_process_engine() { shut_down(); }
 
 result<std::shared_ptr<engine>> in_process_engine::create(executor ex, const image& program,
                                                           const instance_options& options) {
   OSVM_CHECK(check(options));
+  if (options.learn == learning::allow_all) {
+    const instance_options open = with_everything(options);
+    auto e = std::make_shared<in_process_engine>(std::move(ex), program, open);
+    e->given_policy_ = options.policy;
+    OSVM_CHECK(e->boot(open));
+    return std::shared_ptr<engine>(std::move(e));
+  }
   auto e = std::make_shared<in_process_engine>(std::move(ex), program, options);
   OSVM_CHECK(e->boot(options));
   return std::shared_ptr<engine>(std::move(e));
@@ -95,6 +144,26 @@ result<void> in_process_engine::open_vm(const kvm::host_facts& facts) {
   return memory_->start();
 }
 
+// The guest's name space: what policy mounts, and what a dynamic program needs if the caller wants that granted.
+result<void> in_process_engine::open_files(const instance_options& options) {
+  open_closure closure;
+  if (options.grant_libraries) {
+    library_search search;
+    for (const std::string& e : options.policy.environment) {
+      if (e.starts_with("LD_LIBRARY_PATH=")) search.library_path = split_path_list(e.substr(e.find('=') + 1));
+    }
+    OSVM_TRY(closure, open_libraries(image_.info(), search, state_->rules));
+    grant_typed_name(options, image_.info(), closure);
+  }
+  state_->executable = !options.executable.empty() ? options.executable : closure.files.empty() ? "/app" : image_.info().path;
+  if (!state_->executable.starts_with('/')) return error(osvm::errc::invalid_argument, "the executable's guest path must be absolute");
+  OSVM_TRY(state_->files, file_tree::create(options.policy, closure, granted_));
+  refused_ = std::move(closure.refused);
+  if (!options.working_directory.starts_with('/')) return error(osvm::errc::invalid_argument, "the working directory must be absolute");
+  state_->working_directory = options.working_directory;
+  return {};
+}
+
 result<void> in_process_engine::open_sockets(const instance_options& options) {
   for (const listener& l : options.policy.listen) listeners_[{static_cast<int>(l.kind), l.port}];
   const bool vsock = std::any_of(options.policy.listen.begin(), options.policy.listen.end(),
@@ -104,6 +173,30 @@ result<void> in_process_engine::open_sockets(const instance_options& options) {
   o.path = vsock_path();
   OSVM_TRY(hybrid_, vsock::hybrid_listener::open(executor_, o));
   return {};
+}
+
+void in_process_engine::open_recorder() {
+  if (options_.learn == learning::off) return;
+  state_->recorder = std::make_shared<usage_recorder>(options_.learn);
+  state_->everything_allowed = options_.learn == learning::allow_all;
+}
+
+result<learned_policy> in_process_engine::learned() const {
+  if (!state_->recorder) return error(osvm::errc::invalid_argument, "the instance was not told to learn");
+  return state_->recorder->result(given_policy_, used_budgets());
+}
+
+// What was used at most, with a quarter on top: another run is never quite the same.
+budgets in_process_engine::used_budgets() const {
+  const auto more = [](std::uint64_t n, std::uint64_t step) { return (n + n / 4 + step - 1) / step * step; };
+  budgets b = options_.budgets;
+  constexpr std::uint64_t mebibyte = std::uint64_t{1} << 20;
+  b.memory_bytes = std::max<std::uint64_t>(more(memory_->usage().peak_bytes, mebibyte) + 4 * mebibyte, 16 * mebibyte);
+  b.descriptors = std::max(8U, static_cast<unsigned>(more(state_->descriptors.most(), 1)));
+  b.written_bytes = more(state_->written_bytes.load(), 64 << 10);
+  const std::scoped_lock lock(threads_lock_);
+  b.threads = static_cast<unsigned>(most_threads_);
+  return b;
 }
 
 void in_process_engine::open_events(const instance_options& options) {
@@ -130,23 +223,33 @@ result<void> in_process_engine::boot(const instance_options& options) {
   state_->rules = options.controls;
 #endif
   open_events(options);
+  open_recorder();
   state_->cpus = std::max(1U, facts_.cores);
-  state_->executable = "/app";
-  OSVM_TRY(state_->files, file_tree::create(options.policy));
+  OSVM_CHECK(open_files(options));
+  state_->network.names.set_folder(options.socket_dir);
+  OSVM_CHECK(state_->network.outgoing.resolve(options.policy.connect));
   OSVM_CHECK(set_up_stdio(*state_, options.input, options.output, options.error));
   OSVM_CHECK(open_sockets(options));
   const auto vm_begin = clock_type::now();
   OSVM_CHECK(open_vm(facts_));
   const auto memory_begin = clock_type::now();
+  auto main = std::make_shared<task>(next_tid_++);
   process_options p;
+  p.executable = state_->executable;
+  std::optional<loader_file> loader;
+  if (!image_.info().interpreter.empty()) {
+    call_context ctx{*state_, *memory_, main->guest, {}};
+    OSVM_TRY(loader, open_loader(ctx, image_.info().interpreter));
+    p.loader = &*loader;
+  }
   p.arguments = options.arguments.empty() ? std::vector<std::string>{image_.info().name} : options.arguments;
   p.environment = options.policy.environment;
+  state_->arguments = p.arguments;
   p.clock_page = facts_.tsc_direct && facts_.tsc_khz != 0;
   p.fsgsbase = facts_.fsgsbase;
   OSVM_TRY(const process_start start, set_up_process(*memory_, *image_.data(), p));
   if (start.clock) clock_.start(start.clock, facts_.tsc_khz);
   const auto vcpu_begin = clock_type::now();
-  auto main = std::make_shared<task>(next_tid_++);
   OSVM_TRY(main->slot, make_cpu());
   main->slot->cpu.enter_user(start.regs);
   const auto start_begin = clock_type::now();
@@ -227,6 +330,7 @@ result<void> in_process_engine::signal(int number) {
 void in_process_engine::finish() noexcept {
   state_->timers.stop();
   state_->descriptors.clear();
+  state_->network.parcels.clear();
   std::vector<listening_handler> abandoned;
   {
     const std::scoped_lock lock(listening_lock_);
@@ -322,7 +426,7 @@ void in_process_engine::reap() noexcept {
 
 std::string in_process_engine::tcp_socket_path(std::uint16_t port) const {
   const auto& granted = options_.policy.listen;
-  if (state_->rules.policy_listen &&
+  if (state_->rules.policy_listen && !state_->everything_allowed &&
       std::find(granted.begin(), granted.end(), unikernel::listener{transport::tcp, port}) == granted.end()) {
     return {};
   }
@@ -332,6 +436,7 @@ std::string in_process_engine::tcp_socket_path(std::uint16_t port) const {
 std::string in_process_engine::vsock_path() const { return fmt::format("{}/{}.vsock", options_.socket_dir, options_.name); }
 
 void in_process_engine::listening(const unikernel::listener& which) {
+  if (state_->recorder) state_->recorder->listens(which);
   std::vector<listening_handler> handlers;
   {
     const std::scoped_lock lock(listening_lock_);
@@ -465,6 +570,8 @@ instance_stats in_process_engine::stats() const {
   if (const auto unknown = state_->unknown_syscalls.load()) s.syscalls.emplace_back("unknown", unknown);
   std::stable_sort(s.syscalls.begin(), s.syscalls.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
   s.denials = state_->denials();
+  s.granted = granted_;
+  s.refused = refused_;
   const memory_usage m = memory_->usage();
   s.memory_bytes = m.bytes;
   s.memory_peak_bytes = m.peak_bytes;

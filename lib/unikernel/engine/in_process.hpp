@@ -47,6 +47,7 @@ class in_process_engine final : public engine, private instance_host, private sl
   result<void> signal(int number) override;
   std::string take_output(int descriptor) override;
   std::vector<event> take_events(std::size_t most) override;
+  result<learned_policy> learned() const override;
   instance_stats stats() const override;
   std::string isolation_report() const override;
   void shut_down() noexcept override;
@@ -74,8 +75,11 @@ class in_process_engine final : public engine, private instance_host, private sl
 
   // Creation, in order.
   result<void> boot(const instance_options& options);
+  void open_recorder();
+  budgets used_budgets() const;
   void open_events(const instance_options& options);
   result<void> open_vm(const kvm::host_facts& facts);
+  result<void> open_files(const instance_options& options);
   result<void> open_sockets(const instance_options& options);
   result<std::unique_ptr<cpu_slot>> make_cpu();
 
@@ -127,6 +131,7 @@ class in_process_engine final : public engine, private instance_host, private sl
   executor executor_;
   image image_;
   instance_options options_;  // as given; stdio descriptors are not used after boot
+  policy given_policy_;  // before learning::allow_all widened it
   kvm::host_facts facts_;
   std::optional<kvm::system> system_;
   kvm::vm vm_;
@@ -139,6 +144,8 @@ class in_process_engine final : public engine, private instance_host, private sl
   clock_updater clock_;
   deadline wall_end_;
   boot_phases phases_;
+  std::vector<library_grant> granted_;     // set once, before the guest runs
+  std::vector<library_refusal> refused_;
   std::chrono::steady_clock::time_point created_;
   std::atomic<std::uint64_t> exits_{0}, page_faults_{0};
 
@@ -149,6 +156,7 @@ class in_process_engine final : public engine, private instance_host, private sl
   unsigned next_cpu_ = 0;
   int next_tid_ = 1000;
   std::chrono::nanoseconds finished_cpu_{0};
+  std::size_t most_threads_ = 1;  // alive at once
   std::atomic<bool> ended_{false};
 
   mutable std::mutex end_lock_;

@@ -16,6 +16,7 @@ namespace {
 constexpr std::uint64_t pie_begin = 0x5555'0000'0000;
 constexpr std::uint64_t stack_size = 8 << 20;
 constexpr std::uint64_t vdso_base = user_end - (2 << 20);       // the clock page, then the vDSO
+constexpr std::uint64_t map_random_pages = 1 << 24;              // 64 GiB below mmap_limit
 constexpr std::uint64_t stack_highest = user_end - (16 << 20);
 constexpr std::size_t max_argument_bytes = 1 << 20;
 constexpr std::uint64_t guest_id = 1000;  // virtual uid and gid
@@ -80,7 +81,12 @@ struct string_block {
   }
 };
 
-std::vector<std::uint64_t> auxiliary_vector(const detail::image_data& image, std::uint64_t slide, const process_options& o,
+struct addresses {
+  std::uint64_t slide = 0;        // of the program
+  std::uint64_t loader_base = 0;  // AT_BASE; 0: no loader
+};
+
+std::vector<std::uint64_t> auxiliary_vector(const detail::image_data& image, const addresses& where, const process_options& o,
                                             std::uint64_t random_va, std::uint64_t name_va, std::uint64_t platform_va) {
   unsigned a = 0, b = 0, c = 0, d = 0;
   __get_cpuid(1, &a, &b, &c, &d);
@@ -89,17 +95,17 @@ std::vector<std::uint64_t> auxiliary_vector(const detail::image_data& image, std
   if (__get_cpuid_count(0xd, 0, &a, &b, &c, &d)) xsave = b;
   std::vector<std::uint64_t> v{
       AT_HWCAP, hwcap, AT_PAGESZ, page_size, AT_CLKTCK, 100, AT_PHENT, sizeof(Elf64_Phdr),
-      AT_PHNUM, image.header_count, AT_BASE, 0, AT_FLAGS, 0, AT_ENTRY, image.info.entry + slide,
+      AT_PHNUM, image.header_count, AT_BASE, where.loader_base, AT_FLAGS, 0, AT_ENTRY, image.info.entry + where.slide,
       AT_UID, guest_id, AT_EUID, guest_id, AT_GID, guest_id, AT_EGID, guest_id, AT_SECURE, 0,
       AT_RANDOM, random_va, AT_EXECFN, name_va, AT_PLATFORM, platform_va,
       AT_HWCAP2, o.fsgsbase ? 2U : 0U, static_cast<std::uint64_t>(at_rseq_minimum), xsave + 1024};
-  if (image.headers) v.insert(v.end(), {AT_PHDR, image.headers + slide});
+  if (image.headers) v.insert(v.end(), {AT_PHDR, image.headers + where.slide});
   if (o.clock_page) v.insert(v.end(), {AT_SYSINFO_EHDR, vdso_base + page_size});
   v.insert(v.end(), {AT_NULL, 0});
   return v;
 }
 
-result<std::uint64_t> build_stack(address_space& memory, const detail::image_data& image, std::uint64_t slide,
+result<std::uint64_t> build_stack(address_space& memory, const detail::image_data& image, const addresses& where,
                                   const process_options& o) {
   const std::uint64_t top = stack_highest - random_below(2048) * page_size;
   if (memory.map({.address = top - stack_size, .size = stack_size, .protection = PROT_READ | PROT_WRITE, .fixed = true,
@@ -109,7 +115,7 @@ result<std::uint64_t> build_stack(address_space& memory, const detail::image_dat
   string_block strings;
   for (const auto& s : o.arguments) strings.add(s);
   for (const auto& s : o.environment) strings.add(s);
-  strings.add("/app");
+  strings.add(o.executable);
   strings.add("x86_64");
   if (strings.bytes.size() > max_argument_bytes) return error(errc::arguments_too_long);
   std::array<char, 16> random{};
@@ -120,7 +126,7 @@ result<std::uint64_t> build_stack(address_space& memory, const detail::image_dat
   const std::uint64_t random_va = stack.push_bytes(random.data(), random.size());
   const auto at = [&](std::size_t i) { return strings_va + strings.offsets[i]; };
   const std::size_t names = o.arguments.size() + o.environment.size();
-  const auto aux = auxiliary_vector(image, slide, o, random_va, at(names), at(names + 1));
+  const auto aux = auxiliary_vector(image, where, o, random_va, at(names), at(names + 1));
 
   std::vector<std::uint64_t> words{o.arguments.size()};
   for (std::size_t i = 0; i < o.arguments.size(); ++i) words.push_back(at(i));
@@ -141,13 +147,21 @@ result<std::uint64_t> build_stack(address_space& memory, const detail::image_dat
 
 result<process_start> set_up_process(address_space& memory, const detail::image_data& image, const process_options& o) {
   process_start start;
-  OSVM_TRY(const std::uint64_t slide, load_image(memory, image));
+  memory.name_image(o.executable);
+  memory.set_map_top(mmap_limit - random_below(map_random_pages) * page_size);
+  addresses where;
+  OSVM_TRY(where.slide, load_image(memory, image));
+  start.regs.rip = image.info.entry + where.slide;
   if (o.clock_page) {
     start.clock = map_vdso(memory);
     if (!start.clock) return no_memory("the vDSO");
   }
-  OSVM_TRY(start.regs.rsp, build_stack(memory, image, slide, o));
-  start.regs.rip = image.info.entry + slide;
+  if (o.loader) {
+    OSVM_TRY(const mapped_loader loader, map_loader(memory, *o.loader));
+    where.loader_base = loader.base;
+    start.regs.rip = loader.entry;
+  }
+  OSVM_TRY(start.regs.rsp, build_stack(memory, image, where, o));
   start.regs.rflags = kvm::rflags::user_fixed;
   return start;
 }

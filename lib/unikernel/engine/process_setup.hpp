@@ -3,6 +3,7 @@
 
 #include "kvm/registers.hpp"
 #include "unikernel/elf/image_data.hpp"
+#include "unikernel/engine/loader.hpp"
 #include "unikernel/memory/address_space.hpp"
 #include "unikernel/vdso/clock_page.hpp"
 
@@ -15,6 +16,8 @@ struct process_options {
   std::vector<std::string> arguments, environment;
   bool clock_page = false;  // guests read the host's TSC, so the vDSO works
   bool fsgsbase = false;
+  std::string executable = "/app";      // AT_EXECFN, and the name of the program's mappings
+  const loader_file* loader = nullptr;  // of a dynamic program
 };
 
 struct process_start {

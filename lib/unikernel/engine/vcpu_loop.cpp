@@ -60,6 +60,7 @@ std::int64_t in_process_engine::launch(std::shared_ptr<task> t) {
   pthread_attr_setstacksize(&attributes, thread_stack);
   tasks_.emplace(t->guest.tid, t);
   state_->signals.add(t->guest);
+  most_threads_ = std::max(most_threads_, tasks_.size());
   int e = 0;
   {
     const all_signals_blocked blocked;
@@ -314,8 +315,12 @@ void in_process_engine::serve_page_fault(task& t, const kvm::exception_frame& fr
     end(std::move(report));
     return;
   }
-  raise_fault(t, at_fault(t.slot->cpu.regs(), frame), signal_of_page_fault(frame, address, r != outcome::no_mapping),
-              std::move(report));
+  fault_signal signal = signal_of_page_fault(frame, address, r != outcome::no_mapping);
+  if (r == outcome::no_content) {
+    signal.info.si_signo = report.signal = SIGBUS;
+    signal.info.si_code = BUS_ADRERR;
+  }
+  raise_fault(t, at_fault(t.slot->cpu.regs(), frame), signal, std::move(report));
 }
 
 // What the kernel does when a thread ends: the word at clear_child_tid is zeroed and one waiter woken; robust

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -102,7 +103,58 @@ std::string join_path(std::string_view directory, std::string_view name) {
   return joined.append(name);
 }
 
+namespace {
+
+// A read-only file that the VMM made: a sealed memory file.
+unique_fd content_file(const std::string& content) {
+  unique_fd fd(::memfd_create("osvm-content", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  const int seals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
+  if (fd && (::pwrite(fd.get(), content.data(), content.size(), 0) != static_cast<ssize_t>(content.size()) ||
+             ::fcntl(fd.get(), F_ADD_SEALS, seals) != 0)) {
+    fd.reset();
+  }
+  return fd;
+}
+
+}  // namespace
+
+// Policy's own mounts come first: a root file system keeps its own libraries.
+void file_tree::add_closure(open_closure& closure, std::vector<library_grant>& taken) {
+  const std::size_t given = mounts_.size();
+  const auto covered = [&](const std::string& path) {
+    for (std::size_t i = 0; i < given; ++i) {
+      const mount_point& m = mounts_[i];
+      if (path == m.guest) return true;
+      if (!m.directory || !(m.guest == "/" || (path.starts_with(m.guest) && path[m.guest.size()] == '/'))) continue;
+      const unique_fd there(open_beneath(m.root.get(), std::string(relative_to(m, path)).c_str(), O_PATH | O_NOFOLLOW));
+      if (there || errno == ELOOP) return true;
+    }
+    return false;
+  };
+  for (auto& f : closure.files) {
+    if (bad_guest_path(f.grant.guest_path) || covered(f.grant.guest_path)) continue;
+    mount_point point;
+    join_plain("/", f.grant.guest_path, point.guest);
+    point.root = std::move(f.object);
+    mounts_.push_back(std::move(point));
+    taken.push_back(f.grant);
+  }
+  constexpr const char* cache = "/etc/ld.so.cache";
+  if (closure.loader_cache.empty() || covered(cache)) return;
+  mount_point point;
+  point.guest = cache;
+  point.root = content_file(closure.loader_cache);
+  if (point.root) mounts_.push_back(std::move(point));
+}
+
 result<std::shared_ptr<file_tree>> file_tree::create(const policy& granted) {
+  open_closure none;
+  std::vector<library_grant> taken;
+  return create(granted, none, taken);
+}
+
+result<std::shared_ptr<file_tree>> file_tree::create(const policy& granted, open_closure& closure,
+                                                     std::vector<library_grant>& taken) {
   auto tree = std::make_shared<file_tree>();
   for (const mount& m : granted.mounts) {
     if (bad_guest_path(m.guest_path))
@@ -118,8 +170,14 @@ result<std::shared_ptr<file_tree>> file_tree::create(const policy& granted) {
     if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
       return error(errc::bad_policy, "mount " + m.host_path + ": neither a regular file nor a directory");
     point.directory = S_ISDIR(st.st_mode);
+    if (m.quota_bytes != 0 && !point.directory)
+      return error(errc::bad_policy, "mount " + m.host_path + ": a quota is for a folder");
+    if (m.quota_bytes != 0) {
+      OSVM_TRY(point.quota, quota_account::open(point.root, m.quota_bytes));
+    }
     tree->mounts_.push_back(std::move(point));
   }
+  tree->add_closure(closure, taken);
   std::stable_sort(tree->mounts_.begin(), tree->mounts_.end(),
                    [](const auto& a, const auto& b) { return a.guest.size() > b.guest.size(); });
   const auto add_parents = [&](std::string_view path) {
@@ -141,6 +199,11 @@ const mount_point* file_tree::mount_of(std::string_view path) const {
 }
 
 std::int64_t file_tree::look_up(call_context& ctx, const std::string& path, location& out) const {
+  for (const std::string_view alias : {"/proc/1", "/proc/thread-self"}) {  // one process, whose id is 1
+    if (path.starts_with(alias) && (path.size() == alias.size() || path[alias.size()] == '/')) {
+      return look_up(ctx, "/proc/self" + path.substr(alias.size()), out);
+    }
+  }
   out = location{};
   out.path = path;
   out.file = find_synthetic(path);
@@ -172,7 +235,9 @@ std::int64_t file_tree::look_up(call_context& ctx, const std::string& path, loca
     if (errno != ENOENT) return errno == EMFILE ? -ENFILE : -errno;
   }
   if (out.file) return synthetic();
-  if (directories_.contains(path)) {
+  if (ctx.instance.network.names.has_path(path)) {
+    out.where = place::socket;
+  } else if (directories_.contains(path)) {
     out.where = place::synthetic_directory;
   } else if (m) {
     out.where = place::creatable;
@@ -216,8 +281,29 @@ std::int64_t file_tree::find_unchecked(std::string_view base, std::string_view p
   return out.object && ::fstat(out.object.get(), &out.status) != 0 ? -errno : 0;
 }
 
-std::int64_t file_tree::find(call_context& ctx, std::string_view base, std::string_view path,
-                             bool follow_last, location& out) const {
+void note_use(call_context& ctx, const std::string& asked, const unique_fd& object, file_use use, bool folder) {
+  if (!ctx.instance.recorder) return;
+  char host[4097];
+  const ssize_t n = ::readlink(("/proc/self/fd/" + std::to_string(object.get())).c_str(), host, sizeof host);
+  if (n > 0 && static_cast<std::size_t>(n) < sizeof host)
+    ctx.instance.recorder->file(asked, {host, static_cast<std::size_t>(n)}, use, folder);
+}
+
+std::int64_t file_tree::find(call_context& ctx, std::string_view base, std::string_view path, bool follow_last,
+                             location& out) const {
+  const std::int64_t r = find_quietly(ctx, base, path, follow_last, out);
+  if (r == 0 && ctx.instance.recorder && out.where == place::mounted && !is_link(out)) {
+    const bool folder = S_ISDIR(out.status.st_mode);
+    std::string asked;  // what a policy must name: a link on the way need not be granted then
+    if (!join_plain(base, path, asked)) asked = out.path;
+    note_use(ctx, asked, out.object, folder ? file_use::exists : file_use::reads, folder);
+    if (folder && asked != out.path) note_use(ctx, out.path, out.object, file_use::exists, true);
+  }
+  return r;
+}
+
+std::int64_t file_tree::find_quietly(call_context& ctx, std::string_view base, std::string_view path, bool follow_last,
+                                     location& out) const {
   if (path.empty()) return -ENOENT;
   if (!ctx.instance.rules.beneath && find_unchecked(base, path, follow_last, out) == 0) return 0;
   const bool slash = path.ends_with('/');
@@ -299,6 +385,7 @@ std::int64_t file_tree::find_parent(call_context& ctx, std::string_view base, st
     return ctx.instance.deny(what, "--rw HOST:" + at.mount->guest, EROFS);
   out.mount = at.mount;
   out.directory = std::move(at.object);
+  note_use(ctx, at.path, out.directory, file_use::writes, true);
   return 0;
 }
 

@@ -4,6 +4,7 @@
 #include "unikernel/memory/address_space_impl.hpp"
 
 #include <sys/mman.h>
+#include <sys/sysmacros.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -14,6 +15,9 @@ namespace osvm::unikernel {
 namespace {
 
 constexpr std::uint64_t eager_limit = 192 << 10;  // smaller mappings get their pages at once: an exit costs more
+// Pieces of a library that its loader puts in place: nearly all of such a piece is used, and one read is cheaper than
+// an exit for every 64 KiB. What is mapped without an address is often replaced at once, or large and used in part.
+constexpr std::uint64_t eager_file_limit = 2 << 20;
 constexpr std::uint64_t huge = kvm::large_page;
 
 bool valid_range(std::uint64_t va, std::uint64_t size) noexcept {
@@ -85,9 +89,9 @@ bool address_space::impl::range_mapped(std::uint64_t begin, std::uint64_t end) c
 std::uint64_t address_space::impl::find_gap(std::uint64_t size, std::uint64_t hint, std::uint64_t alignment) const {
   hint = page_floor(hint);
   if (hint >= user_begin && valid_range(hint, size) && range_free(hint, hint + size)) return hint;
-  // Highest gap below mmap_limit, walking the map downwards.
-  std::uint64_t ceiling = mmap_limit;
-  auto it = vmas.lower_bound(mmap_limit);
+  // Highest gap below map_top, walking the map downwards.
+  std::uint64_t ceiling = map_top;
+  auto it = vmas.lower_bound(map_top);
   while (true) {
     const std::uint64_t floor = it == vmas.begin() ? user_begin : std::prev(it)->second.end;
     if (floor < ceiling && ceiling - floor >= size) {
@@ -104,6 +108,7 @@ void address_space::impl::split(std::uint64_t at) {
   auto it = find(at);
   if (it == vmas.end() || it->first == at) return;
   vma upper = it->second;
+  upper.file_offset += at - it->first;
   it->second.end = at;
   vmas.emplace(at, upper);
 }
@@ -152,7 +157,7 @@ std::int64_t address_space::map(const map_request& r) {
   if (r.size == 0 || r.size > user_end) return -EINVAL;
   const std::uint64_t size = page_ceil(r.size);
   // As Linux' heuristic overcommit: a single writable mapping that can never be filled is refused at once.
-  if ((r.protection & PROT_WRITE) && size > impl_->budget) return -ENOMEM;
+  if ((r.protection & PROT_WRITE) && !r.no_reserve && size > impl_->budget) return -ENOMEM;
   const std::unique_lock lock(impl_->vma_lock);
   std::uint64_t begin = r.address;
   if (r.fixed) {
@@ -168,7 +173,17 @@ std::int64_t address_space::map(const map_request& r) {
   v.protection = r.protection;
   v.grows_down = r.grows_down;
   v.name = r.name;
-  return impl_->insert(begin, begin + size, v);
+  if (!r.file) return impl_->insert(begin, begin + size, v);
+  v.kind = vma_kind::file;
+  v.file = r.file;
+  v.file_offset = r.file_offset;
+  const auto at = impl_->insert(begin, begin + size, v);
+  if (at >= 0 && r.fixed && size <= eager_file_limit && r.protection != PROT_NONE) {
+    const std::scoped_lock populate(impl_->populate_lock);
+    // What cannot be read now is decided when it is touched.
+    (void)impl_->populate_file(impl_->find(begin)->second, begin, begin, begin + size);
+  }
+  return at;
 }
 
 std::int64_t address_space::map_image(std::uint64_t va, std::uint64_t size, int fd, std::span<const image_range> ranges) {
@@ -188,11 +203,14 @@ std::int64_t address_space::map_image(std::uint64_t va, std::uint64_t size, int 
     v.protection = r.protection;
     v.kind = vma_kind::image;
     v.populated = r.size;
-    v.name = "/app";
+    v.name = impl_->image_name.c_str();
     if (const auto e = impl_->insert(va + r.offset, va + r.offset + r.size, v); e < 0) return e;
   }
   return 0;
 }
+
+void address_space::name_image(std::string name) { impl_->image_name = std::move(name); }
+void address_space::set_map_top(std::uint64_t top) noexcept { impl_->map_top = page_floor(std::min(top, mmap_limit)); }
 
 std::byte* address_space::map_special(std::uint64_t va, std::uint64_t size, int protection, const char* name) {
   const std::unique_lock lock(impl_->vma_lock);
@@ -234,9 +252,8 @@ std::int64_t address_space::unmap(std::uint64_t va, std::uint64_t size) {
 
 std::int64_t address_space::protect(std::uint64_t va, std::uint64_t size, int protection, bool allow_new_execute) {
   if (va % page_size || (protection & ~(PROT_READ | PROT_WRITE | PROT_EXEC))) return -EINVAL;
-  size = page_ceil(size);
   if (size == 0) return 0;
-  if (!valid_range(va, size)) return -ENOMEM;
+  if (size > user_end || !valid_range(va, size = page_ceil(size))) return -ENOMEM;
   const std::uint64_t end = va + size;
   const std::unique_lock lock(impl_->vma_lock);
   if (!impl_->range_mapped(va, end)) return -ENOMEM;
@@ -248,7 +265,8 @@ std::int64_t address_space::protect(std::uint64_t va, std::uint64_t size, int pr
     if (v.kind == vma_kind::special) return -EACCES;
     const bool new_execute = (protection & PROT_EXEC) && !(v.protection & PROT_EXEC);
     const bool both = (protection & PROT_EXEC) && (protection & PROT_WRITE);
-    if ((new_execute || both) && !allow_new_execute) return -EACCES;
+    const bool pristine = v.kind == vma_kind::file && v.file->trusted && !v.was_writable;
+    if (((new_execute && !pristine) || both) && !allow_new_execute) return -EACCES;
   }
   const std::uint64_t flags = leaf_flags(protection);
   std::byte* flush_from = nullptr;
@@ -296,7 +314,7 @@ std::int64_t address_space::remap(std::uint64_t va, std::uint64_t old_size, std:
   const std::unique_lock lock(impl_->vma_lock);
   auto it = impl_->find(va);
   if (it == impl_->vmas.end() || it->second.end < va + old_size) return -EFAULT;
-  if (it->second.kind != vma_kind::anonymous) return -EFAULT;
+  if (it->second.kind != vma_kind::anonymous && it->second.kind != vma_kind::file) return -EFAULT;
   if (new_size > old_size && (it->second.protection & PROT_WRITE) && new_size > impl_->budget) return -ENOMEM;
   if (!(flags & MREMAP_FIXED)) {
     if (new_size <= old_size) {
@@ -308,6 +326,7 @@ std::int64_t address_space::remap(std::uint64_t va, std::uint64_t old_size, std:
     if (valid_range(va, new_size) && impl_->range_free(va + old_size, va + new_size)) {
       vma grown = it->second;
       grown.populated = 0;
+      grown.file_offset += va + old_size - it->first;
       const auto at = impl_->insert(va + old_size, va + new_size, grown);
       return at < 0 ? at : static_cast<std::int64_t>(va);
     }
@@ -322,25 +341,64 @@ std::int64_t address_space::remap(std::uint64_t va, std::uint64_t old_size, std:
   return impl_->move(va, old_size, target, new_size);
 }
 
+namespace {
+
+// 0, or the errno that Linux has for advice that it does not know or that does not fit the mapping.
+int check_advice(const vma& v, int advice) noexcept {
+  switch (advice) {
+    case MADV_NORMAL: case MADV_RANDOM: case MADV_SEQUENTIAL: case MADV_WILLNEED:
+    case MADV_DONTFORK: case MADV_DOFORK: case MADV_MERGEABLE: case MADV_UNMERGEABLE:
+    case MADV_HUGEPAGE: case MADV_NOHUGEPAGE: case MADV_DONTDUMP: case MADV_DODUMP:
+    case MADV_COLD: case MADV_PAGEOUT: case MADV_POPULATE_READ: case MADV_POPULATE_WRITE:
+      return 0;
+    case MADV_DONTNEED:
+      return v.kind == vma_kind::special ? EINVAL : 0;
+    case MADV_FREE: case MADV_WIPEONFORK: case MADV_KEEPONFORK:  // private anonymous memory only
+      return v.kind == vma_kind::anonymous ? 0 : EINVAL;
+    default:
+      return EINVAL;
+  }
+}
+
+}  // namespace
+
+// One mapping's part of an madvise(). Exclusive lock held for advice that drops pages.
+std::int64_t address_space::impl::advise_part(vma& v, std::uint64_t start, std::uint64_t begin, std::uint64_t end, int advice) {
+  if (const int e = check_advice(v, advice)) return -e;
+  if (advice == MADV_DONTNEED || advice == MADV_FREE) {
+    // An image's pages would come back from the file; the guest's own start-up never asks for that.
+    return v.kind == vma_kind::image || drop(begin, end) ? 0 : -ENOMEM;
+  }
+  if (advice != MADV_POPULATE_READ && advice != MADV_POPULATE_WRITE) return 0;
+  if (!(v.protection & (advice == MADV_POPULATE_READ ? PROT_READ : PROT_WRITE))) return -EINVAL;
+  const std::scoped_lock lock(populate_lock);
+  const auto r = v.kind == vma_kind::file        ? populate_file(v, start, begin, end)
+                 : v.kind == vma_kind::anonymous ? populate(v, begin, end)
+                                                 : fault_result::resolved;
+  return r == fault_result::resolved ? 0 : r == fault_result::no_content ? -EFAULT : -ENOMEM;
+}
+
 std::int64_t address_space::advise(std::uint64_t va, std::uint64_t size, int advice) {
   if (va % page_size) return -EINVAL;
+  const vma any;
+  const bool known = check_advice(any, advice) == 0;
+  if (!known || size > user_end) return -EINVAL;
   size = page_ceil(size);
   if (size == 0) return 0;
-  if (!valid_range(va, size)) return -ENOMEM;
-  if (advice != MADV_DONTNEED && advice != MADV_FREE) {
-    const std::shared_lock lock(impl_->vma_lock);
-    return impl_->range_mapped(va, va + size) ? 0 : -ENOMEM;
-  }
+  if (va > user_end || size > user_end - va) return -ENOMEM;
+  const std::uint64_t end = va + size;
   const std::unique_lock lock(impl_->vma_lock);
-  if (!impl_->range_mapped(va, va + size)) return -ENOMEM;
-  for (auto it = impl_->vmas.begin(); it != impl_->vmas.end(); ++it) {
-    const std::uint64_t begin = std::max(va, it->first);
-    const std::uint64_t end = std::min(va + size, it->second.end);
-    if (begin >= end) continue;
-    if (it->second.kind == vma_kind::special) return -EINVAL;
-    if (it->second.kind == vma_kind::anonymous && !impl_->drop(begin, end)) return -ENOMEM;
+  bool hole = false;
+  std::uint64_t at = va;
+  auto it = impl_->vmas.upper_bound(va);
+  if (it != impl_->vmas.begin() && std::prev(it)->second.end > va) --it;
+  for (; it != impl_->vmas.end() && it->first < end; ++it) {
+    hole = hole || it->first > at;
+    const std::uint64_t stop = std::min(end, it->second.end);
+    if (const auto r = impl_->advise_part(it->second, it->first, std::max(va, it->first), stop, advice); r < 0) return r;
+    at = stop;
   }
-  return 0;
+  return hole || at < end ? -ENOMEM : 0;  // as Linux: what is mapped was served all the same
 }
 
 void address_space::init_break(std::uint64_t start) noexcept { impl_->break_start = impl_->break_end = page_ceil(start); }
@@ -390,10 +448,16 @@ std::string address_space::describe_maps() const {
   std::string out;
   char line[160];
   for (const auto& [start, v] : impl_->vmas) {
-    std::snprintf(line, sizeof line, "%08" PRIx64 "-%08" PRIx64 " %c%c%cp 00000000 00:00 0%s%s\n", start, v.end,
-                  v.protection & PROT_READ ? 'r' : '-', v.protection & PROT_WRITE ? 'w' : '-',
-                  v.protection & PROT_EXEC ? 'x' : '-', *v.name ? "                          " : "", v.name);
+    const std::uint64_t device = v.file ? v.file->device : 0;
+    const int n = std::snprintf(line, sizeof line, "%08" PRIx64 "-%08" PRIx64 " %c%c%cp %08" PRIx64 " %02x:%02x %" PRIu64 " ",
+                                start, v.end, v.protection & PROT_READ ? 'r' : '-', v.protection & PROT_WRITE ? 'w' : '-',
+                                v.protection & PROT_EXEC ? 'x' : '-', v.file_offset, ::gnu_dev_major(device),
+                                ::gnu_dev_minor(device), v.file ? v.file->inode : 0);
     out += line;
+    const std::string_view name = v.file ? std::string_view(v.file->path) : std::string_view(v.name);
+    constexpr int name_column = 73;
+    if (!name.empty()) out.append(static_cast<std::size_t>(std::max(0, name_column - n)), ' ').append(name);
+    out += '\n';
   }
   return out;
 }

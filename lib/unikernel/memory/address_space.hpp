@@ -79,7 +79,10 @@ struct map_request {
   bool fixed = false;         // replaces what is there
   bool no_replace = false;    // with fixed: -EEXIST when something is there
   bool grows_down = false;
+  bool no_reserve = false;    // may exceed the budget: pages count when they are touched
   const char* name = "";      // static storage
+  std::shared_ptr<const file_backing> file;  // private pages of this file; null: zeroed memory
+  std::uint64_t file_offset = 0;             // page-aligned
 };
 
 // Part of an image mapping: page-aligned offset and size from its start.
@@ -111,6 +114,10 @@ class address_space final {
   std::int64_t map(const map_request& request);
   // Maps an image's memory file privately (copy-on-write) at `va`; only the listed ranges become accessible.
   std::int64_t map_image(std::uint64_t va, std::uint64_t size, int fd, std::span<const image_range> ranges);
+  // What the image's mappings are called. Before map_image().
+  void name_image(std::string name);
+  // Mappings without an address lie below `top` from now on (address-space randomisation).
+  void set_map_top(std::uint64_t top) noexcept;
   // Maps VMM-owned pages that the guest may read (or execute) but not change or unmap. Returns the host pages, which
   // stay valid as long as the address space; null: no memory.
   std::byte* map_special(std::uint64_t va, std::uint64_t size, int protection, const char* name);
@@ -121,7 +128,14 @@ class address_space final {
   std::int64_t set_break(std::uint64_t new_break);
   void init_break(std::uint64_t start) noexcept;
 
-  enum class fault_result : std::uint8_t { resolved, no_mapping, no_right, over_budget, no_host_memory };
+  enum class fault_result : std::uint8_t {
+    resolved,
+    no_mapping,
+    no_right,
+    over_budget,
+    no_host_memory,
+    no_content,  // behind the end of the mapped file, or it cannot be read: SIGBUS
+  };
   // Serves a guest page fault at `va`: hands out memory when the mapping allows the access.
   fault_result fault(std::uint64_t va, bool write, bool execute);
 

@@ -28,6 +28,8 @@ struct address_space::impl {
   frame_pool pool;
   vma_map vmas;
   std::uint64_t break_start = 0, break_end = 0;
+  std::uint64_t map_top = mmap_limit;
+  std::string image_name = "/app";
   std::atomic<std::uint64_t> bytes{0}, peak{0};
   std::atomic<bool> exhausted{false};
 
@@ -44,10 +46,14 @@ struct address_space::impl {
   // Hands out memory for [begin, end) of one VMA where it is missing. populate_lock held, as for the next two.
   fault_result populate(vma& v, std::uint64_t begin, std::uint64_t end);
   bool hand_out(std::uint64_t flags, std::uint64_t begin, std::uint64_t end);
+  // The same for pages of a file: their content is read before the guest can see them.
+  fault_result populate_file(vma& v, std::uint64_t vma_start, std::uint64_t begin, std::uint64_t end);
+  fault_result read_run(vma& v, std::uint64_t vma_start, std::uint64_t begin, std::uint64_t end);
   fault_result fault_piece(vma& v, std::uint64_t vma_start, std::uint64_t va);
   // Drops the pages of [begin, end) and flushes them from shadow page tables. Exclusive lock held.
   bool drop(std::uint64_t begin, std::uint64_t end);
   std::int64_t unmap_locked(std::uint64_t begin, std::uint64_t end);
+  std::int64_t advise_part(vma& v, std::uint64_t start, std::uint64_t begin, std::uint64_t end, int advice);
   std::int64_t insert(std::uint64_t begin, std::uint64_t end, vma v);
   // Moves one VMA's part with its pages; the target is free. Exclusive lock held.
   std::int64_t move(std::uint64_t from, std::uint64_t old_size, std::uint64_t to, std::uint64_t new_size);

@@ -2,6 +2,7 @@
 #include "unikernel/memory/address_space_impl.hpp"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -76,8 +77,63 @@ address_space::fault_result address_space::impl::populate(vma& v, std::uint64_t 
   return fault_result::resolved;
 }
 
+// Reads pages that are missing into fresh frames, and only then maps them: no vCPU sees a page without its content.
+address_space::fault_result address_space::impl::read_run(vma& v, std::uint64_t vma_start, std::uint64_t begin,
+                                                          std::uint64_t end) {
+  std::uint64_t size = end - begin;
+  if (!charge(size)) return fault_result::over_budget;
+  auto run = pool.take(size, page_size);
+  if (!run) {
+    uncharge(size);
+    return fault_result::no_host_memory;
+  }
+  const std::uint64_t offset = v.file_offset + (begin - vma_start);
+  std::uint64_t got = 0;
+  while (got < size) {
+    const ssize_t n = ::pread(v.file->host, run->host + got, size - got, static_cast<off_t>(offset + got));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;
+    got += static_cast<std::uint64_t>(n);
+  }
+  const std::uint64_t used = page_ceil(got);  // pages wholly behind the file's end stay unmapped
+  std::uint64_t mapped = 0;
+  const std::uint64_t flags = leaf_flags(v.protection);
+  while (mapped < used && tables.set(begin + mapped, (run->guest_address + mapped) | flags)) mapped += page_size;
+  v.populated += mapped;
+  if (mapped < size) {
+    (void)::madvise(run->host + mapped, size - mapped, MADV_DONTNEED);  // frames go back zeroed
+    pool.give_back(run->guest_address + mapped, size - mapped);
+    uncharge(size - mapped);
+  }
+  if (used == 0) return fault_result::no_content;
+  return mapped < used ? fault_result::no_host_memory : fault_result::resolved;
+}
+
+address_space::fault_result address_space::impl::populate_file(vma& v, std::uint64_t vma_start, std::uint64_t begin,
+                                                               std::uint64_t end) {
+  for (std::uint64_t at = begin; at < end;) {
+    if (tables.find(at).size) {
+      at += page_size;
+      continue;
+    }
+    std::uint64_t stop = at + page_size;
+    while (stop < end && !tables.find(stop).size) stop += page_size;
+    if (const auto r = read_run(v, vma_start, at, stop); r != fault_result::resolved) return r;
+    at = stop;
+  }
+  return fault_result::resolved;
+}
+
 // One fault hands out more the more its mapping has used: an exit costs as much as touching several pages.
 address_space::fault_result address_space::impl::fault_piece(vma& v, std::uint64_t vma_start, std::uint64_t va) {
+  if (v.kind == vma_kind::file) {
+    const std::uint64_t begin = std::max(va & ~(first_piece - 1), vma_start);
+    const std::uint64_t end = std::min((va & ~(first_piece - 1)) + first_piece, v.end);
+    const auto r = populate_file(v, vma_start, begin, end);
+    if (tables.find(va).size) return fault_result::resolved;
+    if (r == fault_result::no_content || r == fault_result::resolved) return fault_result::no_content;
+    return populate_file(v, vma_start, page_floor(va), page_floor(va) + page_size);
+  }
   const std::uint64_t block = va & ~(huge - 1);
   if (v.populated >= (1U << 20) && block >= vma_start && block + huge <= v.end) {
     if (tables.empty_2m(va) && charge(huge)) {
@@ -107,7 +163,7 @@ address_space::fault_result address_space::fault(std::uint64_t va, bool write, b
   if (v.protection == PROT_NONE || (write && !(v.protection & PROT_WRITE)) || (execute && !(v.protection & PROT_EXEC))) {
     return fault_result::no_right;
   }
-  if (v.kind != vma_kind::anonymous) return fault_result::resolved;
+  if (v.kind != vma_kind::anonymous && v.kind != vma_kind::file) return fault_result::resolved;
   const std::scoped_lock populate(impl_->populate_lock);
   const auto r = impl_->fault_piece(v, it->first, va);
   if (r == fault_result::over_budget) impl_->exhausted.store(true, std::memory_order_relaxed);
@@ -210,8 +266,10 @@ std::byte* address_space::impl::page(std::uint64_t va, int right) {
       std::byte* host = pool.host(leaf.entry & kvm::pte::address_mask);
       return host ? host + (page_floor(va) & (leaf.size - 1)) : nullptr;
     }
-    if (v.kind != vma_kind::anonymous || v.protection == PROT_NONE) return nullptr;
-    if (fault_piece(v, it->first, va) != fault_result::resolved) {
+    if ((v.kind != vma_kind::anonymous && v.kind != vma_kind::file) || v.protection == PROT_NONE) return nullptr;
+    const auto r = fault_piece(v, it->first, va);
+    if (r == fault_result::no_content) return nullptr;
+    if (r != fault_result::resolved) {
       exhausted.store(true, std::memory_order_relaxed);
       return nullptr;
     }

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "../bench/bench.hpp"
 #include "../values.hpp"
 
@@ -24,6 +26,8 @@ class bench_vsock final : public invocation {
     return bench::run(ctx, "vsock", [&](bench::environment& env, bench::report& out) -> result<void> {
       OSVM_CHECK(bench::measure_floor(env, out, 20));
       OSVM_CHECK(bench::measure_vsock(env, out, options));
+      OSVM_CHECK(env.proceed());
+      OSVM_CHECK(bench::measure_vm2vm(env, out, std::max(options.round_trips, 10U)));
       return {};
     });
   }
@@ -35,7 +39,7 @@ class bench_vsock final : public invocation {
 extern const command cmd_bench_vsock_entry;
 const command cmd_bench_vsock_entry{
     .path = "bench vsock",
-    .summary = "round trips and streams between host and guest",
+    .summary = "round trips and streams between host and guest, and between guests",
     .examples = "  osvm bench vsock\n  osvm bench vsock --stream 1GiB --json",
     .make = make_invocation<bench_vsock>,
 };

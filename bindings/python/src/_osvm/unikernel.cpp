@@ -71,6 +71,14 @@ T field(const py::dict& d, const char* name) {
   return d[name].cast<T>();
 }
 
+// Texts that the library itself takes apart.
+template <class T>
+std::vector<T> grants(const py::dict& d, const char* name, result<T> (*parse)(std::string_view)) {
+  std::vector<T> out;
+  for (const auto& text : field<std::vector<std::string>>(d, name)) out.push_back(take(parse(text)));
+  return out;
+}
+
 uk::instance_options options_of(const py::dict& d) {
   uk::instance_options o;
   o.arguments = field<std::vector<std::string>>(d, "arguments");
@@ -84,6 +92,8 @@ uk::instance_options options_of(const py::dict& d) {
     o.policy.listen.push_back(listener_of(kind, port));
   }
   o.policy.vsock_connect = field<std::vector<std::uint32_t>>(d, "vsock_connect");
+  o.policy.connect = grants(d, "connect", uk::parse_connect_grant);
+  o.policy.listen_unix = grants(d, "listen_unix", uk::parse_unix_listener);
   o.policy.environment = field<std::vector<std::string>>(d, "environment");
   o.policy.allow.jit = field<bool>(d, "jit");
   o.budgets.memory_bytes = field<std::uint64_t>(d, "memory");
@@ -93,6 +103,8 @@ uk::instance_options options_of(const py::dict& d) {
   // Here none and 0 both mean: no limit.
   o.budgets.cpu_time = timeout_of(field<double>(d, "cpu_time"));
   o.budgets.wall_time = timeout_of(field<double>(d, "wall_time"));
+  o.grant_libraries = field<bool>(d, "libraries");
+  o.working_directory = field<std::string>(d, "cwd");
   o.input = stdio_of(d["stdin"]);
   o.output = stdio_of(d["stdout"]);
   o.error = stdio_of(d["stderr"]);
@@ -148,11 +160,16 @@ py::dict stats_dict(const uk::instance_stats& s) {
                 "total"_a = to_seconds(s.boot.total));
   py::dict syscalls;
   for (const auto& [name, count] : s.syscalls) syscalls[py::str(name)] = count;
+  py::list granted, refused;
+  for (const auto& g : s.granted)
+    granted.append(py::dict("host"_a = g.host_path, "guest"_a = g.guest_path, "needed_by"_a = g.needed_by));
+  for (const auto& r : s.refused)
+    refused.append(py::dict("name"_a = r.name, "needed_by"_a = r.needed_by, "reason"_a = r.reason));
   py::list denials;
   for (const auto& d : s.denials)
     denials.append(py::dict("what"_a = d.what, "rule"_a = d.rule, "count"_a = d.count));
   return py::dict("boot"_a = boot, "exits"_a = s.exits, "page_faults"_a = s.page_faults,
-                  "syscalls"_a = syscalls, "denials"_a = denials, "memory_bytes"_a = s.memory_bytes,
+                  "syscalls"_a = syscalls, "denials"_a = denials, "granted"_a = granted, "refused"_a = refused, "memory_bytes"_a = s.memory_bytes,
                   "memory_peak_bytes"_a = s.memory_peak_bytes, "resident_bytes"_a = s.resident_bytes,
                   "page_table_bytes"_a = s.page_table_bytes, "threads"_a = s.threads,
                   "descriptors"_a = s.descriptors, "written_bytes"_a = s.written_bytes,

@@ -5,6 +5,7 @@
 
 #include <linux/mman.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 namespace osvm::unikernel {
 namespace {
@@ -12,45 +13,50 @@ namespace {
 constexpr int known_protection = PROT_READ | PROT_WRITE | PROT_EXEC;
 
 bool may_execute(const call_context& ctx) noexcept {
-  return ctx.instance.policy.allow.jit || !ctx.instance.rules.write_xor_execute;
+  return ctx.instance.may_jit() || !ctx.instance.rules.write_xor_execute;
 }
 
 std::int64_t deny_execute(call_context& ctx, const char* what) { return ctx.instance.deny(what, "--allow jit", EACCES); }
 
-// Private file mappings are copies: the file's bytes are read once. What follows the file's end within the range is
-// zero, where Linux would raise SIGBUS.
-std::int64_t fill_from_file(call_context& ctx, std::uint64_t va, std::uint64_t size, descriptor& d, std::uint64_t offset) {
-  std::uint64_t done = 0;
-  char buffer[16384];
-  while (done < size) {
-    if (ctx.thread.wait.ended()) return -EINTR;  // a kill does not wait for a large file
-    const ssize_t n = ::pread(d.host.get(), buffer, std::min<std::uint64_t>(sizeof buffer, size - done),
-                              static_cast<off_t>(offset + done));
-    if (n < 0) return -errno;
-    if (n == 0) return 0;
-    if (!ctx.memory.poke(va + done, buffer, static_cast<std::size_t>(n))) return -ENOMEM;
-    done += static_cast<std::uint64_t>(n);
-  }
-  return 0;
+// Files that the guest cannot write to may be executed: their code came with the grant. Others are the guest's own data.
+bool is_trusted(const description& w) noexcept { return w.kind == file_kind::regular && !w.changeable && !w.synthetic && !w.writable; }
+
+bool is_mappable(const descriptor& d, const struct stat& st) noexcept {
+  const file_kind kind = d.what->kind;
+  return S_ISREG(st.st_mode) && (kind == file_kind::regular || kind == file_kind::stream || kind == file_kind::memory);
 }
 
+// Private pages are read when they are touched. Shared ones that nobody may write are served the same way: what others
+// write to the file later shows only in pages that were not touched before.
 std::int64_t map_file(call_context& ctx, map_request request, int fd, int flags, std::uint64_t offset) {
-  const auto d = ctx.instance.descriptors.get(fd);
-  if (!d) return -EBADF;
-  if (d->what->kind != file_kind::regular || !d->host) return -ENODEV;
+  auto d = ctx.instance.descriptors.get(fd);
+  if (!d || d->what->path_only) return -EBADF;
+  if (d->what->kind == file_kind::device && d->what->guest_path == "/dev/zero") return ctx.memory.map(request);
+  struct stat st {};
+  if (!d->host || ::fstat(d->host.get(), &st) != 0 || !is_mappable(*d, st)) return -ENODEV;
   if (!d->what->readable) return -EACCES;
+  if (offset % page_size || request.size > user_end || offset > static_cast<std::uint64_t>(INT64_MAX) - page_ceil(request.size)) {
+    return offset % page_size ? -EINVAL : -EOVERFLOW;
+  }
   if ((flags & MAP_TYPE) != MAP_PRIVATE && (request.protection & PROT_WRITE)) {
+    if (!d->what->writable) return -EACCES;
     return ctx.instance.deny("mmap of a file, shared and writable", "unsupported in this version", EACCES);
   }
-  if (offset % page_size) return -EINVAL;
-  if ((request.protection & PROT_EXEC) && !may_execute(ctx)) return deny_execute(ctx, "mmap of a file, executable");
-  const std::int64_t va = ctx.memory.map(request);
-  if (va < 0) return va;
-  if (const auto e = fill_from_file(ctx, static_cast<std::uint64_t>(va), request.size, *d, offset); e < 0) {
-    (void)ctx.memory.unmap(static_cast<std::uint64_t>(va), request.size);
-    return e;
+  auto file = std::make_shared<file_backing>();
+  // Learning with everything allowed: a file of the host is code as it would be under a read-only grant.
+  file->trusted = is_trusted(*d->what) ||
+                  (ctx.instance.everything_allowed && d->what->kind == file_kind::regular && !d->what->writable);
+  if ((request.protection & PROT_EXEC) && !file->trusted && !may_execute(ctx)) {
+    return deny_execute(ctx, "mmap of a file, executable");
   }
-  return va;
+  file->host = d->host.get();
+  file->path = d->what->guest_path;
+  file->device = st.st_dev;
+  file->inode = st.st_ino;
+  file->owner = std::move(d);  // close() in the guest leaves the mapping
+  request.file = std::move(file);
+  request.file_offset = offset;
+  return ctx.memory.map(request);
 }
 
 std::int64_t do_mmap(call_context& ctx) {
@@ -68,6 +74,7 @@ std::int64_t do_mmap(call_context& ctx) {
   r.protection = protection;
   r.fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE);
   r.no_replace = flags & MAP_FIXED_NOREPLACE;
+  r.no_reserve = flags & MAP_NORESERVE;
   if (!(flags & MAP_ANONYMOUS)) return map_file(ctx, r, int_arg(ctx, 4), flags, ctx.args[5]);
   if ((protection & PROT_EXEC) && !may_execute(ctx)) return deny_execute(ctx, "mmap, executable");
   return ctx.memory.map(r);
@@ -76,7 +83,8 @@ std::int64_t do_mmap(call_context& ctx) {
 std::int64_t do_munmap(call_context& ctx) { return ctx.memory.unmap(ctx.args[0], ctx.args[1]); }
 
 std::int64_t do_mprotect(call_context& ctx) {
-  const std::int64_t r = ctx.memory.protect(ctx.args[0], ctx.args[1], int_arg(ctx, 2) & ~PROT_GROWSDOWN, may_execute(ctx));
+  const std::int64_t r = ctx.memory.protect(ctx.args[0], ctx.args[1], int_arg(ctx, 2) & ~PROT_GROWSDOWN,
+                                            (int_arg(ctx, 2) & PROT_EXEC) != 0 && may_execute(ctx));
   return r == -EACCES ? deny_execute(ctx, "mprotect, executable") : r;
 }
 
