@@ -106,6 +106,22 @@ class Run(Case):
     def test_sigterm_ends_it_too(self):
         self.interrupt(signal.SIGTERM, "spin")
 
+    def test_a_guest_with_a_handler_gets_the_signal(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            run = self.start("run", guest("polite"), "leaves")
+            self.assertEqual(run.stdout.readline(), "ready\n")
+            run.send_signal(number)
+            self.assertEqual(run.stdout.readline(), f"got {int(number)}\n")
+            self.assertEqual(run.wait(20), 5)
+
+    def test_a_second_ctrl_c_ends_a_guest_that_stays(self):
+        run = self.start("run", guest("polite"), "stays")
+        self.assertEqual(run.stdout.readline(), "ready\n")
+        run.send_signal(signal.SIGINT)
+        self.assertEqual(run.stdout.readline(), "got 2\n")
+        run.send_signal(signal.SIGINT)
+        self.assertEqual(run.wait(20), 128 + signal.SIGINT)
+
     def test_timeout_ends_it(self):
         done = self.osvm("run", "--timeout", "200ms", guest("stall"), "spin", status=137)
         self.assertIn("time", done.stderr)

@@ -241,10 +241,13 @@ result<int> run_command::execute(context& ctx, plan p) const {
     ctx.note("osvm: --allow-all: this run may read and write all files of this host that you may; no policy holds");
   }
   runtime loop;
-  // From here on Ctrl-C ends the guest and lets this function clean up.
+  // From here on Ctrl-C is the guest's, a second one ends it, and this function cleans up.
   std::atomic<uk::instance*> running{nullptr};
-  interrupts signals(loop.get_executor(), [&running](int) {
-    if (auto* guest = running.load()) guest->kill();
+  std::atomic<bool> passed_on{false};
+  interrupts signals(loop.get_executor(), [&](int number) {
+    auto* guest = running.load();
+    if (!guest) return;
+    if (passed_on.exchange(true) || !guest->signal(number)) guest->kill();
   });
   OSVM_TRY(auto published, publisher::open(loop.get_executor(), p.published));
   OSVM_TRY(auto guest, uk::instance::create(loop.get_executor(), program, std::move(p.instance)));
@@ -262,7 +265,8 @@ result<int> run_command::execute(context& ctx, plan p) const {
   }
   if (trace) trace->finish(guest.stats().events_dropped);
   report_end(ctx, guest, ended, signals.received() != 0);
-  return signals.received() != 0 ? 128 + signals.received() : ended.shell_status();
+  const bool cut_off = ended.cause == uk::exit_cause::killed && signals.received() != 0;
+  return cut_off ? 128 + signals.received() : ended.shell_status();
 }
 
 void run_command::report_end(const context& ctx, const uk::instance& guest, const uk::exit_report& ended,
