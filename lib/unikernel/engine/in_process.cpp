@@ -559,6 +559,8 @@ std::chrono::nanoseconds in_process_engine::cpu_time() const {
 instance_stats in_process_engine::stats() const {
   instance_stats s;
   s.boot = phases_;
+  s.boot.start = std::chrono::nanoseconds(start_ns_.load(std::memory_order_relaxed));
+  s.boot.total = std::chrono::nanoseconds(total_ns_.load(std::memory_order_relaxed));
   s.exits = exits_.load(std::memory_order_relaxed);
   s.page_faults = page_faults_.load(std::memory_order_relaxed);
   for (std::size_t n = 0; n < max_syscall_number; ++n) {

@@ -143,7 +143,8 @@ class in_process_engine final : public engine, private instance_host, private sl
   std::shared_ptr<event_channel> events_;  // null: nobody asked for any
   clock_updater clock_;
   deadline wall_end_;
-  boot_phases phases_;
+  boot_phases phases_;  // written during creation only
+  std::atomic<std::int64_t> start_ns_{0}, total_ns_{0};  // the first guest thread's part of them
   std::vector<library_grant> granted_;     // set once, before the guest runs
   std::vector<library_refusal> refused_;
   std::chrono::steady_clock::time_point created_;
