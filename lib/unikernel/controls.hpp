@@ -18,6 +18,7 @@ struct test_controls {
   bool read_only_mounts = true;
   bool policy_listen = true;       // only granted ports can be listened on
   bool policy_connect = true;
+  bool descriptor_passing = true;  // no descriptor crosses a socket to or from the host
   bool regular_files_only = true;  // devices, sockets and FIFOs below mounts cannot be opened
   bool memory_budget = true;
   bool thread_budget = true;
@@ -36,7 +37,7 @@ struct rule_set {
                         flush_revoked = true, write_xor_execute = true, check_rights = true, library_places = true,
                         beneath = true,
                         read_only_mounts = true, policy_listen = true, policy_connect = true,
-                        regular_files_only = true, memory_budget = true, thread_budget = true,
+                        regular_files_only = true, descriptor_passing = true, memory_budget = true, thread_budget = true,
                         descriptor_budget = true, write_budget = true, mount_quota = true, cpu_budget = true, wall_budget = true;
 };
 #endif

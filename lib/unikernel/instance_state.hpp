@@ -6,6 +6,8 @@
 #include "unikernel/files/descriptor.hpp"
 #include "unikernel/files/locks.hpp"
 #include "unikernel/signals/process_signals.hpp"
+#include "unikernel/sockets/network.hpp"
+#include "unikernel/signals/timers.hpp"
 #include "unikernel/syscalls/syscall.hpp"
 #include "unikernel/thread/futex.hpp"
 
@@ -91,6 +93,7 @@ struct instance_state {
   [[no_unique_address]] rule_set rules;
   descriptor_table descriptors;
   futex_table futexes;
+  guest_network network;                    // names of its sockets, connections that policy grants
   lock_table locks;
   std::vector<std::string> arguments;  // argv, for /proc/self/cmdline
   std::shared_ptr<file_tree> files;
@@ -113,6 +116,7 @@ struct instance_state {
   std::array<std::atomic<std::uint64_t>, max_syscall_number> syscall_counts{};
   std::atomic<std::uint64_t> unknown_syscalls{0};
   process_signals signals;
+  guest_timers timers{signals, host};
   xstate_layout xstate;  // of the guest's CPUs
   wait_clock::time_point started = wait_clock::now();
   unsigned cpus = 1;  // what the guest is told

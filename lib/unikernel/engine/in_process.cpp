@@ -225,6 +225,8 @@ result<void> in_process_engine::boot(const instance_options& options) {
   open_recorder();
   state_->cpus = std::max(1U, facts_.cores);
   OSVM_CHECK(open_files(options));
+  state_->network.names.set_folder(options.socket_dir);
+  OSVM_CHECK(state_->network.outgoing.resolve(options.policy.connect));
   OSVM_CHECK(set_up_stdio(*state_, options.input, options.output, options.error));
   OSVM_CHECK(open_sockets(options));
   const auto vm_begin = clock_type::now();
@@ -313,9 +315,21 @@ void in_process_engine::kill() noexcept {
   end(std::move(r));
 }
 
+result<void> in_process_engine::signal(int number) {
+  if (number < 1 || number > max_signal) return error(osvm::errc::invalid_argument, fmt::format("signal {}", number));
+  if (ended_.load()) return error(osvm::errc::closed, "the guest has ended");
+  siginfo_t info{};  // from outside: no process of the guest's
+  info.si_signo = number;
+  info.si_code = SI_USER;
+  (void)state_->signals.send(info);
+  return {};
+}
+
 // Runs on the last guest thread, when no other is left.
 void in_process_engine::finish() noexcept {
+  state_->timers.stop();
   state_->descriptors.clear();
+  state_->network.parcels.clear();
   std::vector<listening_handler> abandoned;
   {
     const std::scoped_lock lock(listening_lock_);
@@ -544,6 +558,8 @@ std::chrono::nanoseconds in_process_engine::cpu_time() const {
 instance_stats in_process_engine::stats() const {
   instance_stats s;
   s.boot = phases_;
+  s.boot.start = std::chrono::nanoseconds(start_ns_.load(std::memory_order_relaxed));
+  s.boot.total = std::chrono::nanoseconds(total_ns_.load(std::memory_order_relaxed));
   s.exits = exits_.load(std::memory_order_relaxed);
   s.page_faults = page_faults_.load(std::memory_order_relaxed);
   for (std::size_t n = 0; n < max_syscall_number; ++n) {

@@ -77,6 +77,9 @@ std::int64_t attributes_of(call_context& ctx, const location& at, struct stat& o
     case place::synthetic_link:
       make_up(out, S_IFLNK | 0777);
       return 0;
+    case place::socket:
+      make_up(out, S_IFSOCK | 0755);
+      return own(out), 0;
     case place::synthetic_file:
       break;
     default:

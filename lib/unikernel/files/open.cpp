@@ -121,6 +121,7 @@ std::int64_t open_synthetic(call_context& ctx, const open_request& request, loca
     case synthetic_kind::descriptor: {
       const auto d = ctx.instance.descriptors.get(descriptor_number(at.path));
       if (!d) return -ENOENT;
+      if (d->what->kind == file_kind::socket || d->what->kind == file_kind::epoll) return -ENXIO;
       const bool reads = (request.flags & O_ACCMODE) != O_WRONLY,
                  writes = (request.flags & O_ACCMODE) != O_RDONLY;
       if ((reads && !d->what->readable) || (writes && !d->what->writable)) return -EACCES;
@@ -172,6 +173,8 @@ std::int64_t open_found(call_context& ctx, const open_request& request, location
       if (request.path.ends_with('/')) return -EISDIR;
       return create(ctx, request, at.path);
     }
+    case place::socket:
+      return exclusive ? -EEXIST : -ENXIO;
     case place::nowhere:
       break;
   }

@@ -179,17 +179,20 @@ constexpr synthetic_file table[] = {
      [](call_context&) { return std::string("root:x:0:\nguest:x:1000:\n"); }, true},
     {"/etc/hostname", synthetic_kind::text, [](call_context&) { return std::string("osvm\n"); }, true},
     {"/etc/hosts", synthetic_kind::text,
-     [](call_context&) { return std::string("127.0.0.1 localhost\n::1 localhost\n"); }, true},
+     [](call_context& ctx) {
+       return "127.0.0.1 localhost\n::1 localhost\n" + ctx.instance.network.outgoing.hosts();
+     },
+     true},
     {"/etc/localtime", synthetic_kind::text, [](call_context&) { return utc_zone(); }, true},
     {"/etc/nsswitch.conf", synthetic_kind::text,
-     [](call_context&) { return std::string("passwd: files\ngroup: files\nhosts: files\n"); }, true},
+     [](call_context&) { return std::string("passwd: files\ngroup: files\nhosts: files dns\n"); }, true},
     {"/etc/passwd", synthetic_kind::text,
      [](call_context&) {
        return std::string("root:x:0:0:root:/:/bin/sh\nguest:x:1000:1000:guest:/:/bin/sh\n");
      },
      true},
     {"/etc/resolv.conf", synthetic_kind::text,
-     [](call_context&) { return std::string("# no resolver is granted\n"); }, true},
+     [](call_context&) { return std::string("# answers granted names only\nnameserver 127.0.0.53\n"); }, true},
     {"/proc/cpuinfo", synthetic_kind::text, cpuinfo},
     {"/proc/filesystems", synthetic_kind::text, [](call_context&) { return std::string("nodev\tosvm\n"); }},
     {"/proc/loadavg", synthetic_kind::text,

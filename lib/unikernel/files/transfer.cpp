@@ -4,6 +4,9 @@
 #include "unikernel/files/transfer.hpp"
 
 #include "unikernel/events/channel.hpp"
+#include "unikernel/files/memory_charge.hpp"
+#include "unikernel/sockets/messages.hpp"
+#include "unikernel/signals/signal_fd.hpp"
 #include "unikernel/syscalls/arguments.hpp"
 
 #include <sys/mman.h>
@@ -199,6 +202,7 @@ std::int64_t out_within_quota(call_context& ctx, const descriptor& d, std::span<
   const std::int64_t growth = std::max<std::int64_t>(0, at + bytes - size);
   if (growth > 0 && !quota->take(static_cast<std::uint64_t>(growth))) return -ENOSPC;
   const std::int64_t r = host_out(d, v, offset);
+  if (r > 0 && d.what->kind == file_kind::memory && !charge_memory_file(ctx, d)) return -ENOSPC;
   const std::int64_t grown = std::max<std::int64_t>(0, file_size(d.host) - size);
   if (grown < growth) quota->give_back(static_cast<std::uint64_t>(growth - grown));
   return r;
@@ -248,6 +252,19 @@ std::int64_t out_step(call_context& ctx, descriptor& d, std::span<const guest_ra
 std::pair<int, short> output_event(const descriptor& d) {
   if (d.what->kind != file_kind::capture) return {d.host.get(), POLLOUT};
   return {static_cast<capture_buffer*>(d.what->extra.get())->room.get(), POLLIN};
+}
+
+// read() and write() of a socket are recv() and send() without flags.
+std::int64_t receive_on_socket(call_context& ctx, descriptor& d, std::span<const guest_range> to) {
+  if (total(to) == 0) return 0;
+  socket_message m;
+  m.ranges = to;
+  return receive_message(ctx, d, m);
+}
+std::int64_t send_on_socket(call_context& ctx, descriptor& d, std::span<const guest_range> from) {
+  socket_message m;
+  m.ranges = from;
+  return send_message(ctx, d, m);
 }
 
 deadline after(std::int64_t timeout_ns) {
@@ -315,11 +332,12 @@ std::int64_t gather(memory_access& memory, std::span<const guest_range> ranges, 
 std::int64_t transfer_in(call_context& ctx, descriptor& d, std::span<const guest_range> to,
                          std::int64_t offset) {
   if (!d.what->readable || d.what->path_only) return -EBADF;
-  if (!d.what->connected) return -ENOTCONN;
   const file_kind kind = d.what->kind;
+  if (kind == file_kind::socket) return offset >= 0 ? -ESPIPE : receive_on_socket(ctx, d, to);
   if (kind == file_kind::null) return 0;
   if (kind == file_kind::capture || kind == file_kind::log) return -EBADF;
   if (kind == file_kind::directory) return -EISDIR;
+  if (kind == file_kind::signals) return offset >= 0 ? -ESPIPE : read_signals(ctx, d, to);
   const std::uint64_t size = total(to);
   if (is_file(*d.what) || kind == file_kind::device || offset >= 0) {
     return file_loop(ctx, size, offset, [&](std::uint64_t done, std::int64_t at, std::int64_t& covered) {
@@ -338,8 +356,9 @@ std::int64_t transfer_in(call_context& ctx, descriptor& d, std::span<const guest
 std::int64_t transfer_out(call_context& ctx, descriptor& d, std::span<const guest_range> from,
                           std::int64_t offset) {
   if (!d.what->writable || d.what->path_only) return -EBADF;
-  if (!d.what->connected) return broken_pipe(ctx);
   const file_kind kind = d.what->kind;
+  if (kind == file_kind::timerfd) return -EINVAL;
+  if (kind == file_kind::socket) return offset >= 0 ? -ESPIPE : send_on_socket(ctx, d, from);
   const std::uint64_t size = total(from);
   if (kind == file_kind::device && d.what->guest_path == "/dev/full" && size != 0) return -ENOSPC;
   if (kind == file_kind::null || kind == file_kind::device) return static_cast<std::int64_t>(size);

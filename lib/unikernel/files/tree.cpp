@@ -162,6 +162,9 @@ result<std::shared_ptr<file_tree>> file_tree::create(const policy& granted, open
                    "mount " + m.guest_path + ": the guest path must be absolute, without \"..\"");
     mount_point point;
     join_plain("/", m.guest_path, point.guest);
+    const auto same = [&](const mount_point& other) { return other.guest == point.guest; };
+    if (std::any_of(tree->mounts_.begin(), tree->mounts_.end(), same))
+      return error(errc::bad_policy, "mount " + m.guest_path + ": granted twice");
     point.writable = m.writable;
     point.root.reset(::open(m.host_path.c_str(), O_PATH | O_CLOEXEC));
     struct stat st;
@@ -235,7 +238,9 @@ std::int64_t file_tree::look_up(call_context& ctx, const std::string& path, loca
     if (errno != ENOENT) return errno == EMFILE ? -ENFILE : -errno;
   }
   if (out.file) return synthetic();
-  if (directories_.contains(path)) {
+  if (ctx.instance.network.names.has_path(path)) {
+    out.where = place::socket;
+  } else if (directories_.contains(path)) {
     out.where = place::synthetic_directory;
   } else if (m) {
     out.where = place::creatable;

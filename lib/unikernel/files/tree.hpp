@@ -43,6 +43,7 @@ enum class place : std::uint8_t {
   synthetic_file,
   synthetic_directory,  // leads to mounts or synthetic files
   synthetic_link,
+  socket,  // a path that the guest bound a socket to, where no mount is writable
 };
 
 // Where a guest path leads.

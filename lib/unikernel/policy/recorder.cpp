@@ -88,6 +88,19 @@ void usage_recorder::connects_vsock(std::uint32_t port) noexcept {
   }
 }
 
+void usage_recorder::connects(std::string_view endpoint) noexcept {
+  try {
+    const std::lock_guard guard(lock_);
+    if (connections_.size() < max_notes) {
+      connections_.emplace(endpoint);
+    } else {
+      overflow_ = true;
+    }
+  } catch (const std::bad_alloc&) {
+    overflow_ = true;
+  }
+}
+
 void usage_recorder::uses_jit() noexcept {
   const std::lock_guard guard(lock_);
   jit_ = true;
@@ -120,10 +133,13 @@ void usage_recorder::denied(std::string_view what, std::string_view rule) noexce
     if (const auto path = after(rule, "--rw HOST:"); path.starts_with('/')) return denied_file(path, file_use::writes);
     if (const auto guest = after(rule, "--publish HOST:PORT=guest:"); parse_number(guest, port)) {
       listeners_.emplace(static_cast<int>(transport::tcp), port);
-    } else if (const auto name = after(rule, "--listen vsock:"); parse_number(name, port)) {
+    } else if (const auto name = after(rule, "--publish-vsock HOST:PORT=guest:"); parse_number(name, port)) {
       listeners_.emplace(static_cast<int>(transport::vsock), port);
-    } else if (const auto to = after(rule, "--connect vsock:"); parse_number(to, port)) {
+    } else if (const auto to = after(rule, "--allow vsock:"); parse_number(to, port)) {
       vsock_.insert(port);
+    } else if (const auto out = after(rule, "--connect ");
+               !out.empty() && !out.ends_with(":PORT") && !out.starts_with("unix:") && parse_connect_grant(out)) {
+      if (connections_.size() < max_notes) connections_.emplace(out);
     } else if (rule == "--allow jit") {
       jit_ = true;
     } else {
@@ -160,6 +176,13 @@ learned_policy usage_recorder::result(const policy& granted, const budgets& used
   }
   for (const std::uint32_t port : vsock_) {
     if (std::find(p.vsock_connect.begin(), p.vsock_connect.end(), port) == p.vsock_connect.end()) p.vsock_connect.push_back(port);
+  }
+  for (const auto& text : connections_) {
+    auto grant = parse_connect_grant(text);
+    const bool known = grant && std::any_of(p.connect.begin(), p.connect.end(), [&](const connect_grant& g) {
+      return g.host == grant->host && g.port == grant->port && g.guest_name == grant->guest_name;
+    });
+    if (grant && !known) p.connect.push_back(std::move(*grant));
   }
   p.allow.jit = p.allow.jit || jit_;
   out.policy.limits = used;

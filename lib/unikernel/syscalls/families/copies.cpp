@@ -1,5 +1,6 @@
 // Bytes from one descriptor to another: sendfile, copy_file_range; and the calls that only hint at what to
 // keep.
+#include "unikernel/files/memory_charge.hpp"
 #include "unikernel/files/transfer.hpp"
 #include "unikernel/syscalls/arguments.hpp"
 
@@ -35,6 +36,7 @@ std::int64_t write_file(call_context& ctx, descriptor& out, const char* data, st
   const iovec v{const_cast<char*>(data), size};
   const std::int64_t r =
       checked_write(::pwritev2(out.host.get(), &v, 1, offset, out.what->append ? RWF_APPEND : 0));
+  if (r > 0 && out.what->kind == file_kind::memory && !charge_memory_file(ctx, out)) return -ENOSPC;
   if (out.what->counted && r < static_cast<std::int64_t>(size)) {
     ctx.instance.refund_written(size - static_cast<std::size_t>(std::max<std::int64_t>(r, 0)));
   }

@@ -148,13 +148,11 @@ std::int64_t do_getrusage(call_context& ctx) {
   return store(ctx, ctx.args[1], who == RUSAGE_CHILDREN ? rusage{} : usage_of(ctx)) ? 0 : -EFAULT;
 }
 
-std::int64_t do_getrandom(call_context& ctx) {
-  constexpr std::uint64_t known = 7;  // GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE
-  if (ctx.args[2] & ~known) return -EINVAL;
-  const std::size_t size = std::min<std::uint64_t>(ctx.args[1], 1U << 25);
+// Fills what is writable of [va, va + size).
+std::int64_t random_piece(call_context& ctx, std::uint64_t va, std::uint64_t size) {
   memory_access memory(ctx.memory);
   std::vector<iovec> spans;
-  if (size && memory.spans(ctx.args[0], size, 2 /* PROT_WRITE */, spans) == 0) return -EFAULT;
+  if (memory.spans(va, size, 2 /* PROT_WRITE */, spans) == 0) return -EFAULT;
   std::int64_t done = 0;
   for (const iovec& s : spans) {
     for (std::size_t at = 0; at < s.iov_len;) {
@@ -166,6 +164,21 @@ std::int64_t do_getrandom(call_context& ctx) {
     }
   }
   return done;
+}
+
+std::int64_t do_getrandom(call_context& ctx) {
+  constexpr std::uint64_t known = 7;  // GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE
+  if (ctx.args[2] & ~known) return -EINVAL;
+  const std::uint64_t size = std::min<std::uint64_t>(ctx.args[1], 1U << 25);
+  // Pieces small enough that a kill, or another thread that maps memory, does not wait for a large request.
+  constexpr std::uint64_t piece = 64 << 10;
+  std::uint64_t done = 0;
+  while (done < size && !(done != 0 && ctx.thread.wait.interrupted())) {
+    const std::int64_t n = random_piece(ctx, ctx.args[0] + done, std::min(piece, size - done));
+    if (n < 0) return done ? static_cast<std::int64_t>(done) : n;
+    done += static_cast<std::uint64_t>(n);
+  }
+  return static_cast<std::int64_t>(done);
 }
 
 // Processes come with a later version: named, not silently ignored.
