@@ -168,7 +168,8 @@ def main():
             native, inside = run(job, folder, False), run(job, folder, True)
         ran += 1
         wrong = compare(job, native, inside)
-        rows.append(describe(job, native, inside, version))
+        if not wrong:
+            rows.append(describe(job, native, inside, version))
         if wrong:
             failed.append(name)
             print(f"FAILED {name}")
