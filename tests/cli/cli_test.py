@@ -11,7 +11,7 @@ from osvm_process import OSVM, Case
 
 HELP = pathlib.Path(__file__).parent / "help"
 COMMANDS = ["", "run", "demo", "version", "completion", "doctor", "doctor kvm", "bench", "bench boot", "bench vsock",
-            "bench swap", "bench kill", "bench headline"]
+            "bench swap", "bench kill", "bench syscalls", "bench headline"]
 
 
 class Usage(Case):
