@@ -12,9 +12,10 @@ from osvm_process import OSVM, Case
 
 HELP = pathlib.Path(__file__).parent / "help"
 COMMANDS = ["", "run", "demo", "version", "completion", "doctor", "doctor kvm", "bench", "bench boot", "bench vsock",
-            "bench swap", "bench kill", "bench headline", "bench programs", "decode", "ledger", "ledger info", "ledger bounds", "ledger slots",
-            "ledger block", "ledger tx", "ledger address", "ledger verify", "rpc", "rpc local", "mount", "mount add",
-            "mount remove", "mount list", "image", "image build", "image inspect", "image verify", "image sign", "image list"]
+            "bench swap", "bench kill", "bench syscalls", "bench headline", "bench programs", "decode", "ledger",
+            "ledger info", "ledger bounds", "ledger slots", "ledger block", "ledger tx", "ledger address", "ledger verify",
+            "rpc", "rpc local", "mount", "mount add", "mount remove", "mount list", "image", "image build",
+            "image inspect", "image verify", "image sign", "image list"]
 GROUPS = ("doctor", "bench", "ledger", "rpc", "mount", "image")
 
 

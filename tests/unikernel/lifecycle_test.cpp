@@ -323,4 +323,13 @@ TEST_F(guest_life, a_signal_from_outside_stops_continues_and_ends) {
   finish(*stopped, "polite").expect_signal(SIGKILL);
 }
 
+TEST_F(guest_life, a_wait_for_a_signal_and_a_stop_end_with_the_wall_budget) {
+  const auto short_life = [](auto& o) { o.budgets.wall_time = 300ms; };
+  run("polite", {"leaves"}, short_life).expect_cause(exit_cause::wall_budget);
+  auto stopped = start("polite", {"stays"}, short_life);
+  ASSERT_TRUE(stopped) << stopped.error().to_string();
+  ASSERT_TRUE(stopped->signal(SIGSTOP));
+  finish(*stopped, "stopped").expect_cause(exit_cause::wall_budget);
+}
+
 }  // namespace

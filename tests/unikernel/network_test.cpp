@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <csignal>
 #include <future>
 #include <thread>
 
@@ -323,6 +324,24 @@ TEST_F(network, vsock_names_are_vsock_names) {
   run("vsock_echo", {"--cid"}, [](auto& o) {
     o.policy.listen = {{transport::vsock, 5000}};
   }).expect_output_lacks("family 1 ");
+}
+
+TEST_F(network, go_http_server) {
+  if (!has_program("go_http")) GTEST_SKIP() << "NOT APPLICABLE: Go was not there when the guests were built";
+  auto guest = serve("go_http", {"8080"});
+  ASSERT_TRUE(guest) << guest.error().to_string();
+  {
+    client c(listening(*guest));
+    for (int i = 0; i < 200; i++) {
+      const auto answer = c.exchange("GET /x HTTP/1.1\r\nHost: guest\r\n\r\n");
+      ASSERT_NE(answer.find("hello from go /x 64\n"), std::string::npos) << i << answer;
+    }
+    // A nil pointer is a SIGSEGV that becomes a panic that is recovered.
+    const auto answer = c.exchange("GET /panic HTTP/1.1\r\nHost: guest\r\n\r\n");
+    EXPECT_NE(answer.find("recovered: runtime error: invalid memory address"), std::string::npos) << answer;
+  }
+  ASSERT_TRUE(guest->signal(SIGTERM));
+  finish(*guest, "go_http").expect_exit(0).expect_output("served 200\n");
 }
 
 }  // namespace

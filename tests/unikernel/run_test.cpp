@@ -181,6 +181,22 @@ TEST_F(run_guest, a_signal_runs_its_handler) {
   run("probe", {"handler"}).expect_exit(0).expect_output("handled\nraise 0\n");
 }
 
+TEST_F(run_guest, code_is_made_at_run_time_with_the_jit_grant_only) {
+  run("jit", {}, [](auto& o) { o.policy.allow.jit = true; })
+      .expect_exit(0)
+      .expect_output("writable and executable: 19900\nby turns: 19900\n");
+  const auto o = run("jit").expect_exit(0).expect_output("writable and executable: -13\nby turns: -13\n");
+  ASSERT_EQ(o.stats.denials.size(), 2u);
+  EXPECT_EQ(o.stats.denials[0].rule, "--allow jit");
+}
+
+TEST_F(run_guest, go_with_preemption_by_signals_and_garbage_collection) {
+  if (!has_program("go_stress")) GTEST_SKIP() << "NOT APPLICABLE: Go was not there when the guests were built";
+  run("go_stress").expect_exit(0).expect_output(
+      "nil: runtime error: invalid memory address or nil pointer dereference\nsum: 4950\n"
+      "signal: user defined signal 1\ndone\n");
+}
+
 TEST_F(run_guest, a_fault_names_address_and_instruction) {
   const auto o = run("probe", {"stray", "123456789abc"}).expect_fault(fault_kind::page_fault);
   ASSERT_TRUE(o.report.fault);

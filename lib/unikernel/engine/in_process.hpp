@@ -118,6 +118,7 @@ class in_process_engine final : public engine, private instance_host, private sl
   bool enter_or_fault(task& t, kvm::registers& user, const process_signals::taken& s);
   void end_by_signal(task& t, int signal, const char* detail);
   void wait_until_continued(task& t);
+  bool wall_time_is_up() const noexcept { return wall_end_ && wait_clock::now() >= *wall_end_; }
   bool deliver_signals(task& t, std::int64_t stopped, std::uint64_t number);
   void raise_fault(task& t, kvm::registers user, const fault_signal& f, exit_report report);
   void raise_protection_fault(task& t, const kvm::registers& user);

@@ -82,7 +82,12 @@ bool in_process_engine::enter_or_fault(task& t, kvm::registers& user, const proc
 }
 
 void in_process_engine::wait_until_continued(task& t) {
-  while (state_->signals.stopped() && !ended_.load() && !t.guest.wait.interrupted()) (void)t.guest.wait.sleep(std::nullopt);
+  while (state_->signals.stopped() && !ended_.load() && !t.guest.wait.interrupted()) {
+    if (t.guest.wait.sleep(std::nullopt) != wait_result::timed_out) continue;
+    exit_report r;  // the only deadline is the instance's
+    r.cause = exit_cause::wall_budget;
+    end(std::move(r));
+  }
 }
 
 // Does what the thread's signals ask for. `stopped` is the result of the call that one of them stopped, or 0. True: a

@@ -166,7 +166,7 @@ void in_process_engine::run(task& t) {
       }
       cpu_timer->arm(std::max<std::chrono::nanoseconds>(left / std::max(1U, thread_count()), std::chrono::milliseconds(1)));
     }
-    if (wall_end_ && wait_clock::now() >= *wall_end_) {
+    if (wall_time_is_up()) {
       exit_report r;
       r.cause = exit_cause::wall_budget;
       end(std::move(r));
@@ -235,7 +235,7 @@ void in_process_engine::serve_call(task& t) {
   while (is_interrupted_call(value)) {
     // A signal stopped the call. Without a handler to run it goes on, unseen by the program.
     if (!finish_call(t, -EINTR) || deliver_signals(t, value, number)) break;
-    if (ended_.load() || t.guest.exiting) break;
+    if (ended_.load() || t.guest.exiting || wall_time_is_up()) break;
     t.guest.repeated = true;
     value = dispatch(ctx, number);
   }

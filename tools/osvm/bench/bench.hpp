@@ -73,4 +73,7 @@ result<void> measure_restart(environment& env, report& out, const swap_options& 
 
 result<void> measure_kill(environment& env, report& out, unsigned rounds);
 
+// System calls of a guest beside the same program as a native process: microseconds each.
+result<void> measure_syscalls(environment& env, report& out, unsigned rounds);
+
 }  // namespace osvm::cli::bench

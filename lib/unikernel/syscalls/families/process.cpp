@@ -1,6 +1,7 @@
 // What a process asks about itself: identity, limits, names, exit.
 #include "unikernel/syscalls/arguments.hpp"
 
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/sysinfo.h>
@@ -44,6 +45,7 @@ rlimit limit_of(const call_context& ctx, unsigned resource) {
   switch (resource) {
     case RLIMIT_STACK: return {8U << 20, infinity};
     case RLIMIT_NOFILE: return {b.descriptors, b.descriptors};
+    case RLIMIT_SIGPENDING: return {max_queued_signals, max_queued_signals};
     case RLIMIT_NPROC: return {b.threads, b.threads};
     case RLIMIT_AS:
     case RLIMIT_DATA: return {infinity, infinity};
@@ -108,6 +110,16 @@ std::int64_t do_prctl(call_context& ctx) {
     }
     case pr_get_name: return memory_access(ctx.memory).write(ctx.args[1], ctx.thread.name, 16) ? 0 : -EFAULT;
     case pr_get_dumpable: return 0;
+    case PR_SET_PDEATHSIG: return ctx.args[1] <= max_signal ? 0 : -EINVAL;  // the parent does not die before the guest
+    case PR_GET_PDEATHSIG: return store(ctx, ctx.args[1], 0) ? 0 : -EFAULT;
+    case PR_GET_KEEPCAPS: return 0;
+    case PR_SET_KEEPCAPS: return ctx.args[1] <= 1 ? 0 : -EINVAL;
+    case PR_CAPBSET_READ: return ctx.args[1] <= 63 ? 0 : -EINVAL;
+    case PR_GET_TIMERSLACK: return 50'000;
+    case PR_SET_TIMERSLACK: return 0;
+    case PR_SET_CHILD_SUBREAPER: return 0;
+    case PR_GET_SECCOMP: return 0;
+    case PR_SET_SECCOMP: return ctx.instance.deny("prctl(PR_SET_SECCOMP)", "unsupported: the VM is the filter", EINVAL);
     case pr_get_no_new_privs: return 1;
     case pr_set_dumpable:
     case pr_set_no_new_privs:
@@ -135,9 +147,14 @@ std::int64_t do_arch_prctl(call_context& ctx) {
   }
 }
 
-rusage usage_of(call_context& ctx) {
+rusage usage_of(call_context& ctx, bool thread_only) {
   rusage u{};
   (void)::getrusage(RUSAGE_THREAD, &u);
+  if (!thread_only) {
+    const auto us = std::chrono::duration_cast<std::chrono::microseconds>(ctx.instance.host.cpu_time()).count();
+    u.ru_utime = {us / 1'000'000, us % 1'000'000};
+    u.ru_stime = {};
+  }
   u.ru_maxrss = static_cast<long>(ctx.memory.usage().peak_bytes >> 10);
   return u;
 }
@@ -145,7 +162,7 @@ rusage usage_of(call_context& ctx) {
 std::int64_t do_getrusage(call_context& ctx) {
   const int who = int_arg(ctx, 0);
   if (who != RUSAGE_SELF && who != RUSAGE_THREAD && who != RUSAGE_CHILDREN) return -EINVAL;
-  return store(ctx, ctx.args[1], who == RUSAGE_CHILDREN ? rusage{} : usage_of(ctx)) ? 0 : -EFAULT;
+  return store(ctx, ctx.args[1], who == RUSAGE_CHILDREN ? rusage{} : usage_of(ctx, who == RUSAGE_THREAD)) ? 0 : -EFAULT;
 }
 
 // Fills what is writable of [va, va + size).
@@ -193,6 +210,9 @@ std::int64_t refuse_program(call_context& ctx, std::uint64_t path_va) {
 }
 std::int64_t do_execve(call_context& ctx) { return refuse_program(ctx, ctx.args[0]); }
 std::int64_t do_execveat(call_context& ctx) { return refuse_program(ctx, ctx.args[1]); }
+std::int64_t do_refuse_seccomp(call_context& ctx) {
+  return ctx.instance.deny("seccomp", "unsupported: the VM and its policy are the filter", ENOSYS);
+}
 std::int64_t do_no_children(call_context&) { return -ECHILD; }
 std::int64_t do_getgroups(call_context&) { return 0; }
 std::int64_t do_set_own_id(call_context& ctx) { return int_arg(ctx, 0) == guest_uid ? 0 : -EPERM; }
@@ -243,6 +263,7 @@ constexpr syscall_entry entries[] = {
     {231, "exit_group", call<do_exit_group>, capability::always, "i"},
     {160, "setrlimit", call<do_setrlimit>, capability::always, "up"},
     {302, "prlimit64", call<do_prlimit64>, capability::always, "iupP"},
+    {317, "seccomp", call<do_refuse_seccomp>, capability::always, "uxp"},
     {318, "getrandom", call<do_getrandom>, capability::always, "Plx"},
 };
 

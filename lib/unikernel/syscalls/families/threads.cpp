@@ -2,8 +2,11 @@
 #include "unikernel/syscalls/arguments.hpp"
 
 #include <linux/futex.h>
+#include <linux/membarrier.h>
 #include <linux/sched.h>
 #include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -135,7 +138,14 @@ std::int64_t do_futex(call_context& ctx) {
       return table.requeue(ctx.memory, va, ctx.args[4], value, count_arg(ctx.args[3]), &third);
     case FUTEX_WAKE_OP:
       return table.wake_op(ctx.memory, va, ctx.args[4], value, count_arg(ctx.args[3]), third);
-    default: return -ENOSYS;  // priority-inheriting futexes
+    case FUTEX_LOCK_PI:
+    case FUTEX_LOCK_PI2:
+    case FUTEX_UNLOCK_PI:
+    case FUTEX_TRYLOCK_PI:
+    case FUTEX_WAIT_REQUEUE_PI:
+    case FUTEX_CMP_REQUEUE_PI:
+      return ctx.instance.deny("futex with priority inheritance", "unsupported: guests have no priorities", ENOSYS);
+    default: return -ENOSYS;
   }
 }
 
@@ -163,7 +173,25 @@ std::int64_t do_getcpu(call_context& ctx) {
 }
 
 std::int64_t do_sched_accept(call_context&) { return 0; }
-std::int64_t do_membarrier(call_context& ctx) { return int_arg(ctx, 0) == 0 ? 0 : -EINVAL; }
+// Guest threads are threads of the host process, whose barrier reaches each of them, inside a VM or not.
+std::int64_t do_membarrier(call_context& ctx) {
+  constexpr long served = MEMBARRIER_CMD_GLOBAL | MEMBARRIER_CMD_PRIVATE_EXPEDITED | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED;
+  const int command = int_arg(ctx, 0);
+  if (ctx.args[1] != 0) return -EINVAL;
+  if (command == MEMBARRIER_CMD_QUERY) {
+    const long host = ::syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0);
+    return host < 0 ? -ENOSYS : host & served;
+  }
+  // One command at a time.
+  if (command < 0 || (command & (command - 1)) != 0 || !(command & served)) return -EINVAL;
+  return host_result(::syscall(SYS_membarrier, command, 0, 0));
+}
+
+// As the kernel returns it: 20 is the usual one.
+std::int64_t do_getpriority(call_context& ctx) {
+  if (int_arg(ctx, 0) < 0 || int_arg(ctx, 0) > 2) return -EINVAL;
+  return 20;
+}
 
 std::int64_t do_sched_getparam(call_context& ctx) {
   const int priority = 0;
@@ -174,7 +202,7 @@ constexpr syscall_entry entries[] = {
     {24, "sched_yield", call<do_sched_yield>},
     {56, "clone", call<do_clone>, capability::always, "xpPPl"},
     {60, "exit", call<do_exit>, capability::always, "i"},
-    {140, "getpriority", call<do_sched_accept>, capability::always, "ii"},
+    {140, "getpriority", call<do_getpriority>, capability::always, "ii"},
     {142, "sched_setparam", call<do_sched_accept>, capability::always, "ip"},
     {143, "sched_getparam", call<do_sched_getparam>, capability::always, "iP"},
     {144, "sched_setscheduler", call<do_sched_accept>, capability::always, "iip"},

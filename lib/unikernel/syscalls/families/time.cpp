@@ -32,19 +32,24 @@ std::int64_t do_clock_gettime(call_context& ctx) {
     t = to_timespec(ctx.instance.host.cpu_time());
   } else if (id == CLOCK_THREAD_CPUTIME_ID) {
     (void)::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  } else if (!known_clock(id)) {
-    return -EINVAL;
-  } else {
+  } else if (known_clock(id)) {
     (void)::clock_gettime(id, &t);
+  } else {
+    // CPU time by number, as pthread_getcpuclockid() and clock_getcpuclockid() make it.
+    const auto clock = timer_clock_of(id, ctx.thread.tid);
+    if (!clock) return -EINVAL;
+    const auto used = clock->tid ? ctx.instance.host.thread_cpu_time(clock->tid) : ctx.instance.host.cpu_time();
+    if (!used) return -EINVAL;
+    t = to_timespec(*used);
   }
   return store(ctx, ctx.args[1], t) ? 0 : -EFAULT;
 }
 
 std::int64_t do_clock_getres(call_context& ctx) {
   const int id = int_arg(ctx, 0);
-  if (!known_clock(id) && id != CLOCK_PROCESS_CPUTIME_ID && id != CLOCK_THREAD_CPUTIME_ID) return -EINVAL;
+  if (!known_clock(id) && !timer_clock_of(id, ctx.thread.tid)) return -EINVAL;
   timespec t{};
-  (void)::clock_getres(id, &t);
+  (void)::clock_getres(known_clock(id) ? id : CLOCK_THREAD_CPUTIME_ID, &t);
   return !ctx.args[1] || store(ctx, ctx.args[1], t) ? 0 : -EFAULT;
 }
 
@@ -83,6 +88,7 @@ std::int64_t do_nanosleep(call_context& ctx) {
 
 std::int64_t do_clock_nanosleep(call_context& ctx) {
   const int id = int_arg(ctx, 0);
+  if (id == CLOCK_PROCESS_CPUTIME_ID) return ctx.instance.deny("clock_nanosleep of CPU time", "unsupported", ENOTSUP);
   if (id != CLOCK_REALTIME && id != CLOCK_MONOTONIC && id != CLOCK_BOOTTIME && id != CLOCK_TAI) return -EINVAL;
   timespec t{};
   if (!load(ctx, ctx.args[2], t)) return -EFAULT;

@@ -1,3 +1,0 @@
-module go_stress
-
-go 1.19
