@@ -7,6 +7,7 @@
 #include "unikernel/files/locks.hpp"
 #include "unikernel/signals/process_signals.hpp"
 #include "unikernel/sockets/network.hpp"
+#include "unikernel/signals/timers.hpp"
 #include "unikernel/syscalls/syscall.hpp"
 #include "unikernel/thread/futex.hpp"
 
@@ -115,6 +116,7 @@ struct instance_state {
   std::array<std::atomic<std::uint64_t>, max_syscall_number> syscall_counts{};
   std::atomic<std::uint64_t> unknown_syscalls{0};
   process_signals signals;
+  guest_timers timers{signals, host};
   xstate_layout xstate;  // of the guest's CPUs
   wait_clock::time_point started = wait_clock::now();
   unsigned cpus = 1;  // what the guest is told

@@ -16,7 +16,8 @@ constexpr const char* full = R"(mounts:
   - {host: /srv/site, guest: /site}
   - {host: data, guest: /data, access: rw, quota: 1MiB}
 listen: [tcp:80, 8080, vsock:52]
-connect: [vsock:7]
+connect: [vsock:7, "db.example:5432=db", "[::1]:80", "unix:/run/x.sock=/x.sock"]
+listen_unix: ["/tmp/a.sock=guest:/a.sock"]
 allow: [jit]
 env: {LANG: C.UTF-8, EMPTY: "", TEXT: "a b=c"}
 budgets: {memory: 64MiB, threads: 4, descriptors: 32, written: 1MiB, cpu_time: 10s, wall_time: 1m}
@@ -34,6 +35,11 @@ TEST(policy_file, every_field) {
   EXPECT_EQ(g.mounts[1].quota_bytes, 1u << 20);
   EXPECT_EQ(g.listen, (std::vector<listener>{{transport::tcp, 80}, {transport::tcp, 8080}, {transport::vsock, 52}}));
   EXPECT_EQ(g.vsock_connect, std::vector<std::uint32_t>{7});
+  ASSERT_EQ(g.connect.size(), 3u);
+  EXPECT_EQ(g.connect[0].host, "db.example");
+  EXPECT_EQ(g.connect[0].guest_name, "db");
+  EXPECT_EQ(g.connect[1].port, 80);
+  EXPECT_EQ(g.listen_unix.at(0).guest_path, "/a.sock");
   EXPECT_EQ(g.environment, (std::vector<std::string>{"LANG=C.UTF-8", "EMPTY=", "TEXT=a b=c"}));
   EXPECT_TRUE(g.allow.jit);
   EXPECT_EQ(p->limits.memory_bytes, 64u << 20);

@@ -17,9 +17,15 @@ OWNERS = {
     "linux/kvm.h": ["lib/kvm"],
     "asm/kvm.h": ["lib/kvm"],
     "yaml-cpp/": ["lib/core"],
+    "archive.h": ["lib/images"],
+    "archive_entry.h": ["lib/images"],
     "CLI/": ["tools/osvm"],
     "pybind11/": ["bindings"],
     "seccomp.h": ["lib/unikernel"],
+    "zstd.h": ["lib/ledger"],
+    "lz4.h": ["lib/ledger"],
+    "snappy-c.h": ["lib/ledger"],
+    "xxhash.h": ["lib/ledger"],
 }
 PUBLIC_THIRD_PARTY = ("boost/asio", "boost/system")
 THIRD_PARTY = ("boost/", "fmt/", "openssl/")

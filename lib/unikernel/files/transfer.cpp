@@ -6,6 +6,7 @@
 #include "unikernel/events/channel.hpp"
 #include "unikernel/files/memory_charge.hpp"
 #include "unikernel/sockets/messages.hpp"
+#include "unikernel/signals/signal_fd.hpp"
 #include "unikernel/syscalls/arguments.hpp"
 
 #include <sys/mman.h>
@@ -336,6 +337,7 @@ std::int64_t transfer_in(call_context& ctx, descriptor& d, std::span<const guest
   if (kind == file_kind::null) return 0;
   if (kind == file_kind::capture || kind == file_kind::log) return -EBADF;
   if (kind == file_kind::directory) return -EISDIR;
+  if (kind == file_kind::signals) return offset >= 0 ? -ESPIPE : read_signals(ctx, d, to);
   const std::uint64_t size = total(to);
   if (is_file(*d.what) || kind == file_kind::device || offset >= 0) {
     return file_loop(ctx, size, offset, [&](std::uint64_t done, std::int64_t at, std::int64_t& covered) {

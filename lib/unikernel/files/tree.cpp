@@ -162,6 +162,9 @@ result<std::shared_ptr<file_tree>> file_tree::create(const policy& granted, open
                    "mount " + m.guest_path + ": the guest path must be absolute, without \"..\"");
     mount_point point;
     join_plain("/", m.guest_path, point.guest);
+    const auto same = [&](const mount_point& other) { return other.guest == point.guest; };
+    if (std::any_of(tree->mounts_.begin(), tree->mounts_.end(), same))
+      return error(errc::bad_policy, "mount " + m.guest_path + ": granted twice");
     point.writable = m.writable;
     point.root.reset(::open(m.host_path.c_str(), O_PATH | O_CLOEXEC));
     struct stat st;

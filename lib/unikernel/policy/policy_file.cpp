@@ -117,10 +117,7 @@ result<void> read_rights(config_map& map, policy& out) {
   }));
   OSVM_CHECK(read_list(map, "connect", ignored, [&](const config_value& v, char&) { return read_connections(v, out); }));
   OSVM_CHECK(read_list(map, "listen_unix", out.listen_unix, [](const config_value& v, unix_listener& l) -> result<void> {
-    OSVM_TRY(const auto text, v.as_string());
-    auto parsed = parse_unix_listener(text);
-    if (!parsed) return v.fail(parsed.error().context);
-    l = std::move(*parsed);
+    OSVM_TRY(l, read_text(v, parse_unix_listener));
     return {};
   }));
   return read_list(map, "allow", ignored, [&](const config_value& v, char&) -> result<void> {
@@ -164,6 +161,14 @@ std::string mount_text(const mount& m) {
   if (m.writable) line += ", access: rw";
   if (m.quota_bytes != 0) line += ", quota: " + format_size(m.quota_bytes);
   return line + "}\n";
+}
+
+std::string connect_text(const connect_grant& g) {
+  const bool unix_socket = g.host.starts_with("unix:");
+  std::string out = g.host.find(':') != std::string::npos && !unix_socket ? "[" + g.host + "]" : g.host;
+  if (g.port != 0 && !unix_socket) out += ":" + std::to_string(g.port);
+  if (!g.guest_name.empty()) out += "=" + g.guest_name;
+  return g.port != 0 && unix_socket ? out + ":" + std::to_string(g.port) : out;
 }
 
 std::string list_text(const char* key, const std::vector<std::string>& items) {
@@ -252,11 +257,10 @@ std::string format_policy(const policy_file& file, std::string_view comment) {
   const policy& p = file.granted;
   if (!p.mounts.empty()) out += "mounts:\n";
   for (const mount& m : p.mounts) out += mount_text(m);
-  std::vector<std::string> listen, connect;
+  std::vector<std::string> listen, connect, listen_unix;
   for (const listener& l : p.listen) listen.push_back(to_string(l));
   for (const std::uint32_t port : p.vsock_connect) connect.push_back("vsock:" + std::to_string(port));
-  for (const connect_grant& g : p.connect) connect.push_back(to_string(g));
-  std::vector<std::string> listen_unix;
+  for (const connect_grant& g : p.connect) connect.push_back(connect_text(g));
   for (const unix_listener& l : p.listen_unix) listen_unix.push_back(l.host_path + "=guest:" + l.guest_path);
   out += list_text("listen", listen) + list_text("connect", connect) + list_text("listen_unix", listen_unix);
   if (p.allow.jit) out += "allow: [jit]\n";

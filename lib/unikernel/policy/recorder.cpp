@@ -89,10 +89,9 @@ void usage_recorder::connects_vsock(std::uint32_t port) noexcept {
 }
 
 void usage_recorder::connects(std::string_view endpoint) noexcept {
-  constexpr std::size_t most = 256;
   try {
     const std::lock_guard guard(lock_);
-    if (connections_.size() < most) {
+    if (connections_.size() < max_notes) {
       connections_.emplace(endpoint);
     } else {
       overflow_ = true;
@@ -134,12 +133,13 @@ void usage_recorder::denied(std::string_view what, std::string_view rule) noexce
     if (const auto path = after(rule, "--rw HOST:"); path.starts_with('/')) return denied_file(path, file_use::writes);
     if (const auto guest = after(rule, "--publish HOST:PORT=guest:"); parse_number(guest, port)) {
       listeners_.emplace(static_cast<int>(transport::tcp), port);
-    } else if (const auto name = after(rule, "--listen vsock:"); parse_number(name, port)) {
+    } else if (const auto name = after(rule, "--publish-vsock HOST:PORT=guest:"); parse_number(name, port)) {
       listeners_.emplace(static_cast<int>(transport::vsock), port);
-    } else if (const auto to = after(rule, "--connect vsock:"); parse_number(to, port)) {
+    } else if (const auto to = after(rule, "--allow vsock:"); parse_number(to, port)) {
       vsock_.insert(port);
-    } else if (const auto out = after(rule, "--connect "); !out.empty() && parse_connect_grant(out)) {
-      if (connections_.size() < 256) connections_.emplace(out);
+    } else if (const auto out = after(rule, "--connect ");
+               !out.empty() && !out.ends_with(":PORT") && !out.starts_with("unix:") && parse_connect_grant(out)) {
+      if (connections_.size() < max_notes) connections_.emplace(out);
     } else if (rule == "--allow jit") {
       jit_ = true;
     } else {

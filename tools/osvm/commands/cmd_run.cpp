@@ -4,8 +4,10 @@
 
 #include <atomic>
 #include <chrono>
+#include <iterator>
 #include <optional>
 
+#include "../image_run.hpp"
 #include "../interrupts.hpp"
 #include "../policy_options.hpp"
 #include "../private_dir.hpp"
@@ -24,7 +26,7 @@ constexpr std::size_t trace_records = 8192;  // of 1 KiB: what a slow terminal m
 // The command line as it was written.
 struct raw_options {
   std::vector<std::string> publish, publish_vsock, publish_unix, connect, ro, rw, mount, env, allow, program;
-  std::string memory, threads, descriptors, max_written, policy, learn;
+  std::string memory, threads, descriptors, max_written, policy, learn, key;
   std::string cpu_time, timeout, isolation = "hardware", name = "guest", socket_dir, cwd = "/", trace;
   bool stats = false, allow_all = false, no_libraries = false;
 };
@@ -32,6 +34,7 @@ struct raw_options {
 struct plan {
   uk::instance_options instance;
   std::vector<publication> published;
+  std::optional<unpacked_image> image;  // when the program is one
 };
 
 result<void> read_budgets(const raw_options& raw, uk::budgets& out) {
@@ -105,6 +108,19 @@ result<void> read_mounts(const std::vector<std::string>& texts, bool writable, u
   return {};
 }
 
+void add_grants(uk::policy from, uk::policy& to) {
+  const auto append = [](auto&& source, auto& target) {
+    target.insert(target.end(), std::make_move_iterator(source.begin()), std::make_move_iterator(source.end()));
+  };
+  append(from.mounts, to.mounts);
+  append(from.listen, to.listen);
+  append(from.vsock_connect, to.vsock_connect);
+  append(from.connect, to.connect);
+  append(from.listen_unix, to.listen_unix);
+  append(from.environment, to.environment);
+  to.allow.jit = to.allow.jit || from.allow.jit;
+}
+
 result<plan> read_plan(const raw_options& raw) {
   plan out;
   auto& options = out.instance;
@@ -114,16 +130,25 @@ result<plan> read_plan(const raw_options& raw) {
   }
   options.level = raw.isolation == "hardware" ? uk::isolation::hardware : uk::isolation::process;
   options.arguments = raw.program;
-  options.name = raw.name;
   options.grant_libraries = !raw.no_libraries;
   options.working_directory = raw.cwd;
+  if (looks_like_image(raw.program.front())) {
+    OSVM_TRY(out.image, prepare_image(raw.program.front(), raw.key, raw.mount, options));
+    const auto& info = out.image->info;
+    options.arguments.assign({info.entry});
+    options.arguments.insert(options.arguments.end(), info.arguments.begin(), info.arguments.end());
+    options.arguments.insert(options.arguments.end(), raw.program.begin() + 1, raw.program.end());
+  } else if (!raw.key.empty()) {
+    return error(errc::invalid_argument, "--key is for images (see: osvm image sign)");
+  }
+  options.name = raw.name;
   if (raw.allow_all && raw.learn.empty()) {
     return error(errc::invalid_argument, "--allow-all is for learning a policy (add: --learn FILE)");
   }
   if (!raw.learn.empty()) options.learn = raw.allow_all ? uk::learning::allow_all : uk::learning::denials;
   if (!raw.policy.empty()) {
     OSVM_TRY(auto file, read_policy_file(raw.policy, options.budgets));
-    options.policy = std::move(file.granted);
+    add_grants(std::move(file.granted), options.policy);
     options.budgets = file.limits;
   }
   OSVM_CHECK(add_named_mounts(raw.mount, options.policy));
@@ -156,6 +181,7 @@ class run_command final : public invocation {
              "let the guest connect there, and resolve the name (also unix:/path=/guest/path)");
     o.values("ro", "HOST:GUEST", raw_.ro, "let the guest read a file or folder");
     o.values("rw", "HOST:GUEST", raw_.rw, "let the guest read and write it");
+    o.value("key", "FILE", raw_.key, "the program is an image that this PEM public key must have signed");
     o.values("mount", "NAME", raw_.mount, "grant a mount of `osvm mount list`");
     o.value("policy", "FILE", raw_.policy, "grants and budgets from a YAML file; other options add to it");
     o.value("learn", "FILE", raw_.learn, "write the policy that this run would have needed");
@@ -196,7 +222,7 @@ class run_command final : public invocation {
 };
 
 result<int> run_command::execute(context& ctx, plan p) const {
-  OSVM_TRY(const auto program, uk::image::load(raw_.program.front()));
+  OSVM_TRY(const auto program, uk::image::load(p.image ? p.image->program : raw_.program.front()));
   std::optional<private_dir> sockets;
   p.instance.socket_dir = raw_.socket_dir;
   if (raw_.socket_dir.empty()) {
@@ -215,10 +241,13 @@ result<int> run_command::execute(context& ctx, plan p) const {
     ctx.note("osvm: --allow-all: this run may read and write all files of this host that you may; no policy holds");
   }
   runtime loop;
-  // From here on Ctrl-C ends the guest and lets this function clean up.
+  // From here on Ctrl-C is the guest's, a second one ends it, and this function cleans up.
   std::atomic<uk::instance*> running{nullptr};
-  interrupts signals(loop.get_executor(), [&running](int) {
-    if (auto* guest = running.load()) guest->kill();
+  std::atomic<bool> passed_on{false};
+  interrupts signals(loop.get_executor(), [&](int number) {
+    auto* guest = running.load();
+    if (!guest) return;
+    if (passed_on.exchange(true) || !guest->signal(number)) guest->kill();
   });
   OSVM_TRY(auto published, publisher::open(loop.get_executor(), p.published));
   OSVM_TRY(auto guest, uk::instance::create(loop.get_executor(), program, std::move(p.instance)));
@@ -236,13 +265,18 @@ result<int> run_command::execute(context& ctx, plan p) const {
   }
   if (trace) trace->finish(guest.stats().events_dropped);
   report_end(ctx, guest, ended, signals.received() != 0);
-  return signals.received() != 0 ? 128 + signals.received() : ended.shell_status();
+  const bool cut_off = ended.cause == uk::exit_cause::killed && signals.received() != 0;
+  return cut_off ? 128 + signals.received() : ended.shell_status();
 }
 
 void run_command::report_end(const context& ctx, const uk::instance& guest, const uk::exit_report& ended,
                              bool asked) const {
   if (ended.cause != uk::exit_cause::exited && !asked) ctx.note("osvm: " + ended.describe());
   const auto stats = guest.stats();
+  // A program that needs another process mostly says so in its own words, which rarely name the reason.
+  for (const auto& d : stats.denials) {
+    if (d.rule.starts_with("unsupported: one process")) ctx.note("osvm: the program called " + d.what + " (" + d.rule + ")");
+  }
   if (!raw_.stats) {
     for (const auto& d : stats.denials) ctx.detail("denied " + d.what + " (grant it with " + d.rule + ")");
   } else if (ctx.json()) {
@@ -263,6 +297,7 @@ const command cmd_run_entry{
         "  osvm run /usr/bin/jq .name < f.json\n"
         "  osvm run --publish 127.0.0.1:8080=guest:80 --ro ./site:/site ./server /site\n"
         "  osvm run --timeout 10s --memory 64MiB --stats ./job\n"
+        "  osvm run app.osvm --verbose\n"
         "  osvm run --trace=calls.txt ./job\n"
         "  osvm run --learn policy.yaml --allow-all ./job && osvm run --policy policy.yaml ./job\n"
         "Exit status: the guest's, 128+n when a signal ended it, 125 when osvm itself failed.",

@@ -1,4 +1,5 @@
-// Bytes from one descriptor to another: sendfile, copy_file_range; and the calls that only hint at what to keep.
+// Bytes from one descriptor to another: sendfile, copy_file_range; and the calls that only hint at what to
+// keep.
 #include "unikernel/files/memory_charge.hpp"
 #include "unikernel/files/transfer.hpp"
 #include "unikernel/syscalls/arguments.hpp"
@@ -29,10 +30,12 @@ std::int64_t checked_write(ssize_t r) noexcept {
   return -e;
 }
 
-std::int64_t write_file(call_context& ctx, descriptor& out, const char* data, std::size_t size, std::int64_t offset) {
+std::int64_t write_file(call_context& ctx, descriptor& out, const char* data, std::size_t size,
+                        std::int64_t offset) {
   if (out.what->counted && !ctx.instance.charge_written(size)) return -ENOSPC;
   const iovec v{const_cast<char*>(data), size};
-  const std::int64_t r = checked_write(::pwritev2(out.host.get(), &v, 1, offset, out.what->append ? RWF_APPEND : 0));
+  const std::int64_t r =
+      checked_write(::pwritev2(out.host.get(), &v, 1, offset, out.what->append ? RWF_APPEND : 0));
   if (r > 0 && out.what->kind == file_kind::memory && !charge_memory_file(ctx, out)) return -ENOSPC;
   if (out.what->counted && r < static_cast<std::int64_t>(size)) {
     ctx.instance.refund_written(size - static_cast<std::size_t>(std::max<std::int64_t>(r, 0)));
@@ -52,18 +55,23 @@ std::int64_t append_captured(capture_buffer& buffer, const char* data, std::size
 std::int64_t write_step(call_context& ctx, descriptor& out, const char* data, std::size_t size) {
   switch (out.what->kind) {
     case file_kind::null:
-    case file_kind::device: return static_cast<std::int64_t>(size);
-    case file_kind::capture: return append_captured(*static_cast<capture_buffer*>(out.what->extra.get()), data, size);
+    case file_kind::device:
+      return static_cast<std::int64_t>(size);
+    case file_kind::capture:
+      return append_captured(*static_cast<capture_buffer*>(out.what->extra.get()), data, size);
     case file_kind::regular:
-    case file_kind::memory: return write_file(ctx, out, data, size, current_offset);
-    default: break;
+    case file_kind::memory:
+      return write_file(ctx, out, data, size, current_offset);
+    default:
+      break;
   }
   if (out.what->socket_io || out.what->kind == file_kind::socket) {
     return checked_write(::send(out.host.get(), data, size, MSG_DONTWAIT | MSG_NOSIGNAL));
   }
   if (!out.what->may_block) return checked_write(::write(out.host.get(), data, size));
   pollfd p{out.host.get(), POLLOUT, 0};
-  return ::poll(&p, 1, 0) > 0 ? checked_write(::write(out.host.get(), data, std::min(size, may_block_bytes))) : -EAGAIN;
+  return ::poll(&p, 1, 0) > 0 ? checked_write(::write(out.host.get(), data, std::min(size, may_block_bytes)))
+                              : -EAGAIN;
 }
 
 std::int64_t write_some(call_context& ctx, descriptor& out, const char* data, std::size_t size) {
@@ -74,22 +82,23 @@ std::int64_t write_some(call_context& ctx, descriptor& out, const char* data, st
 }
 
 // Copies until `count`, the end of the input, or an error. `offset` < 0 moves the input's own position.
-std::int64_t copy(call_context& ctx, descriptor& in, descriptor& out, std::int64_t& offset, std::int64_t out_offset,
-                  std::uint64_t count) {
+std::int64_t copy(call_context& ctx, descriptor& in, descriptor& out, std::int64_t& offset,
+                  std::int64_t out_offset, std::uint64_t count) {
   std::vector<char> buffer(std::min<std::uint64_t>(count, piece_bytes));
   std::int64_t position = offset < 0 ? ::lseek(in.host.get(), 0, SEEK_CUR) : offset;
   if (position < 0) return -ESPIPE;
   std::uint64_t done = 0;
   std::int64_t failed = 0;
   while (done < count && failed == 0 && !ctx.thread.wait.interrupted()) {
-    const ssize_t got = ::pread(in.host.get(), buffer.data(), std::min<std::uint64_t>(buffer.size(), count - done), position);
+    const ssize_t got =
+        ::pread(in.host.get(), buffer.data(), std::min<std::uint64_t>(buffer.size(), count - done), position);
     if (got < 0) failed = -errno;
     if (got <= 0) break;
     for (ssize_t sent = 0; sent < got;) {
       const auto left = static_cast<std::size_t>(got - sent);
-      const std::int64_t r = out_offset < 0
-                                 ? write_some(ctx, out, buffer.data() + sent, left)
-                                 : write_file(ctx, out, buffer.data() + sent, left, out_offset + static_cast<std::int64_t>(done));
+      const std::int64_t r = out_offset < 0 ? write_some(ctx, out, buffer.data() + sent, left)
+                                            : write_file(ctx, out, buffer.data() + sent, left,
+                                                         out_offset + static_cast<std::int64_t>(done));
       if (r <= 0) {
         failed = r;
         break;
@@ -98,7 +107,8 @@ std::int64_t copy(call_context& ctx, descriptor& in, descriptor& out, std::int64
       position += r;
       done += static_cast<std::uint64_t>(r);
     }
-    if (failed == 0 && static_cast<std::size_t>(got) < buffer.size() && done < count) continue;  // the file may have grown
+    if (failed == 0 && static_cast<std::size_t>(got) < buffer.size() && done < count)
+      continue;  // the file may have grown
   }
   if (offset < 0) {
     (void)::lseek(in.host.get(), position, SEEK_SET);
@@ -141,8 +151,12 @@ std::int64_t sys_copy_file_range(call_context& ctx) {
   return r;
 }
 
-std::int64_t sys_sync(call_context&) { return 0; }  // what the guest wrote is the host's to keep; fsync() waits for it
-std::int64_t on_descriptor(call_context& ctx) { return descriptor_arg(ctx) ? 0 : -EBADF; }
+std::int64_t sys_sync(call_context&) {
+  return 0;
+}  // what the guest wrote is the host's to keep; fsync() waits for it
+std::int64_t on_descriptor(call_context& ctx) {
+  return descriptor_arg(ctx) ? 0 : -EBADF;
+}
 
 constexpr syscall_entry entries[] = {
     {40, "sendfile", call<sys_sendfile>, capability::always, "ffPl"},

@@ -1,5 +1,5 @@
-// Who the guest is: one virtual user without capabilities, alone in its session. And what only a privileged user of a
-// kernel may do: refused by name.
+// Who the guest is: one virtual user without capabilities, alone in its session. And what only a privileged
+// user of a kernel may do: refused by name.
 #include "unikernel/files/attributes.hpp"
 #include "unikernel/syscalls/arguments.hpp"
 
@@ -25,12 +25,15 @@ std::int64_t set_ids(call_context& ctx) {
   }
   return 0;
 }
-std::int64_t set_file_id(call_context&) { return guest_uid; }  // answers the id before, which is also the one after
+std::int64_t set_file_id(call_context&) {
+  return guest_uid;
+}  // answers the id before, which is also the one after
 
 std::int64_t sys_capget(call_context& ctx) {
   __user_cap_header_struct header{};
   if (!load(ctx, ctx.args[0], header)) return -EFAULT;
-  const bool known = header.version == _LINUX_CAPABILITY_VERSION_1 || header.version == _LINUX_CAPABILITY_VERSION_2 ||
+  const bool known = header.version == _LINUX_CAPABILITY_VERSION_1 ||
+                     header.version == _LINUX_CAPABILITY_VERSION_2 ||
                      header.version == _LINUX_CAPABILITY_VERSION_3;
   if (!known) {
     header.version = _LINUX_CAPABILITY_VERSION_3;
@@ -62,7 +65,9 @@ std::int64_t sys_setpgid(call_context& ctx) {
   const bool own = int_arg(ctx, 0) == 0 || int_arg(ctx, 0) == 1;
   return !own ? -ESRCH : int_arg(ctx, 1) == 0 || int_arg(ctx, 1) == 1 ? 0 : -EPERM;
 }
-std::int64_t sys_setsid(call_context&) { return -EPERM; }  // as for every group leader
+std::int64_t sys_setsid(call_context&) {
+  return -EPERM;
+}  // as for every group leader
 
 // Real for the calling thread, and only downwards: the embedder may be root.
 std::int64_t sys_setpriority(call_context& ctx) {
@@ -78,11 +83,14 @@ template <int RealTime>
 std::int64_t priority_bound(call_context& ctx) {
   switch (int_arg(ctx, 0)) {
     case SCHED_FIFO:
-    case SCHED_RR: return RealTime;
+    case SCHED_RR:
+      return RealTime;
     case SCHED_OTHER:
     case SCHED_BATCH:
-    case SCHED_IDLE: return 0;
-    default: return -EINVAL;
+    case SCHED_IDLE:
+      return 0;
+    default:
+      return -EINVAL;
   }
 }
 
@@ -90,8 +98,10 @@ std::int64_t refuse(call_context& ctx, const char* name) {
   return ctx.instance.deny(name, "never granted: a guest has no privileges over a kernel", EPERM);
 }
 
-#define OSVM_PRIVILEGED(number, name) \
-  {number, #name, call<[](call_context & ctx) -> std::int64_t { return refuse(ctx, #name); }>}
+#define OSVM_PRIVILEGED(number, name)                                                         \
+  {                                                                                           \
+    number, #name, call<[](call_context& ctx) -> std::int64_t { return refuse(ctx, #name); }> \
+  }
 
 constexpr syscall_entry entries[] = {
     {109, "setpgid", call<sys_setpgid>, capability::always, "ii"},

@@ -9,8 +9,8 @@
 namespace osvm::unikernel {
 namespace {
 
-// Belongs to the open file description, which the guest's duplicates share on the host too. Below read-only mounts
-// it has no effect on the host: see files/locks.hpp.
+// Belongs to the open file description, which the guest's duplicates share on the host too. Below read-only
+// mounts it has no effect on the host: see files/locks.hpp.
 std::int64_t sys_flock(call_context& ctx) {
   using namespace std::chrono_literals;
   const auto d = descriptor_arg(ctx);

@@ -19,15 +19,23 @@ std::int64_t make_node(call_context& ctx, int dirfd, std::uint64_t va, std::uint
   std::string path, base;
   if (const int r = load_path(ctx, va, path); r < 0) return r;
   if (const std::int64_t r = base_of(ctx, dirfd, path, base); r < 0) return r;
-  if (type != 0 && type != S_IFREG) return ctx.instance.deny("mknod " + path, "regular files and directories only", EPERM);
-  const std::int64_t fd = open_path(ctx, {.base = base, .path = path, .flags = O_CREAT | O_EXCL | O_WRONLY,
-                                          .mode = static_cast<unsigned>(mode), .call = "mknod"});
+  if (type != 0 && type != S_IFREG)
+    return ctx.instance.deny("mknod " + path, "regular files and directories only", EPERM);
+  const std::int64_t fd = open_path(ctx, {.base = base,
+                                          .path = path,
+                                          .flags = O_CREAT | O_EXCL | O_WRONLY,
+                                          .mode = static_cast<unsigned>(mode),
+                                          .call = "mknod"});
   if (fd < 0) return fd;
   (void)ctx.instance.descriptors.remove(static_cast<int>(fd));
   return 0;
 }
-std::int64_t sys_mknod(call_context& ctx) { return make_node(ctx, AT_FDCWD, ctx.args[0], ctx.args[1]); }
-std::int64_t sys_mknodat(call_context& ctx) { return make_node(ctx, int_arg(ctx, 0), ctx.args[1], ctx.args[2]); }
+std::int64_t sys_mknod(call_context& ctx) {
+  return make_node(ctx, AT_FDCWD, ctx.args[0], ctx.args[1]);
+}
+std::int64_t sys_mknodat(call_context& ctx) {
+  return make_node(ctx, int_arg(ctx, 0), ctx.args[1], ctx.args[2]);
+}
 
 std::int64_t set_times(call_context& ctx, int dirfd, std::uint64_t va, const std::array<timespec, 2>& times) {
   std::string path, base;
@@ -48,7 +56,8 @@ std::int64_t sys_utime(call_context& ctx) {
   utimbuf t{};
   if (ctx.args[1] && !load(ctx, ctx.args[1], t)) return -EFAULT;
   return set_times(ctx, AT_FDCWD, ctx.args[0],
-                   ctx.args[1] ? std::array<timespec, 2>{{{t.actime, 0}, {t.modtime, 0}}} : std::array<timespec, 2>{now, now});
+                   ctx.args[1] ? std::array<timespec, 2>{{{t.actime, 0}, {t.modtime, 0}}}
+                               : std::array<timespec, 2>{now, now});
 }
 
 std::int64_t utimes(call_context& ctx, int dirfd, std::uint64_t path, std::uint64_t from) {
@@ -62,8 +71,12 @@ std::int64_t utimes(call_context& ctx, int dirfd, std::uint64_t path, std::uint6
   }
   return set_times(ctx, dirfd, path, times);
 }
-std::int64_t sys_utimes(call_context& ctx) { return utimes(ctx, AT_FDCWD, ctx.args[0], ctx.args[1]); }
-std::int64_t sys_futimesat(call_context& ctx) { return utimes(ctx, int_arg(ctx, 0), ctx.args[1], ctx.args[2]); }
+std::int64_t sys_utimes(call_context& ctx) {
+  return utimes(ctx, AT_FDCWD, ctx.args[0], ctx.args[1]);
+}
+std::int64_t sys_futimesat(call_context& ctx) {
+  return utimes(ctx, int_arg(ctx, 0), ctx.args[1], ctx.args[2]);
+}
 
 constexpr syscall_entry entries[] = {
     {132, "utime", call<sys_utime>, capability::always, "sp"},

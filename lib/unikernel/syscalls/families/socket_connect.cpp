@@ -67,7 +67,7 @@ std::int64_t connect_vsock(call_context& ctx, const connect_call& c) {
   const bool known = ctx.instance.everything_allowed ||
                      std::find(granted.begin(), granted.end(), c.to.port) != granted.end();
   if (c.to.cid != host_cid || (!known && ctx.instance.rules.policy_connect))
-    return ctx.instance.deny("connect vsock:" + to_text(c.to), "--connect vsock:" + std::to_string(c.to.port), EACCES);
+    return ctx.instance.deny("connect vsock:" + to_text(c.to), "--allow vsock:" + std::to_string(c.to.port), EACCES);
   const std::string path = ctx.instance.host.vsock_path();
   if (path.empty()) return -ECONNRESET;  // this instance has no folder for sockets
   if (ctx.instance.recorder) ctx.instance.recorder->connects_vsock(c.to.port);
@@ -197,6 +197,10 @@ std::int64_t connect_inet(call_context& ctx, connect_call& c) {
     return granted ? connect_granted(ctx, c, route) : connect_tcp(ctx, c, plain(c.to));
   }
   if (!ctx.instance.rules.policy_connect) return connect_tcp(ctx, c, plain(c.to));
+  if (!own && ctx.instance.everything_allowed) {
+    if (ctx.instance.recorder) ctx.instance.recorder->connects(to_text(plain(c.to)));
+    return connect_tcp(ctx, c, plain(c.to));
+  }
   if (!own) return deny_connect(ctx, c.to);
   // Nobody listens there: counted as well, for a guest that meant the host's loopback.
   (void)deny_connect(ctx, c.to);

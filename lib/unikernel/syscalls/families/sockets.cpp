@@ -115,10 +115,9 @@ bool may_listen(const call_context& ctx, transport kind, std::uint32_t port) {
 
 std::int64_t deny_listen(call_context& ctx, transport kind, std::uint32_t port) {
   const bool tcp = kind == transport::tcp;
-  const std::string where = (tcp ? "tcp:" : "vsock:") + std::to_string(port);
-  return ctx.instance.deny("bind " + where,
-                           tcp ? "--publish HOST:PORT=guest:" + std::to_string(port) : "--listen " + where,
-                           EACCES);
+  const std::string number = std::to_string(port);
+  return ctx.instance.deny((tcp ? "bind tcp:" : "bind vsock:") + number,
+                           (tcp ? "--publish HOST:PORT=guest:" : "--publish-vsock HOST:PORT=guest:") + number, EACCES);
 }
 
 bool option_set(const socket_state& s, int level, int name) {

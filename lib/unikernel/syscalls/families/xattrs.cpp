@@ -1,5 +1,5 @@
-// Extended attributes: files of a guest have none, and cannot get any (security.* on the host could change what other
-// programs may do). Asking is answered as a file system without them does.
+// Extended attributes: files of a guest have none, and cannot get any (security.* on the host could change
+// what other programs may do). Asking is answered as a file system without them does.
 #include "unikernel/files/attributes.hpp"
 #include "unikernel/files/tree.hpp"
 #include "unikernel/syscalls/arguments.hpp"
@@ -18,7 +18,9 @@ std::int64_t named(call_context& ctx) {
   return at.where == place::creatable ? -ENOENT : 0;
 }
 
-std::int64_t opened(call_context& ctx) { return descriptor_arg(ctx) ? 0 : -EBADF; }
+std::int64_t opened(call_context& ctx) {
+  return descriptor_arg(ctx) ? 0 : -EBADF;
+}
 
 // The file must exist; then there is nothing of the kind.
 template <std::int64_t (*Find)(call_context&), std::int64_t Answer>
