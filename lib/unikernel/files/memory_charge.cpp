@@ -27,11 +27,16 @@ bool memory_charge::resize(call_context& ctx, std::uint64_t bytes) {
   return true;
 }
 
-bool charge_memory_file(call_context& ctx, const descriptor& d) {
+bool reserve_memory_file(call_context& ctx, const descriptor& d, std::uint64_t more) {
   struct stat st {};
   if (::fstat(d.host.get(), &st) != 0) return false;
   constexpr std::uint64_t block = 512;
-  return static_cast<memory_charge*>(d.what->extra.get())->resize(ctx, static_cast<std::uint64_t>(st.st_blocks) * block);
+  const std::uint64_t held = static_cast<std::uint64_t>(st.st_blocks) * block;
+  return static_cast<memory_charge*>(d.what->extra.get())->resize(ctx, held + more);
+}
+
+bool charge_memory_file(call_context& ctx, const descriptor& d) {
+  return reserve_memory_file(ctx, d, 0);
 }
 
 }  // namespace osvm::unikernel

@@ -29,6 +29,8 @@ class memory_charge final {
   std::uint64_t bytes_ = 0;
 };
 
+// Before `more` bytes are written: charges as if none of them overwrote others. False: over the budget.
+bool reserve_memory_file(call_context& ctx, const descriptor& d, std::uint64_t more);
 // Makes a memory file's charge equal to what it holds. False: over the budget.
 bool charge_memory_file(call_context& ctx, const descriptor& d);
 

@@ -202,7 +202,6 @@ std::int64_t out_within_quota(call_context& ctx, const descriptor& d, std::span<
   const std::int64_t growth = std::max<std::int64_t>(0, at + bytes - size);
   if (growth > 0 && !quota->take(static_cast<std::uint64_t>(growth))) return -ENOSPC;
   const std::int64_t r = host_out(d, v, offset);
-  if (r > 0 && d.what->kind == file_kind::memory && !charge_memory_file(ctx, d)) return -ENOSPC;
   const std::int64_t grown = std::max<std::int64_t>(0, file_size(d.host) - size);
   if (grown < growth) quota->give_back(static_cast<std::uint64_t>(growth - grown));
   return r;
@@ -364,9 +363,14 @@ std::int64_t transfer_out(call_context& ctx, descriptor& d, std::span<const gues
   if (kind == file_kind::null || kind == file_kind::device) return static_cast<std::int64_t>(size);
   if (kind == file_kind::log) return log_out(ctx, d, from);
   if (is_file(*d.what) || offset >= 0) {
-    return file_loop(ctx, size, offset, [&](std::uint64_t done, std::int64_t at, std::int64_t& covered) {
-      return direct_out(ctx, d, from, done, at, covered);
-    });
+    const bool memory = kind == file_kind::memory;
+    return file_loop(ctx, size, offset,
+                     [&](std::uint64_t done, std::int64_t at, std::int64_t& covered) -> std::int64_t {
+                       if (memory && !reserve_memory_file(ctx, d, std::min(size - done, step_bytes))) return -ENOSPC;
+                       const std::int64_t r = direct_out(ctx, d, from, done, at, covered);
+                       if (memory) (void)charge_memory_file(ctx, d);
+                       return r;
+                     });
   }
   if (size == 0 && !is_counter(*d.what)) return 0;
   // A blocking write returns when all is written, or with what was written before it was stopped.

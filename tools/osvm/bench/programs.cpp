@@ -170,9 +170,9 @@ result<double> web_inside(environment& env, const unikernel::image& image) {
   OSVM_TRY(auto guest, instance::create(env.loop.get_executor(), image, std::move(o)));
   front.attach(guest);
   OSVM_TRY(const auto where, guest.wait_listening(web_port, 60s));
-  const std::string line = front.describe().front();  // "127.0.0.1:PORT -> ..."
-  const auto colon = line.find(':');
-  return web_load(line.substr(colon + 1, line.find(' ') - colon - 1));
+  const std::string line = front.describe().front();  // "...:PORT -> guest:8080"
+  const std::string address = line.substr(0, line.find(' '));
+  return web_load(address.substr(address.rfind(':') + 1));
 }
 
 result<double> web_outside(const environment& env) {

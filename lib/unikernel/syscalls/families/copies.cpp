@@ -33,10 +33,12 @@ std::int64_t checked_write(ssize_t r) noexcept {
 std::int64_t write_file(call_context& ctx, descriptor& out, const char* data, std::size_t size,
                         std::int64_t offset) {
   if (out.what->counted && !ctx.instance.charge_written(size)) return -ENOSPC;
+  const bool memory_file = out.what->kind == file_kind::memory;
+  if (memory_file && !reserve_memory_file(ctx, out, size)) return -ENOSPC;
   const iovec v{const_cast<char*>(data), size};
   const std::int64_t r =
       checked_write(::pwritev2(out.host.get(), &v, 1, offset, out.what->append ? RWF_APPEND : 0));
-  if (r > 0 && out.what->kind == file_kind::memory && !charge_memory_file(ctx, out)) return -ENOSPC;
+  if (memory_file) (void)charge_memory_file(ctx, out);
   if (out.what->counted && r < static_cast<std::int64_t>(size)) {
     ctx.instance.refund_written(size - static_cast<std::size_t>(std::max<std::int64_t>(r, 0)));
   }

@@ -50,11 +50,13 @@ struct offset_arg {
 // Runs `move`, which writes at most `bytes` to `out`, against the budgets that writing counts for.
 template <class Move>
 std::int64_t charged(call_context& ctx, descriptor& out, std::uint64_t bytes, Move move) {
+  const bool memory_file = out.what->kind == file_kind::memory;
+  if (memory_file && !reserve_memory_file(ctx, out, bytes)) return -ENOSPC;
   if (out.what->counted && !ctx.instance.charge_written(bytes)) return -ENOSPC;
   const std::int64_t r = checked(move());
   const std::uint64_t moved = r < 0 ? 0 : static_cast<std::uint64_t>(r);
   if (out.what->counted && moved < bytes) ctx.instance.refund_written(bytes - moved);
-  if (r > 0 && out.what->kind == file_kind::memory && !charge_memory_file(ctx, out)) return -ENOSPC;
+  if (memory_file) (void)charge_memory_file(ctx, out);
   return r;
 }
 
