@@ -11,7 +11,7 @@ from osvm_process import OSVM, Case
 
 HELP = pathlib.Path(__file__).parent / "help"
 COMMANDS = ["", "run", "demo", "version", "completion", "doctor", "doctor kvm", "bench", "bench boot", "bench vsock",
-            "bench swap", "bench kill", "bench headline", "mount", "mount add", "mount remove", "mount list", "image",
+            "bench swap", "bench kill", "bench headline", "bench surface", "mount", "mount add", "mount remove", "mount list", "image",
             "image build", "image inspect", "image verify", "image sign", "image list"]
 
 
