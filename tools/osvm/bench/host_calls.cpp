@@ -47,17 +47,18 @@ void note_call(pid_t tid, traced_thread& t) {
   t.entries += r.orig_rax == SYS_ioctl && r.rsi == kvm_run;
 }
 
-host_calls sum(const std::map<pid_t, traced_thread>& threads) {
+// The main thread runs the start-up probe, which is no guest.
+host_calls sum(const std::map<pid_t, traced_thread>& threads, pid_t main) {
   host_calls out;
   for (const auto& [tid, t] : threads) {
     for (const auto& [number, n] : t.calls) {
-      if (t.entries != 0) {
+      if (t.entries != 0 && tid != main) {
         out.on_guest_threads[number] += n;
       } else {
         out.elsewhere += n;
       }
     }
-    out.entries += t.entries;
+    if (tid != main) out.entries += t.entries;
   }
   return out;
 }
@@ -102,7 +103,7 @@ result<host_calls> count_host_calls(const std::vector<std::string>& command) {
     ::ptrace(PTRACE_SYSCALL, tid, nullptr, deliver);
   }
   if (exit_status != 0) return error(errc::closed, "the traced program ended with status " + std::to_string(exit_status));
-  return sum(threads);
+  return sum(threads, child);
 }
 
 result<std::map<std::string, std::uint64_t>> text_bytes(const std::vector<std::string>& modules) {
