@@ -120,7 +120,8 @@ result<pubkey> create_program_address(std::span<const bytes_view> seeds, const p
   const hash h = sha256(bytes_view(text).first(length));
   pubkey out;
   out.bytes = h.bytes;
-  if (on_curve(out)) return error(osvm::errc::invalid_argument, "the address of these seeds lies on the curve");
+  if (on_curve(out))
+    return error(osvm::errc::invalid_argument, "the address of these seeds lies on the curve");
   return out;
 }
 
@@ -146,7 +147,8 @@ result<pubkey> create_with_seed(const pubkey& base, std::string_view seed, const
   return out;
 }
 
-result<pubkey> associated_token_address(const pubkey& owner, const pubkey& mint, const pubkey& token_program) {
+result<pubkey> associated_token_address(const pubkey& owner, const pubkey& mint,
+                                        const pubkey& token_program) {
   const bytes_view seeds[] = {owner.view(), token_program.view(), mint.view()};
   OSVM_TRY(const auto found, find_program_address(seeds, programs::associated_token));
   return found.first;

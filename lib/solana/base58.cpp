@@ -1,6 +1,6 @@
-// Primer: 32 bytes are eight 32-bit limbs. Each limb times a constant row (2^(32 k) written in base 58^5) gives a
-// number in base 58^5 after one carry pass, and each of those digits is five base58 digits. Decoding goes the
-// other way with rows of 58^(5 k) in base 2^32. The rows are made by the compiler.
+// Primer: 32 bytes are eight 32-bit limbs. Each limb times a constant row (2^(32 k) written in base 58^5)
+// gives a number in base 58^5 after one carry pass, and each of those digits is five base58 digits. Decoding
+// goes the other way with rows of 58^(5 k) in base 2^32. The rows are made by the compiler.
 #include <osvm/solana/base58.hpp>
 #include <osvm/solana/keys.hpp>
 
@@ -163,16 +163,25 @@ bool decode_fixed(std::string_view text, std::uint8_t* out) noexcept {
   }
   std::size_t zeros = 0;
   while (zeros < Bytes && out[zeros] == 0) ++zeros;
-  return text.substr(0, zeros) == std::string_view("1111111111111111111111111111111111111111111111111111111111111111", zeros) &&
+  return text.substr(0, zeros) ==
+             std::string_view("1111111111111111111111111111111111111111111111111111111111111111", zeros) &&
          (zeros == text.size() || text[zeros] != '1');
 }
 
 }  // namespace
 
-std::size_t base58_encode_32(const std::uint8_t* bytes, char* out) noexcept { return encode_fixed<32>(bytes, out); }
-std::size_t base58_encode_64(const std::uint8_t* bytes, char* out) noexcept { return encode_fixed<64>(bytes, out); }
-bool base58_decode_32(std::string_view text, std::uint8_t* out) noexcept { return decode_fixed<32>(text, out); }
-bool base58_decode_64(std::string_view text, std::uint8_t* out) noexcept { return decode_fixed<64>(text, out); }
+std::size_t base58_encode_32(const std::uint8_t* bytes, char* out) noexcept {
+  return encode_fixed<32>(bytes, out);
+}
+std::size_t base58_encode_64(const std::uint8_t* bytes, char* out) noexcept {
+  return encode_fixed<64>(bytes, out);
+}
+bool base58_decode_32(std::string_view text, std::uint8_t* out) noexcept {
+  return decode_fixed<32>(text, out);
+}
+bool base58_decode_64(std::string_view text, std::uint8_t* out) noexcept {
+  return decode_fixed<64>(text, out);
+}
 
 std::string base58_encode(bytes_view bytes) {
   std::string out;

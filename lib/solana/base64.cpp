@@ -50,7 +50,8 @@ std::string base64_encode(bytes_view bytes) {
 
 result<std::vector<std::byte>> base64_decode(std::string_view text, std::size_t max_bytes) {
   if (text.size() % 4) return error(osvm::errc::malformed, "base64 length is not a multiple of four");
-  if (text.size() / 4 * 3 > max_bytes + 2) return error(osvm::errc::limit_exceeded, "base64 text is too long");
+  if (text.size() / 4 * 3 > max_bytes + 2)
+    return error(osvm::errc::limit_exceeded, "base64 text is too long");
   std::size_t pad = 0;
   while (pad < 2 && pad < text.size() && text[text.size() - 1 - pad] == '=') ++pad;
   std::vector<std::byte> out;

@@ -23,10 +23,12 @@ struct free_context {
 using key_ptr = std::unique_ptr<EVP_PKEY, free_key>;
 using context_ptr = std::unique_ptr<EVP_MD_CTX, free_context>;
 
-const unsigned char* raw(bytes_view b) { return reinterpret_cast<const unsigned char*>(b.data()); }
+const unsigned char* raw(bytes_view b) {
+  return reinterpret_cast<const unsigned char*>(b.data());
+}
 
-// Numbers of a JSON array of exactly 64 bytes; anything else is malformed. No JSON library: the secret would stay in
-// its buffers.
+// Numbers of a JSON array of exactly 64 bytes; anything else is malformed. No JSON library: the secret would
+// stay in its buffers.
 bool read_array(std::string_view text, std::array<std::uint8_t, 64>& out) {
   std::size_t i = 0;
   auto skip = [&] {
@@ -73,7 +75,9 @@ keypair& keypair::operator=(keypair&& other) noexcept {
   return *this;
 }
 
-keypair::~keypair() { OPENSSL_cleanse(seed_.data(), seed_.size()); }
+keypair::~keypair() {
+  OPENSSL_cleanse(seed_.data(), seed_.size());
+}
 
 result<keypair> keypair::from_seed(bytes_view seed) {
   if (seed.size() != 32) return error(osvm::errc::malformed, "a seed has 32 bytes");

@@ -1,5 +1,5 @@
-// OpenSSL 3 keeps the direct SHA-256 functions as deprecated; its replacement costs an allocation and a look-up per
-// hash, more than the hash itself for the 32 and 64 byte inputs here.
+// OpenSSL 3 keeps the direct SHA-256 functions as deprecated; its replacement costs an allocation and a
+// look-up per hash, more than the hash itself for the 32 and 64 byte inputs here.
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <osvm/solana/hashing.hpp>
 
@@ -18,7 +18,9 @@ hash sha256(std::initializer_list<bytes_view> pieces) noexcept {
   return out;
 }
 
-hash sha256(bytes_view bytes) noexcept { return sha256({bytes}); }
+hash sha256(bytes_view bytes) noexcept {
+  return sha256({bytes});
+}
 
 hash poh_ticks(hash start, std::uint64_t count) noexcept {
   // One block of 32 bytes of hash and its fixed padding: a single compression per step.

@@ -7,7 +7,8 @@ namespace {
 
 using protobuf::fields;
 
-// One message may not make more elements than this: two wire bytes each could otherwise become hundreds in memory.
+// One message may not make more elements than this: two wire bytes each could otherwise become hundreds in
+// memory.
 constexpr std::size_t max_elements = 1 << 20;
 constexpr std::size_t max_message = 64 << 20;
 
@@ -21,14 +22,24 @@ class meta_parser {
     out_.logs.emplace();
     while (ok_ && in_.next()) {
       switch (in_.number()) {
-        case 10: inner_none = in_.integer() != 0; break;
-        case 11: logs_none = in_.integer() != 0; break;
-        case 15: returned_none = in_.integer() != 0; break;
-        case 1: OSVM_CHECK(read_error()); break;
-        default: read_field();
+        case 10:
+          inner_none = in_.integer() != 0;
+          break;
+        case 11:
+          logs_none = in_.integer() != 0;
+          break;
+        case 15:
+          returned_none = in_.integer() != 0;
+          break;
+        case 1:
+          OSVM_CHECK(read_error());
+          break;
+        default:
+          read_field();
       }
     }
-    if (elements_ > max_elements) return error(osvm::errc::limit_exceeded, "a status names more than 2^20 things");
+    if (elements_ > max_elements)
+      return error(osvm::errc::limit_exceeded, "a status names more than 2^20 things");
     if (!ok_) return error(osvm::errc::malformed, "transaction status: not a protobuf message");
     OSVM_CHECK(in_.status("transaction status"));
     if (inner_none) out_.inner.reset();
@@ -49,20 +60,47 @@ class meta_parser {
 
   void read_field() {
     switch (in_.number()) {
-      case 2: out_.fee = in_.integer(); break;
-      case 3: integers(out_.pre_balances); break;
-      case 4: integers(out_.post_balances); break;
-      case 5: count(), read_inner(out_.inner->emplace_back()); break;
-      case 6: count(), out_.logs->push_back(in_.text()); break;
-      case 7: count(), read_balance(out_.pre_token_balances.emplace_back()); break;
-      case 8: count(), read_balance(out_.post_token_balances.emplace_back()); break;
-      case 9: count(), ok_ &= read_reward(in_.bytes(), out_.rewards.emplace_back()); break;
-      case 12: read_key(out_.loaded_writable); break;
-      case 13: read_key(out_.loaded_readonly); break;
-      case 14: read_returned(); break;
-      case 16: out_.compute_units = in_.integer(); break;
-      case 17: out_.cost_units = in_.integer(); break;
-      default: break;
+      case 2:
+        out_.fee = in_.integer();
+        break;
+      case 3:
+        integers(out_.pre_balances);
+        break;
+      case 4:
+        integers(out_.post_balances);
+        break;
+      case 5:
+        count(), read_inner(out_.inner->emplace_back());
+        break;
+      case 6:
+        count(), out_.logs->push_back(in_.text());
+        break;
+      case 7:
+        count(), read_balance(out_.pre_token_balances.emplace_back());
+        break;
+      case 8:
+        count(), read_balance(out_.post_token_balances.emplace_back());
+        break;
+      case 9:
+        count(), ok_ &= read_reward(in_.bytes(), out_.rewards.emplace_back());
+        break;
+      case 12:
+        read_key(out_.loaded_writable);
+        break;
+      case 13:
+        read_key(out_.loaded_readonly);
+        break;
+      case 14:
+        read_returned();
+        break;
+      case 16:
+        out_.compute_units = in_.integer();
+        break;
+      case 17:
+        out_.cost_units = in_.integer();
+        break;
+      default:
+        break;
     }
   }
 
@@ -90,7 +128,8 @@ class meta_parser {
       fields i(f.bytes());
       while (i.next()) {
         if (i.number() == 1) ix.program_index = static_cast<std::uint32_t>(i.integer());
-        if (i.number() == 2) ix.accounts = std::span(reinterpret_cast<const std::uint8_t*>(i.bytes().data()), i.bytes().size());
+        if (i.number() == 2)
+          ix.accounts = std::span(reinterpret_cast<const std::uint8_t*>(i.bytes().data()), i.bytes().size());
         if (i.number() == 3) ix.data = i.bytes();
         if (i.number() == 4) ix.stack_height = static_cast<std::uint32_t>(i.integer());
       }
@@ -103,12 +142,23 @@ class meta_parser {
     fields f(in_.bytes());
     while (f.next()) {
       switch (f.number()) {
-        case 1: to.account_index = static_cast<std::uint32_t>(f.integer()); break;
-        case 2: to.mint = f.text(); break;
-        case 3: read_amount(f.bytes(), to); break;
-        case 4: to.owner = f.text(); break;
-        case 5: to.program_id = f.text(); break;
-        default: break;
+        case 1:
+          to.account_index = static_cast<std::uint32_t>(f.integer());
+          break;
+        case 2:
+          to.mint = f.text();
+          break;
+        case 3:
+          read_amount(f.bytes(), to);
+          break;
+        case 4:
+          to.owner = f.text();
+          break;
+        case 5:
+          to.program_id = f.text();
+          break;
+        default:
+          break;
       }
     }
     ok_ &= f.ok();
@@ -138,13 +188,26 @@ class meta_parser {
     fields f(message);
     while (f.next()) {
       switch (f.number()) {
-        case 1: to.address = f.text(); break;
-        case 2: to.lamports = static_cast<std::int64_t>(f.integer()); break;
-        case 3: to.post_balance = f.integer(); break;
-        case 4: to.type = f.integer() <= 5 ? static_cast<reward_type>(f.integer()) : reward_type::unspecified; break;
-        case 5: to.commission = f.text(); break;
-        case 6: to.commission_bps = f.text(); break;
-        default: break;
+        case 1:
+          to.address = f.text();
+          break;
+        case 2:
+          to.lamports = static_cast<std::int64_t>(f.integer());
+          break;
+        case 3:
+          to.post_balance = f.integer();
+          break;
+        case 4:
+          to.type = f.integer() <= 5 ? static_cast<reward_type>(f.integer()) : reward_type::unspecified;
+          break;
+        case 5:
+          to.commission = f.text();
+          break;
+        case 6:
+          to.commission_bps = f.text();
+          break;
+        default:
+          break;
       }
     }
     return f.ok();
@@ -176,7 +239,8 @@ result<block_rewards> parse_rewards(bytes_view protobuf) {
   bool ok = true;
   while (ok && in.next()) {
     if (in.number() == 1) {
-      if (out.rewards.size() >= 4 * max_elements) return error(osvm::errc::limit_exceeded, "more than 2^22 rewards");
+      if (out.rewards.size() >= 4 * max_elements)
+        return error(osvm::errc::limit_exceeded, "more than 2^22 rewards");
       ok = meta_parser::read_reward(in.bytes(), out.rewards.emplace_back());
     } else if (in.number() == 2) {
       fields n(in.bytes());

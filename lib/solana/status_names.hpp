@@ -1,5 +1,5 @@
-// Names (as JSON shows them) and messages (as validators print them) of the runtime's errors, by their number on the
-// wire. Source: anza-xyz/solana-sdk `transaction-error` and `instruction-error`.
+// Names (as JSON shows them) and messages (as validators print them) of the runtime's errors, by their number
+// on the wire. Source: anza-xyz/solana-sdk `transaction-error` and `instruction-error`.
 #pragma once
 
 #include <string_view>
@@ -27,7 +27,8 @@ inline constexpr status_name transaction_errors[] = {
     {"InvalidProgramForExecution", "This program may not be used for executing instructions"},
     {"SanitizeFailure", "Transaction failed to sanitize accounts offsets correctly"},
     {"ClusterMaintenance", "Transactions are currently disabled due to cluster maintenance"},
-    {"AccountBorrowOutstanding", "Transaction processing left an account with an outstanding borrowed reference"},
+    {"AccountBorrowOutstanding",
+     "Transaction processing left an account with an outstanding borrowed reference"},
     {"WouldExceedMaxBlockCostLimit", "Transaction would exceed max Block Cost Limit"},
     {"UnsupportedVersion", "Transaction version is unsupported"},
     {"InvalidWritableAccount", "Transaction loads a writable account that cannot be written"},
@@ -38,15 +39,18 @@ inline constexpr status_name transaction_errors[] = {
     {"InvalidAddressLookupTableOwner", "Transaction loads an address table account with an invalid owner"},
     {"InvalidAddressLookupTableData", "Transaction loads an address table account with invalid data"},
     {"InvalidAddressLookupTableIndex", "Transaction address table lookup uses an invalid index"},
-    {"InvalidRentPayingAccount", "Transaction leaves an account with a lower balance than rent-exempt minimum"},
+    {"InvalidRentPayingAccount",
+     "Transaction leaves an account with a lower balance than rent-exempt minimum"},
     {"WouldExceedMaxVoteCostLimit", "Transaction would exceed max Vote Cost Limit"},
     {"WouldExceedAccountDataTotalLimit", "Transaction would exceed total account data limit"},
     {"DuplicateInstruction", "Transaction contains a duplicate instruction ({}) that is not allowed"},
     {"InsufficientFundsForRent", "Transaction results in an account ({}) with insufficient funds for rent"},
     {"MaxLoadedAccountsDataSizeExceeded", "Transaction exceeded max loaded accounts data size cap"},
-    {"InvalidLoadedAccountsDataSizeLimit", "LoadedAccountsDataSizeLimit set for transaction must be greater than 0."},
+    {"InvalidLoadedAccountsDataSizeLimit",
+     "LoadedAccountsDataSizeLimit set for transaction must be greater than 0."},
     {"ResanitizationNeeded", "ResanitizationNeeded"},
-    {"ProgramExecutionTemporarilyRestricted", "Execution of the program referenced by account at index {} is temporarily restricted."},
+    {"ProgramExecutionTemporarilyRestricted",
+     "Execution of the program referenced by account at index {} is temporarily restricted."},
     {"UnbalancedTransaction", "Sum of account balances before and after transaction do not match"},
     {"ProgramCacheHitMaxLimit", "Program cache hit max limit"},
     {"CommitCancelled", "CommitCancelled"},
@@ -103,7 +107,8 @@ inline constexpr status_name instruction_errors[] = {
     {"ArithmeticOverflow", "Program arithmetic overflowed"},
     {"UnsupportedSysvar", "Unsupported sysvar"},
     {"IllegalOwner", "Provided owner is not allowed"},
-    {"MaxAccountsDataAllocationsExceeded", "Accounts data allocations exceeded the maximum allowed per transaction"},
+    {"MaxAccountsDataAllocationsExceeded",
+     "Accounts data allocations exceeded the maximum allowed per transaction"},
     {"MaxAccountsExceeded", "Max accounts exceeded"},
     {"MaxInstructionTraceLengthExceeded", "Max instruction trace length exceeded"},
     {"BuiltinProgramsMustConsumeComputeUnits", "Builtin programs must consume compute units"},

@@ -7,10 +7,12 @@
 namespace osvm::solana {
 namespace {
 
-// Reads with a sticky failure: a long sequence of fields is checked once at its end. Errors are rare and made late.
+// Reads with a sticky failure: a long sequence of fields is checked once at its end. Errors are rare and made
+// late.
 class wire_reader {
  public:
-  explicit wire_reader(bytes_view bytes) : at_(bytes.data()), end_(bytes.data() + bytes.size()), begin_(at_) {}
+  explicit wire_reader(bytes_view bytes)
+      : at_(bytes.data()), end_(bytes.data() + bytes.size()), begin_(at_) {}
 
   std::uint8_t u8() noexcept {
     if (at_ == end_) return fail();
@@ -95,8 +97,8 @@ void read_classic(wire_reader& in, message_view& out) {
   if (out.version == message_version::v0) read_lookups(in, out.lookups);
 }
 
-// SIMD-0385: header, configuration mask, blockhash, two counts, addresses, configuration words, instruction headers,
-// then all payloads.
+// SIMD-0385: header, configuration mask, blockhash, two counts, addresses, configuration words, instruction
+// headers, then all payloads.
 result<> read_v1(wire_reader& in, message_view& out) {
   out.header = read_header(in);
   out.config = {.mask = in.number<std::uint32_t>()};
@@ -134,7 +136,8 @@ result<> read_message(wire_reader& in, message_view& out) {
   out.config = {};
   if (first & 0x80) {
     in.u8();
-    if (first > 0x81) return error(osvm::errc::malformed, "unknown message version " + std::to_string(first & 0x7f));
+    if (first > 0x81)
+      return error(osvm::errc::malformed, "unknown message version " + std::to_string(first & 0x7f));
     out.version = first == 0x80 ? message_version::v0 : message_version::v1;
   }
   if (out.version == message_version::v1) {
@@ -162,8 +165,7 @@ std::size_t message_view::loaded_readonly() const noexcept {
 }
 
 bool message_view::is_writable_by_header(std::size_t index) const noexcept {
-  if (index < header.required_signatures)
-    return index + header.readonly_signed < header.required_signatures;
+  if (index < header.required_signatures) return index + header.readonly_signed < header.required_signatures;
   return index + header.readonly_unsigned < keys.size();
 }
 
@@ -174,7 +176,8 @@ result<> parse_transaction(bytes_view wire, transaction_view& out, transaction_l
   result<> done;
   if (v1) {  // the message is first, and its header counts the signatures
     done = read_message(in, out.message);
-    if (done) out.signatures = view_as<signature>(in.take(std::size_t{out.message.header.required_signatures} * 64));
+    if (done)
+      out.signatures = view_as<signature>(in.take(std::size_t{out.message.header.required_signatures} * 64));
   } else {
     out.signatures = view_as<signature>(in.take(std::size_t{in.compact()} * 64));
     done = in.failed() ? in.status("signatures") : read_message(in, out.message);
@@ -184,7 +187,8 @@ result<> parse_transaction(bytes_view wire, transaction_view& out, transaction_l
   if (done) done = in.status("transaction");
   if (!done) {
     if (cut && done.error().code == osvm::errc::truncated)
-      return error(osvm::errc::limit_exceeded, "a transaction has at most " + std::to_string(limits.max_size) + " bytes");
+      return error(osvm::errc::limit_exceeded,
+                   "a transaction has at most " + std::to_string(limits.max_size) + " bytes");
     return done;
   }
   out.size = in.position();
@@ -202,7 +206,8 @@ result<message_view> parse_message(bytes_view bytes) {
 result<> sanitize(const transaction_view& tx) {
   const auto& m = tx.message;
   const auto bad = [](const char* what) { return error(osvm::errc::malformed, what); };
-  if (tx.signatures.size() != m.header.required_signatures) return bad("signature count differs from the header's");
+  if (tx.signatures.size() != m.header.required_signatures)
+    return bad("signature count differs from the header's");
   if (m.header.required_signatures == 0 || m.header.readonly_signed >= m.header.required_signatures)
     return bad("no writable signer pays the fee");
   if (std::size_t{m.header.required_signatures} + m.header.readonly_unsigned > m.keys.size())
@@ -212,7 +217,8 @@ result<> sanitize(const transaction_view& tx) {
   for (const auto& l : m.lookups)
     if (l.writable.empty() && l.readonly.empty()) return bad("a lookup table without indexes");
   for (const auto& ix : m.instructions) {
-    if (ix.program_index == 0 || ix.program_index >= m.keys.size()) return bad("a program index out of range");
+    if (ix.program_index == 0 || ix.program_index >= m.keys.size())
+      return bad("a program index out of range");
     for (const auto a : ix.accounts)
       if (a >= total) return bad("an account index out of range");
   }
@@ -239,7 +245,8 @@ result<std::uint16_t> read_compact_u16(byte_reader& in) {
   std::uint32_t value = 0;
   for (unsigned i = 0; i < 3; ++i) {
     OSVM_TRY(const auto b, in.read<std::uint8_t>());
-    if ((i && b == 0) || (i == 2 && b > 3)) return error(osvm::errc::malformed, "not a canonical compact-u16");
+    if ((i && b == 0) || (i == 2 && b > 3))
+      return error(osvm::errc::malformed, "not a canonical compact-u16");
     value |= std::uint32_t{b & 0x7fU} << (7 * i);
     if (b < 0x80) break;
   }

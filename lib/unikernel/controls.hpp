@@ -38,8 +38,7 @@ struct rule_set {
                         beneath = true,
                         read_only_mounts = true, policy_listen = true, policy_connect = true,
                         regular_files_only = true, descriptor_passing = true, memory_budget = true, thread_budget = true,
-                        descriptor_budget = true, write_budget = true, mount_quota = true, cpu_budget = true,
-                        wall_budget = true;
+                        descriptor_budget = true, write_budget = true, mount_quota = true, cpu_budget = true, wall_budget = true;
 };
 #endif
 

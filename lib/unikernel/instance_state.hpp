@@ -4,8 +4,10 @@
 
 #include "unikernel/controls.hpp"
 #include "unikernel/files/descriptor.hpp"
+#include "unikernel/files/locks.hpp"
 #include "unikernel/signals/process_signals.hpp"
 #include "unikernel/sockets/network.hpp"
+#include "unikernel/signals/timers.hpp"
 #include "unikernel/syscalls/syscall.hpp"
 #include "unikernel/thread/futex.hpp"
 
@@ -92,6 +94,8 @@ struct instance_state {
   descriptor_table descriptors;
   futex_table futexes;
   guest_network network;                    // names of its sockets, connections that policy grants
+  lock_table locks;
+  std::vector<std::string> arguments;  // argv, for /proc/self/cmdline
   std::shared_ptr<file_tree> files;
   std::string executable = "/app";          // what /proc/self/exe names
   std::string working_directory = "/";      // guarded by cwd_lock
@@ -112,6 +116,7 @@ struct instance_state {
   std::array<std::atomic<std::uint64_t>, max_syscall_number> syscall_counts{};
   std::atomic<std::uint64_t> unknown_syscalls{0};
   process_signals signals;
+  guest_timers timers{signals, host};
   xstate_layout xstate;  // of the guest's CPUs
   wait_clock::time_point started = wait_clock::now();
   unsigned cpus = 1;  // what the guest is told

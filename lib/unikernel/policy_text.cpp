@@ -62,6 +62,17 @@ result<connect_grant> parse_connect_grant(std::string_view text) {
   return out;
 }
 
+std::string to_string(const connect_grant& grant) {
+  const std::string port = ":" + std::to_string(grant.port);
+  if (grant.host.starts_with("unix:")) {
+    if (grant.guest_name.empty()) return grant.host;
+    return grant.host + "=" + grant.guest_name + (grant.port != 0 ? port : "");
+  }
+  const bool v6 = grant.host.find(':') != std::string::npos;
+  const std::string target = (v6 ? "[" + grant.host + "]" : grant.host) + port;
+  return grant.guest_name.empty() ? target : target + "=" + grant.guest_name;
+}
+
 result<unix_listener> parse_unix_listener(std::string_view text) {
   const auto split = text.rfind("=guest:/");
   if (split == std::string_view::npos || split == 0)

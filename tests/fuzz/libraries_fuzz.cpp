@@ -18,7 +18,8 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
     if (name.empty() || name.find('/') != name.npos || !path.starts_with('/')) std::abort();
   const auto source = elf::source_of(bytes);
   const auto layout = elf::read_layout(source, {.max_segments = 16});
-  const auto dynamic = layout ? elf::read_dynamic(source, *layout) : osvm::result<elf::dynamic_info>(layout.error());
+  const auto dynamic =
+      layout ? elf::read_dynamic(source, *layout) : osvm::result<elf::dynamic_info>(layout.error());
   if (!cache.paths.empty() || (dynamic && !dynamic->needed.empty())) ++osvm_fuzz_accepted;
   return 0;
 }

@@ -1,4 +1,5 @@
-// mmap and its relatives by number: file mappings, reservations, holes, sizes that wrap, and what may be executed.
+// mmap and its relatives by number: file mappings, reservations, holes, sizes that wrap, and what may be
+// executed.
 #include "support/guest_without_vm.hpp"
 
 #include <gtest/gtest.h>
@@ -25,12 +26,13 @@ class mapping : public ::testing::Test {
     p.mounts.push_back({folder.path(), "/data", writable});
     return p;
   }
-  static std::int64_t map(guest& g, std::uint64_t at, std::uint64_t size, int protection, int flags, std::int64_t fd = -1,
-                          std::uint64_t offset = 0) {
-    return g.call(nr_mmap, {at, size, static_cast<std::uint64_t>(protection), static_cast<std::uint64_t>(flags),
-                            static_cast<std::uint64_t>(fd), offset});
+  static std::int64_t map(guest& g, std::uint64_t at, std::uint64_t size, int protection, int flags,
+                          std::int64_t fd = -1, std::uint64_t offset = 0) {
+    return g.call(nr_mmap, {at, size, static_cast<std::uint64_t>(protection),
+                            static_cast<std::uint64_t>(flags), static_cast<std::uint64_t>(fd), offset});
   }
-  static std::int64_t map_file(guest& g, int protection = PROT_READ, int open_flags = O_RDONLY, int flags = MAP_PRIVATE) {
+  static std::int64_t map_file(guest& g, int protection = PROT_READ, int open_flags = O_RDONLY,
+                               int flags = MAP_PRIVATE) {
     return map(g, 0, 3 * page, protection, flags, g.open("/data/file", open_flags));
   }
   // The first bytes at an address, or "fault".
@@ -70,7 +72,8 @@ TEST_F(mapping, pieces_of_a_file_over_a_reservation) {
   guest g(granted());
   const std::int64_t fd = g.open("/data/file", O_RDONLY);
   const auto at = static_cast<std::uint64_t>(map(g, 0, 3 * page, PROT_READ, MAP_PRIVATE, fd));
-  EXPECT_EQ(map(g, at + page, page, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, 2 * page), static_cast<std::int64_t>(at + page));
+  EXPECT_EQ(map(g, at + page, page, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, 2 * page),
+            static_cast<std::int64_t>(at + page));
   EXPECT_EQ(peek(g, at), "aaa");
   EXPECT_EQ(peek(g, at + page), "end");
   EXPECT_EQ(peek(g, at + 2 * page), "end") << "what lies behind keeps its own offset";
@@ -98,7 +101,8 @@ TEST_F(mapping, what_a_descriptor_may_not_do_a_mapping_may_not_either) {
   EXPECT_EQ(map(g, 0, page, PROT_READ, MAP_PRIVATE, 99), -EBADF);
   EXPECT_EQ(map(g, 0, page, PROT_READ, MAP_PRIVATE, g.open("/data", O_RDONLY)), -ENODEV);
   EXPECT_EQ(map(g, 0, page, PROT_READ, MAP_PRIVATE, g.open("/data/file", O_RDONLY), 100), -EINVAL);
-  EXPECT_EQ(map(g, 0, page, PROT_READ, MAP_PRIVATE, g.open("/data/file", O_RDONLY), none & ~(page - 1)), -EOVERFLOW);
+  EXPECT_EQ(map(g, 0, page, PROT_READ, MAP_PRIVATE, g.open("/data/file", O_RDONLY), none & ~(page - 1)),
+            -EOVERFLOW);
   EXPECT_EQ(map(g, 0, 0, PROT_READ, MAP_PRIVATE, g.open("/data/file", O_RDONLY)), -EINVAL);
 }
 
@@ -132,10 +136,12 @@ TEST_F(mapping, reservations_are_free) {
   EXPECT_EQ(g.call(nr_mprotect, {va + size / 2, page, PROT_READ | PROT_WRITE}), 0);
   EXPECT_EQ(peek(g, va + size / 2), std::string(3, '\0'));
   EXPECT_EQ(peek(g, va + size / 2 + page), "fault");
-  EXPECT_EQ(map(g, va + page, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED), at + 4096);
+  EXPECT_EQ(map(g, va + page, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED),
+            at + 4096);
   EXPECT_EQ(g.call(nr_munmap, {va, size}), 0);
   EXPECT_EQ(used(g), before);
-  EXPECT_EQ(map(g, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS), -ENOMEM) << "more than can ever be filled";
+  EXPECT_EQ(map(g, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS), -ENOMEM)
+      << "more than can ever be filled";
   EXPECT_GT(map(g, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE), 0);
 }
 
@@ -172,7 +178,8 @@ TEST_F(mapping, advice_is_checked) {
 
 TEST_F(mapping, advice_over_a_hole_serves_the_rest) {
   guest g;
-  const auto at = static_cast<std::uint64_t>(map(g, 0, 3 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS));
+  const auto at =
+      static_cast<std::uint64_t>(map(g, 0, 3 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS));
   ASSERT_TRUE(memory_access(g.memory).write(at + 2 * page, "abc", 3));
   ASSERT_EQ(g.call(nr_munmap, {at + page, page}), 0);
   EXPECT_EQ(g.call(nr_madvise, {at, 3 * page, MADV_DONTNEED}), -ENOMEM);

@@ -1,7 +1,7 @@
-// Which files a dynamic program is granted unasked, and which a hostile one is not. Linked against the test variant of
-// the library: each refusal has its control, the same program with exactly that rule off.
-#include "unikernel/dynamic_builder.hpp"
+// Which files a dynamic program is granted unasked, and which a hostile one is not. Linked against the test
+// variant of the library: each refusal has its control, the same program with exactly that rule off.
 #include "unikernel/elf/closure.hpp"
+#include "unikernel/dynamic_builder.hpp"
 #include "unikernel/elf/library_cache.hpp"
 
 #include <gtest/gtest.h>
@@ -40,7 +40,8 @@ class closure : public ::testing::Test {
 };
 
 bool grants(const open_closure& c, const std::string& host_path) {
-  return std::any_of(c.files.begin(), c.files.end(), [&](const auto& f) { return f.grant.host_path == host_path; });
+  return std::any_of(c.files.begin(), c.files.end(),
+                     [&](const auto& f) { return f.grant.host_path == host_path; });
 }
 bool names(const open_closure& c, const std::string& text) {
   return std::any_of(c.refused.begin(), c.refused.end(), [&](const auto& r) { return r.name == text; });
@@ -71,9 +72,11 @@ TEST_F(closure, a_static_program_needs_only_itself) {
 }
 
 TEST_F(closure, libraries_beside_the_program_and_their_libraries_are_granted) {
-  dynamic_builder{.soname = "libb.so", .needed = {"liba.so", "libb.so"}}.write(dir + "/bin/libb.so");  // and a cycle
+  dynamic_builder{.soname = "libb.so", .needed = {"liba.so", "libb.so"}}.write(
+      dir + "/bin/libb.so");  // and a cycle
   dynamic_builder{.runpath = "$ORIGIN", .needed = {"libb.so"}}.write(dir + "/bin/liba.so");
-  const auto c = open_libraries(program({.interpreter = loader, .runpath = "${ORIGIN}", .needed = {"liba.so", "libc.so.6"}}), {});
+  const auto c = open_libraries(
+      program({.interpreter = loader, .runpath = "${ORIGIN}", .needed = {"liba.so", "libc.so.6"}}), {});
   ASSERT_TRUE(c) << c.error().to_string();
   EXPECT_TRUE(grants(*c, dir + "/bin/liba.so"));
   EXPECT_TRUE(grants(*c, dir + "/bin/libb.so"));
@@ -84,9 +87,11 @@ TEST_F(closure, libraries_beside_the_program_and_their_libraries_are_granted) {
 TEST_F(closure, rpath_is_inherited_and_runpath_is_not) {
   dynamic_builder{}.write(dir + "/bin/libb.so");
   dynamic_builder{.needed = {"libb.so"}}.write(dir + "/bin/liba.so");
-  const auto by_rpath = open_libraries(program({.interpreter = loader, .rpath = "$ORIGIN", .needed = {"liba.so"}}), {});
+  const auto by_rpath =
+      open_libraries(program({.interpreter = loader, .rpath = "$ORIGIN", .needed = {"liba.so"}}), {});
   EXPECT_TRUE(grants(*by_rpath, dir + "/bin/libb.so"));
-  const auto by_runpath = open_libraries(program({.interpreter = loader, .runpath = "$ORIGIN", .needed = {"liba.so"}}), {});
+  const auto by_runpath =
+      open_libraries(program({.interpreter = loader, .runpath = "$ORIGIN", .needed = {"liba.so"}}), {});
   EXPECT_FALSE(grants(*by_runpath, dir + "/bin/libb.so"));
   EXPECT_TRUE(names(*by_runpath, "libb.so"));
 }
@@ -113,15 +118,18 @@ void expect_refused(const image_info& program, const std::string& target, const 
 
 TEST_F(closure, runpath_that_names_a_folder_of_the_host_grants_nothing_there) {
   const auto target = dir + "/elsewhere/libsecret.so";
-  expect_refused(program({.interpreter = loader, .runpath = dir + "/elsewhere", .needed = {"libsecret.so"}}), target, target);
-  expect_refused(program({.interpreter = loader, .rpath = "$ORIGIN/../elsewhere", .needed = {"libsecret.so"}}), target,
-                 dir + "/bin/../elsewhere/libsecret.so");
+  expect_refused(program({.interpreter = loader, .runpath = dir + "/elsewhere", .needed = {"libsecret.so"}}),
+                 target, target);
+  expect_refused(
+      program({.interpreter = loader, .rpath = "$ORIGIN/../elsewhere", .needed = {"libsecret.so"}}), target,
+      dir + "/bin/../elsewhere/libsecret.so");
 }
 
 TEST_F(closure, needed_path_of_the_host_is_not_granted) {
   const auto target = dir + "/elsewhere/libsecret.so";
   expect_refused(program({.interpreter = loader, .needed = {target}}), target, target);
-  expect_refused(program({.interpreter = loader, .needed = {"/usr/lib/../.." + target}}), target, "/usr/lib/../.." + target);
+  expect_refused(program({.interpreter = loader, .needed = {"/usr/lib/../.." + target}}), target,
+                 "/usr/lib/../.." + target);
 }
 
 TEST_F(closure, link_beside_the_program_that_leads_away_is_not_followed) {
@@ -132,7 +140,8 @@ TEST_F(closure, link_beside_the_program_that_leads_away_is_not_followed) {
 
 TEST_F(closure, file_that_is_no_elf_is_not_granted_even_beside_the_program) {
   std::ofstream(dir + "/bin/key.so") << "secret";
-  const auto c = open_libraries(program({.interpreter = loader, .runpath = "$ORIGIN", .needed = {"key.so", "/etc/shadow"}}), {});
+  const auto c = open_libraries(
+      program({.interpreter = loader, .runpath = "$ORIGIN", .needed = {"key.so", "/etc/shadow"}}), {});
   ASSERT_TRUE(c);
   EXPECT_FALSE(grants(*c, dir + "/bin/key.so"));
   EXPECT_TRUE(names(*c, dir + "/bin/key.so"));
@@ -141,14 +150,15 @@ TEST_F(closure, file_that_is_no_elf_is_not_granted_even_beside_the_program) {
 
 TEST_F(closure, fifo_in_a_librarys_place_does_not_hang) {
   ASSERT_EQ(::mkfifo((dir + "/bin/libx.so").c_str(), 0600), 0);
-  const auto c = open_libraries(program({.interpreter = loader, .runpath = "$ORIGIN", .needed = {"libx.so"}}), {});
+  const auto c =
+      open_libraries(program({.interpreter = loader, .runpath = "$ORIGIN", .needed = {"libx.so"}}), {});
   ASSERT_TRUE(c);
   EXPECT_FALSE(grants(*c, dir + "/bin/libx.so"));
 }
 
 TEST_F(closure, loader_that_is_a_secret_is_an_error_that_names_it) {
-  for (const std::string& path : {dir + "/elsewhere/key", dir + "/elsewhere/libsecret.so", std::string("/etc/shadow"),
-                                  std::string("/no/such/loader")}) {
+  for (const std::string& path : {dir + "/elsewhere/key", dir + "/elsewhere/libsecret.so",
+                                  std::string("/etc/shadow"), std::string("/no/such/loader")}) {
     const auto c = open_libraries(program({.interpreter = path}), {});
     ASSERT_FALSE(c) << path;
     EXPECT_EQ(c.error().code, unikernel::make_error_code(unikernel::errc::bad_loader));
@@ -162,7 +172,8 @@ TEST_F(closure, loader_that_is_a_secret_is_an_error_that_names_it) {
 
 TEST_F(closure, is_bounded) {
   for (int i = 0; i < 40; ++i) {
-    dynamic_builder{.runpath = "$ORIGIN", .needed = {"lib" + std::to_string(i + 1) + ".so"}}.write(dir + "/bin/lib" + std::to_string(i) + ".so");
+    dynamic_builder{.runpath = "$ORIGIN", .needed = {"lib" + std::to_string(i + 1) + ".so"}}.write(
+        dir + "/bin/lib" + std::to_string(i) + ".so");
   }
   const auto p = program({.interpreter = loader, .runpath = "$ORIGIN", .needed = {"lib0.so"}});
   const auto few = open_libraries(p, {.max_libraries = 10});
@@ -175,12 +186,14 @@ TEST_F(closure, is_bounded) {
 }
 
 TEST(library_cache, orders_numbers_as_numbers_and_reads_back) {
-  const std::string bytes = elf::build_library_cache({{"libx.so.9", "/a/9"}, {"libx.so.10", "/a/10"}, {"liby.so", "/b/y"}});
+  const std::string bytes =
+      elf::build_library_cache({{"libx.so.9", "/a/9"}, {"libx.so.10", "/a/10"}, {"liby.so", "/b/y"}});
   const auto cache = elf::parse_library_cache(as_bytes(bytes));
   EXPECT_EQ(cache.paths.size(), 3u);
   EXPECT_EQ(cache.paths.at("libx.so.10"), "/a/10");
   EXPECT_EQ(cache.directories, (std::set<std::string, std::less<>>{"/a", "/b"}));
-  EXPECT_LT(bytes.find("libx.so.10"), bytes.find("libx.so.9")) << "descending, so that the loader's search finds it";
+  EXPECT_LT(bytes.find("libx.so.10"), bytes.find("libx.so.9"))
+      << "descending, so that the loader's search finds it";
   for (std::size_t n = 0; n < bytes.size(); ++n) {
     EXPECT_LE(elf::parse_library_cache(as_bytes(std::string_view(bytes).substr(0, n))).paths.size(), 3u);
   }

@@ -1,6 +1,8 @@
 // Programs that run natively and inside a VM with equal output and end: tests/unikernel/conformance, one topic a file.
 #include "unikernel/guest_fixture.hpp"
 
+#include <osvm/core/unique_fd.hpp>
+
 #include <spawn.h>
 #include <sys/wait.h>
 

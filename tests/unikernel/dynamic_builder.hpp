@@ -38,17 +38,37 @@ struct dynamic_builder {
     std::string file(dynamic_at + dynamic_size, '\0');
 
     std::vector<elf::program_header> headers;
-    headers.push_back({.type = elf::pt_load, .flags = elf::pf_r | elf::pf_x, .offset = 0, .vaddr = 0, .paddr = 0,
-                       .filesz = file.size(), .memsz = file.size(), .align = 0x1000});
-    headers.push_back({.type = elf::pt_dynamic, .flags = elf::pf_r, .offset = dynamic_at, .vaddr = dynamic_at,
-                       .paddr = 0, .filesz = dynamic_size, .memsz = dynamic_size, .align = 8});
+    headers.push_back({.type = elf::pt_load,
+                       .flags = elf::pf_r | elf::pf_x,
+                       .offset = 0,
+                       .vaddr = 0,
+                       .paddr = 0,
+                       .filesz = file.size(),
+                       .memsz = file.size(),
+                       .align = 0x1000});
+    headers.push_back({.type = elf::pt_dynamic,
+                       .flags = elf::pf_r,
+                       .offset = dynamic_at,
+                       .vaddr = dynamic_at,
+                       .paddr = 0,
+                       .filesz = dynamic_size,
+                       .memsz = dynamic_size,
+                       .align = 8});
     if (!interpreter.empty()) {
-      headers.push_back({.type = elf::pt_interp, .flags = elf::pf_r, .offset = strings_at + interpreter_at,
-                         .vaddr = strings_at + interpreter_at, .paddr = 0, .filesz = interpreter.size() + 1,
-                         .memsz = interpreter.size() + 1, .align = 1});
+      headers.push_back({.type = elf::pt_interp,
+                         .flags = elf::pf_r,
+                         .offset = strings_at + interpreter_at,
+                         .vaddr = strings_at + interpreter_at,
+                         .paddr = 0,
+                         .filesz = interpreter.size() + 1,
+                         .memsz = interpreter.size() + 1,
+                         .align = 1});
     }
     elf::header h{};
-    std::memcpy(h.ident, "\x7f" "ELF\2\1\1", 7);
+    std::memcpy(h.ident,
+                "\x7f"
+                "ELF\2\1\1",
+                7);
     h.type = elf::type_dyn;
     h.machine = elf::machine_x86_64;
     h.version = 1;

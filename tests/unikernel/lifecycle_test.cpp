@@ -285,4 +285,42 @@ TEST_F(guest_life, no_signal_handler_and_no_changed_signal_mask) {
   }
 }
 
+// --- signals from outside ---
+
+// Until the guest has written this line.
+void wait_for_output(instance& guest, const std::string& line) {
+  std::string seen;
+  for (const auto end = std::chrono::steady_clock::now() + patience; seen.find(line) == std::string::npos;) {
+    ASSERT_LT(std::chrono::steady_clock::now(), end) << seen;
+    seen += guest.take_output(1);
+    std::this_thread::sleep_for(1ms);
+  }
+}
+
+TEST_F(guest_life, a_signal_from_outside_runs_the_handler) {
+  auto guest = start("polite", {"leaves"});
+  ASSERT_TRUE(guest) << guest.error().to_string();
+  wait_for_output(*guest, "ready\n");
+  EXPECT_EQ(guest->signal(0).error().code, make_error_code(osvm::errc::invalid_argument));
+  EXPECT_EQ(guest->signal(65).error().code, make_error_code(osvm::errc::invalid_argument));
+  ASSERT_TRUE(guest->signal(SIGUSR1));
+  finish(*guest, "polite").expect_exit(5).expect_output("got 10\n");
+  EXPECT_EQ(guest->signal(SIGUSR1).error().code, make_error_code(osvm::errc::closed));
+}
+
+TEST_F(guest_life, a_signal_from_outside_stops_continues_and_ends) {
+  auto stopped = start("polite", {"stays"});
+  ASSERT_TRUE(stopped) << stopped.error().to_string();
+  wait_for_output(*stopped, "ready\n");
+  ASSERT_TRUE(stopped->signal(SIGSTOP));
+  ASSERT_TRUE(stopped->signal(SIGUSR1));
+  EXPECT_FALSE(stopped->wait(50ms)) << "a stopped guest does nothing";
+  EXPECT_EQ(stopped->take_output(1), "");
+  ASSERT_TRUE(stopped->signal(SIGCONT));
+  wait_for_output(*stopped, "got 10\n");
+  ASSERT_TRUE(stopped->signal(SIGSTOP));
+  ASSERT_TRUE(stopped->signal(SIGKILL));  // reaches stopped ones, too
+  finish(*stopped, "polite").expect_signal(SIGKILL);
+}
+
 }  // namespace

@@ -22,6 +22,10 @@ OWNERS = {
     "CLI/": ["tools/osvm"],
     "pybind11/": ["bindings"],
     "seccomp.h": ["lib/unikernel"],
+    "zstd.h": ["lib/ledger"],
+    "lz4.h": ["lib/ledger"],
+    "snappy-c.h": ["lib/ledger"],
+    "xxhash.h": ["lib/ledger"],
 }
 PUBLIC_THIRD_PARTY = ("boost/asio", "boost/system")
 THIRD_PARTY = ("boost/", "fmt/", "openssl/")

@@ -21,6 +21,7 @@ class child_process final {
   child_process& operator=(child_process&&) = delete;
   ~child_process();
 
+  pid_t id() const noexcept { return pid_; }
   // All output until the child ends (or `limit` bytes), then its exit status; errc::failed when that is not 0.
   result<std::string> finish(std::size_t limit = std::size_t{16} << 20);
   // The first bytes that it writes.

@@ -32,16 +32,27 @@ bool in_memory(const char* path) {
 
 constexpr const char* lock_name = "/.lock";
 
-// Removes what killed processes left in `base`. The caller holds the lock of `base`, so no folder is half
-// made.
+// "run-Ab3xYz", as mkdtemp() makes them below: `base` may hold what is not ours to remove.
+bool is_own_name(std::string_view name) {
+  const auto dash = name.rfind('-');
+  return dash != std::string_view::npos && dash > 0 && name.size() - dash == 7;
+}
+
+// Removes what killed processes left in `base`: folders of our names whose lock nobody holds, and empty ones, whose
+// maker did not get as far as the lock. The caller holds the lock of `base`, so no folder is half made.
 void sweep(const std::string& base) {
   std::error_code ec;
   for (const auto& entry : std::filesystem::directory_iterator(base, ec)) {
+    std::error_code ignored;
+    if (!is_own_name(entry.path().filename().string()) || !entry.is_directory(ignored) || entry.is_symlink(ignored))
+      continue;
     const auto path = entry.path().string();
     const unique_fd lock(::open((path + lock_name).c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
-    const bool alive = lock && ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0;
-    std::error_code ignored;
-    if (!alive) std::filesystem::remove_all(path, ignored);
+    if (!lock) {
+      ::rmdir(path.c_str());
+    } else if (::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) {
+      std::filesystem::remove_all(path, ignored);
+    }
   }
 }
 

@@ -20,7 +20,9 @@ enum class errc {
 };
 
 const boost::system::error_category& ledger_category() noexcept;
-inline error_code make_error_code(errc e) noexcept { return {static_cast<int>(e), ledger_category()}; }
+inline error_code make_error_code(errc e) noexcept {
+  return {static_cast<int>(e), ledger_category()};
+}
 
 }  // namespace osvm::ledger
 

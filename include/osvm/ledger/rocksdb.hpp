@@ -1,8 +1,8 @@
-// Reads a RocksDB database without RocksDB: read-only, without a lock, beside a running writer, and around files
-// that are missing. Never writes, creates or deletes anything.
+// Reads a RocksDB database without RocksDB: read-only, without a lock, beside a running writer, and around
+// files that are missing. Never writes, creates or deletes anything.
 //
-// Formats: MANIFEST, write-ahead log and block-based tables with format_version 2 to 7 (facebook/rocksdb `db/`,
-// `table/`); docs/formats/rocksdb.md says what is read and what is refused by name.
+// Formats: MANIFEST, write-ahead log and block-based tables with format_version 2 to 7 (facebook/rocksdb
+// `db/`, `table/`); docs/formats/rocksdb.md says what is read and what is refused by name.
 #pragma once
 
 #include <osvm/core/bytes.hpp>
@@ -16,20 +16,23 @@
 namespace osvm::ledger::rocksdb {
 
 struct database_options {
-  std::size_t max_open_tables = 128;         // descriptors kept open
-  std::size_t block_cache = 16 << 20;        // bytes of decoded blocks kept
-  std::size_t max_block = 64 << 20;          // a larger block is refused
-  std::size_t max_manifest = 1 << 30;        // a larger MANIFEST is refused
-  std::size_t max_wal_rows = 64 << 20;       // rows taken from write-ahead logs
+  std::size_t max_open_tables = 128;    // descriptors kept open
+  std::size_t block_cache = 16 << 20;   // bytes of decoded blocks kept
+  std::size_t max_block = 64 << 20;     // a larger block is refused
+  std::size_t max_manifest = 1 << 30;   // a larger MANIFEST is refused
+  std::size_t max_wal_rows = 64 << 20;  // rows taken from write-ahead logs
 };
 
 // A row's value: a view and what keeps it alive. Cheap to copy.
 class value {
  public:
   value() = default;
-  value(std::shared_ptr<const void> owner, bytes_view bytes) noexcept : owner_(std::move(owner)), bytes_(bytes) {}
+  value(std::shared_ptr<const void> owner, bytes_view bytes) noexcept
+      : owner_(std::move(owner)), bytes_(bytes) {}
   bytes_view bytes() const noexcept { return bytes_; }
-  std::string_view text() const noexcept { return {reinterpret_cast<const char*>(bytes_.data()), bytes_.size()}; }
+  std::string_view text() const noexcept {
+    return {reinterpret_cast<const char*>(bytes_.data()), bytes_.size()};
+  }
 
  private:
   std::shared_ptr<const void> owner_;
@@ -39,8 +42,8 @@ class value {
 // Rows that cannot be read: a table file that is missing or damaged, or the end of a write-ahead log.
 struct lost_range {
   std::string column;
-  std::string file;                // name in the database's folder
-  std::string smallest, largest;   // keys, both included; empty for logs
+  std::string file;               // name in the database's folder
+  std::string smallest, largest;  // keys, both included; empty for logs
   std::string reason;
 };
 
@@ -48,17 +51,18 @@ struct column_info {
   std::uint32_t id = 0;
   std::string name;
   std::size_t files = 0;
-  std::uint64_t bytes = 0;      // of its table files
-  std::size_t log_rows = 0;     // rows that lie in write-ahead logs only
+  std::uint64_t bytes = 0;   // of its table files
+  std::size_t log_rows = 0;  // rows that lie in write-ahead logs only
 };
 
 class iterator;
 
-// An open database: a consistent view of one moment, until refresh(). Thread-safe: any number of threads may read and
-// make iterators; refresh() may run beside them and does not disturb iterators that exist.
+// An open database: a consistent view of one moment, until refresh(). Thread-safe: any number of threads may
+// read and make iterators; refresh() may run beside them and does not disturb iterators that exist.
 class database final {
  public:
-  // `folder` holds CURRENT. errc::not_a_ledger, errc::corrupt, errc::unsupported_format, or the system's error.
+  // `folder` holds CURRENT. errc::not_a_ledger, errc::corrupt, errc::unsupported_format, or the system's
+  // error.
   static result<database> open(const std::string& folder, database_options options = {});
   database(database&&) noexcept;
   database& operator=(database&&) noexcept;

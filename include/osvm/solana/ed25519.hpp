@@ -16,8 +16,8 @@ class keypair final {
   static result<keypair> from_seed(bytes_view seed);
   // 64 bytes: the seed and its public key, which must match (errc::malformed).
   static result<keypair> from_bytes(bytes_view bytes);
-  // A file as `solana-keygen` writes it: a JSON array of 64 numbers. Refused (errc::denied) when group or others
-  // may read it.
+  // A file as `solana-keygen` writes it: a JSON array of 64 numbers. Refused (errc::denied) when group or
+  // others may read it.
   static result<keypair> load(const std::string& path);
 
   keypair(keypair&& other) noexcept;

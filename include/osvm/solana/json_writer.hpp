@@ -1,5 +1,5 @@
-// Appends JSON text to a string: no tree, no allocation but the text's. Text is escaped as serde_json escapes it and
-// doubles look as serde_json prints them, so that answers equal a validator's.
+// Appends JSON text to a string: no tree, no allocation but the text's. Text is escaped as serde_json escapes
+// it and doubles look as serde_json prints them, so that answers equal a validator's.
 #pragma once
 
 #include <osvm/solana/keys.hpp>
@@ -44,8 +44,7 @@ class json_writer final {
   void field(std::string_view name, const char* text) { key(name), string(text); }
   void field(std::string_view name, bool v) { key(name), boolean(v); }
   template <class T>
-    requires(std::is_arithmetic_v<T> && !std::is_same_v<T, bool>)
-  void field(std::string_view name, T v) {
+  requires(std::is_arithmetic_v<T> && !std::is_same_v<T, bool>) void field(std::string_view name, T v) {
     key(name);
     if constexpr (std::is_floating_point_v<T>)
       number(double{v});

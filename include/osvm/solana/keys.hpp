@@ -11,8 +11,8 @@
 
 namespace osvm::solana {
 
-// N bytes that are not interchangeable with other N bytes: Tag makes the type. A value; alignment 1, so that a
-// span of them can lie on wire bytes.
+// N bytes that are not interchangeable with other N bytes: Tag makes the type. A value; alignment 1, so that
+// a span of them can lie on wire bytes.
 template <std::size_t N, class Tag>
 struct fixed_bytes {
   static constexpr std::size_t size = N;

@@ -65,7 +65,8 @@ struct block_rewards {
   std::optional<std::uint64_t> num_partitions{};
 };
 
-// errc::malformed, errc::truncated, or errc::limit_exceeded past the limits of one message (64 MiB, 2^20 elements).
+// errc::malformed, errc::truncated, or errc::limit_exceeded past the limits of one message (64 MiB, 2^20
+// elements).
 result<transaction_meta> parse_transaction_meta(bytes_view protobuf);
 result<block_rewards> parse_rewards(bytes_view protobuf);
 // The error alone, without reading the rest: what getSignaturesForAddress needs.

@@ -31,9 +31,11 @@ inline constexpr pubkey stake_config = detail::address("StakeConfig1111111111111
 inline constexpr pubkey config = detail::address("Config1111111111111111111111111111111111111");
 inline constexpr pubkey compute_budget = detail::address("ComputeBudget111111111111111111111111111111");
 inline constexpr pubkey address_lookup_table = detail::address("AddressLookupTab1e1111111111111111111111111");
-inline constexpr pubkey bpf_loader_deprecated = detail::address("BPFLoader1111111111111111111111111111111111");
+inline constexpr pubkey bpf_loader_deprecated =
+    detail::address("BPFLoader1111111111111111111111111111111111");
 inline constexpr pubkey bpf_loader = detail::address("BPFLoader2111111111111111111111111111111111");
-inline constexpr pubkey bpf_loader_upgradeable = detail::address("BPFLoaderUpgradeab1e11111111111111111111111");
+inline constexpr pubkey bpf_loader_upgradeable =
+    detail::address("BPFLoaderUpgradeab1e11111111111111111111111");
 inline constexpr pubkey loader_v4 = detail::address("LoaderV411111111111111111111111111111111111");
 inline constexpr pubkey native_loader = detail::address("NativeLoader1111111111111111111111111111111");
 inline constexpr pubkey token = detail::address("TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA");
@@ -45,17 +47,26 @@ inline constexpr pubkey metaplex_metadata = detail::address("metaqbxxUerdq28cj1R
 inline constexpr pubkey name_service = detail::address("namesLPneVptA9Z5rqUDD9tMTWEJwofgaYwp8cawRkX");
 inline constexpr pubkey sysvar_clock = detail::address("SysvarC1ock11111111111111111111111111111111");
 inline constexpr pubkey sysvar_rent = detail::address("SysvarRent111111111111111111111111111111111");
-inline constexpr pubkey sysvar_epoch_schedule = detail::address("SysvarEpochSchedu1e111111111111111111111111");
+inline constexpr pubkey sysvar_epoch_schedule =
+    detail::address("SysvarEpochSchedu1e111111111111111111111111");
 inline constexpr pubkey sysvar_fees = detail::address("SysvarFees111111111111111111111111111111111");
-inline constexpr pubkey sysvar_recent_blockhashes = detail::address("SysvarRecentB1ockHashes11111111111111111111");
+inline constexpr pubkey sysvar_recent_blockhashes =
+    detail::address("SysvarRecentB1ockHashes11111111111111111111");
 inline constexpr pubkey sysvar_rewards = detail::address("SysvarRewards111111111111111111111111111111");
 inline constexpr pubkey sysvar_slot_hashes = detail::address("SysvarS1otHashes111111111111111111111111111");
 inline constexpr pubkey sysvar_slot_history = detail::address("SysvarS1otHistory11111111111111111111111111");
 inline constexpr pubkey sysvar_stake_history = detail::address("SysvarStakeHistory1111111111111111111111111");
-inline constexpr pubkey sysvar_last_restart_slot = detail::address("SysvarLastRestartS1ot1111111111111111111111");
+inline constexpr pubkey sysvar_last_restart_slot =
+    detail::address("SysvarLastRestartS1ot1111111111111111111111");
 inline constexpr pubkey sysvar_epoch_rewards = detail::address("SysvarEpochRewards1111111111111111111111111");
 inline constexpr pubkey sysvar_instructions = detail::address("Sysvar1nstructions1111111111111111111111111");
 inline constexpr pubkey sysvar = detail::address("Sysvar1111111111111111111111111111111111111");
 inline constexpr pubkey native_mint = detail::address("So11111111111111111111111111111111111111112");
+inline constexpr pubkey ed25519_program = detail::address("Ed25519SigVerify111111111111111111111111111");
+inline constexpr pubkey secp256k1_program = detail::address("KeccakSecp256k11111111111111111111111111111");
+inline constexpr pubkey secp256r1_program = detail::address("Secp256r1SigVerify1111111111111111111111111");
+inline constexpr pubkey feature = detail::address("Feature111111111111111111111111111111111111");
+inline constexpr pubkey zk_elgamal_proof = detail::address("ZkE1Gama1Proof11111111111111111111111111111");
+inline constexpr pubkey zk_token_proof = detail::address("ZkTokenProof1111111111111111111111111111111");
 
 }  // namespace osvm::solana::programs

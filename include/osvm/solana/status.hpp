@@ -16,7 +16,8 @@ struct transaction_error {
   std::uint32_t custom = 0;            // for instruction_kind custom_error
   std::string text{};                  // old rows store a text with BorshIoError
 
-  static constexpr std::uint32_t instruction_error = 8, duplicate_instruction = 30, rent = 31, restricted = 35;
+  static constexpr std::uint32_t instruction_error = 8, duplicate_instruction = 30, rent = 31,
+                                 restricted = 35;
   static constexpr std::uint32_t custom_error = 25, borsh_io_error = 44;
 
   friend bool operator==(const transaction_error&, const transaction_error&) = default;

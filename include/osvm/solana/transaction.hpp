@@ -1,7 +1,8 @@
-// Transactions as they lie on the wire: legacy, version 0 and version 1. Parsing copies nothing but small tables of
-// views; the wire bytes must outlive what was parsed from them.
+// Transactions as they lie on the wire: legacy, version 0 and version 1. Parsing copies nothing but small
+// tables of views; the wire bytes must outlive what was parsed from them.
 //
-// Formats: anza-xyz/solana-sdk `message/` (legacy, v0) and SIMD-0385 (v1); docs/formats/solana-transaction.md.
+// Formats: anza-xyz/solana-sdk `message/` (legacy, v0) and SIMD-0385 (v1);
+// docs/formats/solana-transaction.md.
 #pragma once
 
 #include <osvm/solana/keys.hpp>
@@ -74,8 +75,8 @@ struct transaction_limits {
 };
 
 // Reads one transaction from the front of `wire`. Structure only: whether indexes name existing keys is
-// sanitize()'s business. errc::malformed, errc::truncated or errc::limit_exceeded. `out` may be reused: its tables
-// keep their memory.
+// sanitize()'s business. errc::malformed, errc::truncated or errc::limit_exceeded. `out` may be reused: its
+// tables keep their memory.
 result<> parse_transaction(bytes_view wire, transaction_view& out, transaction_limits limits = {});
 result<message_view> parse_message(bytes_view bytes);
 
@@ -83,13 +84,15 @@ result<message_view> parse_message(bytes_view bytes);
 result<> sanitize(const transaction_view& tx);
 // True when every signature is that of its key over the message.
 bool verify_signatures(const transaction_view& tx);
-// A vote as block explorers and Agave count it: one or two signatures, legacy, its first instruction is the vote
-// program's.
+// A vote as block explorers and Agave count it: one or two signatures, legacy, its first instruction is the
+// vote program's.
 bool is_simple_vote(const transaction_view& tx) noexcept;
 
-// ---- compact-u16 ----------------------------------------------------------------------------------------------
+// ---- compact-u16
+// ----------------------------------------------------------------------------------------------
 
-// Seven bits a byte, at most three bytes; no longer form than needed and nothing past 65,535 (errc::malformed).
+// Seven bits a byte, at most three bytes; no longer form than needed and nothing past 65,535
+// (errc::malformed).
 result<std::uint16_t> read_compact_u16(byte_reader& in);
 void append_compact_u16(std::string& out, std::uint16_t value);
 

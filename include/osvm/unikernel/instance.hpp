@@ -127,6 +127,9 @@ class instance final {
 
   // Ends the guest at any moment, in compute loops and in blocking system calls alike. Idempotent; returns at once.
   void kill() noexcept;
+  // Sends the guest a signal, as kill(2) from outside does: its handler runs, or the signal's default action is taken
+  // (SIGSTOP stops it, SIGCONT lets it go on). Errors: errc::invalid_argument, errc::closed when the guest has ended.
+  result<void> signal(int number);
   // Takes what the guest has written to a captured descriptor (1 or 2) since the last call.
   std::string take_output(int descriptor);
 

@@ -51,6 +51,7 @@ struct unix_listener {
 // "HOST:PORT[=NAME]", "[ADDRESS]:PORT[=NAME]", "unix:/path[=/guest/path]" or "unix:/path=NAME:PORT".
 // errc::invalid_argument, with an example.
 result<connect_grant> parse_connect_grant(std::string_view text);
+std::string to_string(const connect_grant& grant);  // in that form
 // "/host/path=guest:/guest/path".
 result<unix_listener> parse_unix_listener(std::string_view text);
 

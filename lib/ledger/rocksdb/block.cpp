@@ -29,7 +29,8 @@ bool read_varint64(const char*& p, const char* end, std::uint64_t& out) noexcept
 
 }  // namespace
 
-bool block_cursor::reset(std::string_view block, block_format format, bool keys_have_sequence, bool has_first_key) {
+bool block_cursor::reset(std::string_view block, block_format format, bool keys_have_sequence,
+                         bool has_first_key) {
   block_ = block;
   format_ = format;
   keys_have_sequence_ = keys_have_sequence;
@@ -63,7 +64,8 @@ bool block_cursor::parse_index_value(const char*& p, const char* end, bool share
     std::uint64_t zigzag;
     if (!read_varint64(p, end, zigzag)) return false;
     const auto delta = static_cast<std::int64_t>(zigzag >> 1) ^ -static_cast<std::int64_t>(zigzag & 1);
-    handle_ = {handle_.offset + handle_.size + block_trailer, handle_.size + static_cast<std::uint64_t>(delta)};
+    handle_ = {handle_.offset + handle_.size + block_trailer,
+               handle_.size + static_cast<std::uint64_t>(delta)};
   } else if (!read_varint64(p, end, handle_.offset) || !read_varint64(p, end, handle_.size)) {
     return false;
   }
@@ -82,8 +84,9 @@ bool block_cursor::parse(std::size_t at) {
   const char* const end = block_.data() + data_end_;
   std::uint32_t shared, own, value_size = 0;
   const bool delta = format_ == block_format::index_delta;
-  if (!read_varint32(p, end, shared) || !read_varint32(p, end, own) || (!delta && !read_varint32(p, end, value_size)) ||
-      shared > key_.size() || own > static_cast<std::size_t>(end - p)) {
+  if (!read_varint32(p, end, shared) || !read_varint32(p, end, own) ||
+      (!delta && !read_varint32(p, end, value_size)) || shared > key_.size() ||
+      own > static_cast<std::size_t>(end - p)) {
     return fail(), false;
   }
   key_.resize(shared);

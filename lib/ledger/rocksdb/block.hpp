@@ -15,8 +15,8 @@ enum class block_format {
   index_delta,  // values without lengths; a handle may be told as the size's difference (format_version 4 on)
 };
 
-// A cursor over one block. Borrows the block's bytes. All bytes are checked on the way; a broken block ends the walk
-// with ok() false. Not thread-safe.
+// A cursor over one block. Borrows the block's bytes. All bytes are checked on the way; a broken block ends
+// the walk with ok() false. Not thread-safe.
 class block_cursor {
  public:
   block_cursor() = default;

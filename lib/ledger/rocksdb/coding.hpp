@@ -9,7 +9,9 @@
 
 namespace osvm::ledger::rocksdb {
 
-inline std::string_view as_text(bytes_view b) noexcept { return {reinterpret_cast<const char*>(b.data()), b.size()}; }
+inline std::string_view as_text(bytes_view b) noexcept {
+  return {reinterpret_cast<const char*>(b.data()), b.size()};
+}
 
 template <class T>
 T load(const char* p) noexcept {
@@ -18,7 +20,8 @@ T load(const char* p) noexcept {
   return v;
 }
 
-// Reads varints and strings from the front of a view. After a failure everything reads as zero and ok() is false.
+// Reads varints and strings from the front of a view. After a failure everything reads as zero and ok() is
+// false.
 class slice_reader {
  public:
   explicit slice_reader(std::string_view text) noexcept : text_(text) {}
@@ -65,7 +68,9 @@ enum class checksum_type : std::uint8_t { none = 0, crc32c = 1, xxhash = 2, xxha
 
 std::uint32_t crc32c(std::uint32_t crc, const void* data, std::size_t size) noexcept;
 // A stored CRC is rotated and offset, so that a CRC of bytes that hold CRCs stays meaningful.
-inline std::uint32_t mask_crc(std::uint32_t crc) noexcept { return ((crc >> 15) | (crc << 17)) + 0xa282ead8U; }
+inline std::uint32_t mask_crc(std::uint32_t crc) noexcept {
+  return ((crc >> 15) | (crc << 17)) + 0xa282ead8U;
+}
 // Of a block and the byte behind it, as a block's trailer stores it.
 std::uint32_t block_checksum(checksum_type type, std::string_view block, char last) noexcept;
 
@@ -101,6 +106,8 @@ inline bool split_internal_key(std::string_view key, internal_key& out) noexcept
   return true;
 }
 
-inline error corrupt(std::string what) { return {errc::corrupt, std::move(what)}; }
+inline error corrupt(std::string what) {
+  return {errc::corrupt, std::move(what)};
+}
 
 }  // namespace osvm::ledger::rocksdb

@@ -1,7 +1,7 @@
-// How a consistent view is taken beside a writer: first the logs that exist are opened, then the MANIFEST is read.
-// Rows of a log that vanished before are in table files that the MANIFEST already names; rows of an opened log stay
-// readable. Table files are opened when first needed; one that has vanished by then was compacted away, so the
-// MANIFEST is read again.
+// How a consistent view is taken beside a writer: first the logs that exist are opened, then the MANIFEST is
+// read. Rows of a log that vanished before are in table files that the MANIFEST already names; rows of an
+// opened log stay readable. Table files are opened when first needed; one that has vanished by then was
+// compacted away, so the MANIFEST is read again.
 #include "core.hpp"
 
 #include <dirent.h>
@@ -69,8 +69,8 @@ void add_chains(int level, std::vector<table_file> files, std::vector<chain>& ou
 }  // namespace
 
 bool is_lost(const error& e) noexcept {
-  return is_gone(e) || e.code == errc::corrupt || e.code == errc::unsupported_format || e.code == errc::lost ||
-         e.code == osvm::errc::truncated || e.code == osvm::errc::limit_exceeded;
+  return is_gone(e) || e.code == errc::corrupt || e.code == errc::unsupported_format ||
+         e.code == errc::lost || e.code == osvm::errc::truncated || e.code == osvm::errc::limit_exceeded;
 }
 
 const version_column* version::find(std::string_view name) const {
@@ -116,7 +116,8 @@ result<> core::open_logs(const folder_listing& listing) {
     auto log = std::make_shared<log_file>();
     log->number = number;
     log->name = table::file_name(number, ".log");
-    log->fd = unique_fd(::openat(folder_.get(), log->name.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+    log->fd =
+        unique_fd(::openat(folder_.get(), log->name.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
     if (!log->fd && errno == ENOENT) continue;  // flushed in the meantime
     if (!log->fd) return errno_error(log->name);
     struct ::stat st {};
@@ -149,10 +150,10 @@ result<bool> core::read_manifest() {
     changed = true;
   }
   OSVM_TRY(const auto end, read_records(*manifest_file_, manifest_consumed_,
-                                         [&](std::string_view record, const record_place&) -> result<> {
-                                           changed = true;
-                                           return manifest_->apply(record);
-                                         }));
+                                        [&](std::string_view record, const record_place&) -> result<> {
+                                          changed = true;
+                                          return manifest_->apply(record);
+                                        }));
   if (!end.damage.empty()) return corrupt(manifest_name_ + ": " + end.damage);
   if (end.consumed == 0) return corrupt(manifest_name_ + " holds nothing");
   manifest_consumed_ = end.consumed;
@@ -176,7 +177,8 @@ result<> core::read_logs(const manifest_state& state, bool& changed) {
   return {};
 }
 
-result<std::set<std::uint64_t>> core::missing_tables(const manifest_state& state, const folder_listing& listing) const {
+result<std::set<std::uint64_t>> core::missing_tables(const manifest_state& state,
+                                                     const folder_listing& listing) const {
   std::set<std::uint64_t> out;
   for (const auto& [id, f] : state.families)
     for (const auto& [level, files] : f.levels)
@@ -209,7 +211,8 @@ version_column core::make_column(const family& f) const {
   return out;
 }
 
-std::shared_ptr<const version> core::make_version(const manifest_state& state, std::set<std::uint64_t> missing) const {
+std::shared_ptr<const version> core::make_version(const manifest_state& state,
+                                                  std::set<std::uint64_t> missing) const {
   auto out = std::make_shared<version>();
   out->sequence = state.last_sequence;
   for (const auto& [id, f] : state.families) {
@@ -217,11 +220,13 @@ std::shared_ptr<const version> core::make_version(const manifest_state& state, s
     for (const auto& [level, files] : f.levels)
       for (const auto& [number, file] : files)
         if (missing.contains(number))
-          out->lost.push_back({f.name, table::file_name(number, ".sst"), file.smallest, file.largest, "the file is missing"});
+          out->lost.push_back(
+              {f.name, table::file_name(number, ".sst"), file.smallest, file.largest, "the file is missing"});
   }
   for (const auto& [number, t] : logs_) {
     for (const auto& run : t.runs) out->sequence = std::max(out->sequence, run->last_sequence());
-    if (!t.state.damage.empty()) out->lost.push_back({"", t.log->name, "", "", t.state.damage + ", the rest was not read"});
+    if (!t.state.damage.empty())
+      out->lost.push_back({"", t.log->name, "", "", t.state.damage + ", the rest was not read"});
   }
   out->missing = std::move(missing);
   return out;
@@ -234,7 +239,8 @@ result<bool> core::refresh() {
     OSVM_TRY(const auto listing, list_folder());
     OSVM_CHECK(open_logs(listing));
     auto manifest = read_manifest();
-    if (!manifest && is_gone(manifest.error()) && attempt < manifest_tries) continue;  // it was replaced just now
+    if (!manifest && is_gone(manifest.error()) && attempt < manifest_tries)
+      continue;  // it was replaced just now
     OSVM_CHECK(manifest);
     changed |= *manifest;
     const auto state = manifest_->finish();
@@ -293,7 +299,8 @@ std::vector<lost_range> core::lost() const {
   return out;
 }
 
-// ---- point look-up --------------------------------------------------------------------------------------------
+// ---- point look-up
+// --------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -306,18 +313,22 @@ struct candidate {
 };
 
 const table_file* file_for(const chain& c, std::string_view key) {
-  const auto at = std::ranges::lower_bound(c.files, key, std::less<>{}, [](const table_file& f) { return std::string_view(f.largest); });
+  const auto at = std::ranges::lower_bound(c.files, key, std::less<>{},
+                                           [](const table_file& f) { return std::string_view(f.largest); });
   return at == c.files.end() || std::string_view(at->smallest) > key ? nullptr : &*at;
 }
 
 result<std::optional<value>> judge(const candidate& best, std::uint64_t covered, std::string_view column) {
   if (!best.found || covered > best.sequence) return std::optional<value>{};
   switch (best.kind) {
-    case entry_kind::value: return std::optional<value>(best.value);
+    case entry_kind::value:
+      return std::optional<value>(best.value);
     case entry_kind::deletion:
-    case entry_kind::single_deletion: return std::optional<value>{};
+    case entry_kind::single_deletion:
+      return std::optional<value>{};
     default:
-      return error(errc::unsupported_format, "column " + std::string(column) + ": a row of kind " + std::to_string(static_cast<int>(best.kind)));
+      return error(errc::unsupported_format, "column " + std::string(column) + ": a row of kind " +
+                                                 std::to_string(static_cast<int>(best.kind)));
   }
 }
 
@@ -335,8 +346,8 @@ result<std::optional<value>> core::get(std::string_view column, std::string_view
   }
 }
 
-result<std::optional<value>> core::get_once(const version& v, const version_column& column, std::string_view key,
-                                            bool& vanished) {
+result<std::optional<value>> core::get_once(const version& v, const version_column& column,
+                                            std::string_view key, bool& vanished) {
   candidate best;
   std::uint64_t covered = column.log_tombstones.covering(key);
   for (const auto& run : column.runs) {
@@ -354,7 +365,8 @@ result<std::optional<value>> core::get_once(const version& v, const version_colu
     if (best.found && c.level > level) break;  // deeper levels are older
     level = c.level;
     // Neighbours may share their boundary key; every file that holds it is asked.
-    for (const auto* f = file_for(c, key); f && f != c.files.data() + c.files.size() && std::string_view(f->smallest) <= key; ++f) {
+    for (const auto* f = file_for(c, key);
+         f && f != c.files.data() + c.files.size() && std::string_view(f->smallest) <= key; ++f) {
       auto t = open_table(f->number);
       result<> read = t ? result<>() : result<>(t.error());
       if (t) {
@@ -363,15 +375,18 @@ result<std::optional<value>> core::get_once(const version& v, const version_colu
         cursor.seek(key);
         read = cursor.status();
         internal_key k;
-        if (cursor.valid() && split_internal_key(cursor.key(), k) && k.user == key && (!best.found || k.sequence > best.sequence))
+        if (cursor.valid() && split_internal_key(cursor.key(), k) && k.user == key &&
+            (!best.found || k.sequence > best.sequence))
           best = {true, k.sequence, k.kind, cursor.value()};
       }
       if (read) continue;
       if (!is_lost(read.error())) return read.error();
       if (is_gone(read.error()) && !v.missing.contains(f->number)) vanished = true;
       if (!is_gone(read.error()))
-        name_lost({column.name, table::file_name(f->number, ".sst"), f->smallest, f->largest, read.error().to_string()});
-      lost = error(errc::lost, table::file_name(f->number, ".sst") + " of column " + column.name + ": " + read.error().context);
+        name_lost({column.name, table::file_name(f->number, ".sst"), f->smallest, f->largest,
+                   read.error().to_string()});
+      lost = error(errc::lost, table::file_name(f->number, ".sst") + " of column " + column.name + ": " +
+                                   read.error().context);
     }
   }
   if (lost && !best.found) return *lost;

@@ -13,8 +13,8 @@
 
 namespace osvm::ledger::rocksdb {
 
-// A run of table files that do not overlap, in key order: a level, or part of level 0. Rows carry sequence numbers, so
-// it does not matter which level a run came from.
+// A run of table files that do not overlap, in key order: a level, or part of level 0. Rows carry sequence
+// numbers, so it does not matter which level a run came from.
 struct chain {
   int level = 0;
   std::vector<table_file> files;
@@ -23,8 +23,8 @@ struct chain {
 struct version_column {
   std::uint32_t id = 0;
   std::string name;
-  std::vector<chain> chains;                          // upper levels first
-  std::vector<std::shared_ptr<const wal_run>> runs;   // newest first; only those with rows of this column
+  std::vector<chain> chains;                         // upper levels first
+  std::vector<std::shared_ptr<const wal_run>> runs;  // newest first; only those with rows of this column
   tombstone_set log_tombstones;
   std::vector<range_tombstone> log_ranges;
 };
@@ -67,8 +67,10 @@ class core {
   result<> open_logs(const folder_listing& listing);
   result<bool> read_manifest();
   result<> read_logs(const manifest_state& state, bool& changed);
-  result<std::set<std::uint64_t>> missing_tables(const manifest_state& state, const folder_listing& listing) const;
-  std::shared_ptr<const version> make_version(const manifest_state& state, std::set<std::uint64_t> missing) const;
+  result<std::set<std::uint64_t>> missing_tables(const manifest_state& state,
+                                                 const folder_listing& listing) const;
+  std::shared_ptr<const version> make_version(const manifest_state& state,
+                                              std::set<std::uint64_t> missing) const;
   version_column make_column(const family& f) const;
   result<std::optional<value>> get_once(const version& v, const version_column& column, std::string_view key,
                                         bool& vanished);
@@ -91,8 +93,11 @@ class core {
   std::map<std::uint64_t, lost_range> damaged_;
 };
 
-// Whether reading failed because the file is gone, damaged or of an unknown format: its rows are lost, the walk goes on.
+// Whether reading failed because the file is gone, damaged or of an unknown format: its rows are lost, the
+// walk goes on.
 bool is_lost(const error& e) noexcept;
-inline bool is_gone(const error& e) noexcept { return e.code == boost::system::errc::no_such_file_or_directory; }
+inline bool is_gone(const error& e) noexcept {
+  return e.code == boost::system::errc::no_such_file_or_directory;
+}
 
 }  // namespace osvm::ledger::rocksdb

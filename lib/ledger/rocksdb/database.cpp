@@ -7,7 +7,8 @@
 
 namespace osvm::ledger::rocksdb {
 
-// ---- database -------------------------------------------------------------------------------------------------
+// ---- database
+// -------------------------------------------------------------------------------------------------
 
 struct database::impl {
   std::shared_ptr<core> state;
@@ -23,7 +24,9 @@ result<database> database::open(const std::string& folder, database_options opti
   return database(std::make_unique<impl>(impl{std::move(state)}));
 }
 
-result<bool> database::refresh() { return impl_->state->refresh(); }
+result<bool> database::refresh() {
+  return impl_->state->refresh();
+}
 
 std::vector<column_info> database::columns() const {
   std::vector<column_info> out;
@@ -39,16 +42,23 @@ std::vector<column_info> database::columns() const {
   return out;
 }
 
-bool database::has_column(std::string_view name) const { return impl_->state->current()->find(name) != nullptr; }
+bool database::has_column(std::string_view name) const {
+  return impl_->state->current()->find(name) != nullptr;
+}
 
 result<std::optional<value>> database::get(std::string_view column, std::string_view key) const {
   return impl_->state->get(column, key);
 }
 
-std::vector<lost_range> database::lost() const { return impl_->state->lost(); }
-std::uint64_t database::sequence() const { return impl_->state->current()->sequence; }
+std::vector<lost_range> database::lost() const {
+  return impl_->state->lost();
+}
+std::uint64_t database::sequence() const {
+  return impl_->state->current()->sequence;
+}
 
-// ---- iterator -------------------------------------------------------------------------------------------------
+// ---- iterator
+// -------------------------------------------------------------------------------------------------
 
 struct iterator::impl {
   using mover = std::function<void(source&)>;
@@ -70,7 +80,8 @@ struct iterator::impl {
     if (!walk.column) return error(errc::no_such_column, column);
     walk.tombstones.add(walk.column->log_ranges);
     for (const auto& run : walk.column->runs)
-      if (!run->column(walk.column->id)->rows.empty()) sources.push_back(make_run_source(run, walk.column->id));
+      if (!run->column(walk.column->id)->rows.empty())
+        sources.push_back(make_run_source(run, walk.column->id));
     for (const auto& c : walk.column->chains) sources.push_back(make_chain_source(c, walk));
     return {};
   }
@@ -101,7 +112,8 @@ struct iterator::impl {
       const source* next = nullptr;
       for (const auto& s : sources) {
         if (!s->valid()) continue;
-        if (!next || (forward ? s->key().user < next->key().user : s->key().user > next->key().user)) next = s.get();
+        if (!next || (forward ? s->key().user < next->key().user : s->key().user > next->key().user))
+          next = s.get();
       }
       if (!next) return;
       key = next->key().user;
@@ -129,10 +141,12 @@ struct iterator::impl {
       }
     }
     if (walk.vanished) return false;  // a source may have lost versions of this key: see it again
-    if (walk.tombstones.covering(key) > newest || kind == entry_kind::deletion || kind == entry_kind::single_deletion)
+    if (walk.tombstones.covering(key) > newest || kind == entry_kind::deletion ||
+        kind == entry_kind::single_deletion)
       return false;
     if (kind != entry_kind::value) {
-      walk.status = error(errc::unsupported_format, "column " + column + ": a row of kind " + std::to_string(static_cast<int>(kind)));
+      walk.status = error(errc::unsupported_format,
+                          "column " + column + ": a row of kind " + std::to_string(static_cast<int>(kind)));
       return false;
     }
     if (!bytes) {
@@ -192,10 +206,20 @@ void iterator::prev() {
   const std::string here = impl_->key;
   impl_->start(false, [&](source& s) { s.seek_before(here); });
 }
-bool iterator::valid() const noexcept { return impl_->valid; }
-std::string_view iterator::key() const noexcept { return impl_->key; }
-const rocksdb::value& iterator::value() const noexcept { return impl_->value; }
-result<> iterator::status() const { return impl_->walk.status; }
-const std::vector<lost_range>& iterator::lost() const noexcept { return impl_->walk.lost; }
+bool iterator::valid() const noexcept {
+  return impl_->valid;
+}
+std::string_view iterator::key() const noexcept {
+  return impl_->key;
+}
+const rocksdb::value& iterator::value() const noexcept {
+  return impl_->value;
+}
+result<> iterator::status() const {
+  return impl_->walk.status;
+}
+const std::vector<lost_range>& iterator::lost() const noexcept {
+  return impl_->walk.lost;
+}
 
 }  // namespace osvm::ledger::rocksdb

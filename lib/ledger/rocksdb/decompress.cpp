@@ -10,11 +10,14 @@
 namespace osvm::ledger::rocksdb {
 namespace {
 
-error failed(const char* what) { return corrupt(std::string("a block that is not ") + what); }
+error failed(const char* what) {
+  return corrupt(std::string("a block that is not ") + what);
+}
 
 result<std::string> from_snappy(std::string_view in, std::size_t max_size) {
   std::size_t size = 0;
-  if (snappy_uncompressed_length(in.data(), in.size(), &size) != SNAPPY_OK || size > max_size) return failed("snappy");
+  if (snappy_uncompressed_length(in.data(), in.size(), &size) != SNAPPY_OK || size > max_size)
+    return failed("snappy");
   std::string out(size, '\0');
   if (snappy_uncompress(in.data(), in.size(), out.data(), &size) != SNAPPY_OK) return failed("snappy");
   return out;
@@ -24,8 +27,8 @@ bool inflate_all(std::string_view in, std::string_view dictionary, std::string& 
   z_stream z{};
   if (inflateInit2(&z, -14) != Z_OK) return false;
   const std::unique_ptr<z_stream, int (*)(z_stream*)> end(&z, inflateEnd);
-  if (!dictionary.empty() &&
-      inflateSetDictionary(&z, reinterpret_cast<const Bytef*>(dictionary.data()), static_cast<uInt>(dictionary.size())) != Z_OK)
+  if (!dictionary.empty() && inflateSetDictionary(&z, reinterpret_cast<const Bytef*>(dictionary.data()),
+                                                  static_cast<uInt>(dictionary.size())) != Z_OK)
     return false;
   z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(in.data()));  // zlib does not write there
   z.avail_in = static_cast<uInt>(in.size());
@@ -54,15 +57,20 @@ bool zstd_all(std::string_view in, std::string_view dictionary, std::string& out
 result<std::string> decompress(std::string_view block, std::uint8_t type, std::string_view dictionary,
                                std::size_t max_size) {
   constexpr std::size_t limit = 1 << 30;  // the libraries count in int
-  if (block.size() > limit || dictionary.size() > limit) return error(osvm::errc::limit_exceeded, "a block past 1 GiB");
+  if (block.size() > limit || dictionary.size() > limit)
+    return error(osvm::errc::limit_exceeded, "a block past 1 GiB");
   switch (type) {
-    case 0: return std::string(block);
-    case 1: return from_snappy(block, max_size);
+    case 0:
+      return std::string(block);
+    case 1:
+      return from_snappy(block, max_size);
     case 2:
     case 4:
     case 5:
-    case 7: break;
-    default: return error(errc::unsupported_format, "block compression type " + std::to_string(type));
+    case 7:
+      break;
+    default:
+      return error(errc::unsupported_format, "block compression type " + std::to_string(type));
   }
   slice_reader in(block);
   const std::size_t size = in.varint32();

@@ -5,8 +5,8 @@
 
 namespace osvm::ledger::rocksdb {
 
-// One sorted source of internal entries. seek() and friends position it; a source that cannot read a file passes over
-// it and tells the walk.
+// One sorted source of internal entries. seek() and friends position it; a source that cannot read a file
+// passes over it and tells the walk.
 class source {
  public:
   virtual ~source() = default;
@@ -26,8 +26,8 @@ struct walk_context {
   std::shared_ptr<core> state;
   std::shared_ptr<const version> at;
   const version_column* column = nullptr;
-  tombstone_set tombstones;                  // of every file opened so far
-  std::set<std::uint64_t> opened;            // whose tombstones are in there
+  tombstone_set tombstones;        // of every file opened so far
+  std::set<std::uint64_t> opened;  // whose tombstones are in there
   std::vector<lost_range> lost;
   std::set<std::uint64_t> lost_files;
   bool vanished = false;  // a file went away since the version was taken: take a new one

@@ -27,8 +27,8 @@ std::uint64_t record_place::file_offset(std::uint64_t logical) const noexcept {
          logical % payload;
 }
 
-result<log_reader::step_kind> log_reader::next_fragment(std::string_view block, std::uint64_t offset, std::size_t& at,
-                                                        std::string_view& fragment) {
+result<log_reader::step_kind> log_reader::next_fragment(std::string_view block, std::uint64_t offset,
+                                                        std::size_t& at, std::string_view& fragment) {
   const bool whole_block = block.size() == block_size;
   if (block.size() - at < 7) return whole_block ? step_kind::end_of_block : step_kind::stop;
   const char* header = block.data() + at;
@@ -50,7 +50,8 @@ result<log_reader::step_kind> log_reader::next_fragment(std::string_view block, 
   at += header_size + length;
 
   if (type == set_compression) return error(errc::unsupported_format, "a compressed write-ahead log");
-  if (type == timestamp_size || type == recyclable_timestamp_size || type >= safe_to_ignore) return step_kind::part;
+  if (type == timestamp_size || type == recyclable_timestamp_size || type >= safe_to_ignore)
+    return step_kind::part;
   const int part = type > last ? type - recyclable : type;
   if (part < full || part > last) return stop("an unknown record type" + where);
   const bool starts = part == full || part == first;

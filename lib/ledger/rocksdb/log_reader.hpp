@@ -5,15 +5,16 @@
 
 namespace osvm::ledger::rocksdb {
 
-// Where a record's bytes lie in its file: it continues in each next block behind that block's fragment header.
+// Where a record's bytes lie in its file: it continues in each next block behind that block's fragment
+// header.
 struct record_place {
   std::uint64_t start = 0;        // file offset of its first byte
   std::uint32_t header_size = 7;  // 11 in recycled logs
   std::uint64_t file_offset(std::uint64_t logical) const noexcept;
 };
 
-// Reads records out of blocks that the caller brings. A torn or damaged end stops it for good; damage() tells why.
-// Sans I/O, not thread-safe.
+// Reads records out of blocks that the caller brings. A torn or damaged end stops it for good; damage() tells
+// why. Sans I/O, not thread-safe.
 class log_reader {
  public:
   static constexpr std::size_t block_size = 32768;

@@ -19,7 +19,7 @@ struct table_file {
 struct family {
   std::uint32_t id = 0;
   std::string name;
-  std::uint64_t log_number = 0;                          // rows of older logs are in table files
+  std::uint64_t log_number = 0;                               // rows of older logs are in table files
   std::map<int, std::map<std::uint64_t, table_file>> levels;  // level -> number -> file
 };
 

@@ -13,7 +13,8 @@ class run_source final : public source {
   void seek_first() override { at_ = 0; }
   void seek_last() override { at_ = rows_.empty() ? 0 : rows_.size() - 1; }
   void seek(std::string_view key) override {
-    at_ = static_cast<std::size_t>(std::ranges::lower_bound(rows_, key, std::less<>{}, &wal_row::key) - rows_.begin());
+    at_ = static_cast<std::size_t>(std::ranges::lower_bound(rows_, key, std::less<>{}, &wal_row::key) -
+                                   rows_.begin());
   }
   void seek_before(std::string_view key) override {
     seek(key);
@@ -22,7 +23,9 @@ class run_source final : public source {
   void next() override { ++at_; }
   void prev() override { at_ = at_ == 0 ? rows_.size() : at_ - 1; }
   bool valid() const noexcept override { return at_ < rows_.size(); }
-  internal_key key() const noexcept override { return {rows_[at_].key, rows_[at_].sequence, rows_[at_].kind}; }
+  internal_key key() const noexcept override {
+    return {rows_[at_].key, rows_[at_].sequence, rows_[at_].kind};
+  }
   result<rocksdb::value> value() const override { return run_->value_of(rows_[at_], run_); }
 
  private:
@@ -35,15 +38,22 @@ class chain_source final : public source {
  public:
   chain_source(const chain& c, walk_context& walk) : files_(c.files), walk_(walk) {}
 
-  void seek_first() override { enter(0, true, [](table_cursor& c) { c.seek_first(); }); }
-  void seek_last() override { enter(files_.size() - 1, false, [](table_cursor& c) { c.seek_last(); }); }
+  void seek_first() override {
+    enter(0, true, [](table_cursor& c) { c.seek_first(); });
+  }
+  void seek_last() override {
+    enter(files_.size() - 1, false, [](table_cursor& c) { c.seek_last(); });
+  }
   void seek(std::string_view key) override {
-    const auto at = std::ranges::lower_bound(files_, key, std::less<>{}, [](const table_file& f) { return std::string_view(f.largest); });
+    const auto at = std::ranges::lower_bound(files_, key, std::less<>{},
+                                             [](const table_file& f) { return std::string_view(f.largest); });
     enter(static_cast<std::size_t>(at - files_.begin()), true, [&](table_cursor& c) { c.seek(key); });
   }
   void seek_before(std::string_view key) override {
-    const auto at = std::ranges::lower_bound(files_, key, std::less<>{}, [](const table_file& f) { return std::string_view(f.smallest); });
-    enter(static_cast<std::size_t>(at - files_.begin()) - 1, false, [&](table_cursor& c) { c.seek_before(key); });
+    const auto at = std::ranges::lower_bound(
+        files_, key, std::less<>{}, [](const table_file& f) { return std::string_view(f.smallest); });
+    enter(static_cast<std::size_t>(at - files_.begin()) - 1, false,
+          [&](table_cursor& c) { c.seek_before(key); });
   }
   void next() override {
     cursor_->next();
@@ -62,7 +72,8 @@ class chain_source final : public source {
   result<rocksdb::value> value() const override { return cursor_->value(); }
 
  private:
-  // Opens the file at `index` (past either end: nothing is left), positions the cursor, and goes on while it is empty.
+  // Opens the file at `index` (past either end: nothing is left), positions the cursor, and goes on while it
+  // is empty.
   template <class F>
   void enter(std::size_t index, bool forward, F position) {
     cursor_.reset();
@@ -90,8 +101,8 @@ class chain_source final : public source {
     cursor_.emplace(std::move(*t), walk_.state->cache());
     return true;
   }
-  // A range counts inside its file's bounds only: rows of the lowest level behind them may have lost their sequence
-  // numbers.
+  // A range counts inside its file's bounds only: rows of the lowest level behind them may have lost their
+  // sequence numbers.
   void add_tombstones(std::vector<range_tombstone> ranges, const table_file& f) {
     for (auto& r : ranges) {
       r.begin = std::max(r.begin, f.smallest);

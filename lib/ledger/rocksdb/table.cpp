@@ -79,7 +79,8 @@ result<> table::read_footer() {
   if (version_ < 2 || version_ > newest_version)
     return error(errc::unsupported_format, name() + ": format_version " + std::to_string(version_));
   if (static_cast<std::uint8_t>(footer[0]) > 4)
-    return error(errc::unsupported_format, name() + ": checksum type " + std::to_string(static_cast<std::uint8_t>(footer[0])));
+    return error(errc::unsupported_format,
+                 name() + ": checksum type " + std::to_string(static_cast<std::uint8_t>(footer[0])));
   checksum_ = static_cast<checksum_type>(footer[0]);
   const std::string_view bytes(footer, footer_size);
   return version_ >= 6 ? read_context_footer(bytes, at) : read_classic_footer(bytes);
@@ -87,19 +88,23 @@ result<> table::read_footer() {
 
 result<> table::read_classic_footer(std::string_view footer) {
   slice_reader in(footer.substr(1, 40));
-  if (!read_handle(in, meta_index_) || !read_handle(in, index_handle_)) return damaged("a malformed footer", size_ - footer_size);
+  if (!read_handle(in, meta_index_) || !read_handle(in, index_handle_))
+    return damaged("a malformed footer", size_ - footer_size);
   return {};
 }
 
 result<> table::read_context_footer(std::string_view footer, std::uint64_t at) {
-  if (footer.substr(1, 4) != std::string_view("\x3e\x00\x7a\x00", 4)) return damaged("a malformed footer", at);
+  if (footer.substr(1, 4) != std::string_view("\x3e\x00\x7a\x00", 4))
+    return damaged("a malformed footer", at);
   context_ = load<std::uint32_t>(footer.data() + 9);
   if (checksum_ != checksum_type::none) {
     std::string plain(footer);
     std::memset(plain.data() + 5, 0, 4);
-    const auto sum = block_checksum(checksum_, std::string_view(plain).substr(0, footer_size - 1), plain.back()) +
-                     context_modifier(context_, at);
-    if (sum != load<std::uint32_t>(footer.data() + 5)) return damaged("a footer whose checksum does not match", at);
+    const auto sum =
+        block_checksum(checksum_, std::string_view(plain).substr(0, footer_size - 1), plain.back()) +
+        context_modifier(context_, at);
+    if (sum != load<std::uint32_t>(footer.data() + 5))
+      return damaged("a footer whose checksum does not match", at);
   }
   const std::uint64_t size = load<std::uint32_t>(footer.data() + 13);
   if (load<std::uint64_t>(footer.data() + 33) != 0)
@@ -116,14 +121,16 @@ result<table::block> table::read(block_handle handle, block_cache* cache) const 
   std::uint64_t end;
   if (!checked_add(handle.offset, handle.size, end) || !checked_add(end, block_trailer, end) || end > size_)
     return damaged("a block past the end of the file", handle.offset);
-  if (handle.size > max_block_) return error(osvm::errc::limit_exceeded, name() + ": a block past the size limit");
+  if (handle.size > max_block_)
+    return error(osvm::errc::limit_exceeded, name() + ": a block past the size limit");
   std::string bytes(handle.size + block_trailer, '\0');
   OSVM_CHECK(read_exactly(fd_.get(), bytes.data(), bytes.size(), handle.offset));
   const char type = bytes[handle.size];
   const std::string_view plain(bytes.data(), handle.size);
   if (checksum_ != checksum_type::none) {
     const auto sum = block_checksum(checksum_, plain, type) + context_modifier(context_, handle.offset);
-    if (sum != load<std::uint32_t>(bytes.data() + handle.size + 1)) return damaged("a block whose checksum does not match", handle.offset);
+    if (sum != load<std::uint32_t>(bytes.data() + handle.size + 1))
+      return damaged("a block whose checksum does not match", handle.offset);
   }
   if (type == 0) {
     bytes.resize(handle.size);
@@ -140,7 +147,8 @@ result<table::block> table::read(block_handle handle, block_cache* cache) const 
 result<> table::read_meta_index() {
   OSVM_TRY(const auto meta, read(meta_index_, nullptr));
   block_cursor c;
-  if (!c.reset(meta, block_format::plain, false, false)) return damaged("a malformed meta index", meta_index_.offset);
+  if (!c.reset(meta, block_format::plain, false, false))
+    return damaged("a malformed meta index", meta_index_.offset);
   std::optional<block_handle> properties, tombstones, dictionary, index;
   for (c.seek_first(); c.valid(); c.next()) {
     slice_reader in(c.value());
@@ -182,15 +190,18 @@ result<> table::read_properties(block_handle handle) {
       return error(errc::unsupported_format, name() + ": a comparator that is not bytewise");
   }
   if (!c.ok()) return damaged("malformed properties", handle.offset);
-  if (ingested != 0) return error(errc::unsupported_format, name() + ": an ingested file with a sequence number of its own");
-  if (index_kind_ > 3) return error(errc::unsupported_format, name() + ": index type " + std::to_string(index_kind_));
+  if (ingested != 0)
+    return error(errc::unsupported_format, name() + ": an ingested file with a sequence number of its own");
+  if (index_kind_ > 3)
+    return error(errc::unsupported_format, name() + ": index type " + std::to_string(index_kind_));
   return {};
 }
 
 result<> table::read_tombstones(block_handle handle) {
   OSVM_TRY(const auto b, read(handle, nullptr));
   block_cursor c;
-  if (!c.reset(b, block_format::rows, true, false)) return damaged("malformed range deletions", handle.offset);
+  if (!c.reset(b, block_format::rows, true, false))
+    return damaged("malformed range deletions", handle.offset);
   for (c.seek_first(); c.valid(); c.next()) {
     internal_key k;
     if (!split_internal_key(c.key(), k)) return damaged("malformed range deletions", handle.offset);
@@ -201,7 +212,8 @@ result<> table::read_tombstones(block_handle handle) {
   return {};
 }
 
-// ---- table_cursor ---------------------------------------------------------------------------------------------
+// ---- table_cursor
+// ---------------------------------------------------------------------------------------------
 
 table_cursor::table_cursor(std::shared_ptr<const table> t, block_cache* cache)
     : table_(std::move(t)), cache_(cache), partitioned_(table_->index_is_partitioned()) {
@@ -214,7 +226,8 @@ bool table_cursor::load_part() {
   auto b = table_->read(top_.handle(), cache_);
   if (!b) return fail(b.error()), false;
   part_block_ = std::move(b->bytes);
-  if (!table_->prepare_index(part_, *part_block_)) return fail(corrupt(table_->name() + ": a malformed index")), false;
+  if (!table_->prepare_index(part_, *part_block_))
+    return fail(corrupt(table_->name() + ": a malformed index")), false;
   return true;
 }
 

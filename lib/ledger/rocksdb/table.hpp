@@ -29,8 +29,8 @@ class table {
   const block& index() const noexcept { return index_; }
   bool index_is_partitioned() const noexcept { return index_kind_ == 2; }
   bool prepare_index(block_cursor& cursor, std::string_view bytes) const {
-    return cursor.reset(bytes, delta_index_ ? block_format::index_delta : block_format::index, !user_key_index_,
-                        index_kind_ == 3);
+    return cursor.reset(bytes, delta_index_ ? block_format::index_delta : block_format::index,
+                        !user_key_index_, index_kind_ == 3);
   }
   std::string name() const { return file_name(number_, ".sst"); }
   static std::string file_name(std::uint64_t number, const char* suffix);

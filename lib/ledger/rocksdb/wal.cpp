@@ -19,19 +19,32 @@ struct record_shape {
 record_shape shape_of(std::uint8_t type) {
   using k = entry_kind;
   switch (type) {
-    case 0x0: return {true, false, true, false, k::deletion};
-    case 0x1: return {true, false, true, true, k::value};
-    case 0x2: return {true, false, true, true, k::merge};
-    case 0x4: return {true, true, true, false, k::deletion};
-    case 0x5: return {true, true, true, true, k::value};
-    case 0x6: return {true, true, true, true, k::merge};
-    case 0x7: return {true, false, true, false, k::single_deletion};
-    case 0x8: return {true, true, true, false, k::single_deletion};
-    case 0xe: return {true, true, true, true, k::range_deletion};
-    case 0xf: return {true, false, true, true, k::range_deletion};
-    case 0x16: return {true, false, true, true, k::wide_column};
-    case 0x17: return {true, true, true, true, k::wide_column};
-    default: return {};
+    case 0x0:
+      return {true, false, true, false, k::deletion};
+    case 0x1:
+      return {true, false, true, true, k::value};
+    case 0x2:
+      return {true, false, true, true, k::merge};
+    case 0x4:
+      return {true, true, true, false, k::deletion};
+    case 0x5:
+      return {true, true, true, true, k::value};
+    case 0x6:
+      return {true, true, true, true, k::merge};
+    case 0x7:
+      return {true, false, true, false, k::single_deletion};
+    case 0x8:
+      return {true, true, true, false, k::single_deletion};
+    case 0xe:
+      return {true, true, true, true, k::range_deletion};
+    case 0xf:
+      return {true, false, true, true, k::range_deletion};
+    case 0x16:
+      return {true, false, true, true, k::wide_column};
+    case 0x17:
+      return {true, true, true, true, k::wide_column};
+    default:
+      return {};
   }
 }
 
@@ -62,7 +75,8 @@ result<> wal_run::add_batch(std::string_view batch, const record_place& place) {
     }
     if (type == 0xd) continue;  // no operation
     const auto shape = shape_of(type);
-    if (!shape.known) return error(errc::unsupported_format, log_->name + ": write batch record " + std::to_string(type));
+    if (!shape.known)
+      return error(errc::unsupported_format, log_->name + ": write batch record " + std::to_string(type));
     const std::uint32_t family = shape.family ? in.varint32() : 0;
     const auto key = in.string();
     const auto value = shape.value ? in.string() : std::string_view{};
@@ -71,7 +85,9 @@ result<> wal_run::add_batch(std::string_view batch, const record_place& place) {
     if (shape.kind == entry_kind::range_deletion) {
       column.tombstones.push_back({std::string(key), std::string(value), sequence});
     } else {
-      wal_row row{.key = keep(key), .sequence = sequence, .kind = shape.kind,
+      wal_row row{.key = keep(key),
+                  .sequence = sequence,
+                  .kind = shape.kind,
                   .value_size = static_cast<std::uint32_t>(value.size())};
       if (value.size() <= inline_value) {
         row.value = value.empty() ? "" : keep(value).data();
@@ -105,7 +121,8 @@ result<value> wal_run::value_of(const wal_row& row, const std::shared_ptr<const 
   for (std::size_t done = 0; done < out->size();) {
     const std::uint64_t at = place.file_offset(done);
     const std::size_t in_block = log_reader::block_size - at % log_reader::block_size;
-    const auto n = ::pread(log_->fd.get(), out->data() + done, std::min(in_block, out->size() - done), static_cast<off_t>(at));
+    const auto n = ::pread(log_->fd.get(), out->data() + done, std::min(in_block, out->size() - done),
+                           static_cast<off_t>(at));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return errno_error(log_->name);
     if (n == 0) return error(errc::lost, log_->name + " is shorter than it was");
@@ -124,14 +141,16 @@ result<wal_tail> read_records(const log_file& log, std::uint64_t from, const rec
   while (true) {
     std::size_t have = 0;
     while (have < buffer.size()) {
-      const auto n = ::pread(log.fd.get(), buffer.data() + have, buffer.size() - have, static_cast<off_t>(block + have));
+      const auto n =
+          ::pread(log.fd.get(), buffer.data() + have, buffer.size() - have, static_cast<off_t>(block + have));
       if (n < 0 && errno == EINTR) continue;
       if (n < 0) return errno_error(log.name);
       if (n == 0) break;
       have += static_cast<std::size_t>(n);
     }
     if (have <= skip) break;
-    OSVM_TRY(const bool more, reader.read_block(std::string_view(buffer).substr(0, have), block, skip, found));
+    OSVM_TRY(const bool more,
+             reader.read_block(std::string_view(buffer).substr(0, have), block, skip, found));
     if (!more || have < buffer.size()) break;
     block += log_reader::block_size;
     skip = 0;

@@ -19,6 +19,7 @@
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
+#include <filesystem>
 
 namespace osvm::unikernel {
 namespace {
@@ -62,6 +63,16 @@ result<void> check(const instance_options& o) {
     if (e.find('=') == std::string::npos || e.front() == '=') return error(errc::bad_policy, "environment entry without NAME=");
   }
   return {};
+}
+
+// A program that is a symbolic link (/usr/bin/python3) is also there under the name by which it was called.
+void grant_typed_name(const instance_options& options, const image_info& program, open_closure& closure) {
+  if (closure.files.empty() || options.arguments.empty() || !options.arguments[0].starts_with('/')) return;
+  const std::string& typed = options.arguments[0];
+  if (typed == program.path || typed.find("..") != std::string::npos) return;
+  std::error_code ignored;
+  if (std::filesystem::canonical(typed, ignored) != program.path) return;
+  closure.files.push_back({{program.path, typed, program.path}, closure.files[0].object.duplicate()});
 }
 
 std::vector<std::string> split_path_list(const std::string& text) {
@@ -142,6 +153,7 @@ result<void> in_process_engine::open_files(const instance_options& options) {
       if (e.starts_with("LD_LIBRARY_PATH=")) search.library_path = split_path_list(e.substr(e.find('=') + 1));
     }
     OSVM_TRY(closure, open_libraries(image_.info(), search, state_->rules));
+    grant_typed_name(options, image_.info(), closure);
   }
   state_->executable = !options.executable.empty() ? options.executable : closure.files.empty() ? "/app" : image_.info().path;
   if (!state_->executable.starts_with('/')) return error(osvm::errc::invalid_argument, "the executable's guest path must be absolute");
@@ -232,6 +244,7 @@ result<void> in_process_engine::boot(const instance_options& options) {
   }
   p.arguments = options.arguments.empty() ? std::vector<std::string>{image_.info().name} : options.arguments;
   p.environment = options.policy.environment;
+  state_->arguments = p.arguments;
   p.clock_page = facts_.tsc_direct && facts_.tsc_khz != 0;
   p.fsgsbase = facts_.fsgsbase;
   OSVM_TRY(const process_start start, set_up_process(*memory_, *image_.data(), p));
@@ -303,8 +316,19 @@ void in_process_engine::kill() noexcept {
   end(std::move(r));
 }
 
+result<void> in_process_engine::signal(int number) {
+  if (number < 1 || number > max_signal) return error(osvm::errc::invalid_argument, fmt::format("signal {}", number));
+  if (ended_.load()) return error(osvm::errc::closed, "the guest has ended");
+  siginfo_t info{};  // from outside: no process of the guest's
+  info.si_signo = number;
+  info.si_code = SI_USER;
+  (void)state_->signals.send(info);
+  return {};
+}
+
 // Runs on the last guest thread, when no other is left.
 void in_process_engine::finish() noexcept {
+  state_->timers.stop();
   state_->descriptors.clear();
   state_->network.parcels.clear();
   std::vector<listening_handler> abandoned;
@@ -535,6 +559,8 @@ std::chrono::nanoseconds in_process_engine::cpu_time() const {
 instance_stats in_process_engine::stats() const {
   instance_stats s;
   s.boot = phases_;
+  s.boot.start = std::chrono::nanoseconds(start_ns_.load(std::memory_order_relaxed));
+  s.boot.total = std::chrono::nanoseconds(total_ns_.load(std::memory_order_relaxed));
   s.exits = exits_.load(std::memory_order_relaxed);
   s.page_faults = page_faults_.load(std::memory_order_relaxed);
   for (std::size_t n = 0; n < max_syscall_number; ++n) {

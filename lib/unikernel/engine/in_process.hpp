@@ -44,6 +44,7 @@ class in_process_engine final : public engine, private instance_host, private sl
   void listening_async(unikernel::listener which, listening_handler handler) override;
   result<endpoint> wait_listening(unikernel::listener which, std::chrono::nanoseconds timeout) override;
   void kill() noexcept override;
+  result<void> signal(int number) override;
   std::string take_output(int descriptor) override;
   std::vector<event> take_events(std::size_t most) override;
   result<learned_policy> learned() const override;
@@ -142,7 +143,8 @@ class in_process_engine final : public engine, private instance_host, private sl
   std::shared_ptr<event_channel> events_;  // null: nobody asked for any
   clock_updater clock_;
   deadline wall_end_;
-  boot_phases phases_;
+  boot_phases phases_;  // written during creation only
+  std::atomic<std::int64_t> start_ns_{0}, total_ns_{0};  // the first guest thread's part of them
   std::vector<library_grant> granted_;     // set once, before the guest runs
   std::vector<library_refusal> refused_;
   std::chrono::steady_clock::time_point created_;

@@ -54,7 +54,7 @@ bool in_process_engine::enter_handler(task& t, kvm::registers& user, const sigin
   const auto handler = push_signal_frame(*memory_, q);
   if (!handler || !t.slot->cpu.set_xsave(initial_xstate())) return false;
   own.saved.reset();
-  if (own.stack.flags & stack_disarm) state_->signals.set_stack(t.guest, {});
+  if (own.stack.flags & stack_disarm) state_->signals.set_stack(t.guest, {.flags = SS_DISABLE});
   state_->signals.entered(t.guest, info.si_signo, action);
   user = *handler;
   return true;

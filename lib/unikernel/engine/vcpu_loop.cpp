@@ -143,8 +143,9 @@ void in_process_engine::run(task& t) {
     wall_timer->arm(*wall_end_ - wait_clock::now());
   }
   if (t.guest.tid == 1000) {
-    phases_.start = wait_clock::now() - state_->started;
-    phases_.total = wait_clock::now() - created_;
+    const auto now = wait_clock::now();
+    start_ns_.store(std::chrono::nanoseconds(now - state_->started).count(), std::memory_order_relaxed);
+    total_ns_.store(std::chrono::nanoseconds(now - created_).count(), std::memory_order_relaxed);
   }
   while (!ended_.load(std::memory_order_acquire) && !t.guest.exiting) {
     if (t.guest.wait.interrupted()) (void)deliver_signals(t, 0, 0);

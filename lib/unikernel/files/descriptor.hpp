@@ -29,6 +29,7 @@ enum class file_kind : std::uint8_t {
   eventfd,
   timerfd,
   memory,   // memfd
+  watch,    // inotify
   process,  // pidfd of the guest itself
   signals,  // signalfd: `extra` is its signal_watch
   capture,  // output kept by the instance (no host descriptor)

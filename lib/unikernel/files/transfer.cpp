@@ -4,7 +4,9 @@
 #include "unikernel/files/transfer.hpp"
 
 #include "unikernel/events/channel.hpp"
+#include "unikernel/files/memory_charge.hpp"
 #include "unikernel/sockets/messages.hpp"
+#include "unikernel/signals/signal_fd.hpp"
 #include "unikernel/syscalls/arguments.hpp"
 
 #include <sys/mman.h>
@@ -200,6 +202,7 @@ std::int64_t out_within_quota(call_context& ctx, const descriptor& d, std::span<
   const std::int64_t growth = std::max<std::int64_t>(0, at + bytes - size);
   if (growth > 0 && !quota->take(static_cast<std::uint64_t>(growth))) return -ENOSPC;
   const std::int64_t r = host_out(d, v, offset);
+  if (r > 0 && d.what->kind == file_kind::memory && !charge_memory_file(ctx, d)) return -ENOSPC;
   const std::int64_t grown = std::max<std::int64_t>(0, file_size(d.host) - size);
   if (grown < growth) quota->give_back(static_cast<std::uint64_t>(growth - grown));
   return r;
@@ -253,6 +256,7 @@ std::pair<int, short> output_event(const descriptor& d) {
 
 // read() and write() of a socket are recv() and send() without flags.
 std::int64_t receive_on_socket(call_context& ctx, descriptor& d, std::span<const guest_range> to) {
+  if (total(to) == 0) return 0;
   socket_message m;
   m.ranges = to;
   return receive_message(ctx, d, m);
@@ -333,6 +337,7 @@ std::int64_t transfer_in(call_context& ctx, descriptor& d, std::span<const guest
   if (kind == file_kind::null) return 0;
   if (kind == file_kind::capture || kind == file_kind::log) return -EBADF;
   if (kind == file_kind::directory) return -EISDIR;
+  if (kind == file_kind::signals) return offset >= 0 ? -ESPIPE : read_signals(ctx, d, to);
   const std::uint64_t size = total(to);
   if (is_file(*d.what) || kind == file_kind::device || offset >= 0) {
     return file_loop(ctx, size, offset, [&](std::uint64_t done, std::int64_t at, std::int64_t& covered) {
@@ -352,8 +357,10 @@ std::int64_t transfer_out(call_context& ctx, descriptor& d, std::span<const gues
                           std::int64_t offset) {
   if (!d.what->writable || d.what->path_only) return -EBADF;
   const file_kind kind = d.what->kind;
+  if (kind == file_kind::timerfd) return -EINVAL;
   if (kind == file_kind::socket) return offset >= 0 ? -ESPIPE : send_on_socket(ctx, d, from);
   const std::uint64_t size = total(from);
+  if (kind == file_kind::device && d.what->guest_path == "/dev/full" && size != 0) return -ENOSPC;
   if (kind == file_kind::null || kind == file_kind::device) return static_cast<std::int64_t>(size);
   if (kind == file_kind::log) return log_out(ctx, d, from);
   if (is_file(*d.what) || offset >= 0) {

@@ -162,6 +162,9 @@ result<std::shared_ptr<file_tree>> file_tree::create(const policy& granted, open
                    "mount " + m.guest_path + ": the guest path must be absolute, without \"..\"");
     mount_point point;
     join_plain("/", m.guest_path, point.guest);
+    const auto same = [&](const mount_point& other) { return other.guest == point.guest; };
+    if (std::any_of(tree->mounts_.begin(), tree->mounts_.end(), same))
+      return error(errc::bad_policy, "mount " + m.guest_path + ": granted twice");
     point.writable = m.writable;
     point.root.reset(::open(m.host_path.c_str(), O_PATH | O_CLOEXEC));
     struct stat st;
@@ -199,6 +202,11 @@ const mount_point* file_tree::mount_of(std::string_view path) const {
 }
 
 std::int64_t file_tree::look_up(call_context& ctx, const std::string& path, location& out) const {
+  for (const std::string_view alias : {"/proc/1", "/proc/thread-self"}) {  // one process, whose id is 1
+    if (path.starts_with(alias) && (path.size() == alias.size() || path[alias.size()] == '/')) {
+      return look_up(ctx, "/proc/self" + path.substr(alias.size()), out);
+    }
+  }
   out = location{};
   out.path = path;
   out.file = find_synthetic(path);

@@ -88,10 +88,14 @@ void usage_recorder::connects_vsock(std::uint32_t port) noexcept {
   }
 }
 
-void usage_recorder::connects(std::string_view where) noexcept {
+void usage_recorder::connects(std::string_view endpoint) noexcept {
   try {
     const std::lock_guard guard(lock_);
-    if (connections_.size() < max_notes) connections_.emplace(where);
+    if (connections_.size() < max_notes) {
+      connections_.emplace(endpoint);
+    } else {
+      overflow_ = true;
+    }
   } catch (const std::bad_alloc&) {
     overflow_ = true;
   }
@@ -129,13 +133,13 @@ void usage_recorder::denied(std::string_view what, std::string_view rule) noexce
     if (const auto path = after(rule, "--rw HOST:"); path.starts_with('/')) return denied_file(path, file_use::writes);
     if (const auto guest = after(rule, "--publish HOST:PORT=guest:"); parse_number(guest, port)) {
       listeners_.emplace(static_cast<int>(transport::tcp), port);
-    } else if (const auto name = after(rule, "--listen vsock:"); parse_number(name, port)) {
+    } else if (const auto name = after(rule, "--publish-vsock HOST:PORT=guest:"); parse_number(name, port)) {
       listeners_.emplace(static_cast<int>(transport::vsock), port);
-    } else if (const auto to = after(rule, "--connect vsock:"); parse_number(to, port)) {
+    } else if (const auto to = after(rule, "--allow vsock:"); parse_number(to, port)) {
       vsock_.insert(port);
-    } else if (const auto where = after(rule, "--connect "); !where.ends_with(":PORT") && !where.starts_with("unix:") &&
-               parse_connect_grant(where).has_value()) {
-      if (connections_.size() < max_notes) connections_.emplace(where);
+    } else if (const auto out = after(rule, "--connect ");
+               !out.empty() && !out.ends_with(":PORT") && !out.starts_with("unix:") && parse_connect_grant(out)) {
+      if (connections_.size() < max_notes) connections_.emplace(out);
     } else if (rule == "--allow jit") {
       jit_ = true;
     } else {
@@ -174,7 +178,11 @@ learned_policy usage_recorder::result(const policy& granted, const budgets& used
     if (std::find(p.vsock_connect.begin(), p.vsock_connect.end(), port) == p.vsock_connect.end()) p.vsock_connect.push_back(port);
   }
   for (const auto& text : connections_) {
-    if (auto grant = parse_connect_grant(text)) p.connect.push_back(std::move(*grant));
+    auto grant = parse_connect_grant(text);
+    const bool known = grant && std::any_of(p.connect.begin(), p.connect.end(), [&](const connect_grant& g) {
+      return g.host == grant->host && g.port == grant->port && g.guest_name == grant->guest_name;
+    });
+    if (grant && !known) p.connect.push_back(std::move(*grant));
   }
   p.allow.jit = p.allow.jit || jit_;
   out.policy.limits = used;

@@ -29,7 +29,8 @@ class usage_recorder final {
   void file(std::string_view guest, std::string_view host, file_use use, bool folder) noexcept;
   void listens(const listener& which) noexcept;
   void connects_vsock(std::uint32_t port) noexcept;
-  void connects(std::string_view where) noexcept;  // "ADDRESS:PORT"
+  // An endpoint as parse_connect_grant() takes it.
+  void connects(std::string_view endpoint) noexcept;
   void uses_jit() noexcept;
   // A denial's rule, as instance_state::deny() is given it.
   void denied(std::string_view what, std::string_view rule) noexcept;
@@ -52,7 +53,7 @@ class usage_recorder final {
   std::map<std::string, noted, std::less<>> files_;  // by guest path
   std::set<std::pair<int, std::uint32_t>> listeners_;
   std::set<std::uint32_t> vsock_;
-  std::set<std::string> connections_;
+  std::set<std::string, std::less<>> connections_;
   bool jit_ = false, overflow_ = false;
   std::set<std::string> notes_;
 };

@@ -20,8 +20,10 @@ class bench_vsock final : public invocation {
  private:
   result<int> measure(const context& ctx) const {
     bench::vsock_options options;
-    OSVM_TRY(const auto round_trips, parse_count(round_trips_, 1, 10'000'000));
-    OSVM_TRY(options.stream_bytes, parse_size(stream_));
+    OSVM_TRY(const auto round_trips, named("--round-trips", parse_count(round_trips_, 1, 10'000'000)));
+    OSVM_TRY(options.stream_bytes, named("--stream", parse_size(stream_)));
+    if (options.stream_bytes < (std::uint64_t{256} << 10))
+      return error(errc::invalid_argument, "--stream: at least 256KiB, or there is nothing to measure");
     options.round_trips = static_cast<unsigned>(round_trips);
     return bench::run(ctx, "vsock", [&](bench::environment& env, bench::report& out) -> result<void> {
       OSVM_CHECK(bench::measure_floor(env, out, 20));

@@ -241,10 +241,13 @@ result<int> run_command::execute(context& ctx, plan p) const {
     ctx.note("osvm: --allow-all: this run may read and write all files of this host that you may; no policy holds");
   }
   runtime loop;
-  // From here on Ctrl-C ends the guest and lets this function clean up.
+  // From here on Ctrl-C is the guest's, a second one ends it, and this function cleans up.
   std::atomic<uk::instance*> running{nullptr};
-  interrupts signals(loop.get_executor(), [&running](int) {
-    if (auto* guest = running.load()) guest->kill();
+  std::atomic<bool> passed_on{false};
+  interrupts signals(loop.get_executor(), [&](int number) {
+    auto* guest = running.load();
+    if (!guest) return;
+    if (passed_on.exchange(true) || !guest->signal(number)) guest->kill();
   });
   OSVM_TRY(auto published, publisher::open(loop.get_executor(), p.published));
   OSVM_TRY(auto guest, uk::instance::create(loop.get_executor(), program, std::move(p.instance)));
@@ -262,13 +265,18 @@ result<int> run_command::execute(context& ctx, plan p) const {
   }
   if (trace) trace->finish(guest.stats().events_dropped);
   report_end(ctx, guest, ended, signals.received() != 0);
-  return signals.received() != 0 ? 128 + signals.received() : ended.shell_status();
+  const bool cut_off = ended.cause == uk::exit_cause::killed && signals.received() != 0;
+  return cut_off ? 128 + signals.received() : ended.shell_status();
 }
 
 void run_command::report_end(const context& ctx, const uk::instance& guest, const uk::exit_report& ended,
                              bool asked) const {
   if (ended.cause != uk::exit_cause::exited && !asked) ctx.note("osvm: " + ended.describe());
   const auto stats = guest.stats();
+  // A program that needs another process mostly says so in its own words, which rarely name the reason.
+  for (const auto& d : stats.denials) {
+    if (d.rule.starts_with("unsupported: one process")) ctx.note("osvm: the program called " + d.what + " (" + d.rule + ")");
+  }
   if (!raw_.stats) {
     for (const auto& d : stats.denials) ctx.detail("denied " + d.what + " (grant it with " + d.rule + ")");
   } else if (ctx.json()) {

@@ -59,7 +59,18 @@ std::int64_t charged(call_context& ctx, const mount_point& where, Make make) {
   return r;
 }
 
+// mkdir -p asks for each folder on its way, "/" and read-only ones included: what is there is -EEXIST before anything
+// else is judged.
+bool is_there(call_context& ctx, int dirfd, std::uint64_t va) {
+  std::string path, base;
+  location at;
+  if (load_path(ctx, va, path) < 0 || base_of(ctx, dirfd, path, base) < 0) return false;
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  return ctx.instance.files->find(ctx, base, path, false, at) == 0 && at.where != place::nowhere && at.where != place::creatable;
+}
+
 std::int64_t make_directory(call_context& ctx, int dirfd, std::uint64_t va, std::uint64_t mode) {
+  if (is_there(ctx, dirfd, va)) return -EEXIST;
   parent_location p;
   if (const std::int64_t r = load_parent(ctx, dirfd, va, p); r < 0) return r;
   const auto bits = static_cast<mode_t>(mode & 01777 & ~ctx.instance.umask.load());
@@ -137,18 +148,13 @@ std::int64_t sys_linkat(call_context& ctx) {
                       (int_arg(ctx, 4) & AT_SYMLINK_FOLLOW) != 0);
 }
 
-// Whether a link's text stays below its mount when the host follows it: programs of the host may.
-bool stays_inside(const parent_location& at, std::string_view target) {
+// Whether a link leads nowhere but down, so that programs of the host may follow it. Counting how far ".." climbs is
+// not enough: a link in the way, or a later rename of the link or of a folder above it, changes what it climbs from.
+bool leads_down(std::string_view target) {
   if (target.starts_with('/')) return false;
-  std::string_view folder = parent_path(at.path);
-  folder.remove_prefix(at.mount->guest == "/" ? 0 : std::min(at.mount->guest.size(), folder.size()));
-  long depth = folder.size() > 1 ? std::count(folder.begin(), folder.end(), '/') : 0;
   while (!target.empty()) {
     const std::size_t slash = std::min(target.find('/'), target.size());
-    const std::string_view part = target.substr(0, slash);
-    if (part == "..") --depth;
-    if (!part.empty() && part != "." && part != "..") ++depth;
-    if (depth < 0) return false;
+    if (target.substr(0, slash) == "..") return false;
     target.remove_prefix(std::min(slash + 1, target.size()));
   }
   return true;
@@ -160,8 +166,8 @@ std::int64_t make_symlink(call_context& ctx, std::uint64_t target_va, int dirfd,
   if (target.empty()) return -ENOENT;
   parent_location p;
   if (const std::int64_t r = load_parent(ctx, dirfd, va, p); r < 0) return r;
-  if (!stays_inside(p, target) && ctx.instance.rules.beneath)
-    return ctx.instance.deny("symlink to " + target, "relative targets inside the same mount only", EPERM);
+  if (!leads_down(target) && ctx.instance.rules.beneath)
+    return ctx.instance.deny("symlink to " + target, "never granted: a link in a mount leads down only", EPERM);
   return charged(ctx, *p.mount, [&] { return ::symlinkat(target.c_str(), p.directory.get(), p.name.c_str()); });
 }
 std::int64_t sys_symlink(call_context& ctx) {

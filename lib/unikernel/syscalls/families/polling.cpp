@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <unordered_map>
 #include <vector>
 
 namespace osvm::unikernel {
@@ -166,15 +167,13 @@ class poll_set {
   std::int64_t gather(unique_fd& out) {
     out.reset(::epoll_create1(EPOLL_CLOEXEC));
     if (!out) return no_descriptor();
+    std::unordered_map<int, std::uint32_t> wanted;  // one descriptor may stand in many entries
     for (std::size_t i = 0; i < host_.size(); ++i) {
-      const int fd = wait_fd(i);
-      if (fd < 0) continue;
-      epoll_event event{.events = wait_events(i), .data = {}};
-      if (::epoll_ctl(out.get(), EPOLL_CTL_ADD, fd, &event) == 0 || errno == EPERM) continue;
-      if (errno != EEXIST) return -errno;
-      for (std::size_t j = 0; j < i; ++j)
-        if (wait_fd(j) == fd) event.events |= wait_events(j);
-      if (::epoll_ctl(out.get(), EPOLL_CTL_MOD, fd, &event) != 0) return -errno;
+      if (const int fd = wait_fd(i); fd >= 0) wanted[fd] |= wait_events(i);
+    }
+    for (const auto& [fd, events] : wanted) {
+      epoll_event event{.events = events, .data = {}};
+      if (::epoll_ctl(out.get(), EPOLL_CTL_ADD, fd, &event) != 0 && errno != EPERM) return -errno;
     }
     return 0;
   }

@@ -1,6 +1,6 @@
 // connect(): to the guest's own sockets by their handles, and outside only where policy says so.
-#include "unikernel/policy/recorder.hpp"
 #include "unikernel/files/attributes.hpp"
+#include "unikernel/policy/recorder.hpp"
 #include "unikernel/sockets/messages.hpp"
 #include "unikernel/sockets/network.hpp"
 #include "unikernel/sockets/resolver.hpp"
@@ -64,8 +64,8 @@ void connected(const connect_call& c, const guest_address& peer, bool inside) {
 
 std::int64_t connect_vsock(call_context& ctx, const connect_call& c) {
   const auto& granted = ctx.instance.policy.vsock_connect;
-  const bool known = std::find(granted.begin(), granted.end(), c.to.port) != granted.end() ||
-                     ctx.instance.everything_allowed;
+  const bool known = ctx.instance.everything_allowed ||
+                     std::find(granted.begin(), granted.end(), c.to.port) != granted.end();
   if (c.to.cid != host_cid || (!known && ctx.instance.rules.policy_connect))
     return ctx.instance.deny("connect vsock:" + to_text(c.to), "--allow vsock:" + std::to_string(c.to.port), EACCES);
   const std::string path = ctx.instance.host.vsock_path();
@@ -191,7 +191,11 @@ std::int64_t connect_inet(call_context& ctx, connect_call& c) {
     if (const auto target = ctx.instance.network.names.find(SOCK_STREAM, c.to)) return connect_inside(ctx, c, *target);
   }
   outgoing_targets::route route;
-  if (ctx.instance.network.outgoing.find(c.to, route)) return connect_granted(ctx, c, route);
+  const bool granted = ctx.instance.network.outgoing.find(c.to, route);
+  if (granted || ctx.instance.everything_allowed) {
+    if (ctx.instance.recorder) ctx.instance.recorder->connects(to_text(plain(c.to)));
+    return granted ? connect_granted(ctx, c, route) : connect_tcp(ctx, c, plain(c.to));
+  }
   if (!ctx.instance.rules.policy_connect) return connect_tcp(ctx, c, plain(c.to));
   if (!own && ctx.instance.everything_allowed) {
     if (ctx.instance.recorder) ctx.instance.recorder->connects(to_text(plain(c.to)));

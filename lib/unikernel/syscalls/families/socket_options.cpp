@@ -38,7 +38,9 @@ constexpr known_option table[] = {
     {SOL_SOCKET, SO_BUSY_POLL, 0},
     {SOL_SOCKET, SO_INCOMING_CPU, 0},
     {SOL_SOCKET, SO_TIMESTAMP, 0},
-    {SOL_SOCKET, SO_ZEROCOPY, 0},
+    {SOL_SOCKET, SO_TIMESTAMPNS, 0},
+    {SOL_SOCKET, SO_RXQ_OVFL, 0},
+    {SOL_SOCKET, SO_NO_CHECK, 0},
     {IPPROTO_TCP, TCP_NODELAY, 0},
     {IPPROTO_TCP, TCP_MAXSEG, 65483},
     {IPPROTO_TCP, TCP_CORK, 0},
@@ -56,8 +58,22 @@ constexpr known_option table[] = {
     {IPPROTO_IP, IP_TOS, 0},
     {IPPROTO_IP, IP_TTL, 64},
     {IPPROTO_IP, IP_FREEBIND, 0},
+    {IPPROTO_IP, IP_RECVERR, 0},
+    {IPPROTO_IP, IP_MTU_DISCOVER, 1},
+    {IPPROTO_IP, IP_PKTINFO, 0},
+    {IPPROTO_IP, IP_RECVTTL, 0},
+    {IPPROTO_IP, IP_RECVTOS, 0},
+    {IPPROTO_IP, IP_MULTICAST_TTL, 1},
+    {IPPROTO_IP, IP_MULTICAST_LOOP, 1},
+    {IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 0},
     {IPPROTO_IPV6, IPV6_V6ONLY, 0},
     {IPPROTO_IPV6, IPV6_TCLASS, 0},
+    {IPPROTO_IPV6, IPV6_RECVERR, 0},
+    {IPPROTO_IPV6, IPV6_MTU_DISCOVER, 1},
+    {IPPROTO_IPV6, IPV6_RECVPKTINFO, 0},
+    {IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 0},
+    {IPPROTO_IPV6, IPV6_MULTICAST_HOPS, 1},
+    {IPPROTO_IPV6, IPV6_MULTICAST_LOOP, 1},
     {IPPROTO_IPV6, IPV6_UNICAST_HOPS, 64},
 };
 
@@ -69,7 +85,8 @@ const known_option* find(int level, int name) {
 
 bool level_applies(const socket_state& s, int level) {
   if (level == SOL_SOCKET) return true;
-  if (level == IPPROTO_TCP || level == IPPROTO_IP) return s.family == AF_INET || s.family == AF_INET6;
+  if (level == IPPROTO_TCP) return is_inet(s.family) && s.type == SOCK_STREAM;
+  if (level == IPPROTO_IP) return is_inet(s.family);
   if (level == IPPROTO_IPV6) return s.family == AF_INET6;
   return level == AF_VSOCK && s.family == AF_VSOCK;
 }
@@ -159,10 +176,9 @@ std::vector<std::byte> host_value(const descriptor& d, int name) {
 
 // The peer of a guest's unix socket is the guest; of one without a peer nobody.
 ucred peer_credentials(const socket_state& s) {
-  constexpr pid_t guest_process = 1000;
   if (s.phase != socket_phase::connected && s.phase != socket_phase::listening)
     return {.pid = 0, .uid = static_cast<uid_t>(-1), .gid = static_cast<gid_t>(-1)};
-  return {.pid = guest_process, .uid = 1000, .gid = 1000};
+  return {.pid = guest_process_id, .uid = guest_user_id, .gid = guest_user_id};
 }
 
 // Reading SO_ERROR takes the error away, and is how a program learns that a connection has come about.

@@ -61,6 +61,8 @@ std::int64_t make_host_socket(socket_state& state, unique_fd& host) {
 std::int64_t sys_socket(call_context& ctx) {
   const int family = int_arg(ctx, 0), type = int_arg(ctx, 1) & ~type_flags,
             flags = int_arg(ctx, 1) & type_flags;
+  constexpr int unknown_type = 11;  // SOCK_MAX
+  if (type < 0 || type >= unknown_type || (int_arg(ctx, 1) & ~(type_flags | 0xf)) != 0) return -EINVAL;
   const int protocol = protocol_of(family, type, int_arg(ctx, 2));
   if (protocol == -1) return refuse_family(ctx, family, type);
   if (protocol == -2) return family == AF_NETLINK ? refuse_family(ctx, family, type) : -EPROTONOSUPPORT;
@@ -113,10 +115,9 @@ bool may_listen(const call_context& ctx, transport kind, std::uint32_t port) {
 
 std::int64_t deny_listen(call_context& ctx, transport kind, std::uint32_t port) {
   const bool tcp = kind == transport::tcp;
-  const std::string where = (tcp ? "tcp:" : "vsock:") + std::to_string(port);
-  return ctx.instance.deny("bind " + where,
-                           tcp ? "--publish HOST:PORT=guest:" + std::to_string(port) : "--listen " + where,
-                           EACCES);
+  const std::string number = std::to_string(port);
+  return ctx.instance.deny((tcp ? "bind tcp:" : "bind vsock:") + number,
+                           (tcp ? "--publish HOST:PORT=guest:" : "--publish-vsock HOST:PORT=guest:") + number, EACCES);
 }
 
 bool option_set(const socket_state& s, int level, int name) {
@@ -247,7 +248,7 @@ std::int64_t bind_unix(call_context& ctx, socket_arg& s, const guest_address& to
 }
 
 std::int64_t bind_netlink(socket_state& s, const guest_address& to) {
-  s.local.cid = to.cid != 0 ? to.cid : 1000;  // the process's id, as Linux picks it
+  s.local.cid = to.cid != 0 ? to.cid : static_cast<unsigned>(guest_process_id);  // the process's id, as Linux picks it
   s.phase = socket_phase::bound;
   return 0;
 }
@@ -285,6 +286,12 @@ std::int64_t listen_vsock(call_context& ctx, socket_arg& s, unsigned backlog) {
   return replace_host(ctx, s.d->what, receiver);
 }
 
+// TCP keeps clients waiting whose server is slow to accept; a unix socket with a full queue turns them away.
+int queue_of(const socket_state& s, int backlog) {
+  constexpr int least = 1024;
+  return is_inet(s.family) ? std::max(backlog, least) : backlog;
+}
+
 std::int64_t listen_stream(call_context& ctx, socket_arg& s, int backlog) {
   socket_state& state = *s.state;
   if (state.phase == socket_phase::fresh) {
@@ -296,7 +303,7 @@ std::int64_t listen_stream(call_context& ctx, socket_arg& s, int backlog) {
     if (const auto r = ctx.instance.network.names.bind(s.d->host.get(), std::move(as), state.bound); r < 0) return r;
     state.local = state.bound->address;
   }
-  return host_result(::listen(s.d->host.get(), backlog));
+  return host_result(::listen(s.d->host.get(), queue_of(state, backlog)));
 }
 
 std::int64_t sys_listen(call_context& ctx) {
@@ -307,7 +314,7 @@ std::int64_t sys_listen(call_context& ctx) {
   if (s.state->phase == socket_phase::connected || s.state->phase == socket_phase::connecting) return -EINVAL;
   const bool vsock = s.state->family == AF_VSOCK;
   if (s.state->phase == socket_phase::listening)
-    return vsock ? 0 : host_result(::listen(s.d->host.get(), backlog));
+    return vsock ? 0 : host_result(::listen(s.d->host.get(), queue_of(*s.state, backlog)));
   if (vsock && s.state->phase == socket_phase::fresh) return deny_listen(ctx, transport::vsock, 0);
   const std::int64_t r = vsock ? listen_vsock(ctx, s, static_cast<unsigned>(backlog)) : listen_stream(ctx, s, backlog);
   if (r < 0) return r;

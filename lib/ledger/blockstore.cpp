@@ -1,0 +1,348 @@
+#include <osvm/ledger/blockstore.hpp>
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <list>
+#include <mutex>
+
+#include "keys.hpp"
+
+namespace osvm::ledger {
+
+struct blockstore::impl {
+  explicit impl(rocksdb::database d, blockstore_options o) : db(std::move(d)), options(o) {}
+
+  rocksdb::database db;
+  blockstore_options options;
+  mutable std::mutex mutex;
+  std::shared_ptr<const ledger_bounds> bounds;
+  mutable std::list<std::pair<slot_t, std::shared_ptr<const block>>> blocks;  // most recent first
+
+  result<> find_bounds();
+  result<std::shared_ptr<const block>> read(slot_t slot) const;
+  result<std::vector<rocksdb::value>> shreds(slot_t slot, std::uint64_t last) const;
+};
+
+namespace {
+
+bool is_folder(const std::string& path) {
+  struct ::stat st {};
+  return ::stat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+std::optional<slot_t> slot_of(std::string_view key) {
+  if (key.size() < 8) return std::nullopt;
+  return keys::read_u64(key);
+}
+
+result<stored_status> make_status(slot_t slot, rocksdb::value bytes) {
+  OSVM_TRY(auto meta, solana::parse_transaction_meta(bytes.bytes()));
+  return stored_status{slot, std::move(bytes), std::move(meta)};
+}
+
+result<std::optional<slot_t>> edge(const rocksdb::database& db, std::string_view column, bool last) {
+  if (!db.has_column(column)) return std::optional<slot_t>{};
+  OSVM_TRY(auto it, db.iterate(column));
+  last ? it.seek_last() : it.seek_first();
+  OSVM_CHECK(it.status());
+  return it.valid() ? slot_of(it.key()) : std::optional<slot_t>{};
+}
+
+}  // namespace
+
+blockstore::blockstore(std::unique_ptr<impl> i) noexcept : impl_(std::move(i)) {}
+blockstore::blockstore(blockstore&&) noexcept = default;
+blockstore& blockstore::operator=(blockstore&&) noexcept = default;
+blockstore::~blockstore() = default;
+
+result<blockstore> blockstore::open(const std::string& folder, blockstore_options options) {
+  std::string at = folder;
+  for (const char* below : {"/rocksdb", "/rocksdb_fifo"}) {
+    if (!is_folder(folder + below)) continue;
+    at = folder + below;
+    break;
+  }
+  OSVM_TRY(auto db, rocksdb::database::open(at, options.database));
+  if (!db.has_column("meta") || !db.has_column("data_shred"))
+    return error(errc::not_a_ledger, at + " is a RocksDB database, but not a ledger's");
+  auto i = std::make_unique<impl>(std::move(db), options);
+  OSVM_CHECK(i->find_bounds());
+  return blockstore(std::move(i));
+}
+
+const rocksdb::database& blockstore::database() const noexcept {
+  return impl_->db;
+}
+
+result<bool> blockstore::refresh() {
+  OSVM_TRY(const bool news, impl_->db.refresh());
+  if (news) OSVM_CHECK(impl_->find_bounds());
+  return news;
+}
+
+std::shared_ptr<const ledger_bounds> blockstore::bounds() const {
+  const std::lock_guard lock(impl_->mutex);
+  return impl_->bounds;
+}
+
+result<> blockstore::impl::find_bounds() {
+  auto out = std::make_shared<ledger_bounds>();
+  OSVM_TRY(auto metas, db.iterate("meta"));
+  for (metas.seek_first(); metas.valid(); metas.next()) {
+    OSVM_TRY(const auto m, parse_slot_meta(metas.value().bytes()));
+    if (m.received == 0) continue;
+    out->lowest = m.slot;
+    break;
+  }
+  for (metas.seek_last(); metas.valid(); metas.prev()) {
+    OSVM_TRY(const auto m, parse_slot_meta(metas.value().bytes()));
+    if (m.received == 0) continue;
+    if (!out->highest) out->highest = m.slot;
+    if (!m.full()) continue;
+    out->highest_full = m.slot;
+    break;
+  }
+  OSVM_CHECK(metas.status());
+  OSVM_TRY(out->first_root, edge(db, "root", false));
+  OSVM_TRY(out->last_root, edge(db, "root", true));
+  OSVM_TRY(out->last_confirmed, edge(db, "optimistic_slots", true));
+  if (out->last_root && (!out->last_confirmed || *out->last_confirmed < *out->last_root))
+    out->last_confirmed = out->last_root;
+
+  if (out->last_root) {
+    OSVM_TRY(auto roots, db.iterate("root"));
+    roots.seek(keys::slot(out->lowest.value_or(0)));
+    if (roots.valid() && keys::read_u64(roots.key()) != 0) roots.next();
+    if (roots.valid()) out->first_available = keys::read_u64(roots.key());
+    OSVM_CHECK(roots.status());
+  }
+  // Back from the last confirmed slot, parent by parent. A parent is always lower, so this ends.
+  for (auto at = out->last_confirmed;
+       at && (!out->last_root || *at > *out->last_root) && out->confirmed_unrooted.size() < 4096;) {
+    OSVM_TRY(const auto row, db.get("meta", keys::slot(*at)));
+    if (!row) break;
+    OSVM_TRY(const auto m, parse_slot_meta(row->bytes()));
+    if (m.full()) out->confirmed_unrooted.insert(*at);
+    at = m.parent && *m.parent < *at ? m.parent : std::nullopt;
+  }
+  const std::lock_guard lock(mutex);
+  bounds = std::move(out);
+  return {};
+}
+
+result<std::optional<slot_meta>> blockstore::meta(slot_t slot) const {
+  OSVM_TRY(const auto row, impl_->db.get("meta", keys::slot(slot)));
+  if (!row) return std::optional<slot_meta>{};
+  OSVM_TRY(auto m, parse_slot_meta(row->bytes()));
+  return std::optional(std::move(m));
+}
+
+result<bool> blockstore::is_root(slot_t slot) const {
+  OSVM_TRY(const auto row, impl_->db.get("root", keys::slot(slot)));
+  return row && !row->bytes().empty() && row->bytes()[0] == std::byte{1};
+}
+
+result<bool> blockstore::is_dead(slot_t slot) const {
+  OSVM_TRY(const auto row, impl_->db.get("dead_slots", keys::slot(slot)));
+  return row && !row->bytes().empty() && row->bytes()[0] == std::byte{1};
+}
+
+result<std::optional<std::int64_t>> blockstore::block_time(slot_t slot) const {
+  OSVM_TRY(const auto row, impl_->db.get("blocktime", keys::slot(slot)));
+  if (!row) return std::optional<std::int64_t>{};
+  OSVM_TRY(const auto v, read_at<std::int64_t>(row->bytes(), 0));
+  return std::optional(v);
+}
+
+result<std::optional<std::uint64_t>> blockstore::block_height(slot_t slot) const {
+  if (!impl_->db.has_column("block_height")) return std::optional<std::uint64_t>{};
+  OSVM_TRY(const auto row, impl_->db.get("block_height", keys::slot(slot)));
+  if (!row) return std::optional<std::uint64_t>{};
+  OSVM_TRY(const auto v, read_at<std::uint64_t>(row->bytes(), 0));
+  return std::optional(v);
+}
+
+result<std::optional<stored_rewards>> blockstore::rewards(slot_t slot) const {
+  OSVM_TRY(auto row, impl_->db.get("rewards", keys::slot(slot)));
+  if (!row) return std::optional<stored_rewards>{};
+  OSVM_TRY(auto parsed, solana::parse_rewards(row->bytes()));
+  return std::optional(stored_rewards{std::move(*row), std::move(parsed)});
+}
+
+result<std::vector<slot_t>> blockstore::roots(slot_t from, slot_t to, std::size_t limit) const {
+  std::vector<slot_t> out;
+  OSVM_TRY(auto it, impl_->db.iterate("root"));
+  for (it.seek(keys::slot(from)); it.valid() && out.size() < limit; it.next()) {
+    const auto slot = slot_of(it.key());
+    if (!slot || *slot > to) break;
+    if (it.value().text() == std::string_view("\x01", 1)) out.push_back(*slot);
+  }
+  OSVM_CHECK(it.status());
+  return out;
+}
+
+result<> blockstore::each_meta(slot_t from, const std::function<bool(const slot_meta&)>& visit) const {
+  OSVM_TRY(auto it, impl_->db.iterate("meta"));
+  for (it.seek(keys::slot(from)); it.valid(); it.next()) {
+    OSVM_TRY(const auto m, parse_slot_meta(it.value().bytes()));
+    if (!visit(m)) return {};
+  }
+  return it.status();
+}
+
+result<std::vector<std::pair<slot_t, perf_sample>>> blockstore::perf_samples(std::size_t limit) const {
+  std::vector<std::pair<slot_t, perf_sample>> out;
+  if (!impl_->db.has_column("perf_samples")) return out;
+  OSVM_TRY(auto it, impl_->db.iterate("perf_samples"));
+  for (it.seek_last(); it.valid() && out.size() < limit; it.prev()) {
+    OSVM_TRY(const auto p, parse_perf_sample(it.value().bytes()));
+    if (const auto slot = slot_of(it.key())) out.emplace_back(*slot, p);
+  }
+  OSVM_CHECK(it.status());
+  return out;
+}
+
+// ---- blocks
+// ---------------------------------------------------------------------------------------------------
+
+result<std::vector<rocksdb::value>> blockstore::impl::shreds(slot_t slot, std::uint64_t last) const {
+  if (last >= options.block.max_shreds)
+    return error(osvm::errc::limit_exceeded, "a block of too many shreds");
+  std::vector<rocksdb::value> out;
+  out.reserve(last + 1);
+  OSVM_TRY(auto it, db.iterate("data_shred"));
+  for (it.seek(keys::shred(slot, 0)); it.valid() && out.size() <= last; it.next()) {
+    if (it.key().size() != 16 || keys::read_u64(it.key()) != slot) break;
+    if (keys::read_u64(it.key().substr(8)) != out.size()) break;
+    out.push_back(it.value());
+  }
+  OSVM_CHECK(it.status());
+  if (out.size() == last + 1) return out;
+  const std::string what =
+      "slot " + std::to_string(slot) + ": data shred " + std::to_string(out.size()) + " is not there";
+  if (!it.lost().empty()) return error(errc::lost, what + ", " + it.lost().front().file + " is not readable");
+  return error(errc::incomplete, what);
+}
+
+result<std::shared_ptr<const block>> blockstore::impl::read(slot_t slot) const {
+  OSVM_TRY(const auto row, db.get("meta", keys::slot(slot)));
+  if (!row) return error(errc::skipped, "slot " + std::to_string(slot));
+  OSVM_TRY(const auto m, parse_slot_meta(row->bytes()));
+  if (!m.full()) return error(errc::incomplete, "slot " + std::to_string(slot));
+  OSVM_TRY(const auto dead, db.get("dead_slots", keys::slot(slot)));
+  if (dead && dead->text() == std::string_view("\x01", 1))
+    return error(errc::dead, "slot " + std::to_string(slot));
+  OSVM_TRY(const auto rows, shreds(slot, *m.last_index));
+  std::vector<bytes_view> views;
+  views.reserve(rows.size());
+  for (const auto& r : rows) views.push_back(r.bytes());
+  OSVM_TRY(auto made, block::build(views, options.block));
+  return std::make_shared<const block>(std::move(made));
+}
+
+result<std::shared_ptr<const block>> blockstore::read_block(slot_t slot) const {
+  {
+    const std::lock_guard lock(impl_->mutex);
+    auto& kept = impl_->blocks;
+    const auto at = std::ranges::find(kept, slot, &std::pair<slot_t, std::shared_ptr<const block>>::first);
+    if (at != kept.end()) {
+      kept.splice(kept.begin(), kept, at);
+      return at->second;
+    }
+  }
+  OSVM_TRY(auto made, impl_->read(slot));
+  const std::lock_guard lock(impl_->mutex);
+  impl_->blocks.emplace_front(slot, made);
+  if (impl_->blocks.size() > impl_->options.cached_blocks) impl_->blocks.pop_back();
+  return made;
+}
+
+result<solana::hash> blockstore::blockhash(slot_t slot) const {
+  OSVM_TRY(const auto b, read_block(slot));
+  return b->blockhash();
+}
+
+// ---- transactions
+// ---------------------------------------------------------------------------------------------
+
+result<std::optional<stored_status>> blockstore::status(const solana::signature& s, slot_t slot) const {
+  for (const auto& key :
+       {keys::status(s, slot), keys::old_status(0, s, slot), keys::old_status(1, s, slot)}) {
+    OSVM_TRY(auto row, impl_->db.get("transaction_status", key));
+    if (!row) continue;
+    OSVM_TRY(auto made, make_status(slot, std::move(*row)));
+    return std::optional(std::move(made));
+  }
+  return std::optional<stored_status>{};
+}
+
+result<std::optional<stored_status>> blockstore::find_status(
+    const solana::signature& s, const std::function<bool(slot_t)>& accept) const {
+  OSVM_TRY(auto it, impl_->db.iterate("transaction_status"));
+  std::optional<std::pair<slot_t, rocksdb::value>> best;
+  for (const auto& prefix :
+       {keys::status_prefix(s), keys::old_status_prefix(0, s), keys::old_status_prefix(1, s)}) {
+    for (it.seek(prefix); it.valid() && it.key().starts_with(prefix); it.next()) {
+      if (it.key().size() != prefix.size() + 8) continue;
+      const slot_t slot = keys::read_u64(it.key().substr(prefix.size()));
+      if ((!best || slot > best->first) && accept(slot)) best.emplace(slot, it.value());
+    }
+    OSVM_CHECK(it.status());
+    if (best && prefix.size() == 64) break;  // new keys: no old generation beside them
+  }
+  if (!best) {
+    if (!it.lost().empty())
+      return error(errc::lost, it.lost().front().file + " of column transaction_status is not readable");
+    return std::optional<stored_status>{};
+  }
+  OSVM_TRY(auto made, make_status(best->first, std::move(best->second)));
+  return std::optional(std::move(made));
+}
+
+result<> blockstore::signatures_of(const solana::pubkey& address, slot_t from,
+                                   const std::function<bool(const address_signature&)>& visit) const {
+  OSVM_TRY(auto it, impl_->db.iterate("address_signatures"));
+  for (it.seek_for_prev(keys::address_end(address, from)); it.valid(); it.prev()) {
+    const auto parsed = keys::read_address(it.key());
+    if (!parsed || parsed->address != address) break;
+    address_signature row{parsed->signature, parsed->slot, parsed->transaction_index,
+                          it.value().text() == std::string_view("\x01", 1)};
+    if (!visit(row)) return {};
+  }
+  OSVM_CHECK(it.status());
+  // Old keys: two generations, which are disjoint in slots except around a purge; the newer slots first.
+  std::vector<address_signature> old;
+  for (const std::uint64_t primary : {0, 1}) {
+    const auto prefix = keys::old_address_prefix(primary, address);
+    for (it.seek_for_prev(keys::old_address_end(primary, address, from));
+         it.valid() && it.key().starts_with(prefix); it.prev()) {
+      const auto parsed = keys::read_old_address(it.key());
+      if (!parsed) continue;
+      old.push_back(
+          {parsed->signature, parsed->slot, std::nullopt, it.value().text() == std::string_view("\x01", 1)});
+      if (old.size() > (1 << 20))
+        return error(osvm::errc::limit_exceeded, "an address with more than 2^20 signatures");
+    }
+    OSVM_CHECK(it.status());
+  }
+  std::ranges::stable_sort(old, std::greater<>{}, &address_signature::slot);
+  for (const auto& row : old)
+    if (!visit(row)) return {};
+  return {};
+}
+
+result<std::optional<std::string>> blockstore::memo(const solana::signature& s, slot_t slot) const {
+  if (!impl_->db.has_column("transaction_memos")) return std::optional<std::string>{};
+  for (const auto& key : {keys::status(s, slot), keys::status_prefix(s)}) {
+    OSVM_TRY(const auto row, impl_->db.get("transaction_memos", key));
+    if (!row) continue;
+    byte_reader in(row->bytes());
+    OSVM_TRY(const auto length, in.read<std::uint64_t>());
+    OSVM_TRY(const auto text, in.take(length));
+    return std::optional(std::string(reinterpret_cast<const char*>(text.data()), text.size()));
+  }
+  return std::optional<std::string>{};
+}
+
+}  // namespace osvm::ledger

@@ -1,0 +1,236 @@
+#include <osvm/ledger/query.hpp>
+
+#include <algorithm>
+#include <set>
+
+namespace osvm::ledger {
+namespace {
+
+result<std::optional<std::int64_t>> time_of(const blockstore& store, const std::optional<genesis>& g,
+                                            slot_t slot) {
+  if (slot == 0 && g) return std::optional(g->creation_time);
+  return store.block_time(slot);
+}
+
+void write_optional(solana::json_writer& out, std::string_view name, const std::optional<std::int64_t>& v) {
+  out.key(name);
+  v ? out.number(*v) : out.null();
+}
+
+// Why a slot that ought to be there has no block.
+result<> check_block(const blockstore& store, slot_t slot, commitment level) {
+  const auto b = store.bounds();
+  const std::string name = "slot " + std::to_string(slot);
+  if (level == commitment::confirmed && b->confirmed_unrooted.contains(slot)) return {};
+  if (!b->last_root || slot > *b->last_root) return error(errc::not_rooted, name);
+  OSVM_TRY(const bool root, store.is_root(slot));
+  if (root) return {};
+  if (slot < b->first_available) return error(errc::cleaned_up, name);
+  return error(errc::skipped, name);
+}
+
+result<> write_transactions(solana::json_writer& out, const blockstore& store, slot_t slot, const block& b,
+                            const block_query& query) {
+  out.key("transactions");
+  out.begin_array();
+  for (std::size_t i = 0; i < b.transactions().size(); ++i) {
+    const auto& tx = b.transactions()[i];
+    if (tx.signatures.empty()) return error(errc::corrupt, "a transaction without a signature");
+    OSVM_TRY(const auto status, store.status(tx.signatures[0], slot));
+    if (!status)
+      return error(errc::incomplete,
+                   "slot " + std::to_string(slot) + ": no status for transaction " + std::to_string(i));
+    out.begin_object();
+    OSVM_CHECK(query.details == solana::transaction_details::accounts
+                   ? solana::write_transaction_accounts(out, tx, &status->meta, query.encode)
+                   : solana::write_transaction_fields(out, b.wire(i), tx, &status->meta, query.encode));
+    out.end_object();
+  }
+  out.end_array();
+  return {};
+}
+
+void write_block_signatures(solana::json_writer& out, const block& b) {
+  out.key("signatures");
+  out.begin_array();
+  for (const auto& tx : b.transactions())
+    if (!tx.signatures.empty()) out.base58(tx.signatures[0]);
+  out.end_array();
+}
+
+result<> write_block_rewards(solana::json_writer& out, const blockstore& store, slot_t slot) {
+  OSVM_TRY(const auto rewards, store.rewards(slot));
+  out.key("rewards");
+  solana::write_rewards(out, rewards ? std::span<const solana::reward>(rewards->rewards.rewards)
+                                     : std::span<const solana::reward>{});
+  if (rewards && rewards->rewards.num_partitions)
+    out.field("numRewardPartitions", *rewards->rewards.num_partitions);
+  return {};
+}
+
+std::optional<std::size_t> position_of(const block& b, const solana::signature& s) {
+  for (std::size_t i = 0; i < b.transactions().size(); ++i) {
+    const auto& signatures = b.transactions()[i].signatures;
+    if (!signatures.empty() && signatures[0] == s) return i;
+  }
+  return std::nullopt;
+}
+
+// Where a page of history begins or ends: a slot, and the signatures of that slot on one side of a
+// transaction.
+struct page_edge {
+  slot_t slot = 0;
+  std::set<solana::signature> signatures;
+};
+
+result<std::optional<page_edge>> find_edge(const blockstore& store, const solana::signature& s, bool before) {
+  OSVM_TRY(const auto status, store.find_status(s, [](slot_t) { return true; }));
+  if (!status) return std::optional<page_edge>{};
+  page_edge out{status->slot, {}};
+  OSVM_TRY(const auto b, store.read_block(status->slot));
+  const auto at = position_of(*b, s).value_or(0);
+  for (std::size_t i = before ? at : 0; i < (before ? b->transactions().size() : at + 1); ++i)
+    out.signatures.insert(b->transactions()[i].signatures[0]);
+  return std::optional(std::move(out));
+}
+
+result<> write_history_row(solana::json_writer& out, const blockstore& store, const std::optional<genesis>& g,
+                           const address_signature& row, bool rooted) {
+  out.begin_object();
+  out.field("signature", row.signature);
+  out.field("slot", row.slot);
+  OSVM_TRY(const auto status, store.status(row.signature, row.slot));
+  out.key("err");
+  status && status->meta.err ? solana::write_json(out, *status->meta.err) : out.null();
+  OSVM_TRY(const auto memo, store.memo(row.signature, row.slot));
+  out.key("memo");
+  memo ? out.string(*memo) : out.null();
+  OSVM_TRY(const auto time, time_of(store, g, row.slot));
+  write_optional(out, "blockTime", time);
+  out.field("confirmationStatus", rooted ? "finalized" : "confirmed");
+  out.end_object();
+  return {};
+}
+
+}  // namespace
+
+std::optional<commitment> parse_commitment(std::string_view name) noexcept {
+  if (name == "processed" || name == "recent") return commitment::processed;
+  if (name == "confirmed" || name == "single" || name == "singleGossip") return commitment::confirmed;
+  if (name == "finalized" || name == "max" || name == "root") return commitment::finalized;
+  return std::nullopt;
+}
+
+std::optional<slot_t> slot_at(const ledger_bounds& b, commitment level) noexcept {
+  switch (level) {
+    case commitment::finalized:
+      return b.last_root;
+    case commitment::confirmed:
+      return b.last_confirmed;
+    case commitment::processed:
+      return b.highest_full ? b.highest_full : b.last_root;
+  }
+  return std::nullopt;
+}
+
+result<bool> is_settled(const blockstore& store, slot_t slot, commitment level) {
+  if (level != commitment::finalized && store.bounds()->confirmed_unrooted.contains(slot)) return true;
+  return store.is_root(slot);
+}
+
+result<std::string> block_json(const blockstore& store, const std::optional<genesis>& g, slot_t slot,
+                               const block_query& query) {
+  OSVM_CHECK(check_block(store, slot, query.level));
+  OSVM_TRY(const auto b, store.read_block(slot));
+  OSVM_TRY(const auto meta, store.meta(slot));
+  const slot_t parent = meta && meta->parent ? *meta->parent : b->parent();
+  solana::hash before{};
+  if (slot != 0) {
+    auto parents = store.blockhash(parent);
+    if (!parents)
+      return error(errc::cleaned_up, "the parent of slot " + std::to_string(slot) + " is not there");
+    before = *parents;
+  }
+  std::string text;
+  text.reserve(256 + b->bytes().size() * 4);
+  solana::json_writer out(text);
+  out.begin_object();
+  out.field("previousBlockhash", before);
+  out.field("blockhash", b->blockhash());
+  out.field("parentSlot", parent);
+  if (query.details == solana::transaction_details::full ||
+      query.details == solana::transaction_details::accounts)
+    OSVM_CHECK(write_transactions(out, store, slot, *b, query));
+  if (query.details == solana::transaction_details::signatures) write_block_signatures(out, *b);
+  if (query.encode.rewards) OSVM_CHECK(write_block_rewards(out, store, slot));
+  OSVM_TRY(const auto time, time_of(store, g, slot));
+  write_optional(out, "blockTime", time);
+  OSVM_TRY(const auto height, store.block_height(slot));
+  out.key("blockHeight");
+  height ? out.number(*height) : slot == 0 ? out.number(std::uint64_t{0}) : out.null();
+  out.end_object();
+  return text;
+}
+
+result<std::string> transaction_json(const blockstore& store, const std::optional<genesis>& g,
+                                     const solana::signature& s, const block_query& query) {
+  result<> failure;
+  OSVM_TRY(const auto status, store.find_status(s, [&](slot_t slot) {
+    const auto settled = is_settled(store, slot, query.level);
+    if (!settled) failure = settled.error();
+    return settled && *settled;
+  }));
+  OSVM_CHECK(failure);
+  if (!status) return std::string("null");
+  OSVM_TRY(const auto b, store.read_block(status->slot));
+  const auto at = position_of(*b, s);
+  if (!at)
+    return error(errc::corrupt,
+                 "slot " + std::to_string(status->slot) + " lacks a transaction that has a status");
+  std::string text;
+  solana::json_writer out(text);
+  out.begin_object();
+  out.field("slot", status->slot);
+  OSVM_CHECK(solana::write_transaction_fields(out, b->wire(*at), b->transactions()[*at], &status->meta,
+                                              query.encode));
+  OSVM_TRY(const auto time, time_of(store, g, status->slot));
+  write_optional(out, "blockTime", time);
+  out.end_object();
+  return text;
+}
+
+result<std::string> signatures_json(const blockstore& store, const std::optional<genesis>& g,
+                                    const solana::pubkey& address, const signatures_query& query) {
+  const auto b = store.bounds();
+  page_edge from{slot_at(*b, query.level).value_or(0), {}}, to{b->first_available, {}};
+  for (const bool before : {true, false}) {
+    const auto& wanted = before ? query.before : query.until;
+    if (!wanted) continue;
+    OSVM_TRY(auto edge, find_edge(store, *wanted, before));
+    if (!edge && before) return std::string("[]");
+    if (edge) (before ? from : to) = std::move(*edge);
+  }
+  std::string text;
+  solana::json_writer out(text);
+  out.begin_array();
+  std::size_t count = 0;
+  result<> failure;
+  OSVM_CHECK(store.signatures_of(address, from.slot, [&](const address_signature& row) {
+    if (count >= query.limit || row.slot < to.slot) return false;
+    if (row.slot == from.slot && from.signatures.contains(row.signature)) return true;
+    if (row.slot == to.slot && to.signatures.contains(row.signature)) return true;
+    const auto settled = is_settled(store, row.slot, query.level);
+    if (settled && !*settled) return true;
+    const auto rooted = store.is_root(row.slot);
+    failure = !settled  ? result<>(settled.error())
+              : !rooted ? result<>(rooted.error())
+                        : write_history_row(out, store, g, row, *rooted);
+    ++count;
+    return failure.has_value();
+  }));
+  OSVM_CHECK(failure);
+  out.end_array();
+  return text;
+}
+
+}  // namespace osvm::ledger

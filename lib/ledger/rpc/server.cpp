@@ -1,0 +1,249 @@
+#include <osvm/ledger/rpc_server.hpp>
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "http.hpp"
+
+namespace osvm::ledger {
+namespace {
+
+using clock = deadline::clock;
+
+struct connection {
+  unique_fd fd;
+  std::string in, out;
+  std::size_t sent = 0;
+  bool closing = false, ended = false, continued = false;
+  std::uint32_t events = 0;
+  clock::time_point last = clock::now();
+};
+
+}  // namespace
+
+struct rpc_server::impl {
+  impl(rpc_service& s, unique_fd l, rpc_server_options o) : service(s), listener(std::move(l)), options(o) {}
+
+  rpc_service& service;
+  unique_fd listener, epoll;
+  rpc_server_options options;
+  rpc_server_stats stats;
+  std::unordered_map<int, connection> connections;
+  bool accepting = false;
+  clock::time_point refreshed = clock::now(), swept = clock::now();
+
+  result<> watch(int fd, std::uint32_t events, int operation) {
+    epoll_event e{};
+    e.events = events;
+    e.data.fd = fd;
+    if (::epoll_ctl(epoll.get(), operation, fd, &e) != 0) return errno_error("epoll_ctl");
+    return {};
+  }
+  void update(connection& c);
+  void accept_all();
+  void drop(int fd) {
+    connections.erase(fd);
+    listen_again();
+  }
+  void listen_again() {
+    if (!accepting && connections.size() < options.max_connections &&
+        watch(listener.get(), EPOLLIN, EPOLL_CTL_ADD))
+      accepting = true;
+  }
+  bool read(connection& c);
+  bool flush(connection& c);
+  bool answer_requests(connection& c);
+  bool answer_one(connection& c);
+  void refuse(connection& c, int status);
+  void serve(int fd, std::uint32_t events);
+  void housekeeping();
+  int wait_ms() const;
+};
+
+void rpc_server::impl::update(connection& c) {
+  // While an answer waits to be taken, nothing more is read: a slow client holds one answer, not many.
+  const std::uint32_t wanted = c.out.empty() ? EPOLLIN : EPOLLOUT;
+  if (wanted == c.events) return;
+  if (watch(c.fd.get(), wanted, EPOLL_CTL_MOD)) c.events = wanted;
+}
+
+void rpc_server::impl::accept_all() {
+  while (connections.size() < options.max_connections) {
+    unique_fd fd(::accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (!fd) {
+      if (errno == EMFILE || errno == ENFILE) break;  // wait until a connection ends
+      return;
+    }
+    ++stats.accepted;
+    const int n = fd.get();
+    connection c;
+    c.fd = std::move(fd);
+    c.events = EPOLLIN;
+    if (watch(n, EPOLLIN, EPOLL_CTL_ADD)) connections.emplace(n, std::move(c));
+  }
+  (void)::epoll_ctl(epoll.get(), EPOLL_CTL_DEL, listener.get(), nullptr);
+  accepting = false;
+}
+
+// False when the connection is gone.
+bool rpc_server::impl::read(connection& c) {
+  char buffer[16384];
+  const std::size_t most = options.max_head + service.options().max_body;
+  while (c.in.size() <= most) {
+    const auto n = ::recv(c.fd.get(), buffer, sizeof buffer, 0);
+    if (n > 0) {
+      c.in.append(buffer, static_cast<std::size_t>(n));
+      c.last = clock::now();
+      continue;
+    }
+    if (n == 0) return c.ended = true;
+    if (errno == EINTR) continue;
+    return errno == EAGAIN || errno == EWOULDBLOCK;
+  }
+  return true;
+}
+
+bool rpc_server::impl::flush(connection& c) {
+  while (c.sent < c.out.size()) {
+    const auto n = ::send(c.fd.get(), c.out.data() + c.sent, c.out.size() - c.sent, MSG_NOSIGNAL);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return errno == EAGAIN || errno == EWOULDBLOCK;
+    c.sent += static_cast<std::size_t>(n);
+    c.last = clock::now();
+  }
+  c.out.clear();
+  if (c.out.capacity() > (1 << 20)) c.out.shrink_to_fit();
+  c.sent = 0;
+  return !c.closing;
+}
+
+void rpc_server::impl::refuse(connection& c, int status) {
+  ++stats.refused;
+  c.closing = true;
+  c.in.clear();
+  c.out += http::response(status, "text/plain", "", false);
+}
+
+// Answers the next whole request in the buffer; false when there is none.
+bool rpc_server::impl::answer_one(connection& c) {
+  http::head head;
+  switch (http::parse_head(c.in, options.max_head, service.options().max_body, head)) {
+    case http::verdict::more:
+      return false;
+    case http::verdict::malformed:
+      return refuse(c, 400), false;
+    case http::verdict::no_length:
+      return refuse(c, 411), false;
+    case http::verdict::too_large:
+      return refuse(c, 413), false;
+    case http::verdict::ok:
+      break;
+  }
+  if (c.in.size() < head.size + head.body) {
+    if (head.expects_continue && !c.continued) {
+      c.continued = true;
+      c.out += "HTTP/1.1 100 Continue\r\n\r\n";
+    }
+    return false;
+  }
+  ++stats.requests;
+  c.continued = false;
+  const std::string_view body(c.in.data() + head.size, head.body);
+  switch (head.method) {
+    case http::head::kind::post:
+      c.out += http::response(200, "application/json; charset=utf-8", service.handle(body), head.keep_alive);
+      break;
+    case http::head::kind::health:
+      c.out += http::response(200, "text/plain", "ok", head.keep_alive);
+      break;
+    case http::head::kind::options:
+      c.out += http::response(204, "", "", head.keep_alive);
+      break;
+    case http::head::kind::other:
+      c.out += http::response(405, "text/plain", "", head.keep_alive);
+      break;
+  }
+  c.closing = !head.keep_alive;
+  c.in.erase(0, head.size + head.body);
+  return !c.closing;
+}
+
+// True when there was a whole request.
+bool rpc_server::impl::answer_requests(connection& c) {
+  constexpr std::size_t enough = 1 << 20;  // then let the client take it first
+  bool any = false;
+  while (c.out.size() < enough && answer_one(c)) any = true;
+  return any;
+}
+
+void rpc_server::impl::serve(int fd, std::uint32_t events) {
+  const auto at = connections.find(fd);
+  if (at == connections.end()) return;
+  auto& c = at->second;
+  if ((events & (EPOLLERR | EPOLLHUP)) && !(events & (EPOLLIN | EPOLLOUT))) return drop(fd);
+  if ((events & EPOLLIN) && !read(c)) return drop(fd);
+  if (!flush(c)) return drop(fd);
+  for (bool more = true; more && c.out.empty();) {
+    more = answer_requests(c);
+    if (!flush(c)) return drop(fd);
+  }
+  if (c.ended && c.out.empty()) return drop(fd);
+  update(c);
+}
+
+void rpc_server::impl::housekeeping() {
+  const auto now = clock::now();
+  if (options.refresh_every.count() > 0 && now - refreshed >= options.refresh_every) {
+    if (!service.refresh()) ++stats.refresh_failures;
+    refreshed = clock::now();
+  }
+  if (now - swept < std::chrono::seconds(1)) return;
+  swept = now;
+  std::erase_if(connections,
+                [&](const auto& entry) { return now - entry.second.last > options.idle_timeout; });
+  listen_again();
+}
+
+int rpc_server::impl::wait_ms() const {
+  const auto refresh = std::chrono::duration_cast<std::chrono::milliseconds>(options.refresh_every).count();
+  return refresh > 0 ? static_cast<int>(std::min<std::int64_t>(refresh, 1000)) : 1000;
+}
+
+rpc_server::rpc_server(rpc_service& service, unique_fd listener, rpc_server_options options)
+    : impl_(std::make_unique<impl>(service, std::move(listener), options)) {}
+rpc_server::~rpc_server() = default;
+const rpc_server_stats& rpc_server::stats() const noexcept {
+  return impl_->stats;
+}
+
+result<> rpc_server::run(int stop_fd) {
+  auto& s = *impl_;
+  s.epoll = unique_fd(::epoll_create1(EPOLL_CLOEXEC));
+  if (!s.epoll) return errno_error("epoll_create1");
+  const int flags = ::fcntl(s.listener.get(), F_GETFL);
+  if (flags < 0 || ::fcntl(s.listener.get(), F_SETFL, flags | O_NONBLOCK) != 0)
+    return errno_error("the listening socket");
+  OSVM_CHECK(s.watch(s.listener.get(), EPOLLIN, EPOLL_CTL_ADD));
+  s.accepting = true;
+  if (stop_fd >= 0) OSVM_CHECK(s.watch(stop_fd, EPOLLIN, EPOLL_CTL_ADD));
+  epoll_event events[64];
+  while (true) {
+    const int n = ::epoll_wait(s.epoll.get(), events, 64, s.wait_ms());
+    if (n < 0 && errno != EINTR) return errno_error("epoll_wait");
+    for (int i = 0; i < n; ++i) {
+      if (events[i].data.fd == stop_fd) return s.connections.clear(), result<>();
+      if (events[i].data.fd == s.listener.get())
+        s.accept_all();
+      else
+        s.serve(events[i].data.fd, events[i].events);
+    }
+    s.housekeeping();
+  }
+}
+
+}  // namespace osvm::ledger

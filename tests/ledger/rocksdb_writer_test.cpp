@@ -1,0 +1,119 @@
+// Our reader beside a librocksdb process that writes, flushes, compacts and deletes all the time.
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+
+#include "rocksdb_support.hpp"
+
+namespace osvm::ledger::test {
+namespace {
+
+constexpr std::uint64_t key_count = 300;
+
+struct shared_state {
+  std::atomic<std::uint64_t> committed{0};
+  std::atomic<bool> stop{false};
+};
+
+// Write n sets key n % key_count to n. The writer stops when told or when its parent is gone.
+[[noreturn]] void write_for_ever(const std::string& path, shared_state& state) {
+  try {
+    ::rocksdb::Options options;
+    options.write_buffer_size = 64 << 10;
+    options.target_file_size_base = 32 << 10;
+    options.max_bytes_for_level_base = 128 << 10;
+    options.level0_file_num_compaction_trigger = 2;
+    options.delete_obsolete_files_period_micros = 0;
+    oracle o(path, options);
+    for (std::uint64_t n = 1; !state.stop && ::getppid() != 1; ++n) {
+      const auto key = fmt::format("key-{:06}", n % key_count);
+      if (!o.db().Put({}, o.column(0), key, fmt::format("{} {}", n, std::string(n % 200, '.'))).ok()) break;
+      if (!o.db().Put({}, o.column(1), fmt::format("gone-{:09}", n), "x").ok()) break;
+      if (n > 50 && !o.db().Delete({}, o.column(1), fmt::format("gone-{:09}", n - 50)).ok()) break;
+      state.committed = n;
+      if (n % 4000 == 0) (void)o.db().Flush({}, o.column(0));
+      if (n % 9000 == 0) (void)o.db().CompactRange({}, o.column(0), nullptr, nullptr);
+    }
+    o.close();
+  } catch (...) {
+    ::_exit(3);
+  }
+  ::_exit(0);
+}
+
+class beside_a_writer : public ::testing::Test {
+ protected:
+  beside_a_writer() {
+    void* p =
+        ::mmap(nullptr, sizeof(shared_state), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    state = new (p) shared_state;
+    child = ::fork();
+    if (child == 0) write_for_ever(folder.path(), *state);
+    while (state->committed < 2 * key_count && ::waitpid(child, nullptr, WNOHANG) == 0) ::usleep(1000);
+  }
+  ~beside_a_writer() override {
+    state->stop = true;
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    EXPECT_EQ(status, 0) << "the writer failed";
+    ::munmap(state, sizeof(shared_state));
+  }
+  // The last write to `key` among the first `n`.
+  static std::uint64_t last_write(std::uint64_t key, std::uint64_t n) {
+    return n - (n + key_count - key) % key_count;
+  }
+  void expect_rows_between(const rocksdb::database& db, std::uint64_t before) {
+    const auto got = our_rows(db, "default");
+    const auto after = state->committed.load() + 1;
+    ASSERT_EQ(got.size(), key_count);
+    for (std::uint64_t k = 0; k < key_count; ++k) {
+      const auto n = std::stoull(got[k].second);
+      ASSERT_EQ(n % key_count, k);
+      ASSERT_GE(n, last_write(k, before)) << "an acknowledged write is missing";
+      ASSERT_LE(n, after);
+    }
+  }
+  temporary_folder folder;
+  shared_state* state;
+  pid_t child;
+};
+
+TEST_F(beside_a_writer, a_thousand_opens_see_every_acknowledged_row) {
+  const auto first = state->committed.load();
+  for (int i = 0; i < 1000; ++i) {
+    const auto before = state->committed.load();
+    const auto db = rocksdb::database::open(folder.path());
+    ASSERT_TRUE(db) << db.error().to_string();
+    expect_rows_between(*db, before);
+    if (HasFatalFailure()) return;
+    ASSERT_TRUE(db->lost().empty()) << db->lost()[0].file << ": " << db->lost()[0].reason;
+    const auto k = static_cast<std::uint64_t>(i) % key_count;
+    const auto row = db->get("default", fmt::format("key-{:06}", k));
+    ASSERT_TRUE(row && *row) << (row ? "no row" : row.error().to_string());
+    ASSERT_GE(std::stoull(std::string((*row)->text())), last_write(k, before));
+  }
+  EXPECT_GT(state->committed.load(), first);
+}
+
+TEST_F(beside_a_writer, refreshing_sees_what_was_acknowledged_before) {
+  auto db = rocksdb::database::open(folder.path());
+  ASSERT_TRUE(db);
+  for (int i = 0; i < 300; ++i) {
+    const auto before = state->committed.load();
+    const auto news = db->refresh();
+    ASSERT_TRUE(news) << news.error().to_string();
+    expect_rows_between(*db, before);
+    if (HasFatalFailure()) return;
+    // Deleted rows do not come back: at most what was written since, and the fifty that live.
+    const auto left = our_rows(*db, "slots");
+    const auto after = state->committed.load() + 1;
+    ASSERT_LE(left.size(), after - before + 52);
+  }
+}
+
+}  // namespace
+}  // namespace osvm::ledger::test

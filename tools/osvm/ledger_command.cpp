@@ -1,0 +1,98 @@
+#include "ledger_command.hpp"
+
+#include <osvm/core/text.hpp>
+
+#include <charconv>
+
+namespace osvm::cli {
+
+result<opened_ledger> open_ledger(const std::string& folder) {
+  OSVM_TRY(auto store, ledger::blockstore::open(folder));
+  opened_ledger out{std::move(store), std::nullopt};
+  auto g = ledger::load_genesis(folder);
+  if (g)
+    out.genesis = std::move(*g);
+  else if (g.error().code != boost::system::errc::no_such_file_or_directory)
+    return g.error();
+  return out;
+}
+
+result<ledger::slot_t> parse_slot(const std::string& text) {
+  ledger::slot_t slot = 0;
+  const auto [end, e] = std::from_chars(text.data(), text.data() + text.size(), slot);
+  if (e != std::errc{} || end != text.data() + text.size() || text.empty())
+    return error(errc::invalid_argument, "a slot is a number, not '" + printable(text) + "'");
+  return slot;
+}
+
+result<ledger::block_query> make_block_query(const std::string& encoding, const std::string& details) {
+  ledger::block_query out;
+  const auto e = solana::parse_encoding(encoding);
+  const auto d = solana::parse_details(details);
+  if (!e) return error(errc::invalid_argument, "--encoding: json, jsonParsed, base64, base58");
+  if (!d) return error(errc::invalid_argument, "--details: full, accounts, signatures, none");
+  out.encode.encoding = *e;
+  out.encode.max_version = 255;
+  out.details = *d;
+  out.level = ledger::commitment::confirmed;
+  return out;
+}
+
+std::string indent_json(std::string_view json) {
+  std::string out;
+  std::size_t depth = 0;
+  bool quoted = false;
+  auto line = [&] { out += "\n" + std::string(2 * depth, ' '); };
+  for (std::size_t i = 0; i < json.size(); ++i) {
+    const char c = json[i];
+    if (quoted) {
+      out += c;
+      if (c == '\\' && i + 1 < json.size()) out += json[++i];
+      if (c == '"') quoted = false;
+      continue;
+    }
+    if (c == '"') quoted = true;
+    const bool closes = c == '}' || c == ']', opens = c == '{' || c == '[';
+    if (closes) {
+      --depth;
+      if (json[i - 1] != '{' && json[i - 1] != '[') line();
+    }
+    out += c;
+    if (c == ':') out += ' ';
+    if (c == ',') line();
+    if (opens) {
+      ++depth;
+      if (i + 1 < json.size() && json[i + 1] != '}' && json[i + 1] != ']') line();
+    }
+  }
+  return out;
+}
+
+void print_json_text(const context& ctx, std::string_view json) {
+  ctx.print(ctx.json() ? std::string(json) + "\n" : indent_json(json) + "\n");
+}
+
+void note_lost(const context& ctx, const ledger::blockstore& store) {
+  for (const auto& l : store.database().lost())
+    ctx.note("not readable: " + l.file + (l.column.empty() ? "" : " of column " + l.column) + ": " +
+             printable(l.reason));
+}
+
+void write_lost(solana::json_writer& out, const ledger::blockstore& store) {
+  out.key("lost");
+  out.begin_array();
+  for (const auto& l : store.database().lost()) {
+    out.begin_object();
+    out.field("column", std::string_view(l.column));
+    out.field("file", std::string_view(l.file));
+    out.key("smallest");
+    out.base58(as_bytes(l.smallest));
+    out.key("largest");
+    out.base58(as_bytes(l.largest));
+    out.field("reason", std::string_view(l.reason));
+    out.end_object();
+  }
+  out.end_array();
+}
+
+}  // namespace osvm::cli

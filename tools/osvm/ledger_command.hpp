@@ -1,0 +1,28 @@
+// What the ledger commands share: opening, words that are slots, printing JSON that is already text.
+#pragma once
+
+#include <osvm/ledger/query.hpp>
+
+#include <string>
+
+#include "context.hpp"
+
+namespace osvm::cli {
+
+struct opened_ledger {
+  ledger::blockstore store;
+  std::optional<ledger::genesis> genesis;  // nothing where the folder has none
+};
+result<opened_ledger> open_ledger(const std::string& folder);
+result<ledger::slot_t> parse_slot(const std::string& text);
+// --encoding and --details, with --max-version always above what exists.
+result<ledger::block_query> make_block_query(const std::string& encoding, const std::string& details);
+
+// JSON text, indented unless --json asks for one line.
+void print_json_text(const context& ctx, std::string_view json);
+std::string indent_json(std::string_view json);
+// Names on stderr what the ledger could not give.
+void note_lost(const context& ctx, const ledger::blockstore& store);
+void write_lost(solana::json_writer& out, const ledger::blockstore& store);
+
+}  // namespace osvm::cli
