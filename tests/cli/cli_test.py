@@ -12,7 +12,7 @@ from osvm_process import OSVM, Case
 
 HELP = pathlib.Path(__file__).parent / "help"
 COMMANDS = ["", "run", "demo", "version", "completion", "doctor", "doctor kvm", "bench", "bench boot", "bench vsock",
-            "bench swap", "bench kill", "bench syscalls", "bench headline", "bench programs", "decode", "ledger",
+            "bench swap", "bench kill", "bench syscalls", "bench headline", "bench programs", "bench surface", "decode", "ledger",
             "ledger info", "ledger bounds", "ledger slots", "ledger block", "ledger tx", "ledger address", "ledger verify",
             "rpc", "rpc local", "mount", "mount add", "mount remove", "mount list", "image", "image build",
             "image inspect", "image verify", "image sign", "image list"]

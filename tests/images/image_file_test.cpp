@@ -85,7 +85,7 @@ TEST_F(image, handmade_is_a_good_base_for_broken_ones) {
 
 TEST_F(image, every_truncation_is_refused) {
   const std::string whole = handmade{}.bytes();
-  for (std::size_t n = 0; n < whole.size(); n = n < 4096 && n >= 200 ? 4090 : n + 1) {
+  for (std::size_t n = 0; n < whole.size(); n = n == 200 ? 4090 : n + 1) {
     write("app.osvm", whole.substr(0, n));
     EXPECT_FALSE(open()) << n;
   }

@@ -59,10 +59,10 @@ TEST(trace, buffers_show_what_was_moved_bounded_and_escaped) {
 TEST(trace, structures) {
   traced_guest g;
   EXPECT_NE(g.line(5, {1, g.room(256)}).find("{st_mode=S_IFCHR|0666, st_size=0, ...}"), std::string::npos);
-  const sockaddr_in to{.sin_family = AF_INET, .sin_port = htons(80), .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
+  const sockaddr_in to{.sin_family = AF_INET, .sin_port = htons(80), .sin_addr = {htonl(0xc0000201)}, .sin_zero = {}};
   EXPECT_EQ(g.line(41, {AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0}), "socket(AF_INET, SOCK_STREAM|SOCK_CLOEXEC, 0) = 3");
   EXPECT_EQ(g.line(42, {3, g.put(to), sizeof to}),
-            "connect(3, {sa_family=AF_INET, sin_port=80, sin_addr=\"127.0.0.1\"}, 16) = -1 EACCES (Permission denied)");
+            "connect(3, {sa_family=AF_INET, sin_port=80, sin_addr=\"192.0.2.1\"}, 16) = -1 EACCES (Permission denied)");
   EXPECT_EQ(g.line(22, {g.room(8)}), "pipe([4, 5]) = 0");
   const std::uint64_t text = g.text("one");
   const std::uint64_t iov = g.put(std::array<std::uint64_t, 2>{text, 3});

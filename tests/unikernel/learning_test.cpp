@@ -95,12 +95,12 @@ TEST_F(learn, denials_alone_grant_nothing_and_tell_what_is_missing) {
 }
 
 TEST_F(learn, listeners) {
-  const auto denied = learn_from("probe", {"listen", "8099"}, learning::denials);
+  const auto denied = learn_from("probe", {"listen", "8099", "0.0.0.0"}, learning::denials);
   ASSERT_EQ(denied.policy.granted.listen.size(), 1u) << unikernel::format_policy(denied.policy);
   EXPECT_EQ(denied.policy.granted.listen[0], (unikernel::listener{transport::tcp, 8099}));
-  const auto used = learn_from("probe", {"listen", "8099"}, learning::allow_all);
+  const auto used = learn_from("probe", {"listen", "8099", "0.0.0.0"}, learning::allow_all);
   EXPECT_EQ(used.policy.granted.listen, denied.policy.granted.listen);
-  EXPECT_EQ(run_under(used, "probe", {"listen", "8099"}).out, last.out);
+  EXPECT_EQ(run_under(used, "probe", {"listen", "8099", "0.0.0.0"}).out, last.out);
 }
 
 TEST_F(learn, jit_is_learned_when_it_is_used) {

@@ -1,0 +1,28 @@
+// The host calls that a program's vCPU threads make, counted by tracing it.
+#pragma once
+
+#include <osvm/core/error.hpp>
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace osvm::cli::bench {
+
+struct host_calls {
+  std::map<unsigned, std::uint64_t> on_guest_threads;  // by number; threads that entered a VM
+  std::uint64_t entries = 0;                           // KVM_RUN among them
+  std::uint64_t elsewhere = 0;                         // all other threads
+};
+
+// Runs the command to its end under ptrace, its output discarded. errc::unsupported where tracing is forbidden.
+result<host_calls> count_host_calls(const std::vector<std::string>& command);
+
+// Bytes of functions in this program's own symbol table whose names lie in one of the C++ namespaces
+// osvm::<module>, by module. Fails with errc::unsupported for a stripped program.
+result<std::map<std::string, std::uint64_t>> text_bytes(const std::vector<std::string>& modules);
+// _etext - _stext of the running kernel; errc::unsupported where /proc/kallsyms hides addresses.
+result<std::uint64_t> kernel_text_bytes();
+
+}  // namespace osvm::cli::bench
