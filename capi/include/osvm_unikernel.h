@@ -78,6 +78,14 @@ enum { OSVM_UNIKERNEL_ALLOW_JIT = 1 }; /* memory may become executable after loa
  * loader's system directories or beside the program. The image must have been loaded from a file. */
 enum { OSVM_UNIKERNEL_GRANT_LIBRARIES = 1 };
 
+enum { OSVM_UNIKERNEL_EVENTS_DENIALS = 1, OSVM_UNIKERNEL_EVENTS_TRACE = 2 };
+
+enum {
+  OSVM_UNIKERNEL_LEARN_OFF = 0,
+  OSVM_UNIKERNEL_LEARN_DENIALS = 1,  /* grants nothing */
+  OSVM_UNIKERNEL_LEARN_ALLOW_ALL = 2 /* DANGEROUS: grants all host files and every right, and notes what is used */
+};
+
 typedef struct osvm_unikernel_options {
   uint32_t struct_size;
   uint32_t isolation;           /* OSVM_UNIKERNEL_HARDWARE (default) or _PROCESS */
@@ -109,6 +117,20 @@ typedef struct osvm_unikernel_options {
   uint32_t reserved2;    /* zero */
   const char* working_directory; /* guest path; default "/" */
   const char* executable;        /* the program's guest path; default: as granted, or "/app" */
+  /* Connections out: "HOST:PORT[=NAME]", "unix:/path=/guest/path" or "unix:/path=NAME:PORT". Names are resolved by
+   * the start, and the guest's resolver answers only them. */
+  const char* const* connect;
+  size_t connect_count;
+  /* Unix sockets that the guest may bind: "/host/path=guest:/guest/path". */
+  const char* const* listen_unix;
+  size_t listen_unix_count;
+  /* A policy as `osvm run --policy` reads it (docs/formats/policy.md): its grants are added to those above, and its
+   * budgets take the place of those above. */
+  const char* policy_file;
+  uint32_t events;         /* OSVM_UNIKERNEL_EVENTS_*: kept for _take_events_json */
+  uint32_t event_capacity; /* how many may wait; default 1024; what does not fit is dropped and counted */
+  uint32_t learn;          /* OSVM_UNIKERNEL_LEARN_* */
+  uint32_t reserved3;      /* zero */
 } osvm_unikernel_options;
 
 OSVM_API void osvm_unikernel_options_init(osvm_unikernel_options* options, uint32_t struct_size);
@@ -139,6 +161,13 @@ OSVM_API osvm_error* osvm_unikernel_instance_wait_listening(osvm_unikernel_insta
 OSVM_API osvm_error* osvm_unikernel_instance_take_output(osvm_unikernel_instance* instance,
                                                          int32_t descriptor, char** out_bytes,
                                                          size_t* out_size);
+/* Takes up to `most` events, oldest first, as one JSON array: denials and traced system calls. After the end it gives
+ * what is left. */
+OSVM_API osvm_error* osvm_unikernel_instance_take_events_json(osvm_unikernel_instance* instance, size_t most,
+                                                              char** out_json);
+/* The policy that this run would have needed, as a policy file. OSVM_ERROR_INVALID_ARGUMENT when `learn` was off. */
+OSVM_API osvm_error* osvm_unikernel_instance_learned_policy(const osvm_unikernel_instance* instance,
+                                                            char** out_yaml);
 /* The boundary that the instance really has, for example "hardware, system calls served in the caller's
  * process". */
 OSVM_API osvm_error* osvm_unikernel_instance_isolation(const osvm_unikernel_instance* instance,

@@ -1,5 +1,8 @@
 #include "json.hpp"
 
+#include <osvm/kvm/facts_json.hpp>
+#include <osvm/unikernel/identifiers.hpp>
+
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
@@ -25,47 +28,14 @@ json::object fault_object(const unikernel::fault_info& f) {
           {"registers", std::move(registers)}};
 }
 
-// Names for programs: those of the enumerators.
-const char* identifier(unikernel::exit_cause cause) {
-  static constexpr const char* names[] = {"exited",        "signaled",   "faulted",     "killed",
-                                          "memory_budget", "cpu_budget", "wall_budget", "failed"};
-  const auto i = static_cast<std::size_t>(cause);
-  return i < std::size(names) ? names[i] : "unknown";
-}
-
 }  // namespace
 
-// The shape that `osvm bench --json` prints as "host".
 std::string to_json(const kvm::host_facts& f) {
-  return json::serialize(json::object{
-      {"cpu", f.cpu},
-      {"cores", f.cores},
-      {"kernel", f.kernel},
-      {"isolation", "hardware"},
-      {"kvm",
-       {{"vendor", f.kvm_vendor},
-        {"stub", f.stub == kvm::syscall_stub::supervisor ? "supervisor" : "user"},
-        {"sysret_works", f.sysret_works},
-        {"cpl0_emulated", f.cpl0_emulated},
-        {"huge_pages", f.huge_pages},
-        {"msr_filter", f.msr_filter},
-        {"readonly_slots", f.readonly_slots},
-        {"sync_regs", f.sync_regs},
-        {"tsc_direct", f.tsc_direct},
-        {"smep", f.smep},
-        {"smap", f.smap},
-        {"fsgsbase", f.fsgsbase},
-        {"phys_bits", f.phys_bits},
-        {"max_vcpus", f.max_vcpus},
-        {"tsc_khz", f.tsc_khz},
-        {"exit_us", f.exit_us},
-        {"first_exit_us", f.first_exit_us},
-        {"probe_ms", f.probe_ms}}},
-  });
+  return kvm::to_json(f);
 }
 
 std::string to_json(const unikernel::exit_report& r) {
-  json::object o{{"cause", identifier(r.cause)},     {"status", r.status},          {"signal", r.signal},
+  json::object o{{"cause", unikernel::identifier(r.cause)},     {"status", r.status},          {"signal", r.signal},
                  {"shell_status", r.shell_status()}, {"description", r.describe()}, {"detail", r.detail}};
   o["fault"] = r.fault ? json::value(fault_object(*r.fault)) : json::value(nullptr);
   return json::serialize(o);
@@ -105,6 +75,12 @@ std::string to_json(const unikernel::instance_stats& s) {
       {"cpu_time_ns", s.cpu_time.count()},
       {"events_dropped", s.events_dropped},
   });
+}
+
+std::string to_json(const std::vector<unikernel::event>& events) {
+  std::string out = "[";
+  for (const auto& e : events) out += (out.size() > 1 ? "," : "") + unikernel::to_json(e);
+  return out + "]";
 }
 
 std::string to_json(const hotswap::shift_report& r) {

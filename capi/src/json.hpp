@@ -4,15 +4,18 @@
 #include <osvm/hotswap/release.hpp>
 #include <osvm/hotswap/stats.hpp>
 #include <osvm/kvm/host_facts.hpp>
+#include <osvm/unikernel/event.hpp>
 #include <osvm/unikernel/report.hpp>
 
 #include <string>
+#include <vector>
 
 namespace osvm::capi {
 
 std::string to_json(const kvm::host_facts& facts);
 std::string to_json(const unikernel::exit_report& report);
 std::string to_json(const unikernel::instance_stats& stats);
+std::string to_json(const std::vector<unikernel::event>& events);
 std::string to_json(const hotswap::shift_report& report);
 std::string to_json(const hotswap::proxy_stats& stats);
 

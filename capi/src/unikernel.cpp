@@ -40,6 +40,9 @@ SAME(OSVM_UNIKERNEL_TOO_LARGE, uk::errc::too_large);
 SAME(OSVM_UNIKERNEL_BAD_POLICY, uk::errc::bad_policy);
 SAME(OSVM_UNIKERNEL_ISOLATION_UNSUPPORTED, uk::errc::isolation_unsupported);
 SAME(OSVM_UNIKERNEL_ARGUMENTS_TOO_LONG, uk::errc::arguments_too_long);
+SAME(OSVM_UNIKERNEL_LEARN_OFF, uk::learning::off);
+SAME(OSVM_UNIKERNEL_LEARN_DENIALS, uk::learning::denials);
+SAME(OSVM_UNIKERNEL_LEARN_ALLOW_ALL, uk::learning::allow_all);
 SAME(OSVM_UNIKERNEL_TCP, uk::transport::tcp);
 SAME(OSVM_UNIKERNEL_VSOCK, uk::transport::vsock);
 SAME(OSVM_UNIKERNEL_STDIO_NULL, uk::stdio::kind::null);
@@ -66,6 +69,7 @@ osvm_unikernel_options default_options() {
   o.max_descriptors = b.descriptors;
   o.memory_bytes = b.memory_bytes;
   o.written_bytes = b.written_bytes;
+  o.event_capacity = 1024;
   return o;
 }
 
@@ -129,6 +133,16 @@ osvm::result<uk::policy> policy_of(const osvm_unikernel_options& o) {
   }
   OSVM_TRY(const auto ports, array(o.vsock_connect, o.vsock_connect_count, "vsock_connect"));
   p.vsock_connect.assign(ports.begin(), ports.end());
+  OSVM_TRY(const auto connections, strings(o.connect, o.connect_count, "connect"));
+  for (const auto& text : connections) {
+    OSVM_TRY(auto grant, uk::parse_connect_grant(text));
+    p.connect.push_back(std::move(grant));
+  }
+  OSVM_TRY(const auto unix_listeners, strings(o.listen_unix, o.listen_unix_count, "listen_unix"));
+  for (const auto& text : unix_listeners) {
+    OSVM_TRY(auto grant, uk::parse_unix_listener(text));
+    p.listen_unix.push_back(std::move(grant));
+  }
   OSVM_TRY(p.environment, strings(o.environment, o.environment_count, "environment"));
   if (o.allow & ~static_cast<unsigned>(OSVM_UNIKERNEL_ALLOW_JIT)) return invalid("allow has unknown bits");
   p.allow.jit = (o.allow & OSVM_UNIKERNEL_ALLOW_JIT) != 0;
@@ -145,6 +159,24 @@ uk::budgets budgets_of(const osvm_unikernel_options& o) {
           .written_bytes = o.written_bytes,
           .cpu_time = duration(o.cpu_time_ms),
           .wall_time = duration(o.wall_time_ms)};
+}
+
+// Policy file, events and learning.
+osvm::result<void> observe(const osvm_unikernel_options& o, uk::instance_options& out) {
+  if (o.policy_file) {
+    uk::policy_file_options start;
+    start.defaults = {out.policy, out.budgets};
+    OSVM_TRY(auto file, uk::load_policy(o.policy_file, start));
+    out.policy = std::move(file.granted);
+    out.budgets = file.limits;
+  }
+  if (o.events & ~(OSVM_UNIKERNEL_EVENTS_DENIALS | OSVM_UNIKERNEL_EVENTS_TRACE)) return invalid("events has unknown bits");
+  if (o.learn > OSVM_UNIKERNEL_LEARN_ALLOW_ALL) return invalid("learn is unknown");
+  out.events.denials = (o.events & OSVM_UNIKERNEL_EVENTS_DENIALS) != 0;
+  out.events.trace = (o.events & OSVM_UNIKERNEL_EVENTS_TRACE) != 0;
+  out.events.capacity = o.event_capacity;
+  out.learn = static_cast<uk::learning>(o.learn);
+  return {};
 }
 
 osvm::result<uk::instance_options> options_of(const osvm_unikernel_options& o) {
@@ -164,6 +196,7 @@ osvm::result<uk::instance_options> options_of(const osvm_unikernel_options& o) {
   out.grant_libraries = (o.flags & OSVM_UNIKERNEL_GRANT_LIBRARIES) != 0;
   if (o.working_directory) out.working_directory = o.working_directory;
   if (o.executable) out.executable = o.executable;
+  OSVM_CHECK(observe(o, out));
   return out;
 }
 
@@ -285,6 +318,28 @@ osvm_error* osvm_unikernel_instance_take_output(osvm_unikernel_instance* instanc
     const std::string bytes = instance->instance.take_output(descriptor);
     *out_bytes = copy_string(bytes);
     if (out_size) *out_size = bytes.size();
+    return {};
+  });
+}
+
+osvm_error* osvm_unikernel_instance_take_events_json(osvm_unikernel_instance* instance, size_t most,
+                                                     char** out_json) {
+  return guard([&]() -> osvm::result<void> {
+    OSVM_REQUIRE(instance);
+    OSVM_REQUIRE(out_json);
+    *out_json = copy_string(to_json(instance->instance.take_events(most)));
+    return {};
+  });
+}
+
+osvm_error* osvm_unikernel_instance_learned_policy(const osvm_unikernel_instance* instance, char** out_yaml) {
+  return guard([&]() -> osvm::result<void> {
+    OSVM_REQUIRE(instance);
+    OSVM_REQUIRE(out_yaml);
+    OSVM_TRY(const auto learned, instance->instance.learned());
+    std::string notes;
+    for (const auto& n : learned.notes) notes += "Not granted: " + n + "\n";
+    *out_yaml = copy_string(uk::format_policy(learned.policy, notes));
     return {};
   });
 }

@@ -13,15 +13,18 @@ struct test_controls {
   bool flush_revoked = true;       // a page that loses rights is flushed from shadow page tables
   bool write_xor_execute = true;   // PROT_EXEC is refused for memory that is or was writable, without `jit`
   bool check_rights = true;        // system-call buffers are checked against the mapping's rights
+  bool library_places = true;      // libraries are granted only from the loader's directories and beside the program
   bool beneath = true;             // paths are resolved beneath their mount
   bool read_only_mounts = true;
   bool policy_listen = true;       // only granted ports can be listened on
   bool policy_connect = true;
+  bool descriptor_passing = true;  // no descriptor crosses a socket to or from the host
   bool regular_files_only = true;  // devices, sockets and FIFOs below mounts cannot be opened
   bool memory_budget = true;
   bool thread_budget = true;
   bool descriptor_budget = true;
   bool write_budget = true;
+  bool mount_quota = true;
   bool cpu_budget = true;
   bool wall_budget = true;
 };
@@ -31,10 +34,11 @@ using rule_set = test_controls;
 #else
 struct rule_set {
   static constexpr bool smep_smap = true, privilege_check = true, sanitize_registers = true, port_checks = true,
-                        flush_revoked = true, write_xor_execute = true, check_rights = true, beneath = true,
+                        flush_revoked = true, write_xor_execute = true, check_rights = true, library_places = true,
+                        beneath = true,
                         read_only_mounts = true, policy_listen = true, policy_connect = true,
-                        regular_files_only = true, memory_budget = true, thread_budget = true,
-                        descriptor_budget = true, write_budget = true, cpu_budget = true, wall_budget = true;
+                        regular_files_only = true, descriptor_passing = true, memory_budget = true, thread_budget = true,
+                        descriptor_budget = true, write_budget = true, mount_quota = true, cpu_budget = true, wall_budget = true;
 };
 #endif
 

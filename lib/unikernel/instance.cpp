@@ -36,8 +36,10 @@ result<endpoint> instance::wait_listening(listener which, std::chrono::nanosecon
   return engine_->wait_listening(which, timeout);
 }
 void instance::kill() noexcept { engine_->kill(); }
+result<void> instance::signal(int number) { return engine_->signal(number); }
 std::string instance::take_output(int descriptor) { return engine_->take_output(descriptor); }
 std::vector<event> instance::take_events(std::size_t most) { return engine_->take_events(most); }
+result<learned_policy> instance::learned() const { return engine_->learned(); }
 instance_stats instance::stats() const { return engine_->stats(); }
 std::string instance::isolation_report() const { return engine_->isolation_report(); }
 

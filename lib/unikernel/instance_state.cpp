@@ -1,6 +1,8 @@
 #include "unikernel/instance_state.hpp"
 
 #include "unikernel/events/channel.hpp"
+#include "unikernel/files/quota.hpp"
+#include "unikernel/policy/recorder.hpp"
 
 #include <unistd.h>
 
@@ -49,6 +51,7 @@ std::size_t capture_buffer::space() noexcept {
 
 std::int64_t instance_state::deny(std::string_view what, std::string_view rule, int error) noexcept {
   try {
+    if (recorder) recorder->denied(what, rule);
     std::string name = escaped(what);
     if (events && events->wants_denials()) events->denial(name, escaped(rule));
     std::lock_guard guard(denial_lock_);
@@ -64,12 +67,29 @@ std::int64_t instance_state::deny(std::string_view what, std::string_view rule, 
   return -error;
 }
 
+bool instance_state::may_jit() noexcept {
+  if (recorder && policy.allow.jit) recorder->uses_jit();
+  return policy.allow.jit;
+}
+
 std::vector<denial> instance_state::denials() const {
   std::lock_guard guard(denial_lock_);
   std::vector<denial> all;
   all.reserve(denials_.size());
   for (const auto& [name, d] : denials_) all.push_back(d);
   return all;
+}
+
+bool instance_state::charge_written(std::uint64_t bytes, quota_account* quota) noexcept {
+  if (!charge_written(bytes)) return false;
+  if (!quota || !rules.mount_quota || quota->take(bytes)) return true;
+  refund_written(bytes);
+  return false;
+}
+
+void instance_state::refund_written(std::uint64_t bytes, quota_account* quota) noexcept {
+  refund_written(bytes);
+  if (quota && rules.mount_quota) quota->give_back(bytes);
 }
 
 bool instance_state::charge_written(std::uint64_t bytes) noexcept {

@@ -4,7 +4,10 @@
 
 #include "unikernel/controls.hpp"
 #include "unikernel/files/descriptor.hpp"
+#include "unikernel/files/locks.hpp"
 #include "unikernel/signals/process_signals.hpp"
+#include "unikernel/sockets/network.hpp"
+#include "unikernel/signals/timers.hpp"
 #include "unikernel/syscalls/syscall.hpp"
 #include "unikernel/thread/futex.hpp"
 
@@ -29,6 +32,7 @@ namespace osvm::unikernel {
 
 struct guest_thread;
 class event_channel;  // lib/unikernel/events/channel.hpp
+class usage_recorder;  // lib/unikernel/policy/recorder.hpp
 class file_tree;  // lib/unikernel/files/tree.hpp: mounts and the synthetic files, resolved under policy
 
 inline constexpr std::size_t max_syscall_number = 512;
@@ -89,6 +93,9 @@ struct instance_state {
   [[no_unique_address]] rule_set rules;
   descriptor_table descriptors;
   futex_table futexes;
+  guest_network network;                    // names of its sockets, connections that policy grants
+  lock_table locks;
+  std::vector<std::string> arguments;  // argv, for /proc/self/cmdline
   std::shared_ptr<file_tree> files;
   std::string executable = "/app";          // what /proc/self/exe names
   std::string working_directory = "/";      // guarded by cwd_lock
@@ -100,12 +107,16 @@ struct instance_state {
   std::shared_ptr<void> host_alive = std::make_shared<char>();
   // Where denials, traces and lines of output go; null: nobody asked for any. Set before the guest starts.
   std::shared_ptr<event_channel> events;
+  // What the run uses and is denied, when a policy is learned from it; else null. Set before the guest starts.
+  std::shared_ptr<usage_recorder> recorder;
+  bool everything_allowed = false;  // learning::allow_all
   bool tracing = false;  // every call goes through `events`; set before the guest starts
   std::atomic<std::uint64_t> written_bytes{0};
   std::atomic<std::uint32_t> umask{022};
   std::array<std::atomic<std::uint64_t>, max_syscall_number> syscall_counts{};
   std::atomic<std::uint64_t> unknown_syscalls{0};
   process_signals signals;
+  guest_timers timers{signals, host};
   xstate_layout xstate;  // of the guest's CPUs
   wait_clock::time_point started = wait_clock::now();
   unsigned cpus = 1;  // what the guest is told
@@ -114,9 +125,14 @@ struct instance_state {
   // text (escaped here, bounded); `rule` says what would grant it.
   std::int64_t deny(std::string_view what, std::string_view rule, int error) noexcept;
   std::vector<denial> denials() const;
+  // Whether memory may become executable after load. Asking is using.
+  bool may_jit() noexcept;
   // Charges bytes that are about to be written below a writable mount; false: budget used up (ENOSPC).
   bool charge_written(std::uint64_t bytes) noexcept;
   void refund_written(std::uint64_t bytes) noexcept { written_bytes.fetch_sub(bytes, std::memory_order_relaxed); }
+  // The same, and what a mount's quota (may be null) grows by.
+  bool charge_written(std::uint64_t bytes, quota_account* quota) noexcept;
+  void refund_written(std::uint64_t bytes, quota_account* quota) noexcept;
 
  private:
   mutable std::mutex denial_lock_;

@@ -57,6 +57,46 @@ static void runs_a_dynamic_program(void) {
   osvm_unikernel_instance_free(instance);
 }
 
+static void tells_what_happened_and_what_is_missing(void) {
+  osvm_unikernel_image* image = load("probe");
+  const char* const arguments[] = {"probe", "read", "/etc/hostname"};
+  osvm_unikernel_options o = defaults();
+  o.arguments = arguments;
+  o.argument_count = 3;
+  o.events = OSVM_UNIKERNEL_EVENTS_DENIALS | OSVM_UNIKERNEL_EVENTS_TRACE;
+  o.learn = OSVM_UNIKERNEL_LEARN_DENIALS;
+  osvm_unikernel_instance* instance = NULL;
+  EXPECT_OK(osvm_unikernel_instance_start(runtime, image, &o, &instance));
+  EXPECT_OK(osvm_unikernel_instance_wait(instance, 10000, NULL));
+  char* text = NULL;
+  EXPECT_OK(osvm_unikernel_instance_take_events_json(instance, 1000, &text));
+  EXPECT_TEXT(text, "\"rule\":\"--ro HOST:/etc/hostname\"");
+  EXPECT_TEXT(text, "exit_group(0) = ?");
+  osvm_string_free(text);
+  EXPECT_OK(osvm_unikernel_instance_take_events_json(instance, 1000, &text));
+  EXPECT(strcmp(text, "[]") == 0);
+  osvm_string_free(text);
+  EXPECT_OK(osvm_unikernel_instance_learned_policy(instance, &text));
+  EXPECT_TEXT(text, "{host: /etc/hostname, guest: /etc/hostname}");
+  char path[64];
+  snprintf(path, sizeof path, "%s/policy.yaml", socket_dir);
+  FILE* file = fopen(path, "w");
+  EXPECT(file && fputs(text, file) >= 0 && fclose(file) == 0);
+  osvm_string_free(text);
+  osvm_unikernel_instance_free(instance);
+  o.learn = OSVM_UNIKERNEL_LEARN_OFF;
+  o.policy_file = path;
+  EXPECT_OK(osvm_unikernel_instance_start(runtime, image, &o, &instance));
+  osvm_unikernel_image_free(image);
+  EXPECT_OK(osvm_unikernel_instance_wait(instance, 10000, NULL));
+  EXPECT_OK(osvm_unikernel_instance_take_output(instance, 1, &text, NULL));
+  EXPECT_TEXT(text, "content ");
+  osvm_string_free(text);
+  EXPECT_ERROR(osvm_unikernel_instance_learned_policy(instance, &text), "osvm", OSVM_ERROR_INVALID_ARGUMENT, "learn");
+  osvm_unikernel_instance_free(instance);
+  (void)remove(path);
+}
+
 static void runs_to_the_end(void) {
   osvm_unikernel_image* image = load("hello");
   osvm_unikernel_options o = defaults();
@@ -258,6 +298,7 @@ int main(int argc, char** argv) {
   EXPECT_OK(osvm_host_probe(&host));
   EXPECT_TEXT(osvm_host_json(host), "\"stub\":");
   runs_to_the_end();
+  tells_what_happened_and_what_is_missing();
   runs_a_dynamic_program();
   refused_options();
   deadline_and_kill();

@@ -3,9 +3,12 @@
 import json
 import os
 import pathlib
+import random
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import unittest
 import urllib.error
@@ -24,12 +27,18 @@ def kvm_problem():
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port that nobody has and that the kernel gives to nobody: outside of its range for ephemeral ports."""
+    for port in random.sample(range(20000, 32000), 100):
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise AssertionError("no port is free")
 
 
-def fetch(port, path="/", tries=200):
+def fetch(port, path="/", tries=1500):
     """The answer of a server that may still be starting."""
     for _ in range(tries):
         try:
@@ -42,7 +51,7 @@ def fetch(port, path="/", tries=200):
     raise AssertionError("the server never answered")
 
 
-def echo(port, tries=200):
+def echo(port, tries=1500):
     """What an echo server answers; the address may be routed to it a moment after it listens."""
     for _ in range(tries):
         try:
@@ -99,6 +108,22 @@ class Run(Case):
     def test_sigterm_ends_it_too(self):
         self.interrupt(signal.SIGTERM, "spin")
 
+    def test_a_guest_with_a_handler_gets_the_signal(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            run = self.start("run", guest("polite"), "leaves")
+            self.assertEqual(run.stdout.readline(), "ready\n")
+            run.send_signal(number)
+            self.assertEqual(run.stdout.readline(), f"got {int(number)}\n")
+            self.assertEqual(run.wait(20), 5)
+
+    def test_a_second_ctrl_c_ends_a_guest_that_stays(self):
+        run = self.start("run", guest("polite"), "stays")
+        self.assertEqual(run.stdout.readline(), "ready\n")
+        run.send_signal(signal.SIGINT)
+        self.assertEqual(run.stdout.readline(), "got 2\n")
+        run.send_signal(signal.SIGINT)
+        self.assertEqual(run.wait(20), 128 + signal.SIGINT)
+
     def test_timeout_ends_it(self):
         done = self.osvm("run", "--timeout", "200ms", guest("stall"), "spin", status=137)
         self.assertIn("time", done.stderr)
@@ -131,6 +156,21 @@ class Run(Case):
         self.assertEqual(stats["syscalls"]["exit_group"], 1)
         self.assertEqual(stats["denials"], [])
 
+    def test_dynamic_program_as_it_is_typed(self):
+        done = self.osvm("run", "/usr/bin/expr", "6", "*", "7", status=0)
+        self.assertEqual((done.stdout, done.stderr), ("42\n", ""))
+        done = self.osvm("run", "--stats", "/usr/bin/expr", "1", "+", "1", status=0)
+        for word in ("granted unasked", "/lib64/ld-linux-x86-64.so.2", "libc.so.6", "nothing was denied"):
+            self.assertIn(word, done.stderr)
+        done = self.osvm("run", "--no-libraries", "/usr/bin/expr", "1", status=125)
+        self.assertIn("/lib64/ld-linux-x86-64.so.2", done.stderr)
+        self.assertEqual(self.osvm("run", "--cwd", "/usr", "/usr/bin/pwd", status=0).stdout, "/usr\n")
+
+    def test_program_that_needs_another_process_is_told_apart(self):
+        done = self.osvm("run", "/usr/bin/env", "/usr/bin/true")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("execve /usr/bin/true (unsupported: one process", done.stderr)
+
     def test_denials_name_the_rule(self):
         done = self.osvm("run", "--stats", guest("http_server"), "8080", "v1")
         self.assertNotEqual(done.returncode, 0)
@@ -142,6 +182,18 @@ class Run(Case):
         run.kill()
         run.wait(20)
         self.osvm("run", guest("hello"), status=0)  # sweeps; tearDown checks
+
+    def test_sweeping_takes_only_what_is_ours(self):
+        base = pathlib.Path(self.home, "osvm")
+        base.mkdir(mode=0o700)
+        for name in ("mine", "i", "keep-this-name"):
+            (base / name).mkdir()
+            (base / name / "file").touch()
+        (base / "file").touch()
+        (base / "run-AbCdEf").mkdir()
+        self.osvm("run", guest("hello"), status=0)
+        self.assertEqual(sorted(p.name for p in base.iterdir()), ["file", "i", "keep-this-name", "mine"])
+        shutil.rmtree(base)
 
     def test_vsock_port_can_be_published(self):
         port = free_port()
@@ -159,6 +211,21 @@ class Doctor(Case):
         self.assertIn(facts["kvm"]["stub"], ("supervisor", "user"))
         self.assertGreater(facts["kvm"]["exit_us"], 0)
         self.assertIn("syscall stub", self.osvm("doctor", "kvm", status=0).stdout)
+
+    @unittest.skipUnless(os.geteuid() == 0, "becoming another user needs root")
+    def test_without_permission_is_3_and_says_so(self):
+        """Copies: nobody may not read the build folder everywhere."""
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="osvm-nobody-"))
+        self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
+        folder.chmod(0o755)
+        program = shutil.copy(osvm_process.OSVM, folder / "osvm")
+        nobody = {"user": 65534, "group": 65534, "extra_groups": []}
+        done = subprocess.run([program, "doctor", "kvm"], capture_output=True, text=True, timeout=60,
+                              env={"PATH": "/usr/bin:/bin"}, **nobody)
+        if os.stat("/dev/kvm").st_mode & 0o006 == 0o006:
+            self.skipTest("everybody may open /dev/kvm here")
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertIn("group", done.stderr)
 
     @unittest.skipUnless(os.geteuid() == 0, "hiding /dev/kvm needs root")
     def test_without_kvm_is_3_and_says_so(self):

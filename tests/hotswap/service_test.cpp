@@ -5,6 +5,7 @@
 
 #include <boost/asio/post.hpp>
 
+#include <filesystem>
 #include <map>
 #include <optional>
 
@@ -147,11 +148,11 @@ class release_engine : public proxy_fixture {
     s.version = version;
     s.artifact = artifact;
     s.probe.path = "/healthz";
-    // Short only where it is to pass.
-    const bool passes = artifact == "unhealthy" || artifact == "hangs" || artifact == "never starts";
-    s.probe.deadline = passes ? 300ms : 20s;
+    // A deadline is short only where it is to pass: a stalled machine must not let another one pass first.
+    const bool never_healthy = artifact == "unhealthy" || artifact == "hangs";
+    s.probe.deadline = never_healthy ? 300ms : 20s;
     s.probe.interval = 5ms;
-    s.start_deadline = passes ? 300ms : 20s;
+    s.start_deadline = artifact == "never starts" ? 300ms : 20s;
     s.drain_deadline = 10s;
     return s;
   }
@@ -394,10 +395,11 @@ TEST_F(release_engine, endpoints_can_be_released_without_a_source_of_ones_own) {
 
 class probes : public ::testing::Test {
  protected:
-  result<probe_report> probe(const endpoint& where, probe_options o, std::stop_token stop = {}) {
+  result<probe_report> probe(const endpoint& where, probe_options o,
+                             std::chrono::nanoseconds deadline = 20s) {
     o.interval = 5ms;
-    o.deadline = 300ms;
-    return async_probe(loop_.get_executor(), where, o, stop, boost::asio::use_future).get();
+    o.deadline = deadline;
+    return async_probe(loop_.get_executor(), where, o, {}, boost::asio::use_future).get();
   }
   runtime loop_;
 };
@@ -413,22 +415,24 @@ TEST_F(probes, wait_until_the_service_listens) {
   const auto r = pending.get();
   ASSERT_TRUE(r) << r.error().to_string();
   EXPECT_GT(r->attempts, 1U);
+  late.reset();
+  std::filesystem::remove_all(dir);
 }
 
 TEST_F(probes, look_at_status_and_body) {
   server s(release_script("v1"));
   EXPECT_TRUE(probe(s.where(), {.body = "hello v1"}));
-  EXPECT_FALSE(probe(s.where(), {.body = "hello v2"}));
-  EXPECT_FALSE(probe(s.where(), {.status = 204}));
+  EXPECT_FALSE(probe(s.where(), {.body = "hello v2"}, 300ms));
+  EXPECT_FALSE(probe(s.where(), {.status = 204}, 300ms));
   EXPECT_TRUE(probe(s.where(), {.status = 0}));
   EXPECT_TRUE(probe(s.where(), {.kind = probe_kind::tcp}));
-  EXPECT_FALSE(probe(unix_endpoint{"/tmp/osvm-no-such-socket"}, {.kind = probe_kind::tcp}));
+  EXPECT_FALSE(probe(unix_endpoint{"/tmp/osvm-no-such-socket"}, {.kind = probe_kind::tcp}, 300ms));
   EXPECT_EQ(probe(s.where(), {.successes = 3})->attempts, 3U);
 }
 
 TEST_F(probes, say_how_the_last_attempt_ended) {
   server s([](client& c) { c.at_end(2s); });
-  const auto r = probe(s.where(), {.timeout = 50ms});
+  const auto r = probe(s.where(), {.timeout = 50ms}, 300ms);
   ASSERT_FALSE(r);
   EXPECT_EQ(r.error().code, hotswap::errc::probe_failed);
   EXPECT_NE(r.error().context.find("no complete answer"), std::string::npos) << r.error().context;

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.unit
 
 def test_import_starts_no_thread_and_opens_no_descriptor() -> None:
     count = """
-import os, sys
+import os, sys, time
 def now(): return len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd"))
 import dataclasses, enum, shutil, tempfile, typing, collections.abc  # what the package uses of Python itself
 before = now()
@@ -21,6 +21,8 @@ after = now()
 with osvm.Proxy(): running = now()  # the control: here both numbers move
 assert running[0] > before[0] and running[1] > before[1], (before, running)
 assert before == after, (before, after)
+end = time.monotonic() + 10  # a joined thread leaves /proc a moment after the join
+while now() != before and time.monotonic() < end: time.sleep(0.01)
 assert now() == before, (before, now())
 """
     subprocess.run([sys.executable, "-c", count], check=True, timeout=30)

@@ -46,6 +46,31 @@ def test_dynamic_program(facts: osvm.HostFacts) -> None:
     assert where.stdout == b"/usr\n"
 
 
+def test_events_and_a_learned_policy(guests: Path, facts: osvm.HostFacts, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("text")
+    with osvm.Instance(
+        [guests / "probe", "read", secret], events=["denials", "trace"], learn="denials", facts=facts
+    ) as guest:
+        guest.wait(30)
+        events = guest.take_events()
+        policy = guest.learned_policy()
+    assert [e.text for e in events if e.kind == "denial"] == [f"open {secret}"] or any(
+        e.kind == "denial" and str(secret) in e.text and "--ro" in e.rule for e in events
+    )
+    assert any(e.kind == "trace" and e.text.startswith("exit_group(0)") for e in events)
+    file = tmp_path / "policy.yaml"
+    file.write_text(policy)
+    with osvm.Instance([guests / "probe", "read", secret], policy=file, stdout="capture", facts=facts) as guest:
+        assert guest.wait(30).ok
+        assert guest.take_output() == b"content text\n"
+    file.write_text("mounts:\n  - {host: /x, access: rx}\n")
+    with pytest.raises(osvm.Error, match="policy.yaml:2:"):
+        osvm.Instance([guests / "hello"], policy=file, facts=facts).start()
+    with pytest.raises(osvm.Error, match="events"):
+        osvm.Instance([guests / "hello"], events=["everything"])
+
+
 def test_run_ends_with_its_time(guests: Path) -> None:
     begin = time.monotonic()
     result = osvm.run([guests / "http_server"], publish={"127.0.0.1:0": 8080}, timeout=0.2)
@@ -208,6 +233,11 @@ def test_swap_under_load_loses_nothing(guests: Path, facts: osvm.HostFacts) -> N
             c.stop.set()
         for c in clients:
             c.join(timeout=10)
+        # An answer is counted after its last bytes have gone out.
+        received = sum(sum(c.answered.values()) for c in clients)
+        end = time.monotonic() + 10
+        while proxy.stats().answered < received and time.monotonic() < end:
+            time.sleep(0.01)
         stats = proxy.stats()
     failures = [f for c in clients for f in c.failures]
     totals = {v: sum(c.answered.get(v, 0) for c in clients) for v in ("v1", "v2")}

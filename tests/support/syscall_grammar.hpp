@@ -26,6 +26,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
+#include <sys/un.h>
 
 #include <array>
 #include <span>
@@ -36,6 +37,7 @@ class syscall_sequence {
  public:
   explicit syscall_sequence(std::span<const unsigned char> bytes) : bytes_(bytes), guest_(prepare()) {
     guest_.host.socket_folder = sockets_.path();
+    guest_.state.network.names.set_folder(sockets_.path());
     for (const char* path : paths) path_at_.push_back(guest_.text(path));
     prepare_structures();
     constexpr std::uint64_t size = 4096;
@@ -100,6 +102,15 @@ class syscall_sequence {
     structure(std::array<std::uint64_t, 2>{0xff, 8});
     structure(socklen_t{16});
     structure(1);
+    sockaddr_un path{};
+    path.sun_family = AF_UNIX;
+    std::strcpy(path.sun_path, "/data/sock");
+    structure(path);
+    std::strcpy(path.sun_path + 1, "abstract");
+    path.sun_path[0] = 0;
+    structure(path);
+    structure(sockaddr_in{
+        .sin_family = AF_INET, .sin_port = htons(53), .sin_addr = {htonl(0x7f000035)}, .sin_zero = {}});
   }
 
   template <class T>

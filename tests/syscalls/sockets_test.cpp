@@ -121,14 +121,16 @@ TEST_F(sockets, other_ports_are_denied_and_named) {
   guest g(granted());
   place(g);
   const auto fd = stream(g, AF_INET);
-  EXPECT_EQ(g.call(nr_bind, {fd, inet(g, 8081), 16}), -EACCES);
-  EXPECT_EQ(g.call(nr_bind, {fd, inet(g, 0), 16}), -EACCES);
-  EXPECT_EQ(g.state.denials().at(0).what, "bind tcp:0");
-  EXPECT_EQ(g.state.denials().at(1).rule, "--publish HOST:PORT=guest:8081");
+  EXPECT_EQ(g.call(nr_bind, {fd, inet(g, 8081, INADDR_ANY), 16}), -EACCES);
+  EXPECT_EQ(g.state.denials().at(0).what, "bind tcp:8081");
+  EXPECT_EQ(g.state.denials().at(0).rule, "--publish HOST:PORT=guest:8081");
+  EXPECT_EQ(g.call(nr_bind, {fd, inet(g, 8081, 0x01020304), 16}), -EADDRNOTAVAIL);
+  EXPECT_EQ(g.call(nr_bind, {fd, inet(g, 8081, INADDR_LOOPBACK), 16}), 0) << "the loopback is the guest's own";
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path())) << "and has no name on the host";
   guest control(granted());
   place(control);
   control.state.rules.policy_listen = false;
-  EXPECT_EQ(control.call(nr_bind, {stream(control, AF_INET), inet(control, 8081), 16}), 0);
+  EXPECT_EQ(control.call(nr_bind, {stream(control, AF_INET), inet(control, 8081, INADDR_ANY), 16}), 0);
 }
 
 TEST_F(sockets, listening_replaces_nothing_on_the_host) {
@@ -143,10 +145,11 @@ TEST_F(sockets, listening_replaces_nothing_on_the_host) {
 
 TEST_F(sockets, families_that_are_not_served_are_refused_by_name) {
   guest g(granted());
-  for (const int family : {AF_UNIX, AF_NETLINK, AF_PACKET})
+  for (const int family : {AF_NETLINK, AF_PACKET, 38})
     EXPECT_EQ(g.call(nr_socket, {static_cast<std::uint64_t>(family), SOCK_STREAM, 0}), -EAFNOSUPPORT);
-  EXPECT_EQ(g.call(nr_socket, {AF_INET, SOCK_DGRAM, 0}), -EAFNOSUPPORT);
-  EXPECT_EQ(g.denied(), 4u);
+  EXPECT_EQ(g.call(nr_socket, {AF_INET, SOCK_RAW, 1}), -EAFNOSUPPORT);
+  EXPECT_EQ(g.call(nr_socket, {AF_NETLINK, SOCK_RAW, 9}), -EAFNOSUPPORT) << "the audit log";
+  EXPECT_EQ(g.denied(), 5u);
 }
 
 TEST_F(sockets, outgoing_connections_need_a_grant) {
@@ -273,6 +276,9 @@ TEST_F(sockets, ancillary_data_passes_in_neither_direction) {
   EXPECT_EQ(g.get<std::uint64_t>(in + 40), 0u) << "no control bytes arrive";
   EXPECT_EQ(g.state.descriptors.count(), before);
 
+  EXPECT_EQ(g.denied(), 1u) << "counted";
+  const int input = 0;
+  std::memcpy(CMSG_DATA(rights), &input, sizeof input);
   EXPECT_TRUE(memory_access(g.memory).write(ancillary, control, sizeof control));
   EXPECT_EQ(g.call(nr_sendmsg, {c, message(sizeof control), 0}), -EPERM);
   EXPECT_EQ(g.call(nr_sendmsg, {c, message(0), 0}), 16);

@@ -233,8 +233,8 @@ TEST_F(file_control, fifos_open_without_regular_files_only) {
 }
 
 TEST_F(control, listening_without_a_grant) {
-  run("probe", {"listen", "8080"}).expect_exit(0).expect_output_lacks("listen 0");
-  run("probe", {"listen", "8080"}, [](auto& o) { o.controls.policy_listen = false; })
+  run("probe", {"listen", "8080", "0.0.0.0"}).expect_exit(0).expect_output_lacks("listen 0");
+  run("probe", {"listen", "8080", "0.0.0.0"}, [](auto& o) { o.controls.policy_listen = false; })
       .expect_exit(0)
       .expect_output_has("listen 0");
 }

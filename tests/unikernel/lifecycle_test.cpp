@@ -23,6 +23,11 @@ class guest_life : public guest_test {
   }
   static std::size_t descriptors() { return entries("/proc/self/fd"); }
   static std::size_t threads() { return entries("/proc/self/task"); }
+  // The kernel wakes who joins a thread a moment before the thread leaves /proc.
+  static std::size_t threads_settled(std::size_t expected) {
+    for (int i = 0; i < 500 && threads() != expected; ++i) std::this_thread::sleep_for(10ms);
+    return threads();
+  }
   static long resident_kib() {
     std::ifstream in("/proc/self/status");
     for (std::string line; std::getline(in, line);)
@@ -82,7 +87,8 @@ TEST_P(stuck_in, ends_when_destroyed_at_any_moment) {
     { const instance gone = std::move(*guest); }
     EXPECT_LT(std::chrono::steady_clock::now() - begin, 10s);
   }
-  EXPECT_EQ(threads(), threads_before + (threads_before == 1 ? 1 : 0)) << "guest threads were left";
+  const auto expected = threads_before + (threads_before == 1 ? 1 : 0);
+  EXPECT_EQ(threads_settled(expected), expected) << "guest threads were left";
 }
 
 INSTANTIATE_TEST_SUITE_P(places, stuck_in,
@@ -199,7 +205,7 @@ TEST_F(guest_life, two_hundred_leave_nothing) {
   const long memory = resident_kib();
   for (int i = 0; i < 200; ++i) one_life(i);
   EXPECT_EQ(descriptors(), fds);
-  EXPECT_EQ(threads(), tasks);
+  EXPECT_EQ(threads_settled(tasks), tasks);
   EXPECT_LE(mappings(), maps + 32);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
   EXPECT_LE(resident_kib(), memory + 8192);
@@ -277,6 +283,44 @@ TEST_F(guest_life, no_signal_handler_and_no_changed_signal_mask) {
     EXPECT_EQ(after.sa_handler, before[s].sa_handler) << "signal " << s;
     EXPECT_EQ(::sigismember(&mask_before, s), ::sigismember(&mask_after, s)) << "signal " << s;
   }
+}
+
+// --- signals from outside ---
+
+// Until the guest has written this line.
+void wait_for_output(instance& guest, const std::string& line) {
+  std::string seen;
+  for (const auto end = std::chrono::steady_clock::now() + patience; seen.find(line) == std::string::npos;) {
+    ASSERT_LT(std::chrono::steady_clock::now(), end) << seen;
+    seen += guest.take_output(1);
+    std::this_thread::sleep_for(1ms);
+  }
+}
+
+TEST_F(guest_life, a_signal_from_outside_runs_the_handler) {
+  auto guest = start("polite", {"leaves"});
+  ASSERT_TRUE(guest) << guest.error().to_string();
+  wait_for_output(*guest, "ready\n");
+  EXPECT_EQ(guest->signal(0).error().code, make_error_code(osvm::errc::invalid_argument));
+  EXPECT_EQ(guest->signal(65).error().code, make_error_code(osvm::errc::invalid_argument));
+  ASSERT_TRUE(guest->signal(SIGUSR1));
+  finish(*guest, "polite").expect_exit(5).expect_output("got 10\n");
+  EXPECT_EQ(guest->signal(SIGUSR1).error().code, make_error_code(osvm::errc::closed));
+}
+
+TEST_F(guest_life, a_signal_from_outside_stops_continues_and_ends) {
+  auto stopped = start("polite", {"stays"});
+  ASSERT_TRUE(stopped) << stopped.error().to_string();
+  wait_for_output(*stopped, "ready\n");
+  ASSERT_TRUE(stopped->signal(SIGSTOP));
+  ASSERT_TRUE(stopped->signal(SIGUSR1));
+  EXPECT_FALSE(stopped->wait(50ms)) << "a stopped guest does nothing";
+  EXPECT_EQ(stopped->take_output(1), "");
+  ASSERT_TRUE(stopped->signal(SIGCONT));
+  wait_for_output(*stopped, "got 10\n");
+  ASSERT_TRUE(stopped->signal(SIGSTOP));
+  ASSERT_TRUE(stopped->signal(SIGKILL));  // reaches stopped ones, too
+  finish(*stopped, "polite").expect_signal(SIGKILL);
 }
 
 }  // namespace

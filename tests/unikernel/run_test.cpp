@@ -225,10 +225,12 @@ TEST_F(run_guest, clocks) {
   }
 }
 
-// The guest spins for 500 ms of its own time between two lines; the host sees the lines that far apart.
+// The guest spins for 500 ms of its own time between two lines. No host sees its whole life take less; how late the
+// lines are read is the machine's affair.
 TEST_F(run_guest, a_guest_second_is_a_host_second) {
   int fd[2];
   ASSERT_EQ(::pipe2(fd, O_CLOEXEC), 0);
+  const auto created = std::chrono::steady_clock::now();
   auto guest = start("clocks", {"500"}, [&](auto& o) { o.output = stdio::from_fd(fd[1]); });
   ASSERT_TRUE(guest) << guest.error().to_string();
   ::close(fd[1]);
@@ -242,9 +244,9 @@ TEST_F(run_guest, a_guest_second_is_a_host_second) {
     if (end == decltype(end){} && text.find("end\n") != std::string::npos) end = now;
   }
   ::close(fd[0]);
-  const auto span = end - begin;
-  EXPECT_GE(span, 480ms) << text;  // the reading of "begin" may be late, that of "end" as well
-  EXPECT_LE(span, 5s) << text;
+  EXPECT_GE(end - created, 499ms) << text;
+  EXPECT_GE(end - begin, 100ms) << text;
+  EXPECT_LE(end - begin, 20s) << text;
 }
 
 TEST_F(run_guest, statistics_count_what_happened) {

@@ -17,6 +17,8 @@ OWNERS = {
     "linux/kvm.h": ["lib/kvm"],
     "asm/kvm.h": ["lib/kvm"],
     "yaml-cpp/": ["lib/core"],
+    "archive.h": ["lib/images"],
+    "archive_entry.h": ["lib/images"],
     "CLI/": ["tools/osvm"],
     "pybind11/": ["bindings"],
     "seccomp.h": ["lib/unikernel"],

@@ -11,6 +11,7 @@ find_program(OSVM_GUEST_CC NAMES gcc cc REQUIRED)
 find_program(OSVM_GUEST_CXX NAMES g++ c++ REQUIRED)
 find_program(OSVM_GUEST_MUSL_CC NAMES musl-gcc)
 find_path(OSVM_GUEST_MUSL_LIB rcrt1.o PATHS /usr/lib/x86_64-linux-musl /usr/local/musl/lib NO_DEFAULT_PATH)
+find_program(OSVM_GUEST_GO NAMES go HINTS /usr/local/go/bin)
 find_program(OSVM_GUEST_RUSTC NAMES rustc HINTS $ENV{HOME}/.cargo/bin)
 
 function(osvm_guest_command name)

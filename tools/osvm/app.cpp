@@ -2,6 +2,8 @@
 #include "app.hpp"
 
 #include <CLI/CLI.hpp>
+#include <boost/json/value.hpp>
+#include <osvm/core/text.hpp>
 #include <algorithm>
 #include <cstring>
 #include <iostream>
@@ -135,8 +137,13 @@ class application {
   }
 
   int run(std::vector<std::string> args) {
+    if (!args.empty() && args.front() == "help") {  // "help bench boot" is "bench boot --help"
+      args.erase(args.begin());
+      args.push_back("--help");
+    }
     try {
       take_rest(args);
+      globals_.json = std::find(args.begin(), args.end(), "--json") != args.end();  // for errors of the parser
       move_config_to_front(args);
       std::reverse(args.begin(), args.end());  // as CLI11 wants them
       app_.parse(std::move(args));
@@ -146,7 +153,7 @@ class application {
     for (auto& c : commands_) {
       if (!c.app->parsed()) continue;
       context ctx(globals_);
-      return c.use->run(ctx);
+      return ctx.settle(c.use->run(ctx));
     }
     return missing_command();
   }
@@ -195,9 +202,10 @@ class application {
 
   int report(const CLI::ParseError& e) {
     if (e.get_exit_code() == 0) return app_.exit(e);  // --help, --version
-    std::cerr << "osvm: " << e.what() << "\n";
-    std::cerr << "try: osvm " << failed_path() << "--help\n";
-    return static_cast<int>(usage_code());
+    std::string what = e.what();
+    constexpr std::string_view clumsy = "INI was not able to parse ";  // CLI11 takes every configuration for INI
+    if (what.starts_with(clumsy)) what = "config file " + config_file() + ": unknown " + what.substr(clumsy.size());
+    return usage_error(what, failed_path());
   }
 
   std::string failed_path() const {
@@ -213,12 +221,29 @@ class application {
   int missing_command() {
     for (const auto& group : command_groups()) {
       if (const auto* sub = app_.get_subcommand(group.name); sub->parsed()) {
-        std::cerr << sub->help();
-        return static_cast<int>(exit_code::usage);
+        std::cerr << sub->help("osvm");
+        return usage_error("a command is missing after " + std::string(group.name), std::string(group.name) + " ");
       }
     }
     std::cerr << app_.help();
-    return static_cast<int>(exit_code::usage);
+    return usage_error("a command is missing", "");
+  }
+
+  // Says what is wrong on stderr and, with --json, also as an object on stdout.
+  int usage_error(const std::string& what, const std::string& path) {
+    std::cerr << "osvm: " << what << "\n";
+    std::cerr << "try: osvm " << path << "--help\n";
+    const auto code = usage_code();
+    if (globals_.json) {
+      context(globals_).print_json(
+          {{"error", {{"code", static_cast<int>(code)}, {"category", "usage"}, {"message", printable(what, 4096)}}}});
+    }
+    return static_cast<int>(code);
+  }
+
+  std::string config_file() const {
+    const auto* option = app_.get_config_ptr();
+    return option == nullptr || option->count() == 0 ? default_config_file() : option->as<std::string>();
   }
 
   CLI::App app_;

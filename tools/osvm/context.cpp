@@ -2,10 +2,12 @@
 
 #include <unistd.h>
 
+#include <osvm/core/text.hpp>
 #include <osvm/kvm/host_facts.hpp>
 #include <osvm/unikernel/error.hpp>
 
 #include <algorithm>
+#include <cerrno>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 #include <cstdio>
@@ -45,6 +47,7 @@ exit_code classify(const error_code& code) noexcept {
   if (code.category() == kvm::kvm_category()) return exit_code::environment;
   if (code == errc::unsupported || code == unikernel::errc::isolation_unsupported)
     return exit_code::environment;
+  if (code == errc::invalid_argument) return exit_code::usage;
   return exit_code::failed;
 }
 
@@ -80,8 +83,14 @@ std::string to_json_line(const boost::json::value& value) {
 context::context(const global_options& options) : options_(options), color_(wants_color(options.no_color)) {}
 
 void context::print(std::string_view text) const {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fflush(stdout);
+  const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
+  if (!written && errno != EPIPE && lost_output_ == 0) lost_output_ = errno;
+}
+
+int context::settle(int status) const {
+  if (lost_output_ == 0) return status;
+  note("osvm: writing to stdout: " + error_code(lost_output_, boost::system::system_category()).message());
+  return status == static_cast<int>(exit_code::done) ? static_cast<int>(exit_code::failed) : status;
 }
 
 void context::print_json(const boost::json::value& value) const {
@@ -107,7 +116,7 @@ void context::report(const error& e) const {
                {{"code", e.code.value()},
                 {"category", e.code.category().name()},
                 {"message", e.code.message()},
-                {"context", e.context}}}});
+                {"context", printable(e.context, 4096)}}}});
 }
 
 int context::fail(const error& e) const {

@@ -39,6 +39,10 @@ class context {
   int fail(const error& e) const;
   int fail(const error& e, exit_code code) const;
 
+  // The exit status of a command that would have ended with `status`: success is not success when what it printed
+  // was lost. A reader that went away (a closed pipe) has seen what it wanted.
+  int settle(int status) const;
+
   std::string bold(std::string_view text) const { return paint("1", text); }
   std::string good(std::string_view text) const { return paint("32", text); }
   std::string bad(std::string_view text) const { return paint("31", text); }
@@ -48,6 +52,7 @@ class context {
   void report(const error& e) const;
   global_options options_;
   bool color_;
+  mutable int lost_output_ = 0;  // errno of the first write to stdout that failed
 };
 
 // environment for what this machine lacks, failed for the rest.

@@ -1,6 +1,8 @@
 #include "facts_output.hpp"
 
-#include <cmath>
+#include <osvm/kvm/facts_json.hpp>
+
+#include <boost/json/parse.hpp>
 
 #include "values.hpp"
 
@@ -13,36 +15,11 @@ const char* stub_name(kvm::syscall_stub stub) {
 const char* yes_no(bool value) {
   return value ? "yes" : "no";
 }
-double rounded(double value) {
-  return std::round(value * 1000) / 1000;
-}
 
 }  // namespace
 
 boost::json::object facts_json(const kvm::host_facts& f) {
-  return {{"cpu", f.cpu},
-          {"cores", f.cores},
-          {"kernel", f.kernel},
-          {"isolation", "hardware"},
-          {"kvm",
-           {{"vendor", f.kvm_vendor},
-            {"stub", stub_name(f.stub)},
-            {"sysret_works", f.sysret_works},
-            {"cpl0_emulated", f.cpl0_emulated},
-            {"huge_pages", f.huge_pages},
-            {"msr_filter", f.msr_filter},
-            {"readonly_slots", f.readonly_slots},
-            {"sync_regs", f.sync_regs},
-            {"tsc_direct", f.tsc_direct},
-            {"smep", f.smep},
-            {"smap", f.smap},
-            {"fsgsbase", f.fsgsbase},
-            {"phys_bits", f.phys_bits},
-            {"max_vcpus", f.max_vcpus},
-            {"tsc_khz", f.tsc_khz},
-            {"exit_us", rounded(f.exit_us)},
-            {"first_exit_us", rounded(f.first_exit_us)},
-            {"probe_ms", rounded(f.probe_ms)}}}};
+  return boost::json::parse(kvm::to_json(f)).as_object();
 }
 
 text_table facts_table(const kvm::host_facts& f) {

@@ -3,7 +3,9 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -23,18 +25,34 @@ result<void> make_own_folder(const std::string& path) {
   return {};
 }
 
+bool in_memory(const char* path) {
+  struct statfs fs {};
+  return ::statfs(path, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
+}
+
 constexpr const char* lock_name = "/.lock";
 
-// Removes what killed processes left in `base`. The caller holds the lock of `base`, so no folder is half
-// made.
+// "run-Ab3xYz", as mkdtemp() makes them below: `base` may hold what is not ours to remove.
+bool is_own_name(std::string_view name) {
+  const auto dash = name.rfind('-');
+  return dash != std::string_view::npos && dash > 0 && name.size() - dash == 7;
+}
+
+// Removes what killed processes left in `base`: folders of our names whose lock nobody holds, and empty ones, whose
+// maker did not get as far as the lock. The caller holds the lock of `base`, so no folder is half made.
 void sweep(const std::string& base) {
   std::error_code ec;
   for (const auto& entry : std::filesystem::directory_iterator(base, ec)) {
+    std::error_code ignored;
+    if (!is_own_name(entry.path().filename().string()) || !entry.is_directory(ignored) || entry.is_symlink(ignored))
+      continue;
     const auto path = entry.path().string();
     const unique_fd lock(::open((path + lock_name).c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
-    const bool alive = lock && ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0;
-    std::error_code ignored;
-    if (!alive) std::filesystem::remove_all(path, ignored);
+    if (!lock) {
+      ::rmdir(path.c_str());
+    } else if (::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) {
+      std::filesystem::remove_all(path, ignored);
+    }
   }
 }
 
@@ -45,6 +63,17 @@ result<private_dir> private_dir::make(const std::string& name) {
   const std::string base = runtime != nullptr && runtime[0] == '/'
                                ? std::string(runtime) + "/osvm"
                                : "/tmp/osvm-" + std::to_string(::geteuid());
+  return make_in(base, name);
+}
+
+result<private_dir> private_dir::make_in_memory(const std::string& name) {
+  const char* runtime = std::getenv("XDG_RUNTIME_DIR");
+  if (runtime != nullptr && runtime[0] == '/' && in_memory(runtime)) return make_in(std::string(runtime) + "/osvm", name);
+  if (in_memory("/dev/shm")) return make_in("/dev/shm/osvm-" + std::to_string(::geteuid()), name);
+  return error(errc::unsupported, "no file system in memory: neither $XDG_RUNTIME_DIR nor /dev/shm is one");
+}
+
+result<private_dir> private_dir::make_in(const std::string& base, const std::string& name) {
   OSVM_CHECK(make_own_folder(base));
   const unique_fd guard(::open(base.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!guard || ::flock(guard.get(), LOCK_EX) != 0) return errno_error("lock " + base);

@@ -2,6 +2,8 @@
 
 #include <osvm/core/text.hpp>
 
+#include <osvm/unikernel/identifiers.hpp>
+
 #include <boost/json/array.hpp>
 
 #include "values.hpp"
@@ -75,7 +77,7 @@ boost::json::object stats_json(const instance_stats& s, const exit_report& ended
     refused.push_back({{"name", r.name}, {"needed_by", r.needed_by}, {"reason", r.reason}});
   }
   return {{"exit",
-           {{"cause", unikernel::to_string(ended.cause)},
+           {{"cause", unikernel::identifier(ended.cause)},
             {"status", ended.status},
             {"signal", ended.signal},
             {"shell_status", ended.shell_status()},

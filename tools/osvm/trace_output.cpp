@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <osvm/unikernel/identifiers.hpp>
+
 #include <boost/json/object.hpp>
 #include <cerrno>
 
@@ -40,21 +42,7 @@ std::string event_text(const unikernel::event& e) {
 }
 
 std::string event_json_line(const unikernel::event& e) {
-  boost::json::object o{{"event", unikernel::to_string(e.kind)}, {"at", seconds(e.at)}};
-  if (e.kind == unikernel::event_kind::trace) {
-    o["thread"] = e.thread;
-    o["number"] = e.call;
-    o["call"] = e.text;
-    o["result"] = e.result;
-    o["seconds"] = seconds(e.duration);
-  } else if (e.kind == unikernel::event_kind::denial) {
-    o["what"] = e.text;
-    o["rule"] = e.rule;
-  } else {
-    o["stream"] = e.stream;
-    o["line"] = e.text;
-  }
-  return to_json_line(o);
+  return unikernel::to_json(e) + "\n";
 }
 
 result<trace_writer> trace_writer::open(const std::string& path, bool json) {

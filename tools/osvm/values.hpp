@@ -33,4 +33,13 @@ std::string show_size(std::uint64_t bytes);
 std::string show_duration(std::chrono::nanoseconds duration);
 std::string show_number(double value);  // three significant digits, thousands as they are
 
+// The same result; an error says which option it is about.
+template <class T>
+result<T> named(std::string_view option, result<T> value) {
+  if (value) return value;
+  auto e = std::move(value).error();
+  e.context = std::string(option) + " " + e.context;
+  return e;
+}
+
 }  // namespace osvm::cli

@@ -1,8 +1,9 @@
 #include "yaml_config.hpp"
 
+#include "policy_options.hpp"
+
 #include <osvm/core/config.hpp>
 
-#include <cstdlib>
 #include <filesystem>
 #include <istream>
 #include <iterator>
@@ -54,14 +55,8 @@ std::vector<CLI::ConfigItem> yaml_config::from_config(std::istream& in) const {
 }
 
 std::string default_config_file() {
-  const char* base = std::getenv("XDG_CONFIG_HOME");
-  const char* home = std::getenv("HOME");
-  std::string path;
-  if (base != nullptr && base[0] == '/') {
-    path = std::string(base) + "/osvm/config.yaml";
-  } else if (home != nullptr && home[0] == '/') {
-    path = std::string(home) + "/.config/osvm/config.yaml";
-  }
+  const std::string folder = config_folder();
+  const std::string path = folder.empty() ? folder : folder + "/config.yaml";
   std::error_code ignored;
   return !path.empty() && std::filesystem::exists(path, ignored) ? path : std::string();
 }

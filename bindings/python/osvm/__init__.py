@@ -28,6 +28,7 @@ from .proxy import Probe, Proxy
 from .report import (
     BootPhases,
     Denial,
+    Event,
     ExitCause,
     ExitReport,
     Fault,
@@ -46,6 +47,7 @@ from .runtime import Runtime, host_facts
 __all__ = [
     "BootPhases",
     "Denial",
+    "Event",
     "Errc",
     "Error",
     "ExitCause",

@@ -11,7 +11,7 @@ from typing import IO, Union
 
 from . import _osvm
 from .errors import Errc, Error
-from .report import ExitReport, HostFacts, InstanceStats, exit_report, instance_stats
+from .report import Event, ExitReport, HostFacts, InstanceStats, exit_report, instance_stats
 from .runtime import Runtime
 
 __all__ = ["Image", "Instance"]
@@ -86,13 +86,20 @@ class Instance:
     ``args``: the program's path (unless ``image`` is given) and its arguments. ``ro``, ``rw``: host path →
     guest path. ``env``: all of the guest's environment. ``listen``: guest ports it may listen on (``8080``,
     ``"vsock:52"``). ``publish``: host address → guest port, reachable from when it listens
-    (``{"127.0.0.1:8080": 80}``). ``connect``: host vsock ports it may connect to. ``memory`` and
+    (``{"127.0.0.1:8080": 80}``). ``connect``: where it may connect to: ``"HOST:PORT"``,
+    ``"HOST:PORT=NAME"``, ``"unix:/path=/guest/path"``, ``"unix:/path=NAME:PORT"`` (names are resolved by
+    ``start()``), or the number of a host vsock port. ``publish_unix``: host path → path of a unix socket that
+    the guest may bind. ``memory`` and
     ``written`` in bytes, ``timeout`` (wall time) and ``cpu_time`` in seconds end the guest when they are
     used up. ``stdout`` and ``stderr``: None (discarded), ``"inherit"``, ``"capture"`` (see ``take_output``;
     the guest blocks while 1 MiB lies there), a descriptor or a file; ``stdin`` may also be bytes.
     ``libraries``: the guest may read the program, its loader and the libraries that its file names, as far as
     these lie in the loader's system directories or beside the program; what ``dlopen`` loads needs ``ro``.
     ``cwd``: the guest's working directory.
+    ``policy``: a policy file, whose grants are added and whose budgets take the place of those given here.
+    ``events``: ``"denials"`` and ``"trace"`` (every system call), for ``take_events``; at most ``event_capacity``
+    wait, the rest is dropped and counted. ``learn``: ``"denials"`` (grants nothing) or ``"allow-all"``
+    (DANGEROUS: grants everything and notes what is used), for ``learned_policy``.
     ``allow``: named rights; ``"jit"`` is memory that becomes executable after load.
 
     Nothing runs before ``start()`` or the ``with`` statement; leaving it ends the guest. Thread-safe.
@@ -108,7 +115,8 @@ class Instance:
         env: Mapping[str, str] | None = None,
         listen: Iterable[Port] = (),
         publish: Mapping[str, Port] | None = None,
-        connect: Iterable[int] = (),
+        connect: Iterable[int | str] = (),
+        publish_unix: Mapping[Path, str] | None = None,
         memory: int = 256 << 20,
         threads: int = 64,
         descriptors: int = 256,
@@ -123,6 +131,10 @@ class Instance:
         name: str = "guest",
         libraries: bool = False,
         cwd: str = "/",
+        policy: Path | None = None,
+        events: Iterable[str] = (),
+        event_capacity: int = 1024,
+        learn: str | None = None,
         socket_dir: Path | None = None,
         facts: HostFacts | None = None,
         runtime: Runtime | None = None,
@@ -132,6 +144,11 @@ class Instance:
         rights = set(allow)
         if rights - {"jit"}:
             raise _invalid(f"allow knows 'jit', not {sorted(rights - {'jit'})}")
+        kinds = list(events)
+        if set(kinds) - {"denials", "trace"}:
+            raise _invalid(f"events knows 'denials' and 'trace', not {kinds}")
+        if learn not in (None, "denials", "allow-all"):
+            raise _invalid(f"learn is 'denials' or 'allow-all', not {learn!r}")
         if isolation not in ("hardware", "process"):
             raise _invalid(f"isolation is 'hardware' or 'process', not {isolation!r}")
         self._image = image
@@ -145,13 +162,16 @@ class Instance:
         self._own_dir: str | None = None
         self._raw: _osvm.Instance | None = None
         self._facts = facts
+        connections = list(connect)
         self._options: dict[str, object] = {
             "arguments": [os.fspath(a) for a in args],
             "name": name,
             "process_isolation": isolation == "process",
             "mounts": _mounts(ro, False) + _mounts(rw, True),
             "listen": granted,
-            "vsock_connect": list(connect),
+            "vsock_connect": [to for to in connections if isinstance(to, int)],
+            "connect": [to for to in connections if isinstance(to, str)],
+            "listen_unix": [f"{os.fspath(host)}=guest:{guest}" for host, guest in (publish_unix or {}).items()],
             "environment": [f"{key}={value}" for key, value in (env or {}).items()],
             "jit": "jit" in rights,
             "memory": memory,
@@ -162,6 +182,10 @@ class Instance:
             "wall_time": 0.0 if timeout is None else timeout,
             "libraries": libraries,
             "cwd": cwd,
+            "policy": "" if policy is None else os.fspath(policy),
+            "events": kinds,
+            "event_capacity": event_capacity,
+            "learn": (None, "denials", "allow-all").index(learn),
             "stdin": stdin if isinstance(stdin, bytes) else _stream(stdin, 0),
             "stdout": _stream(stdout, 1),
             "stderr": _stream(stderr, 2),
@@ -221,6 +245,14 @@ class Instance:
     def take_output(self, descriptor: int = 1) -> bytes:
         """What the guest has written to a captured descriptor (1 or 2) since the last call."""
         return self._instance().take_output(descriptor)
+
+    def take_events(self, most: int = 1024) -> list[Event]:
+        """Up to ``most`` events, oldest first; what ``events`` asked for. After the end: what is left."""
+        return [Event(**e) for e in self._instance().take_events(most)]
+
+    def learned_policy(self) -> str:
+        """The policy file that this run would have needed; see ``learn``."""
+        return self._instance().learned_policy()
 
     def stats(self) -> InstanceStats:
         return instance_stats(self._instance().stats())

@@ -12,6 +12,7 @@ from .errors import Error, from_parts
 __all__ = [
     "BootPhases",
     "Denial",
+    "Event",
     "LibraryGrant",
     "LibraryRefusal",
     "ExitCause",
@@ -137,6 +138,21 @@ class LibraryRefusal:
     name: str
     needed_by: str
     reason: str
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened while a guest ran. ``kind``: "denial" (``rule`` would grant it) or "trace" (``text`` is
+    the call as strace shows it). Times are seconds; ``at`` counts from the guest's start."""
+
+    kind: str
+    at: float
+    thread: int
+    text: str
+    rule: str
+    call: int
+    result: int
+    duration: float
 
 
 @dataclass(frozen=True)

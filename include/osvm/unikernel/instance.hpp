@@ -5,6 +5,7 @@
 #include <osvm/kvm/host_facts.hpp>
 #include <osvm/unikernel/event.hpp>
 #include <osvm/unikernel/image.hpp>
+#include <osvm/unikernel/learning.hpp>
 #include <osvm/unikernel/policy.hpp>
 #include <osvm/unikernel/report.hpp>
 #include <osvm/vsock/endpoint.hpp>
@@ -62,6 +63,7 @@ struct instance_options {
   std::string working_directory = "/";  // guest path
   // Folder for the instance's sockets; must exist and be private to the caller. Empty: no listener may be granted.
   std::string socket_dir;
+  learning learn = learning::off;      // what instance::learned() can tell afterwards
   event_options events;                // denials, traces; lines of output follow from stdio::log()
   std::string name = "guest";          // stands in logs and in the socket names
   const kvm::host_facts* facts = nullptr;  // result of probe_host(), read during create(); null: create() probes
@@ -125,6 +127,9 @@ class instance final {
 
   // Ends the guest at any moment, in compute loops and in blocking system calls alike. Idempotent; returns at once.
   void kill() noexcept;
+  // Sends the guest a signal, as kill(2) from outside does: its handler runs, or the signal's default action is taken
+  // (SIGSTOP stops it, SIGCONT lets it go on). Errors: errc::invalid_argument, errc::closed when the guest has ended.
+  result<void> signal(int number);
   // Takes what the guest has written to a captured descriptor (1 or 2) since the last call.
   std::string take_output(int descriptor);
 
@@ -133,6 +138,9 @@ class instance final {
   std::vector<event> take_events(std::size_t most = 1024);
 
   instance_stats stats() const;
+  // The policy that this run would have needed, budgets as they were used with a quarter on top. Fails with
+  // errc::invalid_argument when instance_options::learn was off.
+  result<learned_policy> learned() const;
   // "hardware, system calls served in the caller's process"
   std::string isolation_report() const;
 

@@ -1,9 +1,12 @@
 // What a guest may do. Plain data, judged by the library; everything not granted here is denied.
 #pragma once
 
+#include <osvm/core/error.hpp>
+
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace osvm::unikernel {
@@ -13,6 +16,9 @@ struct mount {
   std::string host_path;
   std::string guest_path;
   bool writable = false;
+  // Writable folders: bytes that may lie below the host folder, what is there at the start included; 0: no limit of
+  // its own. A name (file, folder, link) counts as 4 KiB. More is ENOSPC for the guest.
+  std::uint64_t quota_bytes = 0;
 };
 
 enum class transport : std::uint8_t { tcp, vsock };
@@ -25,6 +31,30 @@ struct listener {
   bool operator==(const listener&) const = default;
 };
 
+// A connection that the guest may make. Names are resolved once, on the host, when the instance is created; the
+// guest's own resolver then answers them (/etc/hosts and DNS) and no other name. The guest connects to the address
+// that it was told; a name that is a loopback address of the host gets one of 198.18.0.0/24 instead, since the
+// guest's 127.0.0.1 is its own.
+struct connect_grant {
+  std::string host;         // a host name, an address, or "unix:/path" of a unix stream socket
+  std::uint16_t port = 0;   // TCP port, the same on both sides; 0: `guest_name` is the path of a unix socket
+  std::string guest_name;   // what the guest calls it; empty: as `host` (of "unix:/path": the path)
+};
+
+// A unix socket that the guest may bind at `guest_path`; on the host it is `host_path`, whose folder must exist.
+// The file goes with the guest's socket.
+struct unix_listener {
+  std::string host_path;
+  std::string guest_path;
+};
+
+// "HOST:PORT[=NAME]", "[ADDRESS]:PORT[=NAME]", "unix:/path[=/guest/path]" or "unix:/path=NAME:PORT".
+// errc::invalid_argument, with an example.
+result<connect_grant> parse_connect_grant(std::string_view text);
+std::string to_string(const connect_grant& grant);  // in that form
+// "/host/path=guest:/guest/path".
+result<unix_listener> parse_unix_listener(std::string_view text);
+
 // Named extra rights ("--allow").
 struct capabilities {
   bool jit = false;  // memory may become executable after load
@@ -34,6 +64,8 @@ struct policy {
   std::vector<mount> mounts;
   std::vector<listener> listen;
   std::vector<std::uint32_t> vsock_connect;  // host ports: connect(cid 2, P) reaches "<vsock path>_P"
+  std::vector<connect_grant> connect;        // endpoints of the host's network, and unix sockets of the host
+  std::vector<unix_listener> listen_unix;
   std::vector<std::string> environment;      // "KEY=value"; nothing is inherited
   capabilities allow;
 };

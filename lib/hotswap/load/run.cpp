@@ -159,6 +159,7 @@ void load_run::schedule() {
 
 void load_run::stop() {
   if (!scheduling_) return;
+  schedule();  // what is due by now was offered, however late this thread is
   scheduling_ = false;
   ended_ = std::chrono::steady_clock::now();
   schedule();

@@ -81,8 +81,8 @@ struct object {
 
 class resolver {
  public:
-  resolver(const image_info& program, const library_search& search)
-      : program_(program), search_(search), own_directory_(directory_of(program.path)) {}
+  resolver(const image_info& program, const library_search& search, const rule_set& rules)
+      : program_(program), search_(search), rules_(rules), own_directory_(directory_of(program.path)) {}
 
   result<open_closure> run() {
     OSVM_CHECK(add_program());
@@ -124,6 +124,7 @@ class resolver {
   }
 
   bool is_allowed(const std::string& real) const {
+    if (!rules_.library_places) return true;
     const std::string directory = directory_of(real);
     if (directory == own_directory_ || cache_.directories.contains(directory)) return true;
     for (const std::string_view tree : system_trees) {
@@ -223,6 +224,7 @@ class resolver {
 
   const image_info& program_;
   const library_search& search_;
+  [[maybe_unused]] const rule_set& rules_;
   const std::string own_directory_;
   elf::library_cache cache_;
   std::vector<object> objects_;
@@ -234,9 +236,9 @@ class resolver {
 
 }  // namespace
 
-result<open_closure> open_libraries(const image_info& program, const library_search& search) {
+result<open_closure> open_libraries(const image_info& program, const library_search& search, const rule_set& rules) {
   if (program.path.empty()) return open_closure{};
-  return resolver(program, search).run();
+  return resolver(program, search, rules).run();
 }
 
 result<library_closure> find_libraries(const image& program, const library_search& search) {

@@ -22,8 +22,10 @@ class engine {
   virtual void listening_async(listener which, listening_handler handler) = 0;
   virtual result<endpoint> wait_listening(listener which, std::chrono::nanoseconds timeout) = 0;
   virtual void kill() noexcept = 0;
+  virtual result<void> signal(int number) = 0;
   virtual std::string take_output(int descriptor) = 0;
   virtual std::vector<event> take_events(std::size_t most) = 0;
+  virtual result<learned_policy> learned() const = 0;
   virtual instance_stats stats() const = 0;
   virtual std::string isolation_report() const = 0;
   // Kills, joins the guest's threads and frees everything. Called once, by the owner of the handle.

@@ -6,6 +6,7 @@
 #include "unikernel/engine/process_setup.hpp"
 #include "unikernel/files/stdio.hpp"
 #include "unikernel/files/tree.hpp"
+#include "unikernel/policy/recorder.hpp"
 
 #include <osvm/vsock/fd_queue.hpp>
 
@@ -17,6 +18,8 @@
 
 #include <algorithm>
 #include <csignal>
+#include <filesystem>
+#include <filesystem>
 
 namespace osvm::unikernel {
 namespace {
@@ -62,6 +65,16 @@ result<void> check(const instance_options& o) {
   return {};
 }
 
+// A program that is a symbolic link (/usr/bin/python3) is also there under the name by which it was called.
+void grant_typed_name(const instance_options& options, const image_info& program, open_closure& closure) {
+  if (closure.files.empty() || options.arguments.empty() || !options.arguments[0].starts_with('/')) return;
+  const std::string& typed = options.arguments[0];
+  if (typed == program.path || typed.find("..") != std::string::npos) return;
+  std::error_code ignored;
+  if (std::filesystem::canonical(typed, ignored) != program.path) return;
+  closure.files.push_back({{program.path, typed, program.path}, closure.files[0].object.duplicate()});
+}
+
 std::vector<std::string> split_path_list(const std::string& text) {
   std::vector<std::string> all;
   for (std::size_t begin = 0; begin <= text.size();) {
@@ -72,16 +85,40 @@ std::vector<std::string> split_path_list(const std::string& text) {
   return all;
 }
 
+// Every folder of the host's root but those of its kernel, beside what was granted.
+instance_options with_everything(const instance_options& given) {
+  instance_options o = given;
+  o.policy.allow.jit = true;
+  std::error_code ec;
+  for (const auto& entry : std::filesystem::directory_iterator("/", ec)) {
+    const std::string path = entry.path().string();
+    std::error_code ignored;
+    if (path == "/proc" || path == "/sys" || path == "/dev" || path == "/run") continue;
+    if (!entry.is_directory(ignored) && !entry.is_regular_file(ignored)) continue;
+    const auto same = [&](const mount& m) { return m.guest_path == path || m.guest_path == "/"; };
+    if (std::any_of(given.policy.mounts.begin(), given.policy.mounts.end(), same)) continue;
+    o.policy.mounts.push_back({.host_path = path, .guest_path = path, .writable = true});
+  }
+  return o;
+}
+
 }  // namespace
 
 in_process_engine::in_process_engine(executor ex, image program, const instance_options& options)
-    : executor_(std::move(ex)), image_(std::move(program)), options_(options), created_(clock_type::now()) {}
+    : executor_(std::move(ex)), image_(std::move(program)), options_(options), given_policy_(options.policy), created_(clock_type::now()) {}
 
 in_process_engine::~in_process_engine() { shut_down(); }
 
 result<std::shared_ptr<engine>> in_process_engine::create(executor ex, const image& program,
                                                           const instance_options& options) {
   OSVM_CHECK(check(options));
+  if (options.learn == learning::allow_all) {
+    const instance_options open = with_everything(options);
+    auto e = std::make_shared<in_process_engine>(std::move(ex), program, open);
+    e->given_policy_ = options.policy;
+    OSVM_CHECK(e->boot(open));
+    return std::shared_ptr<engine>(std::move(e));
+  }
   auto e = std::make_shared<in_process_engine>(std::move(ex), program, options);
   OSVM_CHECK(e->boot(options));
   return std::shared_ptr<engine>(std::move(e));
@@ -115,7 +152,8 @@ result<void> in_process_engine::open_files(const instance_options& options) {
     for (const std::string& e : options.policy.environment) {
       if (e.starts_with("LD_LIBRARY_PATH=")) search.library_path = split_path_list(e.substr(e.find('=') + 1));
     }
-    OSVM_TRY(closure, open_libraries(image_.info(), search));
+    OSVM_TRY(closure, open_libraries(image_.info(), search, state_->rules));
+    grant_typed_name(options, image_.info(), closure);
   }
   state_->executable = !options.executable.empty() ? options.executable : closure.files.empty() ? "/app" : image_.info().path;
   if (!state_->executable.starts_with('/')) return error(osvm::errc::invalid_argument, "the executable's guest path must be absolute");
@@ -135,6 +173,30 @@ result<void> in_process_engine::open_sockets(const instance_options& options) {
   o.path = vsock_path();
   OSVM_TRY(hybrid_, vsock::hybrid_listener::open(executor_, o));
   return {};
+}
+
+void in_process_engine::open_recorder() {
+  if (options_.learn == learning::off) return;
+  state_->recorder = std::make_shared<usage_recorder>(options_.learn);
+  state_->everything_allowed = options_.learn == learning::allow_all;
+}
+
+result<learned_policy> in_process_engine::learned() const {
+  if (!state_->recorder) return error(osvm::errc::invalid_argument, "the instance was not told to learn");
+  return state_->recorder->result(given_policy_, used_budgets());
+}
+
+// What was used at most, with a quarter on top: another run is never quite the same.
+budgets in_process_engine::used_budgets() const {
+  const auto more = [](std::uint64_t n, std::uint64_t step) { return (n + n / 4 + step - 1) / step * step; };
+  budgets b = options_.budgets;
+  constexpr std::uint64_t mebibyte = std::uint64_t{1} << 20;
+  b.memory_bytes = std::max<std::uint64_t>(more(memory_->usage().peak_bytes, mebibyte) + 4 * mebibyte, 16 * mebibyte);
+  b.descriptors = std::max(8U, static_cast<unsigned>(more(state_->descriptors.most(), 1)));
+  b.written_bytes = more(state_->written_bytes.load(), 64 << 10);
+  const std::scoped_lock lock(threads_lock_);
+  b.threads = static_cast<unsigned>(most_threads_);
+  return b;
 }
 
 void in_process_engine::open_events(const instance_options& options) {
@@ -161,8 +223,11 @@ result<void> in_process_engine::boot(const instance_options& options) {
   state_->rules = options.controls;
 #endif
   open_events(options);
+  open_recorder();
   state_->cpus = std::max(1U, facts_.cores);
   OSVM_CHECK(open_files(options));
+  state_->network.names.set_folder(options.socket_dir);
+  OSVM_CHECK(state_->network.outgoing.resolve(options.policy.connect));
   OSVM_CHECK(set_up_stdio(*state_, options.input, options.output, options.error));
   OSVM_CHECK(open_sockets(options));
   const auto vm_begin = clock_type::now();
@@ -179,6 +244,7 @@ result<void> in_process_engine::boot(const instance_options& options) {
   }
   p.arguments = options.arguments.empty() ? std::vector<std::string>{image_.info().name} : options.arguments;
   p.environment = options.policy.environment;
+  state_->arguments = p.arguments;
   p.clock_page = facts_.tsc_direct && facts_.tsc_khz != 0;
   p.fsgsbase = facts_.fsgsbase;
   OSVM_TRY(const process_start start, set_up_process(*memory_, *image_.data(), p));
@@ -250,9 +316,21 @@ void in_process_engine::kill() noexcept {
   end(std::move(r));
 }
 
+result<void> in_process_engine::signal(int number) {
+  if (number < 1 || number > max_signal) return error(osvm::errc::invalid_argument, fmt::format("signal {}", number));
+  if (ended_.load()) return error(osvm::errc::closed, "the guest has ended");
+  siginfo_t info{};  // from outside: no process of the guest's
+  info.si_signo = number;
+  info.si_code = SI_USER;
+  (void)state_->signals.send(info);
+  return {};
+}
+
 // Runs on the last guest thread, when no other is left.
 void in_process_engine::finish() noexcept {
+  state_->timers.stop();
   state_->descriptors.clear();
+  state_->network.parcels.clear();
   std::vector<listening_handler> abandoned;
   {
     const std::scoped_lock lock(listening_lock_);
@@ -348,7 +426,7 @@ void in_process_engine::reap() noexcept {
 
 std::string in_process_engine::tcp_socket_path(std::uint16_t port) const {
   const auto& granted = options_.policy.listen;
-  if (state_->rules.policy_listen &&
+  if (state_->rules.policy_listen && !state_->everything_allowed &&
       std::find(granted.begin(), granted.end(), unikernel::listener{transport::tcp, port}) == granted.end()) {
     return {};
   }
@@ -358,6 +436,7 @@ std::string in_process_engine::tcp_socket_path(std::uint16_t port) const {
 std::string in_process_engine::vsock_path() const { return fmt::format("{}/{}.vsock", options_.socket_dir, options_.name); }
 
 void in_process_engine::listening(const unikernel::listener& which) {
+  if (state_->recorder) state_->recorder->listens(which);
   std::vector<listening_handler> handlers;
   {
     const std::scoped_lock lock(listening_lock_);
@@ -480,6 +559,8 @@ std::chrono::nanoseconds in_process_engine::cpu_time() const {
 instance_stats in_process_engine::stats() const {
   instance_stats s;
   s.boot = phases_;
+  s.boot.start = std::chrono::nanoseconds(start_ns_.load(std::memory_order_relaxed));
+  s.boot.total = std::chrono::nanoseconds(total_ns_.load(std::memory_order_relaxed));
   s.exits = exits_.load(std::memory_order_relaxed);
   s.page_faults = page_faults_.load(std::memory_order_relaxed);
   for (std::size_t n = 0; n < max_syscall_number; ++n) {

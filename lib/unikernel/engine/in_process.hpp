@@ -44,8 +44,10 @@ class in_process_engine final : public engine, private instance_host, private sl
   void listening_async(unikernel::listener which, listening_handler handler) override;
   result<endpoint> wait_listening(unikernel::listener which, std::chrono::nanoseconds timeout) override;
   void kill() noexcept override;
+  result<void> signal(int number) override;
   std::string take_output(int descriptor) override;
   std::vector<event> take_events(std::size_t most) override;
+  result<learned_policy> learned() const override;
   instance_stats stats() const override;
   std::string isolation_report() const override;
   void shut_down() noexcept override;
@@ -65,6 +67,7 @@ class in_process_engine final : public engine, private instance_host, private sl
     std::uint64_t last_fault_address = 0, last_fault_rip = 0;
     unsigned repeated_faults = 0;
     unsigned host_faults = 0;
+    trap_facts trap;           // of the last fault: every frame shows it, as in Linux
     bool call_served = false;  // the registers are those of a finished system call
     bool interrupted = false;  // the last exit was a kick
     int exit_status = 0;
@@ -72,6 +75,8 @@ class in_process_engine final : public engine, private instance_host, private sl
 
   // Creation, in order.
   result<void> boot(const instance_options& options);
+  void open_recorder();
+  budgets used_budgets() const;
   void open_events(const instance_options& options);
   result<void> open_vm(const kvm::host_facts& facts);
   result<void> open_files(const instance_options& options);
@@ -109,8 +114,7 @@ class in_process_engine final : public engine, private instance_host, private sl
 
   // Signals (signal_delivery.cpp)
   bool user_context(const task& t, kvm::registers& out) const;
-  bool enter_handler(task& t, kvm::registers& user, const siginfo_t& info, const signal_action& action,
-                     const trap_facts& trap);
+  bool enter_handler(task& t, kvm::registers& user, const siginfo_t& info, const signal_action& action);
   bool enter_or_fault(task& t, kvm::registers& user, const process_signals::taken& s);
   void end_by_signal(task& t, int signal, const char* detail);
   void wait_until_continued(task& t);
@@ -127,6 +131,7 @@ class in_process_engine final : public engine, private instance_host, private sl
   executor executor_;
   image image_;
   instance_options options_;  // as given; stdio descriptors are not used after boot
+  policy given_policy_;  // before learning::allow_all widened it
   kvm::host_facts facts_;
   std::optional<kvm::system> system_;
   kvm::vm vm_;
@@ -138,7 +143,8 @@ class in_process_engine final : public engine, private instance_host, private sl
   std::shared_ptr<event_channel> events_;  // null: nobody asked for any
   clock_updater clock_;
   deadline wall_end_;
-  boot_phases phases_;
+  boot_phases phases_;  // written during creation only
+  std::atomic<std::int64_t> start_ns_{0}, total_ns_{0};  // the first guest thread's part of them
   std::vector<library_grant> granted_;     // set once, before the guest runs
   std::vector<library_refusal> refused_;
   std::chrono::steady_clock::time_point created_;
@@ -151,6 +157,7 @@ class in_process_engine final : public engine, private instance_host, private sl
   unsigned next_cpu_ = 0;
   int next_tid_ = 1000;
   std::chrono::nanoseconds finished_cpu_{0};
+  std::size_t most_threads_ = 1;  // alive at once
   std::atomic<bool> ended_{false};
 
   mutable std::mutex end_lock_;

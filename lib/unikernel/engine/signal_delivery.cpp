@@ -38,8 +38,7 @@ bool in_process_engine::user_context(const task& t, kvm::registers& out) const {
 }
 
 // Puts a handler's frame below `user`, which becomes the handler's context.
-bool in_process_engine::enter_handler(task& t, kvm::registers& user, const siginfo_t& info, const signal_action& action,
-                                      const trap_facts& trap) {
+bool in_process_engine::enter_handler(task& t, kvm::registers& user, const siginfo_t& info, const signal_action& action) {
   auto& own = t.guest.signals;
   const signal_mask saved = own.saved.value_or(own.blocked);
   xstate_bytes xstate{};
@@ -49,13 +48,13 @@ bool in_process_engine::enter_handler(task& t, kvm::registers& user, const sigin
                   .action = action,
                   .saved_mask = saved,
                   .stack = own.stack,
-                  .trap = trap,
+                  .trap = t.trap,
                   .layout = state_->xstate,
                   .xstate = xstate};
   const auto handler = push_signal_frame(*memory_, q);
   if (!handler || !t.slot->cpu.set_xsave(initial_xstate())) return false;
   own.saved.reset();
-  if (own.stack.flags & stack_disarm) state_->signals.set_stack(t.guest, {});
+  if (own.stack.flags & stack_disarm) state_->signals.set_stack(t.guest, {.flags = SS_DISABLE});
   state_->signals.entered(t.guest, info.si_signo, action);
   user = *handler;
   return true;
@@ -72,12 +71,12 @@ void in_process_engine::end_by_signal(task& t, int signal, const char* detail) {
 
 // A frame that did not fit is a SIGSEGV of its own; when that has no handler, or was the signal, the process ends.
 bool in_process_engine::enter_or_fault(task& t, kvm::registers& user, const process_signals::taken& s) {
-  if (enter_handler(t, user, s.info, s.action, {})) return true;
+  if (enter_handler(t, user, s.info, s.action)) return true;
   siginfo_t info{};
   info.si_signo = SIGSEGV;
   info.si_code = SI_KERNEL;
   const auto action = s.info.si_signo == SIGSEGV ? std::nullopt : state_->signals.force(t.guest, SIGSEGV);
-  if (action && enter_handler(t, user, info, *action, {})) return true;
+  if (action && enter_handler(t, user, info, *action)) return true;
   end_by_signal(t, SIGSEGV, "no room for a signal's frame on its stack");
   return false;
 }
@@ -117,8 +116,9 @@ bool in_process_engine::deliver_signals(task& t, std::int64_t stopped, std::uint
 
 // An instruction of the thread faulted. Its handler runs, or the process ends with `report`.
 void in_process_engine::raise_fault(task& t, kvm::registers user, const fault_signal& f, exit_report report) {
+  t.trap = f.trap;
   const auto action = state_->signals.force(t.guest, f.info.si_signo);
-  if (!action || !enter_handler(t, user, f.info, *action, f.trap)) {
+  if (!action || !enter_handler(t, user, f.info, *action)) {
     end(std::move(report));
     return;
   }
@@ -131,7 +131,7 @@ void in_process_engine::raise_fault(task& t, kvm::registers user, const fault_si
 void in_process_engine::raise_protection_fault(task& t, const kvm::registers& user) {
   const kvm::exception_frame frame{.rip = user.rip, .rflags = user.rflags, .rsp = user.rsp};
   constexpr unsigned protection_vector = 13;
-  raise_fault(t, user, signal_of_exception(protection_vector, frame, 0, {}),
+  raise_fault(t, user, signal_of_exception(protection_vector, frame, t.trap.address, {}),
               exception_report(protection_vector, frame, 0, user, t.guest.tid));
 }
 

@@ -60,6 +60,7 @@ std::int64_t in_process_engine::launch(std::shared_ptr<task> t) {
   pthread_attr_setstacksize(&attributes, thread_stack);
   tasks_.emplace(t->guest.tid, t);
   state_->signals.add(t->guest);
+  most_threads_ = std::max(most_threads_, tasks_.size());
   int e = 0;
   {
     const all_signals_blocked blocked;
@@ -142,8 +143,9 @@ void in_process_engine::run(task& t) {
     wall_timer->arm(*wall_end_ - wait_clock::now());
   }
   if (t.guest.tid == 1000) {
-    phases_.start = wait_clock::now() - state_->started;
-    phases_.total = wait_clock::now() - created_;
+    const auto now = wait_clock::now();
+    start_ns_.store(std::chrono::nanoseconds(now - state_->started).count(), std::memory_order_relaxed);
+    total_ns_.store(std::chrono::nanoseconds(now - created_).count(), std::memory_order_relaxed);
   }
   while (!ended_.load(std::memory_order_acquire) && !t.guest.exiting) {
     if (t.guest.wait.interrupted()) (void)deliver_signals(t, 0, 0);
@@ -293,7 +295,7 @@ void in_process_engine::serve_exception(task& t, unsigned vector) {
   }
   xstate_bytes control{};
   (void)t.slot->cpu.get_xsave(control);
-  raise_fault(t, at_fault(t.slot->cpu.regs(), frame), signal_of_exception(vector, frame, 0, control), std::move(report));
+  raise_fault(t, at_fault(t.slot->cpu.regs(), frame), signal_of_exception(vector, frame, t.trap.address, control), std::move(report));
 }
 
 void in_process_engine::serve_page_fault(task& t, const kvm::exception_frame& frame) {

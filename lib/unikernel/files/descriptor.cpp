@@ -1,5 +1,6 @@
 #include "unikernel/files/descriptor.hpp"
 
+#include <algorithm>
 #include <cerrno>
 
 namespace osvm::unikernel {
@@ -17,6 +18,7 @@ int descriptor_table::add(std::shared_ptr<descriptor> d, bool close_on_exec, int
   for (std::size_t i = minimum < 0 ? 0 : static_cast<std::size_t>(minimum); i < slots_.size(); ++i) {
     if (slots_[i].d) continue;
     slots_[i] = {std::move(d), close_on_exec};
+    most_ = std::max(most_, i + 1);
     ++count_;
     return static_cast<int>(i);
   }
@@ -31,6 +33,7 @@ int descriptor_table::put(int fd, std::shared_ptr<descriptor> d, bool close_on_e
   old = std::move(s.d);
   if (!old) ++count_;
   s = {std::move(d), close_on_exec};
+  most_ = std::max<std::size_t>(most_, static_cast<std::size_t>(fd) + 1);
   return fd;
 }
 
@@ -62,6 +65,11 @@ int descriptor_table::set_close_on_exec(int fd, bool on) {
 unsigned descriptor_table::count() const {
   std::lock_guard guard(lock_);
   return count_;
+}
+
+unsigned descriptor_table::most() const {
+  std::lock_guard guard(lock_);
+  return static_cast<unsigned>(most_);
 }
 
 std::vector<int> descriptor_table::numbers() const {

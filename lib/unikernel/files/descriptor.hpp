@@ -17,6 +17,8 @@
 
 namespace osvm::unikernel {
 
+class quota_account;
+
 enum class file_kind : std::uint8_t {
   regular,  // file below a mount or a synthetic file
   directory,
@@ -27,6 +29,7 @@ enum class file_kind : std::uint8_t {
   eventfd,
   timerfd,
   memory,   // memfd
+  watch,    // inotify
   process,  // pidfd of the guest itself
   signals,  // signalfd: `extra` is its signal_watch
   capture,  // output kept by the instance (no host descriptor)
@@ -49,6 +52,7 @@ struct description {
   bool may_block = false;  // the host descriptor is not O_NONBLOCK: poll first, then move at most 4096 bytes
   std::atomic<std::int64_t> receive_timeout_ns{0}, send_timeout_ns{0};  // SO_RCVTIMEO, SO_SNDTIMEO; 0: none
   int log_stream = 0;           // file_kind::log: 1 or 2
+  std::shared_ptr<quota_account> quota;  // of the mount below which it lies; null: none
   bool counted = false;         // writes count against budgets::written_bytes
   std::string guest_path;       // for files
   std::mutex lock;              // guards `extra`
@@ -75,6 +79,7 @@ class descriptor_table final {
   int close_on_exec(int fd) const;             // 0, 1 or -EBADF
   int set_close_on_exec(int fd, bool on);
   unsigned count() const;
+  unsigned most() const;  // the highest number ever used, plus one
   unsigned limit() const noexcept { return limit_.load(std::memory_order_relaxed); }
   std::vector<int> numbers() const;
   void clear();
@@ -89,6 +94,7 @@ class descriptor_table final {
   mutable std::mutex lock_;
   std::vector<slot> slots_;
   unsigned count_ = 0;
+  std::size_t most_ = 0;
   std::atomic<unsigned> limit_;
 };
 

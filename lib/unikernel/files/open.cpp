@@ -60,6 +60,9 @@ std::int64_t open_mounted(call_context& ctx, const open_request& request, locati
   if (type == S_IFDIR && (flags & O_CREAT) != 0) return -EISDIR;
   what->counted = type == S_IFREG && what->writable;
   what->changeable = at.mount->writable;
+  what->quota = at.mount->quota;
+  if (type == S_IFDIR || wants_write(flags))
+    note_use(ctx, at.path, at.object, type == S_IFDIR ? file_use::reads : file_use::writes, type == S_IFDIR);
   constexpr int passed = O_ACCMODE | O_TRUNC | O_SYNC | O_DSYNC | O_DIRECTORY;
   unique_fd host(::open(self_path(at.object).c_str(), (flags & passed) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!host) return no_descriptor();
@@ -70,7 +73,7 @@ std::int64_t open_mounted(call_context& ctx, const open_request& request, locati
 std::int64_t create(call_context& ctx, const open_request& request, const std::string& path) {
   parent_location parent;
   if (const std::int64_t r = ctx.instance.files->find_parent(ctx, "/", path, parent); r < 0) return r;
-  if (!ctx.instance.charge_written(create_charge)) return -ENOSPC;
+  if (!ctx.instance.charge_written(create_charge, parent.mount->quota.get())) return -ENOSPC;
   constexpr int passed = O_ACCMODE | O_SYNC | O_DSYNC;
   const unsigned mode = request.mode & 0777 & ~ctx.instance.umask.load();  // no setuid, setgid or sticky bits
   open_how how{};
@@ -82,13 +85,14 @@ std::int64_t create(call_context& ctx, const open_request& request, const std::s
       ::syscall(SYS_openat2, parent.directory.get(), parent.name.c_str(), &how, sizeof how)));
   if (!host) {
     const int e = errno;
-    ctx.instance.refund_written(create_charge);
+    ctx.instance.refund_written(create_charge, parent.mount->quota.get());
     return e == EMFILE ? -ENFILE : -e;
   }
   (void)::fchmod(host.get(), mode);  // the embedder's umask is not the guest's
   auto what = describe(request, file_kind::regular, parent.path);
   what->counted = what->writable;
   what->changeable = true;
+  what->quota = parent.mount->quota;
   return install_opened(ctx, request, std::move(what), std::move(host));
 }
 
@@ -117,6 +121,7 @@ std::int64_t open_synthetic(call_context& ctx, const open_request& request, loca
     case synthetic_kind::descriptor: {
       const auto d = ctx.instance.descriptors.get(descriptor_number(at.path));
       if (!d) return -ENOENT;
+      if (d->what->kind == file_kind::socket || d->what->kind == file_kind::epoll) return -ENXIO;
       const bool reads = (request.flags & O_ACCMODE) != O_WRONLY,
                  writes = (request.flags & O_ACCMODE) != O_RDONLY;
       if ((reads && !d->what->readable) || (writes && !d->what->writable)) return -EACCES;
@@ -168,6 +173,8 @@ std::int64_t open_found(call_context& ctx, const open_request& request, location
       if (request.path.ends_with('/')) return -EISDIR;
       return create(ctx, request, at.path);
     }
+    case place::socket:
+      return exclusive ? -EEXIST : -ENXIO;
     case place::nowhere:
       break;
   }

@@ -5,6 +5,7 @@
 #include <cpuid.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include <array>
@@ -104,9 +105,68 @@ std::string mountinfo(call_context& ctx) {
   return all;
 }
 
+std::string mounts(call_context& ctx) {
+  std::string all = "osvm / osvm ro 0 0\n";
+  for (const auto& m : ctx.instance.policy.mounts) {
+    all += "osvm " + m.guest_path + " osvm " + (m.writable ? "rw" : "ro") + " 0 0\n";
+  }
+  return all;
+}
+
+// Strings as /proc shows argv and environ: each with its NUL.
+std::string nul_terminated(const std::vector<std::string>& words) {
+  std::string all;
+  for (const auto& w : words) all.append(w.c_str(), w.size() + 1);
+  return all;
+}
+
+std::string limits(call_context& ctx) {
+  std::string all = text("%-26s%-21s%-21s%-10s\n", "Limit", "Soft Limit", "Hard Limit", "Units");
+  const auto line = [&](const char* name, const std::string& value, const char* units) {
+    all += text("%-26s%-21s%-21s%-10s\n", name, value.c_str(), value.c_str(), units);
+  };
+  line("Max cpu time", "unlimited", "seconds");
+  line("Max file size", "unlimited", "bytes");
+  line("Max stack size", "8388608", "bytes");
+  line("Max core file size", "0", "bytes");
+  line("Max processes", std::to_string(ctx.instance.budgets.threads), "processes");
+  line("Max open files", std::to_string(ctx.instance.descriptors.limit()), "files");
+  line("Max address space", std::to_string(ctx.instance.budgets.memory_bytes), "bytes");
+  return all;
+}
+
+double seconds_up(call_context& ctx) {
+  return std::chrono::duration<double>(wait_clock::now() - ctx.instance.started).count();
+}
+
+std::string random_uuid() {
+  std::array<unsigned char, 16> b{};
+  if (::getrandom(b.data(), b.size(), 0) != static_cast<ssize_t>(b.size())) return {};
+  b[6] = static_cast<unsigned char>((b[6] & 0x0f) | 0x40);
+  b[8] = static_cast<unsigned char>((b[8] & 0x3f) | 0x80);
+  std::string out;
+  for (std::size_t i = 0; i < b.size(); ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) out += '-';
+    out += text("%02x", b[i]);
+  }
+  return out + "\n";
+}
+
+// A time zone file (RFC 8536, version 2) that says UTC and nothing else.
+std::string utc_zone() {
+  constexpr std::size_t unused = 15;
+  const auto block = [](char version) {
+    std::string s = std::string("TZif") + version + std::string(unused, '\0');
+    for (const char count : {0, 0, 0, 0, 1, 4}) s += std::string(3, '\0') + count;  // one type, "UTC" and its NUL
+    return s + std::string(6, '\0') + std::string("UTC", 4);
+  };
+  return block('2') + block('2') + "\nUTC0\n";
+}
+
 // The files. "/proc/self/fd/N" is in tree.cpp, since it is not one name.
 constexpr synthetic_file table[] = {
     {"/dev/fd", synthetic_kind::link, [](call_context&) { return std::string("/proc/self/fd"); }},
+    {"/dev/full", synthetic_kind::device},
     {"/dev/null", synthetic_kind::device},
     {"/dev/random", synthetic_kind::device},
     {"/dev/stderr", synthetic_kind::link, [](call_context&) { return std::string("/proc/self/fd/2"); }},
@@ -117,19 +177,40 @@ constexpr synthetic_file table[] = {
     {"/dev/zero", synthetic_kind::device},
     {"/etc/group", synthetic_kind::text,
      [](call_context&) { return std::string("root:x:0:\nguest:x:1000:\n"); }, true},
+    {"/etc/hostname", synthetic_kind::text, [](call_context&) { return std::string("osvm\n"); }, true},
     {"/etc/hosts", synthetic_kind::text,
-     [](call_context&) { return std::string("127.0.0.1 localhost\n::1 localhost\n"); }, true},
+     [](call_context& ctx) {
+       return "127.0.0.1 localhost\n::1 localhost\n" + ctx.instance.network.outgoing.hosts();
+     },
+     true},
+    {"/etc/localtime", synthetic_kind::text, [](call_context&) { return utc_zone(); }, true},
     {"/etc/nsswitch.conf", synthetic_kind::text,
-     [](call_context&) { return std::string("passwd: files\ngroup: files\nhosts: files\n"); }, true},
+     [](call_context&) { return std::string("passwd: files\ngroup: files\nhosts: files dns\n"); }, true},
     {"/etc/passwd", synthetic_kind::text,
      [](call_context&) {
        return std::string("root:x:0:0:root:/:/bin/sh\nguest:x:1000:1000:guest:/:/bin/sh\n");
      },
      true},
     {"/etc/resolv.conf", synthetic_kind::text,
-     [](call_context&) { return std::string("# no resolver is granted\n"); }, true},
+     [](call_context&) { return std::string("# answers granted names only\nnameserver 127.0.0.53\n"); }, true},
     {"/proc/cpuinfo", synthetic_kind::text, cpuinfo},
+    {"/proc/filesystems", synthetic_kind::text, [](call_context&) { return std::string("nodev\tosvm\n"); }},
+    {"/proc/loadavg", synthetic_kind::text,
+     [](call_context& ctx) { return text("0.00 0.00 0.00 1/%u 1\n", ctx.instance.host.thread_count()); }},
     {"/proc/meminfo", synthetic_kind::text, meminfo},
+    {"/proc/mounts", synthetic_kind::link, [](call_context&) { return std::string("self/mounts"); }},
+    {"/proc/self/cmdline", synthetic_kind::text,
+     [](call_context& ctx) { return nul_terminated(ctx.instance.arguments); }},
+    {"/proc/self/cwd", synthetic_kind::link,
+     [](call_context& ctx) {
+       const std::scoped_lock lock(ctx.instance.cwd_lock);
+       return ctx.instance.working_directory;
+     }},
+    {"/proc/self/environ", synthetic_kind::text,
+     [](call_context& ctx) { return nul_terminated(ctx.instance.policy.environment); }},
+    {"/proc/self/limits", synthetic_kind::text, limits},
+    {"/proc/self/mounts", synthetic_kind::text, mounts},
+    {"/proc/self/root", synthetic_kind::link, [](call_context&) { return std::string("/"); }},
     {"/proc/self/cgroup", synthetic_kind::text, [](call_context&) { return std::string("0::/\n"); }},
     {"/proc/self/comm", synthetic_kind::text, [](call_context& ctx) { return program_name(ctx) + "\n"; }},
     {"/proc/self/exe", synthetic_kind::link, [](call_context& ctx) { return ctx.instance.executable; }},
@@ -139,14 +220,39 @@ constexpr synthetic_file table[] = {
     {"/proc/self/statm", synthetic_kind::text, self_statm},
     {"/proc/self/status", synthetic_kind::text, self_status},
     {"/proc/stat", synthetic_kind::text, proc_stat},
+    {"/proc/sys/fs/file-max", synthetic_kind::text,
+     [](call_context& ctx) { return std::to_string(ctx.instance.descriptors.limit()) + "\n"; }},
+    {"/proc/sys/fs/nr_open", synthetic_kind::text,
+     [](call_context& ctx) { return std::to_string(ctx.instance.descriptors.limit()) + "\n"; }},
+    {"/proc/sys/fs/pipe-max-size", synthetic_kind::text, [](call_context&) { return std::string("65536\n"); }},
+    {"/proc/sys/kernel/cap_last_cap", synthetic_kind::text, [](call_context&) { return std::string("40\n"); }},
+    {"/proc/sys/kernel/hostname", synthetic_kind::text, [](call_context&) { return std::string("osvm\n"); }},
+    {"/proc/sys/kernel/ngroups_max", synthetic_kind::text, [](call_context&) { return std::string("65536\n"); }},
+    {"/proc/sys/kernel/ostype", synthetic_kind::text, [](call_context&) { return std::string("Linux\n"); }},
+    {"/proc/sys/kernel/pid_max", synthetic_kind::text, [](call_context&) { return std::string("4194304\n"); }},
+    {"/proc/sys/kernel/random/entropy_avail", synthetic_kind::text,
+     [](call_context&) { return std::string("256\n"); }},
+    {"/proc/sys/kernel/random/uuid", synthetic_kind::text, [](call_context&) { return random_uuid(); }},
+    {"/proc/sys/kernel/threads-max", synthetic_kind::text,
+     [](call_context& ctx) { return std::to_string(ctx.instance.budgets.threads) + "\n"; }},
+    {"/proc/sys/kernel/version", synthetic_kind::text, [](call_context&) { return std::string("#1 OSVM\n"); }},
     {"/proc/sys/kernel/osrelease", synthetic_kind::text,
      [](call_context&) { return std::string("6.1.0-osvm\n"); }},
     {"/proc/sys/net/core/somaxconn", synthetic_kind::text,
      [](call_context&) { return std::string("4096\n"); }},
     {"/proc/sys/vm/overcommit_memory", synthetic_kind::text,
      [](call_context&) { return std::string("1\n"); }},
+    {"/proc/sys/vm/max_map_count", synthetic_kind::text, [](call_context&) { return std::string("65530\n"); }},
+    {"/proc/sys/vm/mmap_min_addr", synthetic_kind::text, [](call_context&) { return std::string("65536\n"); }},
+    {"/proc/uptime", synthetic_kind::text,
+     [](call_context& ctx) { return text("%.2f 0.00\n", seconds_up(ctx)); }},
+    {"/proc/version", synthetic_kind::text,
+     [](call_context&) { return std::string("Linux version 6.1.0-osvm (osvm) #1 OSVM\n"); }},
     {"/sys/devices/system/cpu/online", synthetic_kind::text, online},
     {"/sys/devices/system/cpu/possible", synthetic_kind::text, online},
+    {"/sys/devices/system/cpu/present", synthetic_kind::text, online},
+    {"/sys/kernel/mm/transparent_hugepage/enabled", synthetic_kind::text,
+     [](call_context&) { return std::string("always [madvise] never\n"); }},
     {"/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", synthetic_kind::text,
      [](call_context&) { return std::string("2097152\n"); }},
 };

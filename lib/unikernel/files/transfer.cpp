@@ -4,10 +4,14 @@
 #include "unikernel/files/transfer.hpp"
 
 #include "unikernel/events/channel.hpp"
+#include "unikernel/files/memory_charge.hpp"
+#include "unikernel/sockets/messages.hpp"
+#include "unikernel/signals/signal_fd.hpp"
 #include "unikernel/syscalls/arguments.hpp"
 
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <csignal>
 
@@ -186,6 +190,24 @@ std::int64_t direct_in(call_context& ctx, descriptor& d, std::span<const guest_r
   return host_in(d, v, offset);
 }
 
+// A write below a mount with a quota: what lies behind the file's end is growth. One writer at a time, so that two do
+// not count the same bytes, or none.
+std::int64_t out_within_quota(call_context& ctx, const descriptor& d, std::span<iovec> v, std::int64_t offset,
+                              std::int64_t bytes) {
+  quota_account* quota = d.what->quota.get();
+  if (!d.what->counted || !quota || !ctx.instance.rules.mount_quota) return host_out(d, v, offset);
+  const auto lock = quota->growing();
+  const std::int64_t size = file_size(d.host);
+  const std::int64_t at = d.what->append ? size : offset >= 0 ? offset : ::lseek(d.host.get(), 0, SEEK_CUR);
+  const std::int64_t growth = std::max<std::int64_t>(0, at + bytes - size);
+  if (growth > 0 && !quota->take(static_cast<std::uint64_t>(growth))) return -ENOSPC;
+  const std::int64_t r = host_out(d, v, offset);
+  if (r > 0 && d.what->kind == file_kind::memory && !charge_memory_file(ctx, d)) return -ENOSPC;
+  const std::int64_t grown = std::max<std::int64_t>(0, file_size(d.host) - size);
+  if (grown < growth) quota->give_back(static_cast<std::uint64_t>(growth - grown));
+  return r;
+}
+
 std::int64_t direct_out(call_context& ctx, descriptor& d, std::span<const guest_range> from,
                         std::uint64_t skip, std::int64_t offset, std::int64_t& covered) {
   memory_access memory(ctx.memory);
@@ -194,7 +216,7 @@ std::int64_t direct_out(call_context& ctx, descriptor& d, std::span<const guest_
   if (covered < 0) return covered;
   const auto charged = static_cast<std::uint64_t>(covered);
   if (d.what->counted && !ctx.instance.charge_written(charged)) return -ENOSPC;
-  const std::int64_t r = host_out(d, v, offset);
+  const std::int64_t r = out_within_quota(ctx, d, v, offset, covered);
   if (d.what->counted && r < covered)
     ctx.instance.refund_written(charged - static_cast<std::uint64_t>(r < 0 ? 0 : r));
   return r;
@@ -232,12 +254,30 @@ std::pair<int, short> output_event(const descriptor& d) {
   return {static_cast<capture_buffer*>(d.what->extra.get())->room.get(), POLLIN};
 }
 
+// read() and write() of a socket are recv() and send() without flags.
+std::int64_t receive_on_socket(call_context& ctx, descriptor& d, std::span<const guest_range> to) {
+  if (total(to) == 0) return 0;
+  socket_message m;
+  m.ranges = to;
+  return receive_message(ctx, d, m);
+}
+std::int64_t send_on_socket(call_context& ctx, descriptor& d, std::span<const guest_range> from) {
+  socket_message m;
+  m.ranges = from;
+  return send_message(ctx, d, m);
+}
+
 deadline after(std::int64_t timeout_ns) {
   if (timeout_ns == 0) return std::nullopt;
   return wait_clock::now() + std::chrono::nanoseconds(timeout_ns);
 }
 
 }  // namespace
+
+std::int64_t file_size(const unique_fd& host) noexcept {
+  struct stat st {};
+  return host && ::fstat(host.get(), &st) == 0 && S_ISREG(st.st_mode) ? st.st_size : 0;
+}
 
 void eat_signal(int signal) noexcept {
   sigset_t set;
@@ -292,11 +332,12 @@ std::int64_t gather(memory_access& memory, std::span<const guest_range> ranges, 
 std::int64_t transfer_in(call_context& ctx, descriptor& d, std::span<const guest_range> to,
                          std::int64_t offset) {
   if (!d.what->readable || d.what->path_only) return -EBADF;
-  if (!d.what->connected) return -ENOTCONN;
   const file_kind kind = d.what->kind;
+  if (kind == file_kind::socket) return offset >= 0 ? -ESPIPE : receive_on_socket(ctx, d, to);
   if (kind == file_kind::null) return 0;
   if (kind == file_kind::capture || kind == file_kind::log) return -EBADF;
   if (kind == file_kind::directory) return -EISDIR;
+  if (kind == file_kind::signals) return offset >= 0 ? -ESPIPE : read_signals(ctx, d, to);
   const std::uint64_t size = total(to);
   if (is_file(*d.what) || kind == file_kind::device || offset >= 0) {
     return file_loop(ctx, size, offset, [&](std::uint64_t done, std::int64_t at, std::int64_t& covered) {
@@ -315,9 +356,11 @@ std::int64_t transfer_in(call_context& ctx, descriptor& d, std::span<const guest
 std::int64_t transfer_out(call_context& ctx, descriptor& d, std::span<const guest_range> from,
                           std::int64_t offset) {
   if (!d.what->writable || d.what->path_only) return -EBADF;
-  if (!d.what->connected) return broken_pipe(ctx);
   const file_kind kind = d.what->kind;
+  if (kind == file_kind::timerfd) return -EINVAL;
+  if (kind == file_kind::socket) return offset >= 0 ? -ESPIPE : send_on_socket(ctx, d, from);
   const std::uint64_t size = total(from);
+  if (kind == file_kind::device && d.what->guest_path == "/dev/full" && size != 0) return -ENOSPC;
   if (kind == file_kind::null || kind == file_kind::device) return static_cast<std::int64_t>(size);
   if (kind == file_kind::log) return log_out(ctx, d, from);
   if (is_file(*d.what) || offset >= 0) {

@@ -1,10 +1,13 @@
 // Moving bytes between guest memory and a guest's descriptor.
 #pragma once
 
+#include "unikernel/files/quota.hpp"
+#include "unikernel/instance_state.hpp"
 #include "unikernel/syscalls/syscall.hpp"
 
 #include <sys/uio.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -35,6 +38,25 @@ std::int64_t transfer_in(call_context& ctx, descriptor& d, std::span<const guest
                          std::int64_t offset);
 std::int64_t transfer_out(call_context& ctx, descriptor& d, std::span<const guest_range> from,
                           std::int64_t offset);
+
+// The size of a file, 0 of anything else.
+std::int64_t file_size(const unique_fd& host) noexcept;
+
+// Runs `change` (a host call), which makes a file of `size` bytes one of `wanted` bytes, against the quota of its
+// mount (may be null): -ENOSPC when the growth does not fit.
+template <class Change>
+std::int64_t grow_file(call_context& ctx, quota_account* quota, std::int64_t size, std::int64_t wanted, Change change) {
+  const auto result = [&] {
+    const long r = change();
+    return r < 0 ? -static_cast<std::int64_t>(errno) : std::int64_t{r};
+  };
+  if (!quota || wanted <= size || !ctx.instance.rules.mount_quota) return result();
+  const auto lock = quota->growing();
+  if (!quota->take(static_cast<std::uint64_t>(wanted - size))) return -ENOSPC;
+  const std::int64_t r = result();
+  if (r < 0) quota->give_back(static_cast<std::uint64_t>(wanted - size));
+  return r;
+}
 
 // After EPIPE or EFBIG the host leaves a signal pending on this thread (vCPU threads block all): takes it
 // away.

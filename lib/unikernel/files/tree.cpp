@@ -162,6 +162,9 @@ result<std::shared_ptr<file_tree>> file_tree::create(const policy& granted, open
                    "mount " + m.guest_path + ": the guest path must be absolute, without \"..\"");
     mount_point point;
     join_plain("/", m.guest_path, point.guest);
+    const auto same = [&](const mount_point& other) { return other.guest == point.guest; };
+    if (std::any_of(tree->mounts_.begin(), tree->mounts_.end(), same))
+      return error(errc::bad_policy, "mount " + m.guest_path + ": granted twice");
     point.writable = m.writable;
     point.root.reset(::open(m.host_path.c_str(), O_PATH | O_CLOEXEC));
     struct stat st;
@@ -170,6 +173,11 @@ result<std::shared_ptr<file_tree>> file_tree::create(const policy& granted, open
     if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
       return error(errc::bad_policy, "mount " + m.host_path + ": neither a regular file nor a directory");
     point.directory = S_ISDIR(st.st_mode);
+    if (m.quota_bytes != 0 && !point.directory)
+      return error(errc::bad_policy, "mount " + m.host_path + ": a quota is for a folder");
+    if (m.quota_bytes != 0) {
+      OSVM_TRY(point.quota, quota_account::open(point.root, m.quota_bytes));
+    }
     tree->mounts_.push_back(std::move(point));
   }
   tree->add_closure(closure, taken);
@@ -194,6 +202,11 @@ const mount_point* file_tree::mount_of(std::string_view path) const {
 }
 
 std::int64_t file_tree::look_up(call_context& ctx, const std::string& path, location& out) const {
+  for (const std::string_view alias : {"/proc/1", "/proc/thread-self"}) {  // one process, whose id is 1
+    if (path.starts_with(alias) && (path.size() == alias.size() || path[alias.size()] == '/')) {
+      return look_up(ctx, "/proc/self" + path.substr(alias.size()), out);
+    }
+  }
   out = location{};
   out.path = path;
   out.file = find_synthetic(path);
@@ -225,7 +238,9 @@ std::int64_t file_tree::look_up(call_context& ctx, const std::string& path, loca
     if (errno != ENOENT) return errno == EMFILE ? -ENFILE : -errno;
   }
   if (out.file) return synthetic();
-  if (directories_.contains(path)) {
+  if (ctx.instance.network.names.has_path(path)) {
+    out.where = place::socket;
+  } else if (directories_.contains(path)) {
     out.where = place::synthetic_directory;
   } else if (m) {
     out.where = place::creatable;
@@ -269,8 +284,29 @@ std::int64_t file_tree::find_unchecked(std::string_view base, std::string_view p
   return out.object && ::fstat(out.object.get(), &out.status) != 0 ? -errno : 0;
 }
 
-std::int64_t file_tree::find(call_context& ctx, std::string_view base, std::string_view path,
-                             bool follow_last, location& out) const {
+void note_use(call_context& ctx, const std::string& asked, const unique_fd& object, file_use use, bool folder) {
+  if (!ctx.instance.recorder) return;
+  char host[4097];
+  const ssize_t n = ::readlink(("/proc/self/fd/" + std::to_string(object.get())).c_str(), host, sizeof host);
+  if (n > 0 && static_cast<std::size_t>(n) < sizeof host)
+    ctx.instance.recorder->file(asked, {host, static_cast<std::size_t>(n)}, use, folder);
+}
+
+std::int64_t file_tree::find(call_context& ctx, std::string_view base, std::string_view path, bool follow_last,
+                             location& out) const {
+  const std::int64_t r = find_quietly(ctx, base, path, follow_last, out);
+  if (r == 0 && ctx.instance.recorder && out.where == place::mounted && !is_link(out)) {
+    const bool folder = S_ISDIR(out.status.st_mode);
+    std::string asked;  // what a policy must name: a link on the way need not be granted then
+    if (!join_plain(base, path, asked)) asked = out.path;
+    note_use(ctx, asked, out.object, folder ? file_use::exists : file_use::reads, folder);
+    if (folder && asked != out.path) note_use(ctx, out.path, out.object, file_use::exists, true);
+  }
+  return r;
+}
+
+std::int64_t file_tree::find_quietly(call_context& ctx, std::string_view base, std::string_view path, bool follow_last,
+                                     location& out) const {
   if (path.empty()) return -ENOENT;
   if (!ctx.instance.rules.beneath && find_unchecked(base, path, follow_last, out) == 0) return 0;
   const bool slash = path.ends_with('/');
@@ -352,6 +388,7 @@ std::int64_t file_tree::find_parent(call_context& ctx, std::string_view base, st
     return ctx.instance.deny(what, "--rw HOST:" + at.mount->guest, EROFS);
   out.mount = at.mount;
   out.directory = std::move(at.object);
+  note_use(ctx, at.path, out.directory, file_use::writes, true);
   return 0;
 }
 

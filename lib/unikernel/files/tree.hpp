@@ -8,7 +8,9 @@
 #pragma once
 
 #include "unikernel/elf/closure.hpp"
+#include "unikernel/files/quota.hpp"
 #include "unikernel/files/synthetic.hpp"
+#include "unikernel/policy/recorder.hpp"
 #include "unikernel/syscalls/syscall.hpp"
 
 #include <osvm/core/error.hpp>
@@ -31,6 +33,7 @@ struct mount_point {
   unique_fd root;     // O_PATH
   bool writable = false;
   bool directory = false;
+  std::shared_ptr<quota_account> quota;  // null: none of its own
 };
 
 enum class place : std::uint8_t {
@@ -40,6 +43,7 @@ enum class place : std::uint8_t {
   synthetic_file,
   synthetic_directory,  // leads to mounts or synthetic files
   synthetic_link,
+  socket,  // a path that the guest bound a socket to, where no mount is writable
 };
 
 // Where a guest path leads.
@@ -83,6 +87,8 @@ class file_tree final {
  private:
   const mount_point* mount_of(std::string_view path) const;
   void add_closure(open_closure& closure, std::vector<library_grant>& taken);
+  std::int64_t find_quietly(call_context& ctx, std::string_view base, std::string_view path, bool follow_last,
+                            location& out) const;
   // One step: `path` is canonical but for its last component, which is not followed.
   std::int64_t look_up(call_context& ctx, const std::string& path, location& out) const;
   std::int64_t link_target(call_context& ctx, const location& at, std::string& target) const;
@@ -96,6 +102,8 @@ class file_tree final {
 // `path` cut down to its parent: "/a/b" -> "/a", "/a" -> "/".
 std::string_view parent_path(std::string_view path) noexcept;
 std::string join_path(std::string_view directory, std::string_view name);
+// Tells the recorder, if there is one, that the guest used what it called `asked`; `object` is what that is.
+void note_use(call_context& ctx, const std::string& asked, const unique_fd& object, file_use use, bool folder);
 // The N of a canonical "/proc/self/fd/N"; -1 for other text.
 int descriptor_number(std::string_view path);
 

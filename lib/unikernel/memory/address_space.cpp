@@ -19,6 +19,8 @@ constexpr std::uint64_t eager_limit = 192 << 10;  // smaller mappings get their 
 // an exit for every 64 KiB. What is mapped without an address is often replaced at once, or large and used in part.
 constexpr std::uint64_t eager_file_limit = 2 << 20;
 constexpr std::uint64_t huge = kvm::large_page;
+// Beyond so many separate ranges of one mprotect(), dropping every shadow page costs less than telling of each.
+constexpr unsigned max_flushes = 64;
 
 bool valid_range(std::uint64_t va, std::uint64_t size) noexcept {
   return va >= user_begin && va <= user_end && size <= user_end - va;
@@ -271,6 +273,10 @@ std::int64_t address_space::protect(std::uint64_t va, std::uint64_t size, int pr
   const std::uint64_t flags = leaf_flags(protection);
   std::byte* flush_from = nullptr;
   std::uint64_t flush_size = 0;
+  unsigned flushes = 0;
+  const auto flush_run = [&] {
+    if (flush_from && (++flushes <= max_flushes || !impl_->options.slots)) impl_->flush(flush_from, flush_size);
+  };
   const auto visit = [&](std::uint64_t, std::uint64_t entry, std::uint64_t span) {
     const std::uint64_t kept = entry & (kvm::pte::address_mask | kvm::pte::large | kvm::pte::backed | kvm::pte::image);
     const std::uint64_t now = kept | flags;
@@ -282,7 +288,7 @@ std::int64_t address_space::protect(std::uint64_t va, std::uint64_t size, int pr
       if (flush_from && host == flush_from + flush_size) {
         flush_size += span;
       } else {
-        if (flush_from) impl_->flush(flush_from, flush_size);
+        flush_run();
         flush_from = host;
         flush_size = span;
       }
@@ -292,7 +298,8 @@ std::int64_t address_space::protect(std::uint64_t va, std::uint64_t size, int pr
   {
     const std::scoped_lock populate(impl_->populate_lock);
     if (!impl_->tables.update(va, end, visit)) return -ENOMEM;
-    if (flush_from) impl_->flush(flush_from, flush_size);
+    flush_run();
+    if (flushes > max_flushes && impl_->options.slots && impl_->options.flush_revoked) impl_->options.slots->flush_all();
     impl_->flush_inner();
   }
   for (auto it = impl_->vmas.lower_bound(va); it != impl_->vmas.end() && it->first < end; ++it) {

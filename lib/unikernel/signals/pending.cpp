@@ -6,7 +6,8 @@
 namespace osvm::unikernel {
 
 bool pending_signals::add(int signal, const siginfo_t* info) {
-  if (signal < first_real_time && has(signal)) return false;
+  const bool of_timer = info && info->si_code == SI_TIMER;  // each timer has an entry of its own
+  if (signal < first_real_time && has(signal) && !of_timer) return false;
   if (info) queue_.push_back(*info);
   set_ |= signal_bit(signal);
   return info != nullptr;

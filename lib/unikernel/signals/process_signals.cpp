@@ -127,55 +127,67 @@ bool process_signals::prepare(int signal, wake_list& wake) {
   });
 }
 
-std::int64_t process_signals::queue(pending_signals& to, const siginfo_t& info, bool always) {
+bool process_signals::queue(pending_signals& to, const siginfo_t& info, bool always) {
   const int signal = info.si_signo;
-  const bool full = queued_ >= max_queued_signals;
+  const bool full = queued_ >= max_queued_signals && !always;
   // As in Linux: a full queue fails what must not be merged, and loses the details of what may.
-  if (full && !always && signal >= first_real_time && info.si_code != SI_USER) return -EAGAIN;
-  queued_ += to.add(signal, full && !always ? nullptr : &info);
+  if (full && signal >= first_real_time && info.si_code != SI_USER) return false;
+  queued_ += to.add(signal, full ? nullptr : &info);
   update_watches();
-  return 0;
+  return true;
+}
+
+// `tid` 0: any thread that wants it, the main thread before others.
+process_signals::posted process_signals::post(int tid, const siginfo_t& info, bool always, wake_list& wake) {
+  const int signal = info.si_signo;
+  guest_thread* target = nullptr;
+  if (tid != 0) target = threads_.at(tid);
+  if (!prepare(signal, wake)) return posted::dropped;
+  const bool ignored = actions_[static_cast<unsigned>(signal)].ignores(signal);
+  if (target && ignored && !((target->signals.blocked | target->signals.waited_for) & signal_bit(signal))) return posted::dropped;
+  if (!queue(target ? target->signals.pending : shared_, info, always)) return posted::full;
+  if (target) {
+    if (wants(*target, signal)) mark(*target, wake);
+  } else {
+    const auto it = std::find_if(threads_.begin(), threads_.end(), [&](const auto& t) { return wants(*t.second, signal); });
+    if (it != threads_.end()) mark(*it->second, wake);
+  }
+  return posted::pending;
 }
 
 std::int64_t process_signals::send(const siginfo_t& info) {
   wake_list wake;
-  std::int64_t r = 0;
+  posted r = posted::dropped;
   {
     const std::scoped_lock lock(lock_);
-    const int signal = info.si_signo;
-    if (prepare(signal, wake) && (r = queue(shared_, info, false)) == 0) {
-      // The first that wants it, the main thread before others.
-      const auto it = std::find_if(threads_.begin(), threads_.end(), [&](const auto& t) { return wants(*t.second, signal); });
-      if (it != threads_.end()) mark(*it->second, wake);
-    }
+    r = post(0, info, false, wake);
   }
   kick(wake);
-  return r;
-}
-
-void process_signals::send_always(const siginfo_t& info) {
-  if (send(info) == 0) return;
-  const std::scoped_lock lock(lock_);
-  (void)queue(shared_, info, true);
-  for (auto& [tid, t] : threads_) recalculate(*t);
+  return r == posted::full ? -EAGAIN : 0;
 }
 
 std::int64_t process_signals::send_to(int tid, const siginfo_t& info) {
   wake_list wake;
-  std::int64_t r = 0;
+  posted r = posted::dropped;
   {
     const std::scoped_lock lock(lock_);
-    const auto it = threads_.find(tid);
-    if (it == threads_.end()) return -ESRCH;
-    guest_thread& t = *it->second;
-    const int signal = info.si_signo;
-    const bool lasting = prepare(signal, wake) &&
-                         (!actions_[static_cast<unsigned>(signal)].ignores(signal) ||
-                          ((t.signals.blocked | t.signals.waited_for) & signal_bit(signal)));
-    if (lasting && (r = queue(t.signals.pending, info, false)) == 0 && wants(t, signal)) mark(t, wake);
+    if (!threads_.contains(tid)) return -ESRCH;
+    r = post(tid, info, false, wake);
   }
   kick(wake);
-  return r;
+  return r == posted::full ? -EAGAIN : 0;
+}
+
+bool process_signals::send_from_timer(int tid, const siginfo_t& info) {
+  wake_list wake;
+  posted r = posted::dropped;
+  {
+    const std::scoped_lock lock(lock_);
+    if (tid != 0 && !threads_.contains(tid)) return false;
+    r = post(tid, info, true, wake);
+  }
+  kick(wake);
+  return r == posted::pending;
 }
 
 // --- taking -------------------------------------------------------------------------------------------------------
@@ -191,8 +203,7 @@ bool process_signals::take_locked(guest_thread& t, signal_mask wanted, siginfo_t
 }
 
 void process_signals::note(siginfo_t& info) const {
-  const bool interval_timer = info.si_code == SI_KERNEL && (info.si_signo == SIGALRM || info.si_signo == SIGVTALRM || info.si_signo == SIGPROF);
-  if ((info.si_code == SI_TIMER || interval_timer) && timer_note_) timer_note_(info);
+  if ((info.si_code == SI_TIMER || info.si_signo == SIGALRM) && timer_note_) timer_note_(info);
 }
 
 process_signals::taken process_signals::take(guest_thread& t) {

@@ -29,8 +29,7 @@ inline constexpr unsigned max_queued_signals = 1024;  // RLIMIT_SIGPENDING
 class process_signals final {
  public:
   using kicker = std::function<void(int tid)>;
-  // Told outside the lock when a signal of a guest timer (SI_TIMER, or SI_KERNEL of an interval timer) was taken; may
-  // complete the information.
+  // Told outside the lock when a timer's signal (SI_TIMER, or any SIGALRM) was taken; may complete the information.
   using timer_note = std::function<void(siginfo_t&)>;
   explicit process_signals(kicker kick) : kick_(std::move(kick)) {}
 
@@ -49,8 +48,8 @@ class process_signals final {
   // 0; -EAGAIN when the queue is full; -ESRCH. Signals that nobody would see are dropped, as Linux does.
   std::int64_t send(const siginfo_t& info);
   std::int64_t send_to(int tid, const siginfo_t& info);
-  // For what the kernel itself sends: pending even when the queue is full.
-  void send_always(const siginfo_t& info);
+  // For timers: pending even when the queue is full. `tid` 0 means the process. False: nobody would see it.
+  bool send_from_timer(int tid, const siginfo_t& info);
 
   struct taken {
     enum class what : std::uint8_t {
@@ -85,7 +84,9 @@ class process_signals final {
   void recalculate(guest_thread& t);
   void offer_shared(const guest_thread* except, wake_list& wake);
   bool prepare(int signal, wake_list& wake);
-  std::int64_t queue(pending_signals& to, const siginfo_t& info, bool always);
+  enum class posted : std::uint8_t { pending, dropped, full };
+  posted post(int tid, const siginfo_t& info, bool always, wake_list& wake);
+  bool queue(pending_signals& to, const siginfo_t& info, bool always);
   bool take_locked(guest_thread& t, signal_mask wanted, siginfo_t& out);
   void update_watches();
   void discard_everywhere(signal_mask which);

@@ -44,7 +44,7 @@ inline constexpr std::uint32_t stack_disarm = 1U << 31;     // SS_AUTODISARM
 // sigaltstack.
 struct alternate_stack {
   std::uint64_t pointer = 0, size = 0;
-  std::uint32_t flags = SS_DISABLE;
+  std::uint32_t flags = 0;
 
   bool holds(std::uint64_t sp) const noexcept {
     return !(flags & stack_disarm) && sp > pointer && sp - pointer <= size;

@@ -1,15 +1,17 @@
-// What a guest's socket is to the guest, apart from the host's unix socket behind it: its family, its names,
-// and the options that it believes it has set.
+// What a guest's socket is to the guest, apart from the host's socket behind it: its family, its names, and the
+// options that it believes it has set. Behind every socket stands a unix socket of the host, but behind a
+// connection that policy grants to the host's network stands a TCP socket.
 #pragma once
 
 #include "unikernel/files/descriptor.hpp"
-#include "unikernel/syscalls/syscall.hpp"
+#include "unikernel/sockets/address.hpp"
+#include "unikernel/sockets/names.hpp"
 
+#include <osvm/core/unique_fd.hpp>
 #include <osvm/vsock/fd_queue.hpp>
 
 #include <sys/socket.h>
 
-#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -21,26 +23,12 @@ namespace osvm::unikernel {
 
 class instance_host;
 
-// A socket address in the guest's terms. Ports of AF_INET and AF_INET6 fit the 32 bits of AF_VSOCK.
-struct guest_address {
-  int family = AF_UNSPEC;
-  std::array<std::uint8_t, 16> ip{};  // IPv4: the first four bytes
-  std::uint32_t cid = 0;              // AF_VSOCK
-  std::uint32_t port = 0;
-};
-
-inline constexpr std::uint32_t guest_cid = 3, host_cid = 2, any_cid = ~std::uint32_t{0};
-
-// Between the guest's sockaddr bytes and ours. False: too short, or of another family than `family`.
-bool parse_address(std::span<const std::byte> bytes, int family, guest_address& out);
-// The bytes of sockaddr_in, sockaddr_in6, sockaddr_vm or sockaddr_un.
-std::vector<std::byte> encode_address(const guest_address& address);
-
 enum class socket_phase : std::uint8_t {
-  fresh,      // created
-  bound,      // has a granted name
-  listening,  // accepts
-  connected,  // has a peer
+  fresh,       // created
+  bound,       // has a name
+  listening,   // accepts
+  connecting,  // a connection of the host's network is on its way
+  connected,   // has a peer
 };
 
 // Guarded by the description's lock. Destroyed with the last descriptor that names the socket: then its name
@@ -57,6 +45,12 @@ struct socket_state {
   std::uint16_t next_peer_port =
       32768;  // of clients of a TCP listener, whose own names mean nothing to the guest
 
+  std::shared_ptr<bound_socket> bound;  // its name inside the instance
+  bool inside = false;     // its peer is the guest itself: descriptors may pass
+  bool host_tcp = false;   // the host's descriptor is a TCP socket
+  int pending_error = 0;   // SO_ERROR of what has no error on the host (UDP to nobody)
+  unique_fd answers;       // AF_NETLINK: where answers are put, to be read from the guest's end
+
   std::string bound_path;  // a unix socket file that bind() made
   std::uint64_t bound_device = 0, bound_inode = 0;
   instance_host* host = nullptr;  // set while a vsock listener is registered
@@ -69,11 +63,17 @@ std::shared_ptr<socket_state> socket_of(const descriptor& d);
 // A description for a socket, with its state.
 std::shared_ptr<description> describe_socket(std::shared_ptr<socket_state> state, bool nonblocking);
 
-// Copies a socket address argument in, once. 0, -EFAULT, -EINVAL or -EAFNOSUPPORT.
-std::int64_t load_address(call_context& ctx, std::uint64_t va, std::uint64_t size, int family,
-                          guest_address& out);
-// Writes an address as accept() and getsockname() do: at most *size_va bytes, then the real size to *size_va.
-std::int64_t store_address(call_context& ctx, const guest_address& address, std::uint64_t va,
-                           std::uint64_t size_va);
+// A socket argument with its state locked.
+struct socket_arg {
+  explicit socket_arg(const call_context& ctx);
+  std::shared_ptr<descriptor> d;
+  std::shared_ptr<socket_state> state;  // null: `error`
+  std::unique_lock<std::mutex> lock;
+  std::int64_t error = -EBADF;
+};
+
+// Puts another host descriptor behind a socket, in all its duplicates and in every epoll set that watches one.
+// 0 or -errno. The description's lock need not be held.
+std::int64_t replace_host(call_context& ctx, const std::shared_ptr<description>& what, const unique_fd& fresh);
 
 }  // namespace osvm::unikernel

@@ -55,6 +55,11 @@ struct vsock_options {
   std::uint64_t stream_bytes = std::uint64_t{64} << 20;
 };
 result<void> measure_vsock(environment& env, report& out, const vsock_options& options);
+// 64 bytes between two guests, beside loopback TCP and veth pairs in a bridge.
+result<void> measure_vm2vm(environment& env, report& out, unsigned rounds);
+
+// Servers of the distribution beside the same binaries natively.
+result<void> measure_programs(environment& env, report& out, unsigned rounds);
 
 struct swap_options {
   unsigned shifts = 20;

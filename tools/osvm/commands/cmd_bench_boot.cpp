@@ -19,9 +19,9 @@ class bench_boot final : public invocation {
  private:
   result<int> measure(const context& ctx) const {
     bench::boot_options options;
-    OSVM_TRY(const auto count, parse_count(count_, 0, 100'000));
-    OSVM_TRY(const auto http_count, parse_count(http_count_, 0, 100'000));
-    OSVM_TRY(const auto alive, parse_count(alive_, 0, 10'000));
+    OSVM_TRY(const auto count, named("--count", parse_count(count_, 0, 100'000)));
+    OSVM_TRY(const auto http_count, named("--http-count", parse_count(http_count_, 0, 100'000)));
+    OSVM_TRY(const auto alive, named("--alive", parse_count(alive_, 0, 10'000)));
     options.hello_rounds = static_cast<unsigned>(count);
     options.http_rounds = static_cast<unsigned>(http_count);
     options.alive = static_cast<unsigned>(alive);

@@ -14,7 +14,7 @@ class bench_kill final : public invocation {
 
  private:
   result<int> measure(const context& ctx) const {
-    OSVM_TRY(const auto count, parse_count(count_, 1, 100'000));
+    OSVM_TRY(const auto count, named("--count", parse_count(count_, 1, 100'000)));
     return bench::run(ctx, "kill", [&](bench::environment& env, bench::report& out) -> result<void> {
       OSVM_CHECK(bench::measure_floor(env, out, 20));
       OSVM_CHECK(bench::measure_kill(env, out, static_cast<unsigned>(count)));

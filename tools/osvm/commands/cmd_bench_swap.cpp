@@ -18,8 +18,8 @@ class bench_swap final : public invocation {
  private:
   result<int> measure(const context& ctx) const {
     bench::swap_options options;
-    OSVM_TRY(const auto shifts, parse_count(shifts_, 1, 10'000));
-    OSVM_TRY(const auto rate, parse_count(rate_, 1, 1'000'000));
+    OSVM_TRY(const auto shifts, named("--shifts", parse_count(shifts_, 1, 10'000)));
+    OSVM_TRY(const auto rate, named("--rate", parse_count(rate_, 1, 1'000'000)));
     options.shifts = static_cast<unsigned>(shifts);
     options.rate = static_cast<double>(rate);
     return bench::run(ctx, "swap", [&](bench::environment& env, bench::report& out) -> result<void> {

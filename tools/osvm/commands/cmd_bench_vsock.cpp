@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "../bench/bench.hpp"
 #include "../values.hpp"
 
@@ -18,12 +20,16 @@ class bench_vsock final : public invocation {
  private:
   result<int> measure(const context& ctx) const {
     bench::vsock_options options;
-    OSVM_TRY(const auto round_trips, parse_count(round_trips_, 1, 10'000'000));
-    OSVM_TRY(options.stream_bytes, parse_size(stream_));
+    OSVM_TRY(const auto round_trips, named("--round-trips", parse_count(round_trips_, 1, 10'000'000)));
+    OSVM_TRY(options.stream_bytes, named("--stream", parse_size(stream_)));
+    if (options.stream_bytes < (std::uint64_t{256} << 10))
+      return error(errc::invalid_argument, "--stream: at least 256KiB, or there is nothing to measure");
     options.round_trips = static_cast<unsigned>(round_trips);
     return bench::run(ctx, "vsock", [&](bench::environment& env, bench::report& out) -> result<void> {
       OSVM_CHECK(bench::measure_floor(env, out, 20));
       OSVM_CHECK(bench::measure_vsock(env, out, options));
+      OSVM_CHECK(env.proceed());
+      OSVM_CHECK(bench::measure_vm2vm(env, out, std::max(options.round_trips, 10U)));
       return {};
     });
   }
@@ -35,7 +41,7 @@ class bench_vsock final : public invocation {
 extern const command cmd_bench_vsock_entry;
 const command cmd_bench_vsock_entry{
     .path = "bench vsock",
-    .summary = "round trips and streams between host and guest",
+    .summary = "round trips and streams between host and guest, and between guests",
     .examples = "  osvm bench vsock\n  osvm bench vsock --stream 1GiB --json",
     .make = make_invocation<bench_vsock>,
 };

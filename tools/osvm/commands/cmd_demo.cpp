@@ -208,8 +208,8 @@ class demo final : public invocation {
 
  private:
   result<int> execute(const context& ctx) const {
-    OSVM_TRY(const auto shifts, parse_count(shifts_, 1, 200));
-    OSVM_TRY(const auto rate, parse_count(rate_, 1, 100'000));
+    OSVM_TRY(const auto shifts, named("--shifts", parse_count(shifts_, 1, 200)));
+    OSVM_TRY(const auto rate, named("--rate", parse_count(rate_, 1, 100'000)));
     OSVM_TRY(const auto facts, kvm::probe_host());
     OSVM_TRY(const auto program, find_guest("http_server"));
     OSVM_TRY(const auto sockets, private_dir::make("demo"));

@@ -4,9 +4,12 @@
 
 #include <atomic>
 #include <chrono>
+#include <iterator>
 #include <optional>
 
+#include "../image_run.hpp"
 #include "../interrupts.hpp"
+#include "../policy_options.hpp"
 #include "../private_dir.hpp"
 #include "../publisher.hpp"
 #include "../stats_output.hpp"
@@ -22,24 +25,33 @@ constexpr std::size_t trace_records = 8192;  // of 1 KiB: what a slow terminal m
 
 // The command line as it was written.
 struct raw_options {
-  std::vector<std::string> publish, publish_vsock, ro, rw, env, allow, program;
-  std::string memory = "256MiB", threads = "64", descriptors = "256", max_written = "64MiB";
+  std::vector<std::string> publish, publish_vsock, publish_unix, connect, ro, rw, mount, env, allow, program;
+  std::string memory, threads, descriptors, max_written, policy, learn, key;
   std::string cpu_time, timeout, isolation = "hardware", name = "guest", socket_dir, cwd = "/", trace;
-  bool stats = false, no_libraries = false;
+  bool stats = false, allow_all = false, no_libraries = false;
 };
 
 struct plan {
   uk::instance_options instance;
   std::vector<publication> published;
+  std::optional<unpacked_image> image;  // when the program is one
 };
 
 result<void> read_budgets(const raw_options& raw, uk::budgets& out) {
-  OSVM_TRY(out.memory_bytes, parse_size(raw.memory));
-  OSVM_TRY(const auto threads, parse_count(raw.threads, 1, 4096));
-  OSVM_TRY(const auto descriptors, parse_count(raw.descriptors, 3, 1 << 20));
-  OSVM_TRY(out.written_bytes, parse_size(raw.max_written));
-  out.threads = static_cast<unsigned>(threads);
-  out.descriptors = static_cast<unsigned>(descriptors);
+  if (!raw.memory.empty()) {
+    OSVM_TRY(out.memory_bytes, parse_size(raw.memory));
+  }
+  if (!raw.threads.empty()) {
+    OSVM_TRY(const auto threads, parse_count(raw.threads, 1, 4096));
+    out.threads = static_cast<unsigned>(threads);
+  }
+  if (!raw.descriptors.empty()) {
+    OSVM_TRY(const auto descriptors, parse_count(raw.descriptors, 3, 1 << 20));
+    out.descriptors = static_cast<unsigned>(descriptors);
+  }
+  if (!raw.max_written.empty()) {
+    OSVM_TRY(out.written_bytes, parse_size(raw.max_written));
+  }
   if (!raw.cpu_time.empty()) {
     OSVM_TRY(out.cpu_time, parse_duration(raw.cpu_time));
   }
@@ -73,7 +85,19 @@ result<void> read_publications(const raw_options& raw, plan& out) {
     return {};
   };
   OSVM_CHECK(add(raw.publish, uk::transport::tcp));
+  for (const auto& text : raw.publish_unix) {
+    OSVM_TRY(auto parsed, uk::parse_unix_listener(text));
+    out.instance.policy.listen_unix.push_back(std::move(parsed));
+  }
   return add(raw.publish_vsock, uk::transport::vsock);
+}
+
+result<void> read_connections(const std::vector<std::string>& texts, uk::policy& out) {
+  for (const auto& text : texts) {
+    OSVM_TRY(auto parsed, uk::parse_connect_grant(text));
+    out.connect.push_back(std::move(parsed));
+  }
+  return {};
 }
 
 result<void> read_mounts(const std::vector<std::string>& texts, bool writable, uk::policy& out) {
@@ -82,6 +106,19 @@ result<void> read_mounts(const std::vector<std::string>& texts, bool writable, u
     out.mounts.push_back(std::move(parsed));
   }
   return {};
+}
+
+void add_grants(uk::policy from, uk::policy& to) {
+  const auto append = [](auto&& source, auto& target) {
+    target.insert(target.end(), std::make_move_iterator(source.begin()), std::make_move_iterator(source.end()));
+  };
+  append(from.mounts, to.mounts);
+  append(from.listen, to.listen);
+  append(from.vsock_connect, to.vsock_connect);
+  append(from.connect, to.connect);
+  append(from.listen_unix, to.listen_unix);
+  append(from.environment, to.environment);
+  to.allow.jit = to.allow.jit || from.allow.jit;
 }
 
 result<plan> read_plan(const raw_options& raw) {
@@ -93,12 +130,32 @@ result<plan> read_plan(const raw_options& raw) {
   }
   options.level = raw.isolation == "hardware" ? uk::isolation::hardware : uk::isolation::process;
   options.arguments = raw.program;
-  options.name = raw.name;
   options.grant_libraries = !raw.no_libraries;
   options.working_directory = raw.cwd;
+  if (looks_like_image(raw.program.front())) {
+    OSVM_TRY(out.image, prepare_image(raw.program.front(), raw.key, raw.mount, options));
+    const auto& info = out.image->info;
+    options.arguments.assign({info.entry});
+    options.arguments.insert(options.arguments.end(), info.arguments.begin(), info.arguments.end());
+    options.arguments.insert(options.arguments.end(), raw.program.begin() + 1, raw.program.end());
+  } else if (!raw.key.empty()) {
+    return error(errc::invalid_argument, "--key is for images (see: osvm image sign)");
+  }
+  options.name = raw.name;
+  if (raw.allow_all && raw.learn.empty()) {
+    return error(errc::invalid_argument, "--allow-all is for learning a policy (add: --learn FILE)");
+  }
+  if (!raw.learn.empty()) options.learn = raw.allow_all ? uk::learning::allow_all : uk::learning::denials;
+  if (!raw.policy.empty()) {
+    OSVM_TRY(auto file, read_policy_file(raw.policy, options.budgets));
+    add_grants(std::move(file.granted), options.policy);
+    options.budgets = file.limits;
+  }
+  OSVM_CHECK(add_named_mounts(raw.mount, options.policy));
   OSVM_CHECK(read_budgets(raw, options.budgets));
   OSVM_CHECK(read_grants(raw.allow, options.policy));
   OSVM_CHECK(read_publications(raw, out));
+  OSVM_CHECK(read_connections(raw.connect, options.policy));
   OSVM_CHECK(read_mounts(raw.ro, false, options.policy));
   OSVM_CHECK(read_mounts(raw.rw, true, options.policy));
   for (const auto& text : raw.env) {
@@ -118,18 +175,27 @@ class run_command final : public invocation {
              "forward a host address to a TCP port of the guest");
     o.values("publish-vsock", "HOST:PORT=guest:PORT", raw_.publish_vsock,
              "the same for a vsock port of the guest");
+    o.values("publish-unix", "HOST-PATH=guest:PATH", raw_.publish_unix,
+             "let the guest's unix socket PATH be HOST-PATH on the host");
+    o.values("connect", "HOST:PORT[=NAME]", raw_.connect,
+             "let the guest connect there, and resolve the name (also unix:/path=/guest/path)");
     o.values("ro", "HOST:GUEST", raw_.ro, "let the guest read a file or folder");
     o.values("rw", "HOST:GUEST", raw_.rw, "let the guest read and write it");
+    o.value("key", "FILE", raw_.key, "the program is an image that this PEM public key must have signed");
+    o.values("mount", "NAME", raw_.mount, "grant a mount of `osvm mount list`");
+    o.value("policy", "FILE", raw_.policy, "grants and budgets from a YAML file; other options add to it");
+    o.value("learn", "FILE", raw_.learn, "write the policy that this run would have needed");
+    o.flag("allow-all", raw_.allow_all, "with --learn: DANGEROUS, grant everything and learn what is used");
     o.values("env", "K=V", raw_.env, "set a variable (K alone: this shell's value); nothing is inherited");
     o.values("allow", "jit|vsock:PORT", raw_.allow,
              "grant new code at run time, or a connection to a host vsock port");
     o.flag("no-libraries", raw_.no_libraries,
            "do not let the guest read the program, its loader and its libraries unasked");
     o.value("cwd", "GUEST", raw_.cwd, "the guest's working directory");
-    o.value("memory", "SIZE", raw_.memory, "guest memory at most");
-    o.value("threads", "N", raw_.threads, "guest threads at most");
-    o.value("descriptors", "N", raw_.descriptors, "open descriptors at most");
-    o.value("max-written", "SIZE", raw_.max_written, "bytes written below --rw at most");
+    o.value("memory", "SIZE", raw_.memory, "guest memory at most (256MiB)");
+    o.value("threads", "N", raw_.threads, "guest threads at most (64)");
+    o.value("descriptors", "N", raw_.descriptors, "open descriptors at most (256)");
+    o.value("max-written", "SIZE", raw_.max_written, "bytes written below --rw at most (64MiB)");
     o.value("cpu-time", "D", raw_.cpu_time, "end the guest after so much CPU time");
     o.value("timeout", "D", raw_.timeout, "end the guest after so much time");
     o.value("isolation", "LEVEL", raw_.isolation, "hardware, or process (not in this version)");
@@ -156,7 +222,7 @@ class run_command final : public invocation {
 };
 
 result<int> run_command::execute(context& ctx, plan p) const {
-  OSVM_TRY(const auto program, uk::image::load(raw_.program.front()));
+  OSVM_TRY(const auto program, uk::image::load(p.image ? p.image->program : raw_.program.front()));
   std::optional<private_dir> sockets;
   p.instance.socket_dir = raw_.socket_dir;
   if (raw_.socket_dir.empty()) {
@@ -170,11 +236,18 @@ result<int> run_command::execute(context& ctx, plan p) const {
                            trace->write(events);
                          }};
   }
+  const auto learn = p.instance.learn;
+  if (learn == uk::learning::allow_all) {
+    ctx.note("osvm: --allow-all: this run may read and write all files of this host that you may; no policy holds");
+  }
   runtime loop;
-  // From here on Ctrl-C ends the guest and lets this function clean up.
+  // From here on Ctrl-C is the guest's, a second one ends it, and this function cleans up.
   std::atomic<uk::instance*> running{nullptr};
-  interrupts signals(loop.get_executor(), [&running](int) {
-    if (auto* guest = running.load()) guest->kill();
+  std::atomic<bool> passed_on{false};
+  interrupts signals(loop.get_executor(), [&](int number) {
+    auto* guest = running.load();
+    if (!guest) return;
+    if (passed_on.exchange(true) || !guest->signal(number)) guest->kill();
   });
   OSVM_TRY(auto published, publisher::open(loop.get_executor(), p.published));
   OSVM_TRY(auto guest, uk::instance::create(loop.get_executor(), program, std::move(p.instance)));
@@ -185,15 +258,25 @@ result<int> run_command::execute(context& ctx, plan p) const {
   const auto waited = guest.wait(std::chrono::nanoseconds::max());
   signals.disarm();
   OSVM_TRY(const auto ended, waited);
+  if (!raw_.learn.empty()) {
+    OSVM_TRY(const auto learned, guest.learned());
+    OSVM_CHECK(write_learned(raw_.learn, learned, learn));
+    ctx.note("osvm: wrote the policy of this run to " + raw_.learn + " (try: osvm run --policy " + raw_.learn + " ...)");
+  }
   if (trace) trace->finish(guest.stats().events_dropped);
   report_end(ctx, guest, ended, signals.received() != 0);
-  return signals.received() != 0 ? 128 + signals.received() : ended.shell_status();
+  const bool cut_off = ended.cause == uk::exit_cause::killed && signals.received() != 0;
+  return cut_off ? 128 + signals.received() : ended.shell_status();
 }
 
 void run_command::report_end(const context& ctx, const uk::instance& guest, const uk::exit_report& ended,
                              bool asked) const {
   if (ended.cause != uk::exit_cause::exited && !asked) ctx.note("osvm: " + ended.describe());
   const auto stats = guest.stats();
+  // A program that needs another process mostly says so in its own words, which rarely name the reason.
+  for (const auto& d : stats.denials) {
+    if (d.rule.starts_with("unsupported: one process")) ctx.note("osvm: the program called " + d.what + " (" + d.rule + ")");
+  }
   if (!raw_.stats) {
     for (const auto& d : stats.denials) ctx.detail("denied " + d.what + " (grant it with " + d.rule + ")");
   } else if (ctx.json()) {
@@ -214,7 +297,9 @@ const command cmd_run_entry{
         "  osvm run /usr/bin/jq .name < f.json\n"
         "  osvm run --publish 127.0.0.1:8080=guest:80 --ro ./site:/site ./server /site\n"
         "  osvm run --timeout 10s --memory 64MiB --stats ./job\n"
+        "  osvm run app.osvm --verbose\n"
         "  osvm run --trace=calls.txt ./job\n"
+        "  osvm run --learn policy.yaml --allow-all ./job && osvm run --policy policy.yaml ./job\n"
         "Exit status: the guest's, 128+n when a signal ended it, 125 when osvm itself failed.",
     .make = make_invocation<run_command>,
     .on_usage_error = exit_code::run_failed,

@@ -71,6 +71,30 @@ T field(const py::dict& d, const char* name) {
   return d[name].cast<T>();
 }
 
+// Texts that the library itself takes apart.
+template <class T>
+std::vector<T> grants(const py::dict& d, const char* name, result<T> (*parse)(std::string_view)) {
+  std::vector<T> out;
+  for (const auto& text : field<std::vector<std::string>>(d, name)) out.push_back(take(parse(text)));
+  return out;
+}
+
+// Policy file, events and learning.
+void observe(const py::dict& d, uk::instance_options& o) {
+  if (const auto path = field<std::string>(d, "policy"); !path.empty()) {
+    uk::policy_file_options start;
+    start.defaults = {o.policy, o.budgets};
+    auto file = take(uk::load_policy(path, start));
+    o.policy = std::move(file.granted);
+    o.budgets = file.limits;
+  }
+  for (const auto& kind : field<std::vector<std::string>>(d, "events")) {
+    (kind == "trace" ? o.events.trace : o.events.denials) = true;
+  }
+  o.events.capacity = field<std::size_t>(d, "event_capacity");
+  o.learn = static_cast<uk::learning>(field<unsigned>(d, "learn"));
+}
+
 uk::instance_options options_of(const py::dict& d) {
   uk::instance_options o;
   o.arguments = field<std::vector<std::string>>(d, "arguments");
@@ -84,6 +108,8 @@ uk::instance_options options_of(const py::dict& d) {
     o.policy.listen.push_back(listener_of(kind, port));
   }
   o.policy.vsock_connect = field<std::vector<std::uint32_t>>(d, "vsock_connect");
+  o.policy.connect = grants(d, "connect", uk::parse_connect_grant);
+  o.policy.listen_unix = grants(d, "listen_unix", uk::parse_unix_listener);
   o.policy.environment = field<std::vector<std::string>>(d, "environment");
   o.policy.allow.jit = field<bool>(d, "jit");
   o.budgets.memory_bytes = field<std::uint64_t>(d, "memory");
@@ -95,6 +121,7 @@ uk::instance_options options_of(const py::dict& d) {
   o.budgets.wall_time = timeout_of(field<double>(d, "wall_time"));
   o.grant_libraries = field<bool>(d, "libraries");
   o.working_directory = field<std::string>(d, "cwd");
+  observe(d, o);
   o.input = stdio_of(d["stdin"]);
   o.output = stdio_of(d["stdout"]);
   o.error = stdio_of(d["stderr"]);
@@ -164,6 +191,18 @@ py::dict stats_dict(const uk::instance_stats& s) {
                   "page_table_bytes"_a = s.page_table_bytes, "threads"_a = s.threads,
                   "descriptors"_a = s.descriptors, "written_bytes"_a = s.written_bytes,
                   "cpu_time"_a = to_seconds(s.cpu_time), "events_dropped"_a = s.events_dropped);
+}
+
+py::dict event_dict(const uk::event& e) {
+  return py::dict("kind"_a = uk::to_string(e.kind), "at"_a = to_seconds(e.at), "thread"_a = e.thread, "text"_a = e.text,
+                  "rule"_a = e.rule, "call"_a = e.call, "result"_a = e.result, "duration"_a = to_seconds(e.duration));
+}
+
+std::string learned_policy(const uk::instance& guest) {
+  const auto learned = take(guest.learned());
+  std::string notes;
+  for (const auto& n : learned.notes) notes += "Not granted: " + n + "\n";
+  return uk::format_policy(learned.policy, notes);
 }
 
 // A blocking call of the instance in slices: what it answers unless that is "not yet".
@@ -269,6 +308,13 @@ void bind_unikernel(py::module_& m) {
              }
              return py::bytes(self.get()->instance.take_output(descriptor));
            })
+      .def("take_events",
+           [](const instance_handle& self, std::size_t most) {
+             py::list out;
+             for (const auto& e : self.get()->instance.take_events(most)) out.append(event_dict(e));
+             return out;
+           })
+      .def("learned_policy", [](const instance_handle& self) { return learned_policy(self.get()->instance); })
       .def("stats", [](const instance_handle& self) { return stats_dict(self.get()->instance.stats()); })
       .def("isolation", [](const instance_handle& self) { return self.get()->instance.isolation_report(); })
       .def("published", &published_at)

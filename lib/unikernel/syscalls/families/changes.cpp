@@ -26,6 +26,13 @@ std::int64_t load_parent(call_context& ctx, int dirfd, std::uint64_t va, parent_
   return ctx.instance.files->find_parent(ctx, base, path, out);
 }
 
+// Whether the path is one that the guest bound a socket to, below no writable mount.
+bool names_socket(call_context& ctx, int dirfd, std::uint64_t va, location& at) {
+  std::string path, base;
+  return load_path(ctx, va, path) == 0 && base_of(ctx, dirfd, path, base) == 0 &&
+         ctx.instance.files->find(ctx, base, path, false, at) == 0 && at.where == place::socket;
+}
+
 // Finds a file whose attributes may be changed: below a writable mount. -EROFS else, and a denial.
 std::int64_t find_changeable(call_context& ctx, const char* call, int dirfd, std::uint64_t va, bool follow,
                              location& at) {
@@ -38,23 +45,36 @@ std::int64_t find_changeable(call_context& ctx, const char* call, int dirfd, std
   const bool writable = at.where == place::mounted && at.mount->writable;
   if (!writable && ctx.instance.rules.read_only_mounts)
     return ctx.instance.deny(std::string(call) + " " + at.path, "--rw HOST:" + at.path, EROFS);
-  return at.where == place::mounted ? 0 : -EROFS;
+  if (at.where != place::mounted) return -EROFS;
+  note_use(ctx, at.path, at.object, file_use::writes, S_ISDIR(at.status.st_mode));
+  return 0;
 }
 
 // Runs `make`, which adds a name, against the write budget.
 template <class Make>
-std::int64_t charged(call_context& ctx, Make make) {
-  if (!ctx.instance.charge_written(name_charge)) return -ENOSPC;
+std::int64_t charged(call_context& ctx, const mount_point& where, Make make) {
+  if (!ctx.instance.charge_written(name_charge, where.quota.get())) return -ENOSPC;
   const std::int64_t r = host_result(make());
-  if (r < 0) ctx.instance.refund_written(name_charge);
+  if (r < 0) ctx.instance.refund_written(name_charge, where.quota.get());
   return r;
 }
 
+// mkdir -p asks for each folder on its way, "/" and read-only ones included: what is there is -EEXIST before anything
+// else is judged.
+bool is_there(call_context& ctx, int dirfd, std::uint64_t va) {
+  std::string path, base;
+  location at;
+  if (load_path(ctx, va, path) < 0 || base_of(ctx, dirfd, path, base) < 0) return false;
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  return ctx.instance.files->find(ctx, base, path, false, at) == 0 && at.where != place::nowhere && at.where != place::creatable;
+}
+
 std::int64_t make_directory(call_context& ctx, int dirfd, std::uint64_t va, std::uint64_t mode) {
+  if (is_there(ctx, dirfd, va)) return -EEXIST;
   parent_location p;
   if (const std::int64_t r = load_parent(ctx, dirfd, va, p); r < 0) return r;
   const auto bits = static_cast<mode_t>(mode & 01777 & ~ctx.instance.umask.load());
-  return charged(ctx, [&] { return ::mkdirat(p.directory.get(), p.name.c_str(), bits); });
+  return charged(ctx, *p.mount, [&] { return ::mkdirat(p.directory.get(), p.name.c_str(), bits); });
 }
 std::int64_t sys_mkdir(call_context& ctx) {
   return make_directory(ctx, AT_FDCWD, ctx.args[0], ctx.args[1]);
@@ -65,6 +85,11 @@ std::int64_t sys_mkdirat(call_context& ctx) {
 
 std::int64_t remove_name(call_context& ctx, int dirfd, std::uint64_t va, int flags) {
   if ((flags & ~AT_REMOVEDIR) != 0) return -EINVAL;
+  location socket;
+  if (names_socket(ctx, dirfd, va, socket)) {
+    if ((flags & AT_REMOVEDIR) != 0) return -ENOTDIR;
+    return ctx.instance.network.names.remove_path(socket.path) ? 0 : -ENOENT;
+  }
   parent_location p;
   if (const std::int64_t r = load_parent(ctx, dirfd, va, p); r < 0) return r;
   if (p.slash && (flags & AT_REMOVEDIR) == 0) return -ENOTDIR;
@@ -109,7 +134,7 @@ std::int64_t link_between(call_context& ctx, int from_fd, std::uint64_t from_va,
   if (const auto r = load_parent(ctx, to_fd, to_va, to); r < 0) return r;
   if (from.mount != to.mount) return -EXDEV;
   if (!S_ISREG(from.status.st_mode)) return -EPERM;
-  return charged(ctx, [&] {
+  return charged(ctx, *to.mount, [&] {
     return ::linkat(AT_FDCWD, self_path(from.object).c_str(), to.directory.get(), to.name.c_str(),
                     AT_SYMLINK_FOLLOW);
   });
@@ -123,18 +148,13 @@ std::int64_t sys_linkat(call_context& ctx) {
                       (int_arg(ctx, 4) & AT_SYMLINK_FOLLOW) != 0);
 }
 
-// Whether a link's text stays below its mount when the host follows it: programs of the host may.
-bool stays_inside(const parent_location& at, std::string_view target) {
+// Whether a link leads nowhere but down, so that programs of the host may follow it. Counting how far ".." climbs is
+// not enough: a link in the way, or a later rename of the link or of a folder above it, changes what it climbs from.
+bool leads_down(std::string_view target) {
   if (target.starts_with('/')) return false;
-  std::string_view folder = parent_path(at.path);
-  folder.remove_prefix(at.mount->guest == "/" ? 0 : std::min(at.mount->guest.size(), folder.size()));
-  long depth = folder.size() > 1 ? std::count(folder.begin(), folder.end(), '/') : 0;
   while (!target.empty()) {
     const std::size_t slash = std::min(target.find('/'), target.size());
-    const std::string_view part = target.substr(0, slash);
-    if (part == "..") --depth;
-    if (!part.empty() && part != "." && part != "..") ++depth;
-    if (depth < 0) return false;
+    if (target.substr(0, slash) == "..") return false;
     target.remove_prefix(std::min(slash + 1, target.size()));
   }
   return true;
@@ -146,9 +166,9 @@ std::int64_t make_symlink(call_context& ctx, std::uint64_t target_va, int dirfd,
   if (target.empty()) return -ENOENT;
   parent_location p;
   if (const std::int64_t r = load_parent(ctx, dirfd, va, p); r < 0) return r;
-  if (!stays_inside(p, target) && ctx.instance.rules.beneath)
-    return ctx.instance.deny("symlink to " + target, "relative targets inside the same mount only", EPERM);
-  return charged(ctx, [&] { return ::symlinkat(target.c_str(), p.directory.get(), p.name.c_str()); });
+  if (!leads_down(target) && ctx.instance.rules.beneath)
+    return ctx.instance.deny("symlink to " + target, "never granted: a link in a mount leads down only", EPERM);
+  return charged(ctx, *p.mount, [&] { return ::symlinkat(target.c_str(), p.directory.get(), p.name.c_str()); });
 }
 std::int64_t sys_symlink(call_context& ctx) {
   return make_symlink(ctx, ctx.args[0], AT_FDCWD, ctx.args[1]);
@@ -161,8 +181,9 @@ std::int64_t sys_truncate(call_context& ctx) {
   location at;
   if (const auto r = find_changeable(ctx, "truncate", AT_FDCWD, ctx.args[0], true, at); r < 0) return r;
   if (!S_ISREG(at.status.st_mode)) return S_ISDIR(at.status.st_mode) ? -EISDIR : -EINVAL;
-  const std::int64_t r =
-      host_result(::truncate(self_path(at.object).c_str(), static_cast<off_t>(ctx.args[1])));
+  const std::int64_t r = grow_file(ctx, at.mount->quota.get(), at.status.st_size, static_cast<off_t>(ctx.args[1]), [&] {
+    return ::truncate(self_path(at.object).c_str(), static_cast<off_t>(ctx.args[1]));
+  });
   if (r == -EFBIG) eat_signal(SIGXFSZ);
   return r;
 }
@@ -175,6 +196,7 @@ std::int64_t check_mode(call_context& ctx, std::uint64_t mode) {
 std::int64_t change_mode(call_context& ctx, int dirfd, std::uint64_t va, std::uint64_t mode) {
   if (const auto r = check_mode(ctx, mode); r < 0) return r;
   location at;
+  if (names_socket(ctx, dirfd, va, at)) return 0;
   if (const auto r = find_changeable(ctx, "chmod", dirfd, va, true, at); r < 0) return r;
   if (!S_ISREG(at.status.st_mode) && !S_ISDIR(at.status.st_mode)) return -EPERM;
   return host_result(::chmod(self_path(at.object).c_str(), static_cast<mode_t>(mode & 01777)));
@@ -189,6 +211,7 @@ std::int64_t sys_fchmod(call_context& ctx) {
   const auto d = descriptor_arg(ctx);
   if (!d || d->what->path_only) return -EBADF;
   if (const auto r = check_mode(ctx, ctx.args[1]); r < 0) return r;
+  if (d->what->kind == file_kind::socket) return 0;  // its file, where there is one, was made with its mode
   if (!d->what->changeable) return -EROFS;
   return host_result(::fchmod(d->host.get(), static_cast<mode_t>(ctx.args[1] & 01777)));
 }
@@ -202,6 +225,7 @@ std::int64_t check_owner(std::uint64_t user, std::uint64_t group) {
 std::int64_t change_owner(call_context& ctx, int dirfd, std::uint64_t va, std::uint64_t user,
                           std::uint64_t group) {
   location at;
+  if (names_socket(ctx, dirfd, va, at)) return check_owner(user, group);
   if (const auto r = find_changeable(ctx, "chown", dirfd, va, true, at); r < 0) return r;
   return check_owner(user, group);
 }

@@ -1,4 +1,5 @@
 // Descriptors that carry events or bytes inside the guest: eventfd, timerfd, pipes. Real ones of the host.
+#include "unikernel/files/memory_charge.hpp"
 #include "unikernel/syscalls/arguments.hpp"
 
 #include <fcntl.h>
@@ -10,29 +11,6 @@ namespace osvm::unikernel {
 namespace {
 
 constexpr std::uint64_t pipe_bytes = 64 << 10;  // what a pipe may hold in the host's kernel
-
-// Host memory that a descriptor keeps; given back with the last descriptor that names it.
-class memory_charge {
- public:
-  static std::shared_ptr<memory_charge> take(call_context& ctx, std::uint64_t bytes) {
-    auto counter = ctx.instance.object_bytes;
-    const std::uint64_t after = counter->fetch_add(bytes) + bytes;
-    if (after + ctx.memory.usage().bytes <= ctx.instance.budgets.memory_bytes ||
-        !ctx.instance.rules.memory_budget)
-      return std::make_shared<memory_charge>(std::move(counter), bytes);
-    counter->fetch_sub(bytes);
-    return nullptr;
-  }
-  memory_charge(std::shared_ptr<std::atomic<std::uint64_t>> counter, std::uint64_t bytes)
-      : counter_(std::move(counter)), bytes_(bytes) {}
-  ~memory_charge() { counter_->fetch_sub(bytes_); }
-  memory_charge(const memory_charge&) = delete;
-  memory_charge& operator=(const memory_charge&) = delete;
-
- private:
-  std::shared_ptr<std::atomic<std::uint64_t>> counter_;
-  std::uint64_t bytes_;
-};
 
 std::shared_ptr<description> describe(file_kind kind, bool nonblocking) {
   auto what = std::make_shared<description>();
@@ -63,7 +41,6 @@ std::int64_t sys_timerfd_create(call_context& ctx) {
   unique_fd host(::timerfd_create(clock, TFD_CLOEXEC | TFD_NONBLOCK));
   if (!host) return no_descriptor();
   auto what = describe(file_kind::timerfd, (flags & TFD_NONBLOCK) != 0);
-  what->writable = false;
   return install(ctx, std::move(what), std::move(host), (flags & TFD_CLOEXEC) != 0);
 }
 

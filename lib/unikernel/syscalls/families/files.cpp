@@ -1,9 +1,13 @@
 // Calls on a descriptor that is open already: moving bytes, positions, flags, duplicates.
+#include "unikernel/files/locks.hpp"
+#include "unikernel/files/memory_charge.hpp"
 #include "unikernel/files/open.hpp"
 #include "unikernel/files/transfer.hpp"
 #include "unikernel/syscalls/arguments.hpp"
 
 #include <fcntl.h>
+#include <net/if.h>
+#include <netinet/in.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -14,7 +18,10 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <csignal>
+#include <cstring>
+#include <string_view>
 
 namespace osvm::unikernel {
 namespace {
@@ -98,7 +105,9 @@ std::int64_t sys_lseek(call_context& ctx) {
 }
 
 std::int64_t sys_close(call_context& ctx) {
-  return ctx.instance.descriptors.remove(int_arg(ctx, 0)) ? 0 : -EBADF;
+  const auto d = ctx.instance.descriptors.remove(int_arg(ctx, 0));
+  if (d) ctx.instance.locks.closed(d->host);
+  return d ? 0 : -EBADF;
 }
 
 std::int64_t sys_close_range(call_context& ctx) {
@@ -110,7 +119,8 @@ std::int64_t sys_close_range(call_context& ctx) {
     if ((flags & cloexec) != 0) {
       (void)ctx.instance.descriptors.set_close_on_exec(fd, true);
     } else {
-      (void)ctx.instance.descriptors.remove(fd);
+      const auto d = ctx.instance.descriptors.remove(fd);
+      if (d) ctx.instance.locks.closed(d->host);
     }
   }
   return 0;
@@ -162,13 +172,28 @@ std::int64_t status_flags(const descriptor& d) {
   return flags | (w.append ? O_APPEND : 0) | (w.nonblocking ? O_NONBLOCK : 0);
 }
 
+// What a pipe may hold is the guest's memory.
+std::int64_t resize_pipe(call_context& ctx, const descriptor& d, std::uint64_t bytes) {
+  constexpr std::uint64_t most = 1 << 20;  // as the host allows without privilege
+  if (d.what->kind != file_kind::pipe) return -EBADF;
+  if (bytes == 0 || bytes > (std::uint64_t{1} << 31)) return -EINVAL;
+  if (bytes > most) return -EPERM;
+  const auto held = static_cast<std::uint64_t>(::fcntl(d.host.get(), F_GETPIPE_SZ));
+  auto& charge = *static_cast<memory_charge*>(d.what->extra.get());
+  const std::uint64_t wanted = std::bit_ceil(std::max<std::uint64_t>(bytes, 4096));
+  if (wanted > held && !charge.resize(ctx, wanted)) return -EPERM;
+  const std::int64_t r = host_result(::fcntl(d.host.get(), F_SETPIPE_SZ, static_cast<int>(bytes)));
+  (void)charge.resize(ctx, r < 0 ? held : static_cast<std::uint64_t>(r));
+  return r;
+}
+
 // An allow-list: F_SETOWN, F_SETSIG, F_SETLEASE, F_NOTIFY and O_ASYNC would send signals to host processes.
-// Locks on files are granted without effect: an instance is one process, which never conflicts with itself.
 std::int64_t sys_fcntl(call_context& ctx) {
   const int fd = int_arg(ctx, 0);
   const auto d = descriptor_arg(ctx);
   if (!d) return -EBADF;
   const std::uint64_t arg = ctx.args[2];
+  if (is_lock_command(int_arg(ctx, 1))) return lock_by_fcntl(ctx, *d, int_arg(ctx, 1), arg);
   auto& table = ctx.instance.descriptors;
   switch (int_arg(ctx, 1)) {
     case F_DUPFD:
@@ -186,17 +211,18 @@ std::int64_t sys_fcntl(call_context& ctx) {
       d->what->nonblocking = (arg & O_NONBLOCK) != 0;
       d->what->append = (arg & O_APPEND) != 0;
       return 0;
-    case F_GETLK: {
-      struct flock lock;
-      if (!load(ctx, arg, lock)) return -EFAULT;
-      lock.l_type = F_UNLCK;
-      return store(ctx, arg, lock) ? 0 : -EFAULT;
-    }
-    case F_SETLK:
-    case F_SETLKW: {
-      struct flock lock;
-      return load(ctx, arg, lock) ? 0 : -EFAULT;
-    }
+    case F_SETPIPE_SZ:
+      return resize_pipe(ctx, *d, arg);
+    case F_ADD_SEALS:
+      if (d->what->kind != file_kind::memory) return -EINVAL;
+      return d->what->writable ? host_result(::fcntl(d->host.get(), F_ADD_SEALS, arg)) : -EPERM;
+    case F_GET_SEALS:
+      return d->what->kind == file_kind::memory ? host_result(::fcntl(d->host.get(), F_GET_SEALS)) : -EINVAL;
+    case F_GETOWN:
+      return 0;
+    case F_SETOWN:  // without O_ASYNC and urgent data nothing is ever sent
+      (void)ctx.instance.deny("fcntl F_SETOWN", "ignored: signals for descriptors are not served", EPERM);
+      return 0;
     case F_GETPIPE_SZ:
       return d->what->kind == file_kind::pipe ? host_result(::fcntl(d->host.get(), F_GETPIPE_SZ)) : -EBADF;
     default:
@@ -209,6 +235,28 @@ std::int64_t query_terminal(call_context& ctx, const descriptor& d, unsigned lon
   if (d.what->kind != file_kind::stream || d.what->socket_io || !d.host) return -ENOTTY;
   if (::ioctl(d.host.get(), request, answer.data()) != 0) return -errno;
   return memory_access(ctx.memory).write(ctx.args[2], answer.data(), size) ? 0 : -EFAULT;
+}
+
+// The guest's one interface.
+std::int64_t ask_interface(call_context& ctx, unsigned request) {
+  ifreq asked{};
+  constexpr int loopback_index = 1;
+  if (!load(ctx, ctx.args[2], asked)) return -EFAULT;
+  asked.ifr_name[IFNAMSIZ - 1] = 0;
+  if (request == SIOCGIFNAME) {
+    if (asked.ifr_ifindex != loopback_index) return -ENODEV;
+    std::memcpy(asked.ifr_name, "lo", 3);
+  } else if (std::string_view(asked.ifr_name) != "lo") {
+    return -ENODEV;
+  } else if (request == SIOCGIFINDEX) {
+    asked.ifr_ifindex = loopback_index;
+  } else if (request == SIOCGIFFLAGS) {
+    asked.ifr_flags = IFF_UP | IFF_LOOPBACK | IFF_RUNNING;
+  } else {
+    const sockaddr_in address{.sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
+    std::memcpy(&asked.ifr_addr, &address, sizeof address);
+  }
+  return store(ctx, ctx.args[2], asked) ? 0 : -EFAULT;
 }
 
 // An allow-list: host descriptors stand behind the guest's (TIOCSTI types into the embedder's terminal).
@@ -242,6 +290,13 @@ std::int64_t sys_ioctl(call_context& ctx) {
       if (d->what->kind != file_kind::device || d->what->guest_path != "/dev/vsock") return -ENOTTY;
       return store(ctx, ctx.args[2], first_guest_cid) ? 0 : -EFAULT;
     }
+    case SIOCGIFINDEX:
+    case SIOCGIFNAME:
+    case SIOCGIFFLAGS:
+    case SIOCGIFADDR:
+      return d->what->kind == file_kind::socket ? ask_interface(ctx, unsigned_arg(ctx, 1)) : -ENOTTY;
+    case SIOCATMARK:
+      return d->what->kind == file_kind::socket ? (store(ctx, ctx.args[2], 0) ? 0 : -EFAULT) : -ENOTTY;
     default:
       break;
   }
@@ -268,8 +323,11 @@ std::int64_t sys_ftruncate(call_context& ctx) {
   if (!d || d->what->path_only) return -EBADF;
   if (!d->what->writable || (d->what->kind != file_kind::regular && d->what->kind != file_kind::memory))
     return -EINVAL;
-  const std::int64_t r = host_result(::ftruncate(d->host.get(), static_cast<off_t>(ctx.args[1])));
+  const auto wanted = static_cast<off_t>(ctx.args[1]);
+  const std::int64_t r = grow_file(ctx, d->what->quota.get(), file_size(d->host), wanted,
+                                   [&] { return ::ftruncate(d->host.get(), wanted); });
   if (r == -EFBIG) eat_signal(SIGXFSZ);
+  if (r == 0 && d->what->kind == file_kind::memory) (void)charge_memory_file(ctx, *d);
   return r;
 }
 
@@ -284,16 +342,15 @@ std::int64_t sys_fallocate(call_context& ctx) {
   const bool takes_room = (mode & FALLOC_FL_PUNCH_HOLE) == 0;
   const auto bytes = static_cast<std::uint64_t>(size);
   if (takes_room && d->what->counted && !ctx.instance.charge_written(bytes)) return -ENOSPC;
-  const std::int64_t r = host_result(::fallocate(d->host.get(), mode, offset, size));
+  off_t end = 0;
+  if (__builtin_add_overflow(offset, size, &end)) end = offset;
+  const std::int64_t r = grow_file(ctx, takes_room ? d->what->quota.get() : nullptr, file_size(d->host), end,
+                                   [&] { return ::fallocate(d->host.get(), mode, offset, size); });
   if (r == -EFBIG) eat_signal(SIGXFSZ);
   if (r < 0 && takes_room && d->what->counted) ctx.instance.refund_written(bytes);
   return r;
 }
 
-// flock(2): as fcntl locks, an instance never conflicts with itself.
-std::int64_t sys_flock(call_context& ctx) {
-  return descriptor_arg(ctx) ? 0 : -EBADF;
-}
 std::int64_t sys_fadvise64(call_context& ctx) {
   return descriptor_arg(ctx) ? 0 : -EBADF;
 }
@@ -311,7 +368,6 @@ constexpr syscall_entry entries[] = {
     {32, "dup", call<sys_dup>, capability::always, "f"},
     {33, "dup2", call<sys_dup2>, capability::always, "ff"},
     {72, "fcntl", call<sys_fcntl>, capability::always, "fiP"},
-    {73, "flock", call<sys_flock>, capability::always, "fi"},
     {74, "fsync", call<sys_fsync>, capability::always, "f"},
     {75, "fdatasync", call<sys_fdatasync>, capability::always, "f"},
     {77, "ftruncate", call<sys_ftruncate>, capability::always, "fl"},

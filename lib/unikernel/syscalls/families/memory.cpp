@@ -13,7 +13,7 @@ namespace {
 constexpr int known_protection = PROT_READ | PROT_WRITE | PROT_EXEC;
 
 bool may_execute(const call_context& ctx) noexcept {
-  return ctx.instance.policy.allow.jit || !ctx.instance.rules.write_xor_execute;
+  return ctx.instance.may_jit() || !ctx.instance.rules.write_xor_execute;
 }
 
 std::int64_t deny_execute(call_context& ctx, const char* what) { return ctx.instance.deny(what, "--allow jit", EACCES); }
@@ -43,7 +43,9 @@ std::int64_t map_file(call_context& ctx, map_request request, int fd, int flags,
     return ctx.instance.deny("mmap of a file, shared and writable", "unsupported in this version", EACCES);
   }
   auto file = std::make_shared<file_backing>();
-  file->trusted = is_trusted(*d->what);
+  // Learning with everything allowed: a file of the host is code as it would be under a read-only grant.
+  file->trusted = is_trusted(*d->what) ||
+                  (ctx.instance.everything_allowed && d->what->kind == file_kind::regular && !d->what->writable);
   if ((request.protection & PROT_EXEC) && !file->trusted && !may_execute(ctx)) {
     return deny_execute(ctx, "mmap of a file, executable");
   }
@@ -81,7 +83,8 @@ std::int64_t do_mmap(call_context& ctx) {
 std::int64_t do_munmap(call_context& ctx) { return ctx.memory.unmap(ctx.args[0], ctx.args[1]); }
 
 std::int64_t do_mprotect(call_context& ctx) {
-  const std::int64_t r = ctx.memory.protect(ctx.args[0], ctx.args[1], int_arg(ctx, 2) & ~PROT_GROWSDOWN, may_execute(ctx));
+  const std::int64_t r = ctx.memory.protect(ctx.args[0], ctx.args[1], int_arg(ctx, 2) & ~PROT_GROWSDOWN,
+                                            (int_arg(ctx, 2) & PROT_EXEC) != 0 && may_execute(ctx));
   return r == -EACCES ? deny_execute(ctx, "mprotect, executable") : r;
 }
 

@@ -174,6 +174,8 @@ std::string descriptor_name(const descriptor& d) {
       return "anon_inode:[eventfd]";
     case file_kind::timerfd:
       return "anon_inode:[timerfd]";
+    case file_kind::watch:
+      return "anon_inode:inotify";
     case file_kind::null:
       return "/dev/null";
     default:

@@ -1,6 +1,7 @@
 // Waiting for descriptors: epoll as the host has it, poll and select on top of the host's poll. Host calls
 // here never wait; the thread's waiter does, on one descriptor that becomes ready with any of those asked
 // about.
+#include "unikernel/files/epoll_set.hpp"
 #include "unikernel/syscalls/arguments.hpp"
 
 #include <sys/epoll.h>
@@ -9,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <unordered_map>
 #include <vector>
 
 namespace osvm::unikernel {
@@ -23,6 +25,7 @@ std::int64_t create_epoll(call_context& ctx, int flags) {
   if (!host) return no_descriptor();
   auto what = std::make_shared<description>();
   what->kind = file_kind::epoll;
+  what->extra = std::make_shared<epoll_set>();
   return install(ctx, std::move(what), std::move(host), (flags & EPOLL_CLOEXEC) != 0);
 }
 std::int64_t sys_epoll_create(call_context& ctx) {
@@ -41,7 +44,9 @@ std::int64_t sys_epoll_ctl(call_context& ctx) {
   if (!d->host || d->what->kind == file_kind::device) return -EPERM;  // as regular files
   if (set->what->kind != file_kind::epoll || set == d) return -EINVAL;
   event.events &= ~static_cast<std::uint32_t>(EPOLLWAKEUP);  // would keep the host from sleeping
-  return host_result(::epoll_ctl(set->host.get(), operation, d->host.get(), &event));
+  const std::int64_t r = host_result(::epoll_ctl(set->host.get(), operation, d->host.get(), &event));
+  if (r == 0 && d->what->kind == file_kind::socket) note_watch(*set, d, operation, event);
+  return r;
 }
 
 // A signal mask that holds while a call waits. When a signal stopped the call it stays until the engine has looked for a
@@ -162,15 +167,13 @@ class poll_set {
   std::int64_t gather(unique_fd& out) {
     out.reset(::epoll_create1(EPOLL_CLOEXEC));
     if (!out) return no_descriptor();
+    std::unordered_map<int, std::uint32_t> wanted;  // one descriptor may stand in many entries
     for (std::size_t i = 0; i < host_.size(); ++i) {
-      const int fd = wait_fd(i);
-      if (fd < 0) continue;
-      epoll_event event{.events = wait_events(i), .data = {}};
-      if (::epoll_ctl(out.get(), EPOLL_CTL_ADD, fd, &event) == 0 || errno == EPERM) continue;
-      if (errno != EEXIST) return -errno;
-      for (std::size_t j = 0; j < i; ++j)
-        if (wait_fd(j) == fd) event.events |= wait_events(j);
-      if (::epoll_ctl(out.get(), EPOLL_CTL_MOD, fd, &event) != 0) return -errno;
+      if (const int fd = wait_fd(i); fd >= 0) wanted[fd] |= wait_events(i);
+    }
+    for (const auto& [fd, events] : wanted) {
+      epoll_event event{.events = events, .data = {}};
+      if (::epoll_ctl(out.get(), EPOLL_CTL_ADD, fd, &event) != 0 && errno != EPERM) return -errno;
     }
     return 0;
   }

@@ -73,6 +73,14 @@ std::int64_t do_getrlimit(call_context& ctx) {
   return store(ctx, ctx.args[1], limit_of(ctx, static_cast<unsigned>(ctx.args[0]))) ? 0 : -EFAULT;
 }
 
+std::int64_t do_setrlimit(call_context& ctx) {
+  rlimit wanted{};
+  if (ctx.args[0] >= RLIM_NLIMITS) return -EINVAL;
+  if (!load(ctx, ctx.args[1], wanted)) return -EFAULT;
+  if (wanted.rlim_cur > wanted.rlim_max) return -EINVAL;
+  return wanted.rlim_max > limit_of(ctx, static_cast<unsigned>(ctx.args[0])).rlim_max ? -EPERM : 0;
+}
+
 std::int64_t do_sysinfo(call_context& ctx) {
   struct sysinfo s {};
   const auto used = ctx.memory.usage();
@@ -140,13 +148,11 @@ std::int64_t do_getrusage(call_context& ctx) {
   return store(ctx, ctx.args[1], who == RUSAGE_CHILDREN ? rusage{} : usage_of(ctx)) ? 0 : -EFAULT;
 }
 
-std::int64_t do_getrandom(call_context& ctx) {
-  constexpr std::uint64_t known = 7;  // GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE
-  if (ctx.args[2] & ~known) return -EINVAL;
-  const std::size_t size = std::min<std::uint64_t>(ctx.args[1], 1U << 25);
+// Fills what is writable of [va, va + size).
+std::int64_t random_piece(call_context& ctx, std::uint64_t va, std::uint64_t size) {
   memory_access memory(ctx.memory);
   std::vector<iovec> spans;
-  if (size && memory.spans(ctx.args[0], size, 2 /* PROT_WRITE */, spans) == 0) return -EFAULT;
+  if (memory.spans(va, size, 2 /* PROT_WRITE */, spans) == 0) return -EFAULT;
   std::int64_t done = 0;
   for (const iovec& s : spans) {
     for (std::size_t at = 0; at < s.iov_len;) {
@@ -160,10 +166,33 @@ std::int64_t do_getrandom(call_context& ctx) {
   return done;
 }
 
-// Processes come with a later version: named, not silently ignored.
-std::int64_t do_refuse_process(call_context& ctx) {
-  return ctx.instance.deny("fork/vfork/execve", "unsupported: one process per VM in this version", ENOSYS);
+std::int64_t do_getrandom(call_context& ctx) {
+  constexpr std::uint64_t known = 7;  // GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE
+  if (ctx.args[2] & ~known) return -EINVAL;
+  const std::uint64_t size = std::min<std::uint64_t>(ctx.args[1], 1U << 25);
+  // Pieces small enough that a kill, or another thread that maps memory, does not wait for a large request.
+  constexpr std::uint64_t piece = 64 << 10;
+  std::uint64_t done = 0;
+  while (done < size && !(done != 0 && ctx.thread.wait.interrupted())) {
+    const std::int64_t n = random_piece(ctx, ctx.args[0] + done, std::min(piece, size - done));
+    if (n < 0) return done ? static_cast<std::int64_t>(done) : n;
+    done += static_cast<std::uint64_t>(n);
+  }
+  return static_cast<std::int64_t>(done);
 }
+
+// Processes come with a later version: named, not silently ignored.
+constexpr const char* one_process = "unsupported: one process per VM in this version";
+
+std::int64_t do_refuse_process(call_context& ctx) { return ctx.instance.deny("fork", one_process, ENOSYS); }
+
+std::int64_t refuse_program(call_context& ctx, std::uint64_t path_va) {
+  std::string path;
+  (void)load_path(ctx, path_va, path);
+  return ctx.instance.deny("execve " + path, one_process, ENOSYS);
+}
+std::int64_t do_execve(call_context& ctx) { return refuse_program(ctx, ctx.args[0]); }
+std::int64_t do_execveat(call_context& ctx) { return refuse_program(ctx, ctx.args[1]); }
 std::int64_t do_no_children(call_context&) { return -ECHILD; }
 std::int64_t do_getgroups(call_context&) { return 0; }
 std::int64_t do_set_own_id(call_context& ctx) { return int_arg(ctx, 0) == guest_uid ? 0 : -EPERM; }
@@ -186,8 +215,8 @@ constexpr syscall_entry entries[] = {
     {39, "getpid", call<do_getpid>},
     {56 + 1, "fork", call<do_refuse_process>},
     {58, "vfork", call<do_refuse_process>},
-    {59, "execve", call<do_refuse_process>, capability::always, "spp"},
-    {322, "execveat", call<do_refuse_process>, capability::always, "fsppx"},
+    {59, "execve", call<do_execve>, capability::always, "spp"},
+    {322, "execveat", call<do_execveat>, capability::always, "fsppx"},
     {61, "wait4", call<do_no_children>, capability::always, "iPxP"},
     {247, "waitid", call<do_no_children>, capability::always, "iiPxP"},
     {63, "uname", call<do_uname>, capability::always, "P"},
@@ -212,6 +241,7 @@ constexpr syscall_entry entries[] = {
     {157, "prctl", call<do_prctl>, capability::always, "ippll"},
     {158, "arch_prctl", call<do_arch_prctl>, capability::always, "ip"},
     {231, "exit_group", call<do_exit_group>, capability::always, "i"},
+    {160, "setrlimit", call<do_setrlimit>, capability::always, "up"},
     {302, "prlimit64", call<do_prlimit64>, capability::always, "iupP"},
     {318, "getrandom", call<do_getrandom>, capability::always, "Plx"},
 };

@@ -93,7 +93,7 @@ std::int64_t do_rt_sigreturn(call_context& ctx) {
     ctx.instance.signals.set_blocked(ctx.thread, context->mask);
     const alternate_stack& s = context->stack;
     const alternate_stack& now = ctx.thread.signals.stack;
-    const bool on_it = now.usable() && now.holds(context->user.rsp);
+    const bool on_it = now.usable() && now.holds(ctx.thread.regs->rsp);
     (void)set_stack(ctx, {s.pointer, s.flags, 0, s.size}, on_it);  // what cannot be set stays, as in Linux
   }
   ctx.thread.context = std::move(context);

@@ -1,138 +1,72 @@
-// Bytes and messages over sockets. Ancillary data never passes in either direction: a descriptor or a
-// credential of the host must not reach the guest, nor one of the VMM's the host.
-#include "unikernel/files/transfer.hpp"
-#include "unikernel/sockets/socket_state.hpp"
+// Bytes and messages over sockets: arguments and results; the work is sockets/messages.cpp's.
+#include "unikernel/sockets/messages.hpp"
 #include "unikernel/syscalls/arguments.hpp"
 
-#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cstring>
 
 namespace osvm::unikernel {
 namespace {
 
-constexpr std::uint64_t step_bytes = std::uint64_t{1} << 20;
-constexpr int send_flags = MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE | MSG_EOR | MSG_DONTROUTE | MSG_CONFIRM;
+constexpr int send_flags =
+    MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE | MSG_EOR | MSG_DONTROUTE | MSG_CONFIRM | MSG_FASTOPEN;
 constexpr int receive_flags =
-    MSG_DONTWAIT | MSG_PEEK | MSG_WAITALL | MSG_TRUNC | MSG_CMSG_CLOEXEC | MSG_NOSIGNAL;
+    MSG_DONTWAIT | MSG_PEEK | MSG_WAITALL | MSG_TRUNC | MSG_CMSG_CLOEXEC | MSG_NOSIGNAL | MSG_WAITFORONE;
+constexpr std::size_t max_control = 4096;
+constexpr std::size_t max_rights = 253;  // SCM_MAX_FD
+constexpr unsigned max_messages = 1024;  // UIO_MAXIOV
 
-struct message_call {
-  std::shared_ptr<descriptor> d;
-  std::shared_ptr<socket_state> state;
-  int flags = 0;
-  bool stream = true;
-
-  bool blocking() const { return !d->what->nonblocking && (flags & MSG_DONTWAIT) == 0; }
-};
-
-std::int64_t prepare(call_context& ctx, std::uint64_t flags, int known, message_call& out) {
-  out.d = descriptor_arg(ctx);
-  if (!out.d) return -EBADF;
-  out.state = socket_of(*out.d);
-  if (!out.state) return -ENOTSOCK;
-  out.flags = static_cast<int>(flags);
-  if ((out.flags & MSG_OOB) != 0 || (out.flags & ~known) != 0) return -EOPNOTSUPP;
-  std::lock_guard guard(out.d->what->lock);
-  out.stream = out.state->type == SOCK_STREAM;
-  return out.state->phase == socket_phase::connected ? 0 : -ENOTCONN;
-}
-
-deadline after(std::int64_t timeout_ns) {
-  if (timeout_ns == 0) return std::nullopt;
-  return wait_clock::now() + std::chrono::nanoseconds(timeout_ns);
-}
-
-std::uint64_t total(std::span<const guest_range> ranges) {
-  std::uint64_t sum = 0;
-  for (const auto& r : ranges) sum += r.size;
-  return sum;
-}
-
-std::int64_t send_step(call_context& ctx, const message_call& m, std::span<const guest_range> from,
-                       std::uint64_t skip) {
-  memory_access memory(ctx.memory);
-  std::vector<iovec> v;
-  const std::int64_t covered = gather(memory, from, skip, step_bytes, PROT_READ, v);
-  if (covered < 0) return covered;
-  // A message goes as a whole or not at all.
-  if (!m.stream && static_cast<std::uint64_t>(covered) < total(from))
-    return total(from) > step_bytes ? -EMSGSIZE : -EFAULT;
-  msghdr h{};
-  h.msg_iov = v.data();
-  h.msg_iovlen = v.size();
-  return host_result(::sendmsg(m.d->host.get(), &h, MSG_DONTWAIT | MSG_NOSIGNAL | (m.flags & MSG_EOR)));
-}
-
-std::int64_t send_all(call_context& ctx, const message_call& m, std::span<const guest_range> from) {
-  const std::uint64_t size = total(from);
-  if (size == 0 && m.stream) return 0;
-  const deadline until = after(m.d->what->send_timeout_ns);
-  std::uint64_t done = 0;
-  do {
-    const std::int64_t r = until_done(ctx, m.d->host.get(), POLLOUT, m.blocking(), until,
-                                      [&] { return send_step(ctx, m, from, done); });
-    if (r == -EPIPE && m.stream && !(m.flags & MSG_NOSIGNAL)) (void)broken_pipe(ctx);
-    if (r < 0) return done != 0 ? static_cast<std::int64_t>(done) : r;
-    done += static_cast<std::uint64_t>(r);
-  } while (m.stream && done < size && m.blocking() && !ctx.thread.wait.ended());
-  return static_cast<std::int64_t>(done);
-}
-
-std::int64_t receive_step(call_context& ctx, const message_call& m, std::span<const guest_range> to,
-                          std::uint64_t skip, int& out_flags) {
-  memory_access memory(ctx.memory);
-  std::vector<iovec> v;
-  const std::int64_t covered = gather(memory, to, skip, step_bytes, PROT_WRITE, v);
-  if (covered < 0) return covered;
-  msghdr h{};
-  h.msg_iov = v.data();
-  h.msg_iovlen = v.size();
-  // No room for ancillary data: the kernel closes descriptors that arrive. MSG_TRUNC as a flag means a
-  // message's real length; for streams it would discard, so it is not passed.
-  const int passed = MSG_DONTWAIT | (m.flags & MSG_PEEK) | (m.stream ? 0 : m.flags & MSG_TRUNC);
-  const std::int64_t r = host_result(::recvmsg(m.d->host.get(), &h, passed));
-  out_flags = h.msg_flags & (MSG_TRUNC | MSG_EOR);
-  return r;
-}
-
-std::int64_t receive(call_context& ctx, const message_call& m, std::span<const guest_range> to,
-                     int& out_flags) {
-  const std::uint64_t size = total(to);
-  if (size == 0 && m.stream) return 0;
-  const bool whole = m.stream && (m.flags & MSG_WAITALL) != 0 && (m.flags & MSG_PEEK) == 0;
-  const deadline until = after(m.d->what->receive_timeout_ns);
-  std::uint64_t done = 0;
-  do {
-    const std::int64_t r = until_done(ctx, m.d->host.get(), POLLIN, m.blocking(), until,
-                                      [&] { return receive_step(ctx, m, to, done, out_flags); });
-    if (r < 0) return done != 0 ? static_cast<std::int64_t>(done) : r;
-    done += static_cast<std::uint64_t>(r);
-    if (r == 0 || ctx.thread.wait.interrupted()) break;
-  } while (whole && done < size);
-  return static_cast<std::int64_t>(done);
+// What Linux refuses before it looks at the socket.
+std::int64_t check_flags(int flags, int known) {
+  return (flags & MSG_OOB) != 0 || (flags & ~known) != 0 ? -EOPNOTSUPP : 0;
 }
 
 guest_range one_range(const call_context& ctx) {
   return {ctx.args[1], std::min<std::uint64_t>(ctx.args[2], max_transfer)};
 }
 
-// The address of sendto() is not looked at, as for TCP and connected sockets of every kind here.
+std::int64_t load_destination(call_context& ctx, const descriptor& d, std::uint64_t va, std::uint64_t size,
+                              socket_message& m) {
+  const auto state = socket_of(d);
+  if (!state) return -ENOTSOCK;
+  if (va == 0 || size == 0 || state->type == SOCK_STREAM) return 0;  // TCP does not look at it
+  m.to.emplace();
+  const std::int64_t r = load_address(ctx, va, size, state->family, *m.to);
+  if (r == 0 && state->family == AF_NETLINK) m.to.reset();
+  return r;
+}
+
 std::int64_t sys_sendto(call_context& ctx) {
-  message_call m;
-  if (const auto r = prepare(ctx, ctx.args[3], send_flags, m); r < 0) return r == -ENOTCONN ? -EPIPE : r;
+  const auto d = descriptor_arg(ctx);
+  if (!d) return -EBADF;
   const guest_range range = one_range(ctx);
-  return send_all(ctx, m, {&range, 1});
+  socket_message m;
+  m.ranges = {&range, 1};
+  m.flags = int_arg(ctx, 3);
+  if (!socket_of(*d)) return -ENOTSOCK;
+  if (const auto r = check_flags(m.flags, send_flags); r < 0) return r;
+  if (const auto r = load_destination(ctx, *d, ctx.args[4], ctx.args[5], m); r < 0) return r;
+  return send_message(ctx, *d, m);
 }
 
 std::int64_t sys_recvfrom(call_context& ctx) {
-  message_call m;
-  if (const auto r = prepare(ctx, ctx.args[3], receive_flags, m); r < 0) return r;
+  const auto d = descriptor_arg(ctx);
+  if (!d) return -EBADF;
   const guest_range range = one_range(ctx);
-  int flags = 0;
-  const std::int64_t r = receive(ctx, m, {&range, 1}, flags);
-  // Connected sockets give no source address.
-  if (r >= 0 && ctx.args[4] != 0 && ctx.args[5] != 0 && !store(ctx, ctx.args[5], 0)) return -EFAULT;
+  socket_message m;
+  m.ranges = {&range, 1};
+  m.flags = int_arg(ctx, 3);
+  if (!socket_of(*d)) return -ENOTSOCK;
+  if (const auto r = check_flags(m.flags, receive_flags); r < 0) return r;
+  const std::int64_t r = receive_message(ctx, *d, m);
+  if (r < 0 || ctx.args[4] == 0) return r;
+  if (m.from) {
+    if (const auto e = store_address(ctx, *m.from, ctx.args[4], ctx.args[5]); e < 0) return e;
+  } else if (ctx.args[5] != 0 && !store(ctx, ctx.args[5], 0)) {
+    return -EFAULT;  // connected sockets give no source address
+  }
   return r;
 }
 
@@ -146,35 +80,181 @@ struct guest_message {
 };
 static_assert(sizeof(guest_message) == sizeof(msghdr));
 
-std::int64_t sys_sendmsg(call_context& ctx) {
-  message_call m;
-  if (const auto r = prepare(ctx, ctx.args[2], send_flags, m); r < 0) return r == -ENOTCONN ? -EPIPE : r;
+// --- sending -----------------------------------------------------------------------------------------------------
+
+std::int64_t take_rights(call_context& ctx, std::span<const std::byte> data, socket_message& m) {
+  const std::size_t count = data.size() / sizeof(int);
+  if (m.rights.size() + count > max_rights) return -EINVAL;
+  for (std::size_t i = 0; i < count; ++i) {
+    int fd = -1;
+    std::memcpy(&fd, data.data() + i * sizeof fd, sizeof fd);
+    auto d = ctx.instance.descriptors.get(fd);
+    if (!d) return -EBADF;
+    m.rights.push_back(std::move(d));
+  }
+  return 0;
+}
+
+// Ancillary data is copied in once, then judged. Only descriptors travel; credentials are the guest's own, which
+// every socket shows anyway.
+std::int64_t load_control(call_context& ctx, const guest_message& g, socket_message& m) {
+  if (g.control == 0 || g.control_size == 0) return 0;
+  if (g.control_size > max_control) return -ENOBUFS;
+  std::vector<std::byte> bytes(g.control_size);
+  if (!memory_access(ctx.memory).read(g.control, bytes.data(), bytes.size())) return -EFAULT;
+  std::span<const std::byte> left = bytes;
+  while (left.size() >= sizeof(cmsghdr)) {
+    cmsghdr c{};
+    std::memcpy(&c, left.data(), sizeof c);
+    if (c.cmsg_len < CMSG_LEN(0) || c.cmsg_len > left.size()) return -EINVAL;
+    const auto data = left.subspan(CMSG_LEN(0), c.cmsg_len - CMSG_LEN(0));
+    if (c.cmsg_level == SOL_SOCKET && c.cmsg_type == SCM_RIGHTS) {
+      if (const auto r = take_rights(ctx, data, m); r < 0) return r;
+    } else if (c.cmsg_level != SOL_SOCKET || c.cmsg_type != SCM_CREDENTIALS) {
+      return ctx.instance.deny("sendmsg with ancillary data " + std::to_string(c.cmsg_type),
+                               "descriptors between the guest's own sockets only", EINVAL);
+    }
+    left = left.subspan(std::min(left.size(), CMSG_ALIGN(c.cmsg_len)));
+  }
+  return 0;
+}
+
+std::int64_t send_one(call_context& ctx, const std::shared_ptr<descriptor>& d, std::uint64_t va, int flags) {
   guest_message g;
-  if (!load(ctx, ctx.args[1], g)) return -EFAULT;
-  if (g.control != 0 && g.control_size != 0)
-    return ctx.instance.deny("sendmsg with ancillary data", "descriptors and credentials never leave a guest",
-                             EPERM);
+  if (!load(ctx, va, g)) return -EFAULT;
+  socket_message m;
+  m.flags = flags;
   std::vector<guest_range> ranges;
   if (const auto r = copy_ranges(ctx, g.ranges, g.range_count, ranges); r < 0)
     return r == -EINVAL ? -EMSGSIZE : r;
-  return send_all(ctx, m, ranges);
+  m.ranges = ranges;
+  if (const auto r = load_destination(ctx, *d, g.name, g.name_size, m); r < 0) return r;
+  if (const auto r = load_control(ctx, g, m); r < 0) return r;
+  return send_message(ctx, *d, m);
+}
+
+std::int64_t sys_sendmsg(call_context& ctx) {
+  const auto d = descriptor_arg(ctx);
+  if (!d) return -EBADF;
+  if (!socket_of(*d)) return -ENOTSOCK;
+  if (const auto r = check_flags(int_arg(ctx, 2), send_flags); r < 0) return r;
+  return send_one(ctx, d, ctx.args[1], int_arg(ctx, 2));
+}
+
+// Where the n-th struct mmsghdr begins; its length field lies behind the message.
+constexpr std::uint64_t message_step = sizeof(guest_message) + 8;
+
+std::int64_t sys_sendmmsg(call_context& ctx) {
+  const auto d = descriptor_arg(ctx);
+  if (!d) return -EBADF;
+  if (!socket_of(*d)) return -ENOTSOCK;
+  const int flags = int_arg(ctx, 3);
+  if (const auto r = check_flags(flags, send_flags); r < 0) return r;
+  const unsigned count = std::min(unsigned_arg(ctx, 2), max_messages);
+  std::int64_t done = 0;
+  for (; done < count && !(done != 0 && ctx.thread.wait.ended()); ++done) {
+    const std::uint64_t at = ctx.args[1] + static_cast<std::uint64_t>(done) * message_step;
+    const std::int64_t r = send_one(ctx, d, at, flags);
+    if (r < 0) return done != 0 ? done : r;
+    if (!store(ctx, at + sizeof(guest_message), static_cast<std::uint32_t>(r))) return done != 0 ? done : -EFAULT;
+  }
+  return done;
+}
+
+// --- receiving ---------------------------------------------------------------------------------------------------
+
+// Gives the guest the descriptors that came along, as many as it has room for.
+std::int64_t store_rights(call_context& ctx, socket_message& m, guest_message& g, int flags) {
+  const std::uint64_t room = g.control != 0 && g.control_size >= CMSG_LEN(0) ? g.control_size - CMSG_LEN(0) : 0;
+  g.control_size = 0;
+  if (m.received.empty()) return 0;
+  std::vector<int> numbers;
+  for (auto& d : m.received) {
+    if (numbers.size() >= room / sizeof(int)) break;
+    auto copy = std::make_shared<descriptor>();
+    copy->what = d->what;
+    copy->host = d->host.duplicate();
+    if (d->host && !copy->host) break;
+    const std::int64_t fd = add_descriptor(ctx, std::move(copy), (flags & MSG_CMSG_CLOEXEC) != 0);
+    if (fd < 0) break;
+    numbers.push_back(static_cast<int>(fd));
+  }
+  if (numbers.size() < m.received.size()) m.result_flags |= MSG_CTRUNC;
+  if (numbers.empty()) return 0;
+  cmsghdr c{};
+  c.cmsg_level = SOL_SOCKET;
+  c.cmsg_type = SCM_RIGHTS;
+  c.cmsg_len = CMSG_LEN(numbers.size() * sizeof(int));
+  memory_access memory(ctx.memory);
+  if (!memory.write(g.control, c) ||
+      !memory.write(g.control + CMSG_LEN(0), numbers.data(), numbers.size() * sizeof(int)))
+    return -EFAULT;
+  g.control_size = std::min<std::uint64_t>(CMSG_SPACE(numbers.size() * sizeof(int)), room + CMSG_LEN(0));
+  return 0;
+}
+
+std::int64_t store_source(call_context& ctx, const socket_message& m, guest_message& g) {
+  const std::uint32_t room = g.name_size;
+  g.name_size = 0;
+  if (g.name == 0 || !m.from) return 0;
+  const auto bytes = encode_address(*m.from);
+  const std::size_t size = std::min<std::size_t>(bytes.size(), room);
+  g.name_size = static_cast<std::uint32_t>(bytes.size());
+  return memory_access(ctx.memory).write(g.name, bytes.data(), size) ? 0 : -EFAULT;
+}
+
+std::int64_t receive_one(call_context& ctx, const std::shared_ptr<descriptor>& d, std::uint64_t va, int flags) {
+  guest_message g;
+  if (!load(ctx, va, g)) return -EFAULT;
+  std::vector<guest_range> ranges;
+  if (const auto r = copy_ranges(ctx, g.ranges, g.range_count, ranges); r < 0)
+    return r == -EINVAL ? -EMSGSIZE : r;
+  socket_message m;
+  m.flags = flags;
+  m.ranges = ranges;
+  m.takes_rights = true;
+  const std::int64_t r = receive_message(ctx, *d, m);
+  if (r < 0) return r;
+  if (const auto e = store_source(ctx, m, g); e < 0) return e;
+  if (const auto e = store_rights(ctx, m, g, flags); e < 0) return e;
+  g.flags = m.result_flags | (flags & MSG_CMSG_CLOEXEC);
+  return store(ctx, va, g) ? r : -EFAULT;
 }
 
 std::int64_t sys_recvmsg(call_context& ctx) {
-  message_call m;
-  if (const auto r = prepare(ctx, ctx.args[2], receive_flags, m); r < 0) return r;
-  guest_message g;
-  if (!load(ctx, ctx.args[1], g)) return -EFAULT;
-  std::vector<guest_range> ranges;
-  if (const auto r = copy_ranges(ctx, g.ranges, g.range_count, ranges); r < 0)
-    return r == -EINVAL ? -EMSGSIZE : r;
-  int flags = 0;
-  const std::int64_t r = receive(ctx, m, ranges, flags);
-  if (r < 0) return r;
-  g.name_size = 0;
-  g.control_size = 0;
-  g.flags = flags;
-  return store(ctx, ctx.args[1], g) ? r : -EFAULT;
+  const auto d = descriptor_arg(ctx);
+  if (!d) return -EBADF;
+  if (!socket_of(*d)) return -ENOTSOCK;
+  if (const auto r = check_flags(int_arg(ctx, 2), receive_flags); r < 0) return r;
+  return receive_one(ctx, d, ctx.args[1], int_arg(ctx, 2));
+}
+
+// The timeout is looked at between messages only, as Linux documents of itself.
+std::int64_t sys_recvmmsg(call_context& ctx) {
+  const auto d = descriptor_arg(ctx);
+  if (!d) return -EBADF;
+  if (!socket_of(*d)) return -ENOTSOCK;
+  int flags = int_arg(ctx, 3);
+  if (const auto r = check_flags(flags, receive_flags); r < 0) return r;
+  deadline until;
+  if (ctx.args[4] != 0) {
+    timespec t;
+    if (!load(ctx, ctx.args[4], t)) return -EFAULT;
+    if (!valid(t)) return -EINVAL;
+    until = deadline_after(t);
+  }
+  const unsigned count = std::min(unsigned_arg(ctx, 2), max_messages);
+  std::int64_t done = 0;
+  while (done < count && !(done != 0 && ctx.thread.wait.ended())) {
+    const std::uint64_t at = ctx.args[1] + static_cast<std::uint64_t>(done) * message_step;
+    const std::int64_t r = receive_one(ctx, d, at, flags & ~MSG_WAITFORONE);
+    if (r < 0) return done != 0 ? done : r;
+    ++done;
+    if (!store(ctx, at + sizeof(guest_message), static_cast<std::uint32_t>(r))) return -EFAULT;
+    if ((flags & MSG_WAITFORONE) != 0) flags |= MSG_DONTWAIT;
+    if (until && wait_clock::now() >= *until) break;
+  }
+  return done;
 }
 
 constexpr syscall_entry entries[] = {
@@ -182,6 +262,8 @@ constexpr syscall_entry entries[] = {
     {45, "recvfrom", call<sys_recvfrom>, capability::always, "fPlxPP"},
     {46, "sendmsg", call<sys_sendmsg>, capability::always, "fpx"},
     {47, "recvmsg", call<sys_recvmsg>, capability::always, "fPx"},
+    {299, "recvmmsg", call<sys_recvmmsg>, capability::always, "fPuxp"},
+    {307, "sendmmsg", call<sys_sendmmsg>, capability::always, "fPux"},
 };
 
 }  // namespace

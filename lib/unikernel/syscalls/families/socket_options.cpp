@@ -6,12 +6,14 @@
 #include <linux/vm_sockets.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
 #include <algorithm>
 #include <cstring>
 #include <span>
+#include <utility>
 
 namespace osvm::unikernel {
 namespace {
@@ -36,7 +38,9 @@ constexpr known_option table[] = {
     {SOL_SOCKET, SO_BUSY_POLL, 0},
     {SOL_SOCKET, SO_INCOMING_CPU, 0},
     {SOL_SOCKET, SO_TIMESTAMP, 0},
-    {SOL_SOCKET, SO_ZEROCOPY, 0},
+    {SOL_SOCKET, SO_TIMESTAMPNS, 0},
+    {SOL_SOCKET, SO_RXQ_OVFL, 0},
+    {SOL_SOCKET, SO_NO_CHECK, 0},
     {IPPROTO_TCP, TCP_NODELAY, 0},
     {IPPROTO_TCP, TCP_MAXSEG, 65483},
     {IPPROTO_TCP, TCP_CORK, 0},
@@ -54,8 +58,22 @@ constexpr known_option table[] = {
     {IPPROTO_IP, IP_TOS, 0},
     {IPPROTO_IP, IP_TTL, 64},
     {IPPROTO_IP, IP_FREEBIND, 0},
+    {IPPROTO_IP, IP_RECVERR, 0},
+    {IPPROTO_IP, IP_MTU_DISCOVER, 1},
+    {IPPROTO_IP, IP_PKTINFO, 0},
+    {IPPROTO_IP, IP_RECVTTL, 0},
+    {IPPROTO_IP, IP_RECVTOS, 0},
+    {IPPROTO_IP, IP_MULTICAST_TTL, 1},
+    {IPPROTO_IP, IP_MULTICAST_LOOP, 1},
+    {IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 0},
     {IPPROTO_IPV6, IPV6_V6ONLY, 0},
     {IPPROTO_IPV6, IPV6_TCLASS, 0},
+    {IPPROTO_IPV6, IPV6_RECVERR, 0},
+    {IPPROTO_IPV6, IPV6_MTU_DISCOVER, 1},
+    {IPPROTO_IPV6, IPV6_RECVPKTINFO, 0},
+    {IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 0},
+    {IPPROTO_IPV6, IPV6_MULTICAST_HOPS, 1},
+    {IPPROTO_IPV6, IPV6_MULTICAST_LOOP, 1},
     {IPPROTO_IPV6, IPV6_UNICAST_HOPS, 64},
 };
 
@@ -67,9 +85,16 @@ const known_option* find(int level, int name) {
 
 bool level_applies(const socket_state& s, int level) {
   if (level == SOL_SOCKET) return true;
-  if (level == IPPROTO_TCP || level == IPPROTO_IP) return s.family == AF_INET || s.family == AF_INET6;
+  if (level == IPPROTO_TCP) return is_inet(s.family) && s.type == SOCK_STREAM;
+  if (level == IPPROTO_IP) return is_inet(s.family);
   if (level == IPPROTO_IPV6) return s.family == AF_INET6;
   return level == AF_VSOCK && s.family == AF_VSOCK;
+}
+
+// What a connection of the host's network really gets.
+bool carried(int level, int name) {
+  if (level == IPPROTO_TCP) return name != TCP_FASTOPEN && name != TCP_DEFER_ACCEPT && name != TCP_FASTOPEN_CONNECT;
+  return level == SOL_SOCKET && (name == SO_KEEPALIVE || name == SO_RCVLOWAT);
 }
 
 void remember(socket_state& s, int level, int name, std::span<const std::byte> value) {
@@ -106,8 +131,12 @@ std::int64_t set_option(call_context& ctx, const descriptor& d, socket_state& s,
   }
   if (value.size() < sizeof(int)) return -EINVAL;
   if (level == SOL_SOCKET && (name == SO_SNDBUF || name == SO_RCVBUF)) return set_buffer(d, name, value);
-  if (level_applies(s, level) && find(level, name))
-    return remember(s, level, name, value.first(sizeof(int))), 0;
+  if (level_applies(s, level) && find(level, name)) {
+    remember(s, level, name, value.first(sizeof(int)));
+    return s.host_tcp && carried(level, name)
+               ? host_result(::setsockopt(d.host.get(), level, name, value.data(), sizeof(int)))
+               : 0;
+  }
   if (level == SOL_SOCKET && (name == SO_PASSCRED || name == SO_PASSSEC))
     return ctx.instance.deny("setsockopt SO_PASSCRED", "credentials never pass into a guest", EPERM);
   return -ENOPROTOOPT;
@@ -145,12 +174,33 @@ std::vector<std::byte> host_value(const descriptor& d, int name) {
   return bytes_of(value);
 }
 
+// The peer of a guest's unix socket is the guest; of one without a peer nobody.
+ucred peer_credentials(const socket_state& s) {
+  if (s.phase != socket_phase::connected && s.phase != socket_phase::listening)
+    return {.pid = 0, .uid = static_cast<uid_t>(-1), .gid = static_cast<gid_t>(-1)};
+  return {.pid = guest_process_id, .uid = guest_user_id, .gid = guest_user_id};
+}
+
+// Reading SO_ERROR takes the error away, and is how a program learns that a connection has come about.
+std::vector<std::byte> error_of(const descriptor& d, socket_state& s) {
+  if (s.pending_error != 0) return bytes_of(std::exchange(s.pending_error, 0));
+  auto value = host_value(d, SO_ERROR);
+  if (s.phase != socket_phase::connecting) return value;
+  int e = 0;
+  std::memcpy(&e, value.data(), sizeof e);
+  pollfd p{d.host.get(), POLLOUT, 0};
+  if (e != 0) s.phase = socket_phase::fresh;
+  if (e == 0 && ::poll(&p, 1, 0) > 0) s.phase = socket_phase::connected;
+  return value;
+}
+
 // The value of an option; empty: unknown.
-std::vector<std::byte> get_option(const descriptor& d, const socket_state& s, int level, int name) {
+std::vector<std::byte> get_option(const descriptor& d, socket_state& s, int level, int name) {
   if (!level_applies(s, level)) return {};
   if (level == SOL_SOCKET) {
     switch (name) {
       case SO_ERROR:
+        return error_of(d, s);
       case SO_SNDBUF:
       case SO_RCVBUF:
         return host_value(d, name);
@@ -167,7 +217,7 @@ std::vector<std::byte> get_option(const descriptor& d, const socket_state& s, in
       case SO_SNDTIMEO:
         return timeout_of(d.what->send_timeout_ns);
       case SO_PEERCRED:
-        return bytes_of(ucred{.pid = 1, .uid = 1000, .gid = 1000});
+        return bytes_of(peer_credentials(s));
       case SO_PASSCRED:
         return bytes_of(0);
       default:

@@ -1,13 +1,17 @@
-// Sockets: creation, names, listening, connecting. No socket of the host's network is ever made: behind each
-// stands a unix socket, and policy says which of them has a name on the host.
+// Sockets: creation, names, listening. No socket of the host's network is made here: behind each stands a unix
+// socket, and policy says which of them has a name on the host.
+#include "unikernel/files/attributes.hpp"
+#include "unikernel/files/tree.hpp"
+#include "unikernel/sockets/network.hpp"
+#include "unikernel/sockets/resolver.hpp"
 #include "unikernel/sockets/socket_state.hpp"
-
 #include "unikernel/syscalls/arguments.hpp"
 #include "vsock/unix_address.hpp"
 
 #include <osvm/vsock/fd_queue.hpp>
 
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -21,28 +25,55 @@ namespace {
 constexpr int type_flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
 constexpr int max_backlog = 4096;
 
-bool is_inet(int family) {
-  return family == AF_INET || family == AF_INET6;
-}
-
 std::int64_t refuse_family(call_context& ctx, int family, int type) {
   const std::string what = "socket family " + std::to_string(family) + " type " + std::to_string(type);
-  return ctx.instance.deny(what, "TCP, vsock and socketpair(AF_UNIX) only", EAFNOSUPPORT);
+  return ctx.instance.deny(what, "unix, TCP, UDP, vsock and NETLINK_ROUTE only", EAFNOSUPPORT);
+}
+
+// The protocol that a socket of this kind has; -1: there is no such kind here, -2: not with this protocol.
+int protocol_of(int family, int type, int protocol) {
+  if (family == AF_UNIX) {
+    const bool known = type == SOCK_STREAM || type == SOCK_DGRAM || type == SOCK_SEQPACKET;
+    return !known ? -1 : protocol == 0 || protocol == AF_UNIX ? 0 : -2;
+  }
+  if (is_inet(family) && (type == SOCK_STREAM || type == SOCK_DGRAM)) {
+    const int own = type == SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP;
+    return protocol == 0 || protocol == own ? own : -2;
+  }
+  if (family == AF_VSOCK && type == SOCK_STREAM) return protocol == 0 ? 0 : -2;
+  if (family == AF_NETLINK && (type == SOCK_RAW || type == SOCK_DGRAM))
+    return protocol == NETLINK_ROUTE ? NETLINK_ROUTE : -2;
+  return -1;
+}
+
+std::int64_t make_host_socket(socket_state& state, unique_fd& host) {
+  if (state.family == AF_NETLINK) {
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0) return no_descriptor();
+    host.reset(ends[0]);
+    state.answers.reset(ends[1]);
+    return 0;
+  }
+  host.reset(::socket(AF_UNIX, state.type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  return host ? 0 : no_descriptor();
 }
 
 std::int64_t sys_socket(call_context& ctx) {
   const int family = int_arg(ctx, 0), type = int_arg(ctx, 1) & ~type_flags,
             flags = int_arg(ctx, 1) & type_flags;
-  const int protocol = int_arg(ctx, 2);
-  if ((!is_inet(family) && family != AF_VSOCK) || type != SOCK_STREAM)
-    return refuse_family(ctx, family, type);
-  if (protocol != 0 && !(is_inet(family) && protocol == IPPROTO_TCP)) return -EPROTONOSUPPORT;
-  unique_fd host(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!host) return no_descriptor();
+  constexpr int unknown_type = 11;  // SOCK_MAX
+  if (type < 0 || type >= unknown_type || (int_arg(ctx, 1) & ~(type_flags | 0xf)) != 0) return -EINVAL;
+  const int protocol = protocol_of(family, type, int_arg(ctx, 2));
+  if (protocol == -1) return refuse_family(ctx, family, type);
+  if (protocol == -2) return family == AF_NETLINK ? refuse_family(ctx, family, type) : -EPROTONOSUPPORT;
   auto state = std::make_shared<socket_state>();
   state->family = family;
-  state->protocol = is_inet(family) ? IPPROTO_TCP : 0;
+  state->type = type;
+  state->protocol = protocol;
   state->local.family = state->peer.family = family;
+  state->inside = family == AF_UNIX;  // until it meets somebody from outside
+  unique_fd host;
+  if (const std::int64_t r = make_host_socket(*state, host); r < 0) return r;
   auto what = describe_socket(std::move(state), (flags & SOCK_NONBLOCK) != 0);
   return install(ctx, std::move(what), std::move(host), (flags & SOCK_CLOEXEC) != 0);
 }
@@ -60,6 +91,7 @@ std::int64_t sys_socketpair(call_context& ctx) {
     auto state = std::make_shared<socket_state>();
     state->type = type;
     state->phase = socket_phase::connected;
+    state->inside = true;
     state->local.family = state->peer.family = AF_UNIX;
     auto what = describe_socket(std::move(state), (flags & SOCK_NONBLOCK) != 0);
     numbers[i] = install(ctx, std::move(what), std::move(hosts[i]), (flags & SOCK_CLOEXEC) != 0);
@@ -73,53 +105,151 @@ std::int64_t sys_socketpair(call_context& ctx) {
   return -EFAULT;
 }
 
-// A socket argument with its state locked.
-struct socket_arg {
-  explicit socket_arg(const call_context& ctx) : d(descriptor_arg(ctx)) {
-    if (!d) return;
-    state = socket_of(*d);
-    if (state) {
-      lock = std::unique_lock(d->what->lock);
-    } else {
-      error = -ENOTSOCK;
-    }
-  }
-  std::shared_ptr<descriptor> d;
-  std::shared_ptr<socket_state> state;
-  std::unique_lock<std::mutex> lock;
-  std::int64_t error = -EBADF;
-};
+// --- names -----------------------------------------------------------------------------------------------------
 
 bool may_listen(const call_context& ctx, transport kind, std::uint32_t port) {
   const auto& granted = ctx.instance.policy.listen;
-  return !ctx.instance.rules.policy_listen ||
+  return !ctx.instance.rules.policy_listen || ctx.instance.everything_allowed ||
          std::find(granted.begin(), granted.end(), listener{kind, port}) != granted.end();
 }
 
 std::int64_t deny_listen(call_context& ctx, transport kind, std::uint32_t port) {
   const bool tcp = kind == transport::tcp;
-  const std::string where = (tcp ? "tcp:" : "vsock:") + std::to_string(port);
-  return ctx.instance.deny("bind " + where,
-                           tcp ? "--publish HOST:PORT=guest:" + std::to_string(port) : "--listen " + where,
-                           EACCES);
+  const std::string number = std::to_string(port);
+  return ctx.instance.deny((tcp ? "bind tcp:" : "bind vsock:") + number,
+                           (tcp ? "--publish HOST:PORT=guest:" : "--publish-vsock HOST:PORT=guest:") + number, EACCES);
 }
 
-// Gives the guest's socket its name on the host. Mode 0600 comes from fchmod() before bind(), since umask()
-// belongs to the whole process; the folder is private in any case.
-std::int64_t bind_tcp(call_context& ctx, socket_arg& s, const guest_address& to) {
-  const std::string path = ctx.instance.host.tcp_socket_path(static_cast<std::uint16_t>(to.port));
-  if (path.empty()) return deny_listen(ctx, transport::tcp, to.port);
+bool option_set(const socket_state& s, int level, int name) {
+  const auto it = s.options.find({level, name});
+  return it != s.options.end() && std::any_of(it->second.begin(), it->second.end(),
+                                              [](std::byte b) { return b != std::byte{0}; });
+}
+
+// Gives the guest's socket a path of the host. Mode 0600 comes from fchmod() before bind(), since umask() belongs
+// to the whole process; the folder is private in any case.
+std::int64_t bind_host_path(const descriptor& d, socket_state& s, const std::string& path, unsigned mode) {
   const auto address = vsock::make_unix_address(path);
   if (!address) return -EADDRNOTAVAIL;
-  if (::fchmod(s.d->host.get(), 0600) != 0) return -errno;
-  if (::bind(s.d->host.get(), address->get(), address->size) != 0)
+  if (::fchmod(d.host.get(), mode) != 0) return -errno;
+  if (::bind(d.host.get(), address->get(), address->size) != 0)
     return errno == EADDRINUSE ? -EADDRINUSE : -EACCES;
   struct stat st;
   if (::lstat(path.c_str(), &st) == 0) {
-    s.state->bound_path = path;
-    s.state->bound_device = st.st_dev;
-    s.state->bound_inode = st.st_ino;
+    s.bound_path = path;
+    s.bound_device = st.st_dev;
+    s.bound_inode = st.st_ino;
   }
+  return 0;
+}
+
+// A granted port is a path of the host; another socket on the same port (of the other family, say) is the
+// guest's own only.
+std::int64_t bind_published(call_context& ctx, socket_arg& s, const bound_socket& as) {
+  const std::string path = ctx.instance.host.tcp_socket_path(static_cast<std::uint16_t>(as.address.port));
+  if (path.empty()) return deny_listen(ctx, transport::tcp, as.address.port);
+  if (const std::int64_t r = bind_host_path(*s.d, *s.state, path, 0600); r < 0) return r;
+  bound_socket entry;
+  entry.address = as.address;
+  entry.type = as.type;
+  entry.v6_only = as.v6_only;
+  return ctx.instance.network.names.enter(path, std::move(entry), s.state->bound);
+}
+
+std::int64_t bind_inet(call_context& ctx, socket_arg& s, const guest_address& to) {
+  const bool tcp = s.state->type == SOCK_STREAM;
+  if (s.state->phase != socket_phase::fresh) return -EINVAL;
+  if (!is_loopback(to) && !is_any(to)) return -EADDRNOTAVAIL;
+  bound_socket as;
+  as.address = to;
+  as.type = s.state->type;
+  as.v6_only = option_set(*s.state, IPPROTO_IPV6, IPV6_V6ONLY);
+  const bool granted = tcp && to.port != 0 && may_listen(ctx, transport::tcp, to.port);
+  // What is bound to every address is meant for others; the loopback is the guest's own.
+  if (!granted && is_any(to) && to.port != 0) {
+    if (tcp) return deny_listen(ctx, transport::tcp, to.port);
+    if (ctx.instance.rules.policy_listen)
+      return ctx.instance.deny("bind udp:" + std::to_string(to.port), "UDP stays inside a guest", EACCES);
+  }
+  auto& names = ctx.instance.network.names;
+  const bool publish = granted && !names.published(to.port);
+  const std::int64_t r =
+      publish ? bind_published(ctx, s, as) : names.bind(s.d->host.get(), std::move(as), s.state->bound);
+  if (r < 0) return r;
+  s.state->local = s.state->bound->address;
+  s.state->phase = socket_phase::bound;
+  return 0;
+}
+
+std::int64_t bind_vsock(call_context& ctx, socket_arg& s, const guest_address& to) {
+  if (s.state->phase != socket_phase::fresh) return -EINVAL;
+  if (to.cid != any_cid && to.cid != guest_cid) return -EADDRNOTAVAIL;
+  if (!may_listen(ctx, transport::vsock, to.port)) return deny_listen(ctx, transport::vsock, to.port);
+  s.state->local = to;
+  s.state->phase = socket_phase::bound;
+  return 0;
+}
+
+// Below a writable mount the socket is a real file there: programs of the host may connect to it.
+std::int64_t bind_below_mount(call_context& ctx, socket_arg& s, const location& at) {
+  parent_location parent;
+  if (const std::int64_t r = ctx.instance.files->find_parent(ctx, "/", at.path, parent); r < 0) return r;
+  const std::string path = self_path(parent.directory) + "/" + parent.name;
+  const unsigned mode = 0777 & ~ctx.instance.umask.load();
+  const std::int64_t r = bind_host_path(*s.d, *s.state, path, mode);
+  s.state->bound_path.clear();  // as on Linux the file stays when the socket goes
+  if (r < 0) return r;
+  bound_socket as;
+  as.address = {.family = AF_UNIX, .name = at.path};
+  as.type = s.state->type;
+  as.below_mount = true;
+  return ctx.instance.network.names.enter(path, std::move(as), s.state->bound);
+}
+
+std::int64_t bind_path(call_context& ctx, socket_arg& s, const guest_address& to) {
+  std::string base;
+  if (const std::int64_t r = base_of(ctx, AT_FDCWD, to.name, base); r < 0) return r;
+  location at;
+  if (const std::int64_t r = ctx.instance.files->find(ctx, base, to.name, false, at); r < 0) return r;
+  if (at.where != place::nowhere && at.where != place::creatable) return -EADDRINUSE;
+  const auto& granted = ctx.instance.policy.listen_unix;
+  const auto grant =
+      std::find_if(granted.begin(), granted.end(), [&](const auto& g) { return g.guest_path == at.path; });
+  bound_socket as;
+  as.address = {.family = AF_UNIX, .name = at.path};
+  as.type = s.state->type;
+  auto& names = ctx.instance.network.names;
+  if (grant != granted.end()) {
+    if (names.has_path(at.path)) return -EADDRINUSE;
+    if (const std::int64_t r = bind_host_path(*s.d, *s.state, grant->host_path, 0600); r < 0) return r;
+    return names.enter(grant->host_path, std::move(as), s.state->bound);
+  }
+  if (at.where == place::creatable && at.mount && at.mount->writable) return bind_below_mount(ctx, s, at);
+  return names.bind(s.d->host.get(), std::move(as), s.state->bound);
+}
+
+std::int64_t bind_unix(call_context& ctx, socket_arg& s, const guest_address& to) {
+  if (s.state->bound) return -EINVAL;
+  std::int64_t r = 0;
+  if (to.name.empty() || to.name.starts_with('\0')) {
+    bound_socket as;
+    as.address = to;
+    as.type = s.state->type;
+    r = ctx.instance.network.names.bind(s.d->host.get(), std::move(as), s.state->bound);
+  } else {
+    r = bind_path(ctx, s, to);
+  }
+  if (r < 0) return r;
+  s.state->local = s.state->bound->address;
+  if (!to.name.empty() && !to.name.starts_with('\0')) s.state->local.name = to.name;  // as it was written
+  s.state->inside = s.state->inside && !s.state->bound->outside;
+  if (s.state->phase == socket_phase::fresh) s.state->phase = socket_phase::bound;
+  return 0;
+}
+
+std::int64_t bind_netlink(socket_state& s, const guest_address& to) {
+  s.local.cid = to.cid != 0 ? to.cid : static_cast<unsigned>(guest_process_id);  // the process's id, as Linux picks it
+  s.phase = socket_phase::bound;
   return 0;
 }
 
@@ -127,23 +257,22 @@ std::int64_t sys_bind(call_context& ctx) {
   guest_address to;
   socket_arg s(ctx);
   if (!s.state) return s.error;
-  if (s.state->family == AF_UNIX) return -EINVAL;
   if (const auto r = load_address(ctx, ctx.args[1], ctx.args[2], s.state->family, to); r < 0) return r;
-  if (s.state->phase != socket_phase::fresh) return -EINVAL;
-  const bool tcp = is_inet(s.state->family);
-  if (!tcp && to.cid != any_cid && to.cid != guest_cid) return -EADDRNOTAVAIL;
-  const transport kind = tcp ? transport::tcp : transport::vsock;
-  if (!may_listen(ctx, kind, to.port)) return deny_listen(ctx, kind, to.port);
-  if (tcp) {
-    if (const std::int64_t r = bind_tcp(ctx, s, to); r < 0) return r;
+  switch (s.state->family) {
+    case AF_UNIX:
+      return bind_unix(ctx, s, to);
+    case AF_NETLINK:
+      return bind_netlink(*s.state, to);
+    case AF_VSOCK:
+      return bind_vsock(ctx, s, to);
+    default:
+      return bind_inet(ctx, s, to);
   }
-  s.state->local = to;
-  s.state->phase = socket_phase::bound;
-  return 0;
 }
 
-// The guest's descriptor becomes the receiving end of the queue. dup3() replaces what the host number means
-// at once, so that no other guest thread sees it closed or reused.
+// --- listening ---------------------------------------------------------------------------------------------------
+
+// The guest's descriptor becomes the receiving end of the queue.
 std::int64_t listen_vsock(call_context& ctx, socket_arg& s, unsigned backlog) {
   auto made = vsock::fd_queue::create(backlog);
   if (!made) return -ENFILE;
@@ -154,47 +283,62 @@ std::int64_t listen_vsock(call_context& ctx, socket_arg& s, unsigned backlog) {
   if (r < 0) return r;
   s.state->host = &ctx.instance.host;
   s.state->host_alive = ctx.instance.host_alive;
-  return ::dup3(receiver.get(), s.d->host.get(), O_CLOEXEC) < 0 ? -errno : 0;
+  return replace_host(ctx, s.d->what, receiver);
+}
+
+// TCP keeps clients waiting whose server is slow to accept; a unix socket with a full queue turns them away.
+int queue_of(const socket_state& s, int backlog) {
+  constexpr int least = 1024;
+  return is_inet(s.family) ? std::max(backlog, least) : backlog;
+}
+
+std::int64_t listen_stream(call_context& ctx, socket_arg& s, int backlog) {
+  socket_state& state = *s.state;
+  if (state.phase == socket_phase::fresh) {
+    if (state.family == AF_UNIX) return -EINVAL;
+    // Linux picks a port: one of the guest's own.
+    bound_socket as;
+    as.address = {.family = state.family};
+    as.type = SOCK_STREAM;
+    if (const auto r = ctx.instance.network.names.bind(s.d->host.get(), std::move(as), state.bound); r < 0) return r;
+    state.local = state.bound->address;
+  }
+  return host_result(::listen(s.d->host.get(), queue_of(state, backlog)));
 }
 
 std::int64_t sys_listen(call_context& ctx) {
   socket_arg s(ctx);
   if (!s.state) return s.error;
   const int backlog = std::clamp(int_arg(ctx, 1), 1, max_backlog);
-  if (s.state->phase == socket_phase::listening) return 0;
-  if (s.state->family == AF_UNIX || s.state->phase == socket_phase::connected) return -EINVAL;
-  const bool tcp = is_inet(s.state->family);
-  // Linux would pick a port; no picked port is granted.
-  if (s.state->phase == socket_phase::fresh)
-    return deny_listen(ctx, tcp ? transport::tcp : transport::vsock, 0);
-  if (tcp) {
-    if (::listen(s.d->host.get(), backlog) != 0) return -errno;
-  } else if (const std::int64_t r = listen_vsock(ctx, s, static_cast<unsigned>(backlog)); r < 0) {
-    return r;
-  }
+  if (s.state->type == SOCK_DGRAM || s.state->family == AF_NETLINK) return -EOPNOTSUPP;
+  if (s.state->phase == socket_phase::connected || s.state->phase == socket_phase::connecting) return -EINVAL;
+  const bool vsock = s.state->family == AF_VSOCK;
+  if (s.state->phase == socket_phase::listening)
+    return vsock ? 0 : host_result(::listen(s.d->host.get(), queue_of(*s.state, backlog)));
+  if (vsock && s.state->phase == socket_phase::fresh) return deny_listen(ctx, transport::vsock, 0);
+  const std::int64_t r = vsock ? listen_vsock(ctx, s, static_cast<unsigned>(backlog)) : listen_stream(ctx, s, backlog);
+  if (r < 0) return r;
   s.state->phase = socket_phase::listening;
-  const listener which{tcp ? transport::tcp : transport::vsock, s.state->local.port};
+  const bool published = vsock || (is_inet(s.state->family) && s.state->bound && s.state->bound->outside);
+  const listener which{vsock ? transport::vsock : transport::tcp, s.state->local.port};
   s.lock.unlock();
-  ctx.instance.host.listening(which);
+  if (published) ctx.instance.host.listening(which);
   return 0;
-}
-
-guest_address loopback(int family, std::uint32_t port) {
-  guest_address a{.family = family, .port = port};
-  if (family == AF_INET) a.ip = {127, 0, 0, 1};
-  if (family == AF_INET6) a.ip[15] = 1;
-  return a;
 }
 
 struct accepted {
   unique_fd host;
   std::uint32_t peer_port = 0;
+  sockaddr_un name{};
+  socklen_t name_size = 0;
 };
 
 // One non-blocking attempt: 0 or -errno.
-std::int64_t take_connection(int host, bool tcp, accepted& out) {
-  if (tcp) {
-    out.host.reset(::accept4(host, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+std::int64_t take_connection(int host, bool vsock, accepted& out) {
+  if (!vsock) {
+    out.name_size = sizeof out.name;
+    out.host.reset(
+        ::accept4(host, reinterpret_cast<sockaddr*>(&out.name), &out.name_size, SOCK_NONBLOCK | SOCK_CLOEXEC));
     return out.host ? 0 : errno == EMFILE ? -ENFILE : -errno;
   }
   auto taken = vsock::fd_queue::take(host);
@@ -203,44 +347,66 @@ std::int64_t take_connection(int host, bool tcp, accepted& out) {
     if (code.category() != boost::system::system_category()) return -EINVAL;
     return code.value() == EMFILE ? -ENFILE : -code.value();
   }
-  out = {std::move(taken->fd), taken->host_port};
+  out.host = std::move(taken->fd);
+  out.peer_port = taken->host_port;
   return 0;
+}
+
+// Who connected, in the guest's terms. Clients from outside have no address that means anything here.
+guest_address peer_of(call_context& ctx, socket_state& from, const accepted& got) {
+  if (from.family == AF_VSOCK) return {.family = AF_VSOCK, .cid = host_cid, .port = got.peer_port};
+  guest_address peer = ctx.instance.network.names.whose(got.name, got.name_size, from.family);
+  if (!is_inet(from.family) || peer.port != 0) return peer;
+  peer = as_seen_by(from.family, loopback(is_any(from.local) ? AF_INET : plain(from.local).family, 0));
+  peer.port = from.next_peer_port;
+  from.next_peer_port =
+      from.next_peer_port == 60999 ? 32768 : static_cast<std::uint16_t>(from.next_peer_port + 1);
+  return peer;
+}
+
+guest_address own_name(const socket_state& from, const guest_address& peer) {
+  if (from.family == AF_VSOCK) return {.family = AF_VSOCK, .cid = guest_cid, .port = from.local.port};
+  if (!is_inet(from.family)) return from.local;
+  if (!is_any(from.local)) return from.local;
+  return as_seen_by(from.family, loopback(plain(peer).family, from.local.port));
+}
+
+std::shared_ptr<socket_state> accepted_state(call_context& ctx, const descriptor& d, socket_state& from,
+                                             const accepted& got) {
+  auto state = std::make_shared<socket_state>();
+  const std::lock_guard guard(d.what->lock);
+  state->family = from.family;
+  state->type = from.type;
+  state->protocol = from.protocol;
+  state->phase = socket_phase::connected;
+  state->inside = from.inside;
+  state->peer = peer_of(ctx, from, got);
+  state->local = own_name(from, state->peer);
+  state->options = from.options;
+  return state;
 }
 
 std::int64_t accept_on(call_context& ctx, int flags) {
   if ((flags & ~type_flags) != 0) return -EINVAL;
   std::shared_ptr<descriptor> d;
   std::shared_ptr<socket_state> from;
-  bool tcp = false;
   {
     socket_arg s(ctx);
     if (!s.state) return s.error;
+    if (s.state->type == SOCK_DGRAM || s.state->family == AF_NETLINK) return -EOPNOTSUPP;
     if (s.state->phase != socket_phase::listening) return -EINVAL;
     d = s.d;
     from = s.state;
-    tcp = is_inet(from->family);
   }
+  const bool vsock = from->family == AF_VSOCK;
   accepted got;
   deadline until;
   if (const auto ns = d->what->receive_timeout_ns.load(); ns != 0)
     until = wait_clock::now() + std::chrono::nanoseconds(ns);
   const std::int64_t r = until_done(ctx, d->host.get(), POLLIN, !d->what->nonblocking, until,
-                                    [&] { return take_connection(d->host.get(), tcp, got); });
+                                    [&] { return take_connection(d->host.get(), vsock, got); });
   if (r < 0) return r;
-  auto state = std::make_shared<socket_state>();
-  {
-    std::lock_guard guard(d->what->lock);
-    state->family = from->family;
-    state->protocol = from->protocol;
-    state->phase = socket_phase::connected;
-    state->local = tcp ? loopback(from->family, from->local.port)
-                       : guest_address{.family = AF_VSOCK, .cid = guest_cid, .port = from->local.port};
-    state->peer = tcp ? loopback(from->family, from->next_peer_port)
-                      : guest_address{.family = AF_VSOCK, .cid = host_cid, .port = got.peer_port};
-    state->options = from->options;
-    from->next_peer_port =
-        from->next_peer_port == 60999 ? 32768 : static_cast<std::uint16_t>(from->next_peer_port + 1);
-  }
+  auto state = accepted_state(ctx, *d, *from, got);
   if (ctx.args[1] != 0) {
     if (const auto e = store_address(ctx, state->peer, ctx.args[1], ctx.args[2]); e < 0) return e;
   }
@@ -255,80 +421,7 @@ std::int64_t sys_accept4(call_context& ctx) {
   return accept_on(ctx, int_arg(ctx, 3));
 }
 
-// Where a guest's connect() leads on the host: a path, or why not.
-std::int64_t target_path(call_context& ctx, const guest_address& to, std::string& path) {
-  if (to.family == AF_VSOCK) {
-    const auto& granted = ctx.instance.policy.vsock_connect;
-    const bool known = std::find(granted.begin(), granted.end(), to.port) != granted.end();
-    if (to.cid != host_cid || (!known && ctx.instance.rules.policy_connect)) {
-      const std::string where = std::to_string(to.cid) + ":" + std::to_string(to.port);
-      return ctx.instance.deny("connect vsock:" + where, "--connect vsock:" + std::to_string(to.port),
-                               EACCES);
-    }
-    path = ctx.instance.host.vsock_path();
-    if (path.empty()) return -ECONNRESET;  // this instance has no folder for sockets
-    path += "_" + std::to_string(to.port);
-    return 0;
-  }
-  // The guest's own listeners are its loopback; everything else is the network, which no policy grants yet.
-  static constexpr std::array<std::uint8_t, 16> any{}, v4{127, 0, 0, 1},
-      v6{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
-  const bool local = to.ip == any || to.ip == (to.family == AF_INET ? v4 : v6);
-  if (local && may_listen(ctx, transport::tcp, to.port))
-    path = ctx.instance.host.tcp_socket_path(static_cast<std::uint16_t>(to.port));
-  if (!path.empty()) return 0;
-  const std::string what = std::string("connect tcp port ") + std::to_string(to.port);
-  return ctx.instance.deny(what, "outgoing TCP is not granted by any policy of this version", EACCES);
-}
-
-// A unix connect() with O_NONBLOCK either succeeds or fails at once; a full queue is EAGAIN, and there is
-// nothing to poll for, so a blocking guest tries again every few milliseconds until its deadline.
-std::int64_t connect_host(call_context& ctx, const descriptor& d, const std::string& path) {
-  const auto address = vsock::make_unix_address(path);
-  if (!address) return -ECONNRESET;
-  const auto limit_ns = d.what->send_timeout_ns.load();
-  const auto until =
-      wait_clock::now() + (limit_ns != 0 ? std::chrono::nanoseconds(limit_ns) : std::chrono::seconds(2));
-  for (;;) {
-    if (::connect(d.host.get(), address->get(), address->size) == 0) return 0;
-    if (errno != EAGAIN) return -errno;
-    if (d.what->nonblocking) return -ECONNRESET;
-    if (wait_clock::now() >= until) return -ETIMEDOUT;
-    const auto r = ctx.thread.wait.sleep(wait_clock::now() + std::chrono::milliseconds(5));
-    if (r == wait_result::interrupted) return stopped_call(ctx, interrupted_call::restart);
-  }
-}
-
-std::int64_t sys_connect(call_context& ctx) {
-  guest_address to;
-  std::shared_ptr<descriptor> d;
-  std::string path;
-  {
-    socket_arg s(ctx);
-    if (!s.state) return s.error;
-    if (s.state->family == AF_UNIX) return -EISCONN;
-    if (const auto r = load_address(ctx, ctx.args[1], ctx.args[2], s.state->family, to); r < 0) return r;
-    if (s.state->phase == socket_phase::connected) return -EISCONN;
-    if (s.state->phase == socket_phase::listening) return -EINVAL;
-    if (const auto r = target_path(ctx, to, path); r < 0) return r;
-    d = s.d;
-  }
-  const bool tcp = is_inet(to.family);
-  if (const std::int64_t r = connect_host(ctx, *d, path); r < 0) {
-    if (r == -EINTR || is_interrupted_call(r) || r == -ETIMEDOUT || r == -EISCONN) return r;
-    return tcp ? -ECONNREFUSED : -ECONNRESET;
-  }
-  const auto state = socket_of(*d);
-  std::lock_guard guard(d->what->lock);
-  state->phase = socket_phase::connected;
-  d->what->connected = true;
-  state->peer = tcp ? loopback(to.family, to.port) : to;
-  if (state->local.port == 0) {
-    state->local = tcp ? loopback(to.family, 32767)
-                       : guest_address{.family = AF_VSOCK, .cid = guest_cid, .port = 1U << 30};
-  }
-  return 0;
-}
+// --- asking ------------------------------------------------------------------------------------------------------
 
 std::int64_t sys_getsockname(call_context& ctx) {
   guest_address name;
@@ -337,7 +430,7 @@ std::int64_t sys_getsockname(call_context& ctx) {
     if (!s.state) return s.error;
     name = s.state->local;
     if (name.family == AF_VSOCK && name.cid == 0)
-      name = {.family = AF_VSOCK, .cid = any_cid, .port = any_cid};
+      name = {.family = AF_VSOCK, .cid = any_cid, .port = any_cid, .name = {}};
   }
   return store_address(ctx, name, ctx.args[1], ctx.args[2]);
 }
@@ -347,7 +440,13 @@ std::int64_t sys_getpeername(call_context& ctx) {
   {
     socket_arg s(ctx);
     if (!s.state) return s.error;
-    if (s.state->phase != socket_phase::connected) return -ENOTCONN;
+    const bool asked = s.state->phase == socket_phase::connected || s.state->phase == socket_phase::connecting;
+    if (!asked) return -ENOTCONN;
+    sockaddr_storage real{};
+    socklen_t size = sizeof real;
+    // Of a connection on its way the host knows whether it has arrived.
+    if (s.state->host_tcp && ::getpeername(s.d->host.get(), reinterpret_cast<sockaddr*>(&real), &size) != 0)
+      return -errno;
     name = s.state->peer;
   }
   return store_address(ctx, name, ctx.args[1], ctx.args[2]);
@@ -360,12 +459,14 @@ std::int64_t sys_shutdown(call_context& ctx) {
   if (how < SHUT_RD || how > SHUT_RDWR) return -EINVAL;
   // Behind a vsock listener stands the queue, which ends with its last descriptor only.
   if (s.state->family == AF_VSOCK && s.state->phase == socket_phase::listening) return -ENOTCONN;
+  if (s.state->type == SOCK_STREAM &&
+      (s.state->phase == socket_phase::fresh || s.state->phase == socket_phase::bound))
+    return -ENOTCONN;
   return host_result(::shutdown(s.d->host.get(), how));
 }
 
 constexpr syscall_entry entries[] = {
     {41, "socket", call<sys_socket>, capability::always, "ixi"},
-    {42, "connect", call<sys_connect>, capability::always, "fpl"},
     {43, "accept", call<sys_accept>, capability::always, "fPP"},
     {48, "shutdown", call<sys_shutdown>, capability::always, "fi"},
     {49, "bind", call<sys_bind>, capability::always, "fpl"},

@@ -1,0 +1,37 @@
+#include "unikernel/files/memory_charge.hpp"
+
+#include "unikernel/instance_state.hpp"
+
+#include <sys/stat.h>
+
+namespace osvm::unikernel {
+
+std::shared_ptr<memory_charge> memory_charge::take(call_context& ctx, std::uint64_t bytes) {
+  auto charge = std::make_shared<memory_charge>(ctx.instance.object_bytes);
+  return charge->resize(ctx, bytes) ? charge : nullptr;
+}
+
+bool memory_charge::resize(call_context& ctx, std::uint64_t bytes) {
+  const std::lock_guard guard(lock_);
+  if (bytes > bytes_) {
+    const std::uint64_t more = bytes - bytes_;
+    const std::uint64_t after = counter_->fetch_add(more) + more;
+    if (after + ctx.memory.usage().bytes > ctx.instance.budgets.memory_bytes && ctx.instance.rules.memory_budget) {
+      counter_->fetch_sub(more);
+      return false;
+    }
+  } else {
+    counter_->fetch_sub(bytes_ - bytes);
+  }
+  bytes_ = bytes;
+  return true;
+}
+
+bool charge_memory_file(call_context& ctx, const descriptor& d) {
+  struct stat st {};
+  if (::fstat(d.host.get(), &st) != 0) return false;
+  constexpr std::uint64_t block = 512;
+  return static_cast<memory_charge*>(d.what->extra.get())->resize(ctx, static_cast<std::uint64_t>(st.st_blocks) * block);
+}
+
+}  // namespace osvm::unikernel

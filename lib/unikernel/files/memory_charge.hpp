@@ -1,0 +1,35 @@
+// Host memory that a descriptor keeps (pipes, memory files): charged to the instance's memory budget, given back with
+// the last descriptor that names it.
+#pragma once
+
+#include "unikernel/syscalls/syscall.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+
+namespace osvm::unikernel {
+
+// Thread-safe.
+class memory_charge final {
+ public:
+  // Null: over the budget.
+  static std::shared_ptr<memory_charge> take(call_context& ctx, std::uint64_t bytes);
+  explicit memory_charge(std::shared_ptr<std::atomic<std::uint64_t>> counter) : counter_(std::move(counter)) {}
+  ~memory_charge() { counter_->fetch_sub(bytes_); }
+  memory_charge(const memory_charge&) = delete;
+  memory_charge& operator=(const memory_charge&) = delete;
+  // False: over the budget, and nothing has changed.
+  bool resize(call_context& ctx, std::uint64_t bytes);
+
+ private:
+  std::shared_ptr<std::atomic<std::uint64_t>> counter_;
+  std::mutex lock_;
+  std::uint64_t bytes_ = 0;
+};
+
+// Makes a memory file's charge equal to what it holds. False: over the budget.
+bool charge_memory_file(call_context& ctx, const descriptor& d);
+
+}  // namespace osvm::unikernel

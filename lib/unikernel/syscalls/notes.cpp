@@ -1,0 +1,100 @@
+#include "unikernel/syscalls/notes.hpp"
+
+#include <cstring>
+
+namespace osvm::unikernel {
+namespace {
+
+constexpr auto partly = call_support::partly;
+constexpr auto refused = call_support::refused;
+
+// Sorted by subject. A call without a line here is served in full, or unknown (-ENOSYS) when it has no handler.
+constexpr call_note notes[] = {
+    // files
+    {"open", partly, "regular files, directories and synthetic files; O_TMPFILE, O_DIRECT and O_ASYNC are refused"},
+    {"openat", partly, "as open"},
+    {"chmod", partly, "set-ID bits are refused; below writable mounts only"},
+    {"fchmod", partly, "as chmod"},
+    {"fchmodat", partly, "as chmod"},
+    {"chown", partly, "to the guest's own user only"},
+    {"fchown", partly, "as chown"},
+    {"lchown", partly, "as chown"},
+    {"fchownat", partly, "as chown"},
+    {"symlink", partly, "relative targets inside the same mount"},
+    {"symlinkat", partly, "as symlink"},
+    {"link", partly, "inside one writable mount"},
+    {"linkat", partly, "as link"},
+    {"rename", partly, "inside one mount"},
+    {"renameat", partly, "as rename"},
+    {"renameat2", partly, "RENAME_NOREPLACE and RENAME_EXCHANGE"},
+    {"fcntl", partly, "no owner, signal, lease or notify commands"},
+    {"ioctl", partly, "an allow-list: TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIOCLEX, FIONCLEX, the vsock id"},
+    {"fallocate", partly, "FALLOC_FL_KEEP_SIZE and FALLOC_FL_PUNCH_HOLE"},
+    {"preadv2", partly, "RWF_HIPRI, RWF_DSYNC and RWF_SYNC"},
+    {"pwritev2", partly, "as preadv2"},
+    {"mknod", refused, "no devices, FIFOs or sockets are made in mounts"},
+    {"mknodat", refused, "as mknod"},
+    {"mount", refused, "the name space is the policy's"},
+    {"umount2", refused, "the name space is the policy's"},
+    {"pivot_root", refused, "the name space is the policy's"},
+    {"chroot", refused, "the name space is the policy's"},
+    // processes
+    {"clone", partly, "threads only"},
+    {"clone3", partly, "threads only"},
+    {"fork", refused, "one process in this version"},
+    {"vfork", refused, "one process in this version"},
+    {"execve", refused, "one process in this version"},
+    {"execveat", refused, "one process in this version"},
+    {"wait4", partly, "there are never children: ECHILD"},
+    {"waitid", partly, "there are never children: ECHILD"},
+    {"setuid", partly, "to the guest's own user only"},
+    {"setgid", partly, "to the guest's own group only"},
+    {"prctl", partly, "names and harmless settings"},
+    {"ptrace", refused, "nothing to trace but itself"},
+    {"seccomp", refused, "the policy stands outside the guest"},
+    {"bpf", refused, "kernel programs"},
+    {"perf_event_open", refused, "host counters"},
+    {"userfaultfd", refused, "page faults are the VMM's"},
+    {"init_module", refused, "there is no kernel"},
+    {"finit_module", refused, "there is no kernel"},
+    {"delete_module", refused, "there is no kernel"},
+    {"kexec_load", refused, "there is no kernel"},
+    {"kexec_file_load", refused, "there is no kernel"},
+    {"reboot", refused, "the embedder ends instances"},
+    {"unshare", refused, "no name spaces"},
+    {"setns", refused, "no name spaces"},
+    {"rseq", refused, "C libraries do without"},
+    // scheduling answers without effect on the host
+    {"sched_setaffinity", partly, "accepted without effect"},
+    {"sched_setparam", partly, "accepted without effect"},
+    {"sched_setscheduler", partly, "accepted without effect"},
+    {"getpriority", partly, "always 0"},
+    {"membarrier", partly, "queries answer 0"},
+    {"mlock", partly, "accepted without effect"},
+    {"munlock", partly, "accepted without effect"},
+    {"fadvise64", partly, "accepted without effect"},
+    {"futex", partly, "no priority inheritance"},
+    // sockets
+    {"socket", partly, "families and types that policy knows"},
+    {"sendmsg", partly, "no descriptors or credentials on pass-through sockets"},
+    {"recvmsg", partly, "no descriptors or credentials on pass-through sockets"},
+    {"setsockopt", partly, "an allow-list"},
+    {"getsockopt", partly, "an allow-list"},
+    // asynchronous I/O
+    {"io_uring_setup", refused, "programs fall back"},
+    {"io_uring_enter", refused, "programs fall back"},
+    {"io_uring_register", refused, "programs fall back"},
+    {"io_setup", refused, "programs fall back"},
+};
+
+}  // namespace
+
+std::span<const call_note> call_notes() noexcept { return notes; }
+
+const call_note* find_note(const char* name) noexcept {
+  for (const call_note& n : notes)
+    if (std::strcmp(n.name, name) == 0) return &n;
+  return nullptr;
+}
+
+}  // namespace osvm::unikernel

@@ -1,0 +1,231 @@
+"""Programs of Debian 12, unmodified, each with one job: the table that harness.py runs natively and inside."""
+
+from dataclasses import dataclass, field
+
+PYTHON_TREE = ("/usr/lib/python3.11",)
+PERL_TREE = ("/usr/lib/x86_64-linux-gnu/perl", "/usr/lib/x86_64-linux-gnu/perl-base", "/usr/share/perl", "/usr/share/perl5")
+NUMBERS = "".join(f"{n}\n" for n in range(1, 2001))
+WORDS = "".join(f"{w} {i * 7919 % 1000}\n" for i, w in enumerate(["pear", "apple", "fig", "plum", "kiwi"] * 200))
+JSON = '{"items": [%s]}\n' % ", ".join('{"id": %d, "name": "n%d", "on": %s}' % (i, i, "true" if i % 3 else "false")
+                                       for i in range(500))
+
+
+@dataclass(frozen=True)
+class Job:
+    what: str  # what it did, for people
+    argv: list[str]  # argv[0] is the program; {work} is a folder of the job's own, mounted read-write
+    package: str
+    stdin: str = ""
+    ro: tuple[str, ...] = ()
+    files: dict[str, str] = field(default_factory=dict)  # written into {work} before
+    outputs: tuple[str, ...] = ()  # files below {work} whose content must be equal afterwards
+    memory: str = "256MiB"
+    written: str = "256MiB"
+    status: int = 0
+    long: bool = False  # only in `make test-all`
+    same: bool = True  # False: a speed test, whose output differs from run to run; `check` looks at it
+    check: str = ""  # text that both outputs must have
+    allow: tuple[str, ...] = ()
+    version: str = ""  # of the program, where it is not the package's
+
+
+def busybox(applet, *words, **more):
+    return Job(f"busybox {applet}", ["/usr/bin/busybox", applet, *words], "busybox", **more)
+
+
+BUSYBOX = [
+    busybox("awk", "{s+=$1} END{print s, NR}", stdin=NUMBERS),
+    busybox("sed", "-n", "s/9$/<9>/gp", stdin=NUMBERS),
+    busybox("grep", "-c", "7", stdin=NUMBERS),
+    busybox("sort", "-rn", stdin=NUMBERS),
+    busybox("uniq", "-c", stdin="a\na\nb\n"),
+    busybox("wc", stdin=WORDS),
+    busybox("head", "-n", "5", stdin=NUMBERS),
+    busybox("tail", "-n", "5", stdin=NUMBERS),
+    busybox("cut", "-d", " ", "-f", "2", stdin=WORDS),
+    busybox("tr", "a-z", "A-Z", stdin=WORDS),
+    busybox("md5sum", stdin=NUMBERS),
+    busybox("sha1sum", stdin=NUMBERS),
+    busybox("sha256sum", stdin=NUMBERS),
+    busybox("sha512sum", stdin=NUMBERS),
+    busybox("crc32", stdin=NUMBERS),
+    busybox("od", "-An", "-tx1", stdin="0123456789abcdef"),
+    busybox("hexdump", "-C", stdin="0123456789abcdef"),
+    busybox("uuencode", "-m", "x", stdin=WORDS),
+    busybox("gzip", "-c", stdin=NUMBERS, same=True),
+    busybox("bzip2", "-c", stdin=NUMBERS),
+    busybox("seq", "1", "20"),
+    busybox("expr", "6", "*", "7"),
+    busybox("factor", "1234567890"),
+    busybox("printf", "%05d %s\\n", "42", "x"),
+    busybox("dc", "-e", "2 100 ^ p"),
+    busybox("rev", stdin=WORDS),
+    busybox("tac", stdin=WORDS),
+    busybox("fold", "-w", "10", stdin=WORDS),
+    busybox("tee", "{work}/copy", stdin=WORDS, outputs=("copy",)),
+    busybox("cp", "{work}/a", "{work}/b", files={"a": WORDS}, outputs=("b",)),
+    busybox("mkdir", "-p", "{work}/x/y/z", outputs=("x",)),
+    busybox("ls", "-1", "{work}", files={"a": "", "b": ""}),
+    busybox("find", "{work}", "-type", "f", files={"a": "", "d/b": ""}),
+    busybox("tar", "cf", "{work}/t.tar", "-C", "{work}", "a", files={"a": WORDS}, outputs=()),
+    busybox("diff", "{work}/a", "{work}/b", files={"a": "1\n2\n", "b": "1\n3\n"}, status=1),
+    busybox("sh", "-c", "i=0; while [ $i -lt 200 ]; do i=$((i+1)); done; echo $i"),
+]
+
+BASH_SCRIPT = r"""
+declare -A count
+while read -r word n; do ((count[$word] += n)); done
+for w in "${!count[@]}"; do echo "$w ${count[$w]}"; done > "$1/totals"
+mapfile -t lines < "$1/totals"
+echo "${#lines[@]} words"
+fib() { local a=0 b=1 i t; for ((i = 0; i < $1; i++)); do t=$((a + b)); a=$b; b=$t; done; REPLY=$a; }
+fib 60; echo "fib $REPLY"
+text="the quick brown fox"; echo "${text^^} ${text//o/0} ${#text} ${text:4:5}"
+printf '%(%Y)T %08.3f %q\n' 0 3.14159 "a b"
+[[ "v12.5" =~ ^v([0-9]+)\.([0-9]+)$ ]] && echo "${BASH_REMATCH[2]}"
+trap 'echo bye' EXIT
+"""
+
+PYTHON_SCRIPT = r"""
+import collections, dataclasses, datetime, decimal, functools, hashlib, heapq, itertools, json, math, os, random, re
+import sqlite3, statistics, string, struct, sys, tempfile, textwrap, threading, time, zlib
+work = sys.argv[1]
+words = collections.Counter(line.split()[0] for line in sys.stdin)
+print(sorted(words.items()))
+print(hashlib.sha256(b"x" * 1000).hexdigest(), zlib.crc32(b"hello"), struct.pack("<IH", 1, 2).hex())
+random.seed(7)
+values = [random.random() for _ in range(1000)]
+print(round(statistics.fmean(values), 6), heapq.nsmallest(2, values))
+print(decimal.Decimal(1) / 7, math.factorial(30), datetime.date(2024, 2, 29).isoformat())
+total, lock = 0, threading.Lock()
+def add(n):
+    global total
+    for _ in range(n):
+        with lock: total += 1
+threads = [threading.Thread(target=add, args=(2000,)) for _ in range(4)]
+[t.start() for t in threads]; [t.join() for t in threads]
+print("threads", total)
+path = os.path.join(work, "data.json")
+with open(path, "w") as f: json.dump({"words": words}, f, sort_keys=True)
+os.rename(path, path + ".done")
+print(os.path.getsize(path + ".done"), sorted(os.listdir(work)))
+db = sqlite3.connect(os.path.join(work, "p.db"))
+db.execute("create table t(a, b)"); db.executemany("insert into t values(?, ?)", ((i, i * i) for i in range(5000))); db.commit()
+print(db.execute("select count(*), sum(b) from t").fetchone())
+with tempfile.TemporaryFile(dir=work) as f:
+    f.write(b"abc" * 1000); f.seek(0); print(len(f.read()))
+try: os.stat("/no/such")
+except FileNotFoundError as e: print(e.errno, e.strerror)
+"""
+
+PERL_SCRIPT = r"""
+use strict; use warnings; use List::Util qw(sum max); use POSIX qw(floor strftime); use Digest::SHA qw(sha256_hex);
+my ($work) = @ARGV; my %n;
+while (<STDIN>) { my ($w, $c) = split; $n{$w} += $c }
+print "$_ $n{$_}\n" for sort keys %n;
+print sum(1 .. 100), " ", max(3, 9, 2), " ", floor(3.7), " ", strftime("%Y-%m-%d", gmtime(0)), "\n";
+print sha256_hex("hello"), "\n";
+open(my $f, ">", "$work/out") or die $!; print $f join(",", map { $_ * $_ } 1 .. 50), "\n"; close $f;
+open($f, "<", "$work/out") or die $!; my $line = <$f>; print length($line), "\n";
+(my $t = "foo bar baz") =~ s/(\w+)/\u$1/g; print "$t\n"; printf "%s\n", join " ", reverse split / /, $t;
+utime 1000, 2000, "$work/out"; print((stat "$work/out")[9], "\n");
+"""
+
+SQL_SMALL = """create table t(id integer primary key, name text, v real);
+with recursive n(i) as (select 1 union all select i + 1 from n where i < 5000)
+insert into t select i, 'name' || (i % 97), i * 0.5 from n;
+create index by_name on t(name);
+select name, count(*), sum(v) from t group by name order by 3 desc limit 5;
+select json_object('n', count(*), 'avg', round(avg(v), 3)) from t;
+pragma integrity_check;
+"""
+SQL_LARGE = """pragma journal_mode = delete;
+create table t(id integer primary key, name text, v integer);
+begin;
+with recursive n(i) as (select 1 union all select i + 1 from n where i < 100000)
+insert into t select i, 'row ' || i || ' ' || hex(i * 2654435761 % 4294967296), i * 37 % 1009 from n;
+commit;
+create index by_v on t(v);
+update t set v = v + 1 where id % 10 = 0;
+delete from t where id % 1000 = 7;
+select count(*), sum(v), min(name), max(name) from t;
+select v, count(*) from t group by v order by 2 desc, 1 limit 5;
+vacuum;
+pragma integrity_check;
+"""
+
+JOBS = BUSYBOX + [
+    Job("script of builtins", ["/usr/bin/bash", "{work}/script", "{work}"], "bash", stdin=WORDS,
+        files={"script": BASH_SCRIPT}, outputs=("totals",)),
+    Job("arithmetic and loops", ["/usr/bin/dash", "-c", "for i in 1 2 3; do echo $((i*i)); done; set -- a b; echo $# ${x:-none}"], "dash"),
+    Job("filter and reshape JSON", ["/usr/bin/jq", "[.items[] | select(.on) | {(.name): .id}] | add | to_entries | length, (map(.value) | add)"],
+        "jq", stdin=JSON),
+    Job("sort keys of JSON", ["/usr/bin/jq", "-cS", "."], "jq", stdin=JSON),
+    Job("5,000 rows in memory", ["/usr/bin/sqlite3", ":memory:"], "sqlite3", stdin=SQL_SMALL),
+    Job("database file of 5,000 rows", ["/usr/bin/sqlite3", "{work}/s.db"], "sqlite3", stdin=SQL_SMALL, outputs=("s.db",)),
+    Job("database file of 100,000 rows", ["/usr/bin/sqlite3", "{work}/l.db"], "sqlite3", stdin=SQL_LARGE, outputs=("l.db",),
+        long=True),
+    Job("group and sum", ["/usr/bin/gawk", '{n[$1] += $2} END {PROCINFO["sorted_in"] = "@ind_str_asc"; for (w in n) print w, n[w]}'],
+        "gawk", stdin=WORDS),
+    Job("fields and sums", ["/usr/bin/mawk", "{s += $2; if ($1 ~ /^p/) c++} END {print s, c}"], "mawk", stdin=WORDS),
+    Job("pi to 400 digits", ["/usr/bin/bc", "-lq"], "bc", stdin="scale=400; 4*a(1)\n2^1000\nquit\n"),
+    Job("2^512", ["/usr/bin/dc", "-e", "2 512 ^ p"], "dc"),
+    Job("compress", ["/usr/bin/xz", "-6", "-c"], "xz-utils", stdin=NUMBERS * 20),
+    Job("compress a file", ["/usr/bin/xz", "-k", "{work}/a"], "xz-utils", files={"a": NUMBERS * 5}, outputs=("a.xz",)),
+    Job("compress on two threads", ["/usr/bin/xz", "-T2", "-c", "{work}/a"], "xz-utils", files={"a": NUMBERS * 500},
+        memory="1GiB", long=True),
+    Job("compress", ["/usr/bin/zstd", "-q", "-c", "-9"], "zstd", stdin=NUMBERS * 20),
+    Job("compress and back", ["/usr/bin/zstd", "-q", "-k", "{work}/a", "-o", "{work}/a.zst"], "zstd", files={"a": WORDS * 20},
+        outputs=("a.zst",)),
+    Job("benchmark", ["/usr/bin/zstd", "-b1", "-i1", "{work}/a"], "zstd", files={"a": NUMBERS * 300}, memory="512MiB",
+        same=False, long=True),
+    Job("compress", ["/usr/bin/gzip", "-nc9"], "gzip", stdin=NUMBERS * 20),
+    Job("compress a file in place", ["/usr/bin/gzip", "-n", "{work}/a"], "gzip", files={"a": WORDS}, outputs=("a.gz",)),
+    Job("compress", ["/usr/bin/bzip2", "-c"], "bzip2", stdin=NUMBERS * 20),
+    Job("SHA-256 of stdin", ["/usr/bin/openssl", "dgst", "-sha256"], "openssl", stdin=NUMBERS),
+    Job("AES-256 with a key", ["/usr/bin/openssl", "enc", "-aes-256-cbc", "-K", "00" * 32, "-iv", "11" * 16, "-base64"],
+        "openssl", stdin=WORDS),
+    Job("speed of SHA-256", ["/usr/bin/openssl", "speed", "-seconds", "1", "-bytes", "16384", "sha256"], "openssl",
+        same=False, check="sha256", long=True),
+    Job("do nothing", ["/usr/bin/python3.11", "-c", "pass"], "python3", ro=PYTHON_TREE),
+    Job("standard library, threads, sqlite, files", ["/usr/bin/python3.11", "{work}/script.py", "{work}"], "python3",
+        stdin=WORDS, ro=(*PYTHON_TREE, "/usr/lib/x86_64-linux-gnu"), files={"script.py": PYTHON_SCRIPT}),
+    Job("prime sieve, a loop", ["/usr/bin/python3.11", "-S", "-c",
+        "n=300000; s=bytearray([1])*n\nfor i in range(2,int(n**.5)+1):\n  if s[i]: s[i*i::i]=bytes(len(s[i*i::i]))\nprint(sum(s)-2)"],
+        "python3", ro=PYTHON_TREE),
+    Job("hashes, modules, files", ["/usr/bin/perl", "{work}/s.pl", "{work}"], "perl", stdin=WORDS, ro=PERL_TREE,
+        files={"s.pl": PERL_SCRIPT}, outputs=("out",)),
+    Job("one-liner", ["/usr/bin/perl", "-ne", "$s += $_; END { print \"$s\\n\" }"], "perl-base", stdin=NUMBERS),
+    Job("tables and strings", ["/usr/bin/lua5.4", "-e", "local t={} for i=1,1000 do t[i]=i*i end print(#t, t[1000], ('x'):rep(5), _VERSION)"],
+        "lua5.4"),
+    Job("lists and expressions", ["/usr/bin/tclsh8.6", "{work}/s.tcl"], "tcl8.6", ro=("/usr/share/tcltk",),
+        files={"s.tcl": "set l {}\nfor {set i 0} {$i < 100} {incr i} {lappend l [expr {$i * $i}]}\nputs [llength $l]\nputs [lindex $l end]\nputs [string toupper abc]\n"}),
+    Job("stream editing", ["/usr/bin/sed", "-E", "s/([a-z]+) ([0-9]+)/\\2 \\1/; 5q"], "sed", stdin=WORDS),
+    Job("edit a file in place", ["/usr/bin/sed", "-i", "s/pear/PEAR/", "{work}/a"], "sed", files={"a": WORDS}, outputs=("a",)),
+    Job("search with a pattern", ["/usr/bin/grep", "-nE", "^(fig|kiwi) 9"], "grep", stdin=WORDS),
+    Job("search a tree", ["/usr/bin/grep", "-rc", "pear", "{work}/d"], "grep", files={"d/a": WORDS}),
+    Job("names, sizes and types", ["/usr/bin/find", "{work}", "-size", "+1k", "-name", "*.x", "-printf", "%f %s %y\\n"], "findutils",
+        files={"big.x": WORDS, "small.x": "1"}),
+    Job("pack a tree", ["/usr/bin/tar", "-cf", "{work}/t.tar", "--mtime=@0", "--owner=0", "--group=0", "-C", "{work}", "a"], "tar",
+        files={"a": WORDS}, outputs=("t.tar",)),
+    Job("unified difference", ["/usr/bin/diff", "-u", "--label", "a", "--label", "b", "{work}/a", "{work}/b"], "diffutils",
+        files={"a": NUMBERS, "b": NUMBERS.replace("77\n", "seventy-seven\n")}, status=1),
+    Job("compare", ["/usr/bin/cmp", "{work}/a", "{work}/b"], "diffutils", files={"a": "abc", "b": "abd"}, status=1),
+    Job("name file types", ["/usr/bin/file", "-b", "{work}/a", "{work}/b"], "file", ro=("/usr/share/misc", "/usr/lib/file"),
+        files={"a": "hello\n", "b": JSON}),
+    Job("sort by number", ["/usr/bin/sort", "-k2,2n", "-k1,1"], "coreutils", stdin=WORDS),
+    Job("copy with attributes", ["/usr/bin/cp", "-p", "{work}/a", "{work}/b"], "coreutils", files={"a": WORDS}, outputs=("b",)),
+    Job("move", ["/usr/bin/mv", "{work}/a", "{work}/b"], "coreutils", files={"a": WORDS}, outputs=("b",)),
+    Job("remove a tree", ["/usr/bin/rm", "-r", "{work}/d"], "coreutils", files={"d/a": "", "d/e/b": ""}),
+    Job("links", ["/usr/bin/ln", "-s", "a", "{work}/l"], "coreutils", files={"a": "target"}, outputs=("l",)),
+    Job("file status", ["/usr/bin/stat", "-c", "%n %s %F %a", "{work}/a"], "coreutils", files={"a": WORDS}),
+    Job("digests", ["/usr/bin/sha512sum", "{work}/a"], "coreutils", files={"a": WORDS}),
+    Job("join on a field", ["/usr/bin/join", "{work}/a", "{work}/b"], "coreutils", files={"a": "1 x\n2 y\n", "b": "1 p\n2 q\n"}),
+    Job("write zeroes", ["/usr/bin/dd", "if=/dev/zero", "of={work}/z", "bs=64k", "count=32", "status=none"], "coreutils", outputs=("z",)),
+    Job("split a file", ["/usr/bin/split", "-l", "500", "{work}/a", "{work}/part."], "coreutils", files={"a": NUMBERS},
+        outputs=("part.aa", "part.ad")),
+    Job("dates", ["/usr/bin/date", "-u", "-d", "@1700000000", "+%F %T %Z %j"], "coreutils"),
+    Job("long numbers", ["/usr/bin/factor", "1234567890123456789"], "coreutils"),
+    Job("apply a patch", ["/usr/bin/patch", "-s", "{work}/a", "{work}/p"], "patch",
+        files={"a": "one\ntwo\nthree\n", "p": "--- a\n+++ b\n@@ -1,3 +1,3 @@\n one\n-two\n+2\n three\n"}, outputs=("a",)),
+]

@@ -1,0 +1,3 @@
+module go_stress
+
+go 1.19
