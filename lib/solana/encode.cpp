@@ -146,7 +146,12 @@ void write_message(json_writer& out, const message_view& m, const transaction_me
       write_compiled(out, ix.program_index, ix.accounts, ix.data, height, heights);
   }
   out.end_array();
-  if (m.version == message_version::v0) write_lookups(out, m);
+  if (m.version == message_version::v0) {
+    write_lookups(out, m);
+  } else if (parsed) {
+    out.key("addressTableLookups");
+    out.null();
+  }
   out.end_object();
 }
 

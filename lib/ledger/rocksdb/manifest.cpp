@@ -68,7 +68,8 @@ result<> read_new_file(slice_reader& in, std::uint32_t which, edit& out) {
     return error(errc::unsupported_format, "MANIFEST: table files in a second folder");
   file.size = in.varint64();
   internal_key smallest, largest;
-  const bool keys = split_internal_key(in.string(), smallest) & split_internal_key(in.string(), largest);
+  const bool first = split_internal_key(in.string(), smallest);
+  const bool keys = split_internal_key(in.string(), largest) && first;
   if (which != new_file) {
     in.varint64();
     file.largest_sequence = in.varint64();
