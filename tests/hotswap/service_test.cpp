@@ -396,7 +396,7 @@ TEST_F(release_engine, endpoints_can_be_released_without_a_source_of_ones_own) {
 class probes : public ::testing::Test {
  protected:
   result<probe_report> probe(const endpoint& where, probe_options o,
-                             std::chrono::nanoseconds deadline = 20s) {
+                             std::chrono::milliseconds deadline = 20s) {
     o.interval = 5ms;
     o.deadline = deadline;
     return async_probe(loop_.get_executor(), where, o, {}, boost::asio::use_future).get();
