@@ -59,7 +59,7 @@ static void runs_a_dynamic_program(void) {
 
 static void tells_what_happened_and_what_is_missing(void) {
   osvm_unikernel_image* image = load("probe");
-  const char* const arguments[] = {"probe", "read", "/etc/hostname"};
+  const char* const arguments[] = {"probe", "read", "/etc/fstab"};
   osvm_unikernel_options o = defaults();
   o.arguments = arguments;
   o.argument_count = 3;
@@ -70,14 +70,14 @@ static void tells_what_happened_and_what_is_missing(void) {
   EXPECT_OK(osvm_unikernel_instance_wait(instance, 10000, NULL));
   char* text = NULL;
   EXPECT_OK(osvm_unikernel_instance_take_events_json(instance, 1000, &text));
-  EXPECT_TEXT(text, "\"rule\":\"--ro HOST:/etc/hostname\"");
+  EXPECT_TEXT(text, "\"rule\":\"--ro HOST:/etc/fstab\"");
   EXPECT_TEXT(text, "exit_group(0) = ?");
   osvm_string_free(text);
   EXPECT_OK(osvm_unikernel_instance_take_events_json(instance, 1000, &text));
   EXPECT(strcmp(text, "[]") == 0);
   osvm_string_free(text);
   EXPECT_OK(osvm_unikernel_instance_learned_policy(instance, &text));
-  EXPECT_TEXT(text, "{host: /etc/hostname, guest: /etc/hostname}");
+  EXPECT_TEXT(text, "{host: /etc/fstab, guest: /etc/fstab}");
   char path[64];
   snprintf(path, sizeof path, "%s/policy.yaml", socket_dir);
   FILE* file = fopen(path, "w");

@@ -72,14 +72,27 @@ TEST_F(control, wrong_bases_are_accepted_without_register_checks) {
   const bool ended =
       o.report.cause != exit_cause::exited;  // KVM itself refuses some: then the guest dies of it
   EXPECT_TRUE(accepted || ended) << o.describe();
+  const auto with = run("registers", {"base_by_arch_prctl"}).expect_exit(0);  // the rule makes the difference
+  EXPECT_EQ(with.out.find("accepted"), std::string::npos) << with.describe();
 }
 
 TEST_F(control, wrong_instruction_pointers_are_loaded_without_register_checks) {
-  const auto with = run("registers", {"sigreturn_kernel_segment"});
-  const auto without =
-      run("registers", {"sigreturn_flags"}, [](auto& op) { op.controls.sanitize_registers = false; });
-  EXPECT_TRUE(with.report.cause != exit_cause::exited || with.report.status == 0) << with.describe();
-  EXPECT_NE(without.describe(), run("registers", {"sigreturn_flags"}).describe());
+  // With the rule the VMM raises the fault that the CPU would; without it KVM is given what no CPU holds.
+  const auto with = run("registers", {"sigreturn_non_canonical"}).expect_fault(fault_kind::protection);
+  const auto without = run("registers", {"sigreturn_non_canonical"},
+                           [](auto& op) { op.controls.sanitize_registers = false; });
+  EXPECT_NE(without.report.cause, exit_cause::exited) << without.describe();
+  EXPECT_NE(without.report.describe(), with.report.describe());
+}
+
+TEST_F(control, privileged_flags_are_loaded_without_register_checks) {
+  const auto privileged = [](const outcome& o) { return o.hex("flags").value_or(0) & 0x7000; };
+  const auto with = run("registers", {"sigreturn_shows_flags"}).expect_exit(0);
+  ASSERT_TRUE(with.hex("flags")) << with.describe();
+  EXPECT_EQ(privileged(with), 0) << with.describe();
+  const auto without = run("registers", {"sigreturn_shows_flags"},
+                           [](auto& op) { op.controls.sanitize_registers = false; });
+  EXPECT_TRUE(privileged(without) != 0 || without.report.cause != exit_cause::exited) << without.describe();
 }
 
 // IN on the system-call port with the checks off: KVM overwrites RAX and the guest carries on.

@@ -202,7 +202,7 @@ const mount_point* file_tree::mount_of(std::string_view path) const {
 }
 
 std::int64_t file_tree::look_up(call_context& ctx, const std::string& path, location& out) const {
-  for (const std::string_view alias : {"/proc/1", "/proc/thread-self"}) {  // one process, whose id is 1
+  for (const std::string_view alias : {"/proc/1000", "/proc/thread-self"}) {  // one process: do_getpid()
     if (path.starts_with(alias) && (path.size() == alias.size() || path[alias.size()] == '/')) {
       return look_up(ctx, "/proc/self" + path.substr(alias.size()), out);
     }

@@ -77,13 +77,13 @@ static void nested(void) {
 }
 
 static void errors(void) {
-  int set = epoll_create1(0), event = eventfd(0, 0), file = open("/proc/self/exe", O_RDONLY);
+  int set = epoll_create1(0), event = eventfd(0, 0), file = open("/etc/passwd", O_RDONLY), other = eventfd(0, 0);
   struct epoll_event e;
   printf("add %s\n", name(control(set, EPOLL_CTL_ADD, event, EPOLLIN, 0)));
   printf("add twice %s\n", name(control(set, EPOLL_CTL_ADD, event, EPOLLIN, 0)));
   printf("file %s\n", name(control(set, EPOLL_CTL_ADD, file, EPOLLIN, 0)));
   printf("itself %s\n", name(control(set, EPOLL_CTL_ADD, set, EPOLLIN, 0)));
-  printf("mod missing %s\n", name(control(set, EPOLL_CTL_MOD, 1, EPOLLIN, 0)));
+  printf("mod missing %s\n", name(control(set, EPOLL_CTL_MOD, other, EPOLLIN, 0)));
   printf("bad %s %s\n", name(control(set, EPOLL_CTL_ADD, 99, EPOLLIN, 0)), name(control(99, EPOLL_CTL_ADD, event, 0, 0)));
   printf("no set %s\n", name(control(event, EPOLL_CTL_ADD, set, EPOLLIN, 0)));
   printf("operation %s\n", name(control(set, 77, event, EPOLLIN, 0)));

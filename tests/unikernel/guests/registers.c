@@ -150,6 +150,16 @@ static int sigreturn_kernel_segment(void) {
 static int sigreturn_flags(void) {
   return sigreturn((u64)landed, 0x37202, 0x33, 0);
 }
+// The same, and tells which flags it got.
+static void landed_with_flags(void) {
+  u64 flags;
+  __asm__ volatile("pushf\npop %0" : "=r"(flags));
+  say_hex("flags", flags);
+  quit(contained);
+}
+static int sigreturn_shows_flags(void) {
+  return sigreturn((u64)landed_with_flags, 0x7202, 0x33, 0);  // NT, IOPL 3, IF
+}
 static int sigreturn_all_flags(void) {
   return sigreturn((u64)landed, ~0x100ull, 0x33, 0);
 }
@@ -223,6 +233,7 @@ static const struct {
     ROW(sigreturn_non_canonical),
     ROW(sigreturn_kernel_segment),
     ROW(sigreturn_flags),
+    ROW(sigreturn_shows_flags),
     ROW(sigreturn_all_flags),
     ROW(sigreturn_wild_fp),
     ROW(sigreturn_broken_fp),
