@@ -173,6 +173,7 @@ class Run(Case):
 
     def test_denials_name_the_rule(self):
         done = self.osvm("run", "--stats", guest("probe"), "listen", "8080", "0.0.0.0")
+        self.assertIn("bind -13", done.stdout)
         self.assertIn("--publish HOST:PORT=guest:8080", done.stderr)
 
     def test_a_killed_osvm_leaves_nothing_behind_for_long(self):

@@ -85,6 +85,12 @@ def test_check_raises_with_the_result(guests: Path) -> None:
     assert any("--ro HOST:/etc/fstab" == d.rule for d in e.value.result.stats.denials)
 
 
+def test_listening_without_a_grant_fails_and_is_named(guests: Path) -> None:
+    result = osvm.run([guests / "probe", "listen", "8080", "0.0.0.0"])
+    assert b"listen -13" in result.stdout
+    assert any("--publish" in d.rule for d in result.stats.denials)
+
+
 def test_process_isolation_is_refused(guests: Path) -> None:
     with pytest.raises(osvm.UnikernelError) as e:
         osvm.run([guests / "hello"], isolation="process")

@@ -8,6 +8,7 @@
 #include "unikernel/files/tree.hpp"
 #include "unikernel/policy/recorder.hpp"
 
+#include <osvm/unikernel/surface.hpp>
 #include <osvm/vsock/fd_queue.hpp>
 
 #include <boost/asio/post.hpp>
@@ -565,8 +566,7 @@ instance_stats in_process_engine::stats() const {
   for (std::size_t n = 0; n < max_syscall_number; ++n) {
     const auto count = state_->syscall_counts[n].load(std::memory_order_relaxed);
     if (!count) continue;
-    const syscall_entry* e = find_syscall(n);
-    s.syscalls.emplace_back(e ? e->name : fmt::format("#{}", n), count);
+    s.syscalls.emplace_back(call_name(static_cast<unsigned>(n)), count);
   }
   if (const auto unknown = state_->unknown_syscalls.load()) s.syscalls.emplace_back("unknown", unknown);
   std::stable_sort(s.syscalls.begin(), s.syscalls.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
