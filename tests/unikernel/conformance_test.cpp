@@ -30,6 +30,8 @@ ending run_natively(const std::string& path, const std::vector<std::string>& arg
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
   ::posix_spawn_file_actions_adddup2(&actions, to.get(), 1);
+  // A VM starts with three descriptors; whatever this test inherited must not make the native run differ.
+  ::posix_spawn_file_actions_addclosefrom_np(&actions, 3);
   std::vector<char*> argv;
   std::vector<std::string> words = arguments;
   words.insert(words.begin(), path);
