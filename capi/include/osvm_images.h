@@ -34,8 +34,8 @@ OSVM_API osvm_error* osvm_images_build(const char* source, const char* output, c
 OSVM_API osvm_error* osvm_images_sign(const char* path, const char* private_key);
 /* Compares every file with its digest, and the signature with a PEM public key unless that is null. */
 OSVM_API osvm_error* osvm_images_verify(const char* path, const char* public_key, char** out_id);
-/* The same, writing the files into an existing empty folder on the way; gives the manifest's text. Mount the folder
- * at "/" and run the manifest's entry. */
+/* The same, writing the files into an existing empty folder on the way; gives the manifest's text. Mount the
+ * folder at "/" and run the manifest's entry. */
 OSVM_API osvm_error* osvm_images_unpack(const char* path, const char* public_key, const char* folder,
                                         char** out_manifest);
 

@@ -74,16 +74,17 @@ enum {
 
 enum { OSVM_UNIKERNEL_ALLOW_JIT = 1 }; /* memory may become executable after load */
 
-/* The guest may read the program, its loader and the libraries that its ELF file names, as far as these lie in the
- * loader's system directories or beside the program. The image must have been loaded from a file. */
+/* The guest may read the program, its loader and the libraries that its ELF file names, as far as these lie
+ * in the loader's system directories or beside the program. The image must have been loaded from a file. */
 enum { OSVM_UNIKERNEL_GRANT_LIBRARIES = 1 };
 
 enum { OSVM_UNIKERNEL_EVENTS_DENIALS = 1, OSVM_UNIKERNEL_EVENTS_TRACE = 2 };
 
 enum {
   OSVM_UNIKERNEL_LEARN_OFF = 0,
-  OSVM_UNIKERNEL_LEARN_DENIALS = 1,  /* grants nothing */
-  OSVM_UNIKERNEL_LEARN_ALLOW_ALL = 2 /* DANGEROUS: grants all host files and every right, and notes what is used */
+  OSVM_UNIKERNEL_LEARN_DENIALS = 1, /* grants nothing */
+  OSVM_UNIKERNEL_LEARN_ALLOW_ALL =
+      2 /* DANGEROUS: grants all host files and every right, and notes what is used */
 };
 
 typedef struct osvm_unikernel_options {
@@ -112,20 +113,20 @@ typedef struct osvm_unikernel_options {
   osvm_unikernel_stdio input;
   osvm_unikernel_stdio output;
   osvm_unikernel_stdio error;
-  const osvm_host* host; /* from osvm_host_probe(); null: the start probes */
-  uint32_t flags;        /* OSVM_UNIKERNEL_GRANT_LIBRARIES */
-  uint32_t reserved2;    /* zero */
+  const osvm_host* host;         /* from osvm_host_probe(); null: the start probes */
+  uint32_t flags;                /* OSVM_UNIKERNEL_GRANT_LIBRARIES */
+  uint32_t reserved2;            /* zero */
   const char* working_directory; /* guest path; default "/" */
   const char* executable;        /* the program's guest path; default: as granted, or "/app" */
-  /* Connections out: "HOST:PORT[=NAME]", "unix:/path=/guest/path" or "unix:/path=NAME:PORT". Names are resolved by
-   * the start, and the guest's resolver answers only them. */
+  /* Connections out: "HOST:PORT[=NAME]", "unix:/path=/guest/path" or "unix:/path=NAME:PORT". Names are
+   * resolved by the start, and the guest's resolver answers only them. */
   const char* const* connect;
   size_t connect_count;
   /* Unix sockets that the guest may bind: "/host/path=guest:/guest/path". */
   const char* const* listen_unix;
   size_t listen_unix_count;
-  /* A policy as `osvm run --policy` reads it (docs/formats/policy.md): its grants are added to those above, and its
-   * budgets take the place of those above. */
+  /* A policy as `osvm run --policy` reads it (docs/formats/policy.md): its grants are added to those above,
+   * and its budgets take the place of those above. */
   const char* policy_file;
   uint32_t events;         /* OSVM_UNIKERNEL_EVENTS_*: kept for _take_events_json */
   uint32_t event_capacity; /* how many may wait; default 1024; what does not fit is dropped and counted */
@@ -161,11 +162,12 @@ OSVM_API osvm_error* osvm_unikernel_instance_wait_listening(osvm_unikernel_insta
 OSVM_API osvm_error* osvm_unikernel_instance_take_output(osvm_unikernel_instance* instance,
                                                          int32_t descriptor, char** out_bytes,
                                                          size_t* out_size);
-/* Takes up to `most` events, oldest first, as one JSON array: denials and traced system calls. After the end it gives
- * what is left. */
+/* Takes up to `most` events, oldest first, as one JSON array: denials and traced system calls. After the end
+ * it gives what is left. */
 OSVM_API osvm_error* osvm_unikernel_instance_take_events_json(osvm_unikernel_instance* instance, size_t most,
                                                               char** out_json);
-/* The policy that this run would have needed, as a policy file. OSVM_ERROR_INVALID_ARGUMENT when `learn` was off. */
+/* The policy that this run would have needed, as a policy file. OSVM_ERROR_INVALID_ARGUMENT when `learn` was
+ * off. */
 OSVM_API osvm_error* osvm_unikernel_instance_learned_policy(const osvm_unikernel_instance* instance,
                                                             char** out_yaml);
 /* The boundary that the instance really has, for example "hardware, system calls served in the caller's

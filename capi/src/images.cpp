@@ -30,7 +30,8 @@ osvm_error* osvm_images_build(const char* source, const char* output, const char
     OSVM_REQUIRE(source);
     OSVM_REQUIRE(output);
     OSVM_REQUIRE(manifest);
-    OSVM_TRY(const auto made, im::build_image({.source = source, .output = output, .manifest = manifest, .limits = {}}));
+    OSVM_TRY(const auto made,
+             im::build_image({.source = source, .output = output, .manifest = manifest, .limits = {}}));
     if (out_id) *out_id = copy_string(im::to_hex(made.id));
     return {};
   });
@@ -54,7 +55,8 @@ osvm_error* osvm_images_verify(const char* path, const char* public_key, char** 
   });
 }
 
-osvm_error* osvm_images_unpack(const char* path, const char* public_key, const char* folder, char** out_manifest) {
+osvm_error* osvm_images_unpack(const char* path, const char* public_key, const char* folder,
+                               char** out_manifest) {
   return guard([&]() -> osvm::result<void> {
     OSVM_REQUIRE(path);
     OSVM_REQUIRE(folder);

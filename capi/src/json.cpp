@@ -35,8 +35,9 @@ std::string to_json(const kvm::host_facts& f) {
 }
 
 std::string to_json(const unikernel::exit_report& r) {
-  json::object o{{"cause", unikernel::identifier(r.cause)},     {"status", r.status},          {"signal", r.signal},
-                 {"shell_status", r.shell_status()}, {"description", r.describe()}, {"detail", r.detail}};
+  json::object o{
+      {"cause", unikernel::identifier(r.cause)}, {"status", r.status},          {"signal", r.signal},
+      {"shell_status", r.shell_status()},        {"description", r.describe()}, {"detail", r.detail}};
   o["fault"] = r.fault ? json::value(fault_object(*r.fault)) : json::value(nullptr);
   return json::serialize(o);
 }

@@ -97,12 +97,9 @@ osvm::result<std::vector<std::string>> strings(const char* const* items, std::si
 
 osvm::result<uk::stdio> stdio_of(const osvm_unikernel_stdio& s, const char* name) {
   switch (s.kind) {
-    case OSVM_UNIKERNEL_STDIO_NULL:
-      return uk::stdio{};
-    case OSVM_UNIKERNEL_STDIO_FD:
-      return uk::stdio::from_fd(s.fd);
-    case OSVM_UNIKERNEL_STDIO_CAPTURE:
-      return uk::stdio::capture(s.size);
+    case OSVM_UNIKERNEL_STDIO_NULL: return uk::stdio{};
+    case OSVM_UNIKERNEL_STDIO_FD: return uk::stdio::from_fd(s.fd);
+    case OSVM_UNIKERNEL_STDIO_CAPTURE: return uk::stdio::capture(s.size);
     case OSVM_UNIKERNEL_STDIO_BYTES: {
       OSVM_TRY(const auto bytes, array(static_cast<const char*>(s.bytes), s.size, name));
       return uk::stdio::bytes(std::string(bytes.begin(), bytes.end()));
@@ -170,7 +167,8 @@ osvm::result<void> observe(const osvm_unikernel_options& o, uk::instance_options
     out.policy = std::move(file.granted);
     out.budgets = file.limits;
   }
-  if (o.events & ~(OSVM_UNIKERNEL_EVENTS_DENIALS | OSVM_UNIKERNEL_EVENTS_TRACE)) return invalid("events has unknown bits");
+  if (o.events & ~(OSVM_UNIKERNEL_EVENTS_DENIALS | OSVM_UNIKERNEL_EVENTS_TRACE))
+    return invalid("events has unknown bits");
   if (o.learn > OSVM_UNIKERNEL_LEARN_ALLOW_ALL) return invalid("learn is unknown");
   out.events.denials = (o.events & OSVM_UNIKERNEL_EVENTS_DENIALS) != 0;
   out.events.trace = (o.events & OSVM_UNIKERNEL_EVENTS_TRACE) != 0;
@@ -192,7 +190,8 @@ osvm::result<uk::instance_options> options_of(const osvm_unikernel_options& o) {
   if (o.socket_dir) out.socket_dir = o.socket_dir;
   if (o.name) out.name = o.name;
   if (o.host) out.facts = &o.host->facts;
-  if (o.flags & ~static_cast<unsigned>(OSVM_UNIKERNEL_GRANT_LIBRARIES)) return invalid("flags has unknown bits");
+  if (o.flags & ~static_cast<unsigned>(OSVM_UNIKERNEL_GRANT_LIBRARIES))
+    return invalid("flags has unknown bits");
   out.grant_libraries = (o.flags & OSVM_UNIKERNEL_GRANT_LIBRARIES) != 0;
   if (o.working_directory) out.working_directory = o.working_directory;
   if (o.executable) out.executable = o.executable;

@@ -8,30 +8,18 @@ class category final : public boost::system::error_category {
   const char* name() const noexcept override { return "osvm"; }
   std::string message(int value) const override {
     switch (static_cast<errc>(value)) {
-      case errc::ok:
-        return "success";
-      case errc::unsupported:
-        return "unsupported on this host";
-      case errc::invalid_argument:
-        return "invalid argument";
-      case errc::limit_exceeded:
-        return "limit exceeded";
-      case errc::malformed:
-        return "malformed input";
-      case errc::truncated:
-        return "input ends too early";
-      case errc::timed_out:
-        return "deadline passed";
-      case errc::cancelled:
-        return "cancelled";
-      case errc::not_found:
-        return "not found";
-      case errc::denied:
-        return "denied";
-      case errc::busy:
-        return "busy";
-      case errc::closed:
-        return "closed";
+      case errc::ok: return "success";
+      case errc::unsupported: return "unsupported on this host";
+      case errc::invalid_argument: return "invalid argument";
+      case errc::limit_exceeded: return "limit exceeded";
+      case errc::malformed: return "malformed input";
+      case errc::truncated: return "input ends too early";
+      case errc::timed_out: return "deadline passed";
+      case errc::cancelled: return "cancelled";
+      case errc::not_found: return "not found";
+      case errc::denied: return "denied";
+      case errc::busy: return "busy";
+      case errc::closed: return "closed";
     }
     return "unknown osvm error";
   }

@@ -95,14 +95,10 @@ void json_line(buffer& out, const log_record& r, const fd_log_options&) {
 
 const char* color_of(log_level level) {
   switch (level) {
-    case log_level::error:
-      return "\x1b[31m";
-    case log_level::warning:
-      return "\x1b[33m";
-    case log_level::info:
-      return "\x1b[32m";
-    default:
-      return "\x1b[2m";
+    case log_level::error: return "\x1b[31m";
+    case log_level::warning: return "\x1b[33m";
+    case log_level::info: return "\x1b[32m";
+    default: return "\x1b[2m";
   }
 }
 
@@ -201,16 +197,11 @@ class nothing final : public log_sink {
 
 std::string_view to_string(log_level level) noexcept {
   switch (level) {
-    case log_level::trace:
-      return "trace";
-    case log_level::debug:
-      return "debug";
-    case log_level::info:
-      return "info";
-    case log_level::warning:
-      return "warning";
-    case log_level::error:
-      return "error";
+    case log_level::trace: return "trace";
+    case log_level::debug: return "debug";
+    case log_level::info: return "info";
+    case log_level::warning: return "warning";
+    case log_level::error: return "error";
   }
   return "unknown";
 }

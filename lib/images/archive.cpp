@@ -21,7 +21,9 @@ struct free_archive {
   void operator()(archive* a) const noexcept { archive_read_free(a); }
 };
 
-std::string text_of(const char* s) { return s ? s : ""; }
+std::string text_of(const char* s) {
+  return s ? s : "";
+}
 
 error archive_error(archive* a, const std::string& path) {
   return error(errc::malformed, path + ": " + printable(text_of(archive_error_string(a))));
@@ -56,7 +58,8 @@ result<void> read_tar(const std::string& path, const entry_visitor& visit) {
   archive_read_support_filter_xz(a.get());
   archive_read_support_filter_zstd(a.get());
   archive_read_support_format_tar(a.get());
-  if (archive_read_open_filename(a.get(), path.c_str(), 256 << 10) != ARCHIVE_OK) return archive_error(a.get(), path);
+  if (archive_read_open_filename(a.get(), path.c_str(), 256 << 10) != ARCHIVE_OK)
+    return archive_error(a.get(), path);
   archive_entry* raw = nullptr;
   for (;;) {
     const int r = archive_read_next_header(a.get(), &raw);

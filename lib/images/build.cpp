@@ -23,7 +23,9 @@ constexpr std::string_view whiteout = ".wh.", opaque = ".wh..wh..opq";
 
 // "./a//b/" -> "a/b"; the root -> "". Absolute names and ".." are refused, never cut.
 result<std::string> clean(std::string_view path) {
-  const auto refused = [&] { return error(errc::bad_path, printable(path) + ": absolute, or leads out of the image"); };
+  const auto refused = [&] {
+    return error(errc::bad_path, printable(path) + ": absolute, or leads out of the image");
+  };
   if (path.starts_with('/')) return refused();
   std::string out;
   while (!path.empty()) {
@@ -34,7 +36,8 @@ result<std::string> clean(std::string_view path) {
     if (part.empty() || part == ".") continue;
     out += (out.empty() ? "" : "/") + std::string(part);
   }
-  if (!out.empty() && !format::good_path(out)) return error(errc::bad_path, printable(out) + ": too long, or holds a NUL");
+  if (!out.empty() && !format::good_path(out))
+    return error(errc::bad_path, printable(out) + ": too long, or holds a NUL");
   return out;
 }
 
@@ -83,8 +86,10 @@ result<void> builder::remove(std::string_view folder, std::string_view name) {
     erase_tree(std::string(folder), false);
     return {};
   }
-  const std::string hidden = (folder.empty() ? "" : std::string(folder) + "/") + std::string(name.substr(whiteout.size()));
-  if (!format::good_path(hidden)) return error(errc::bad_path, printable(hidden) + ": a whiteout of what cannot be");
+  const std::string hidden =
+      (folder.empty() ? "" : std::string(folder) + "/") + std::string(name.substr(whiteout.size()));
+  if (!format::good_path(hidden))
+    return error(errc::bad_path, printable(hidden) + ": a whiteout of what cannot be");
   if (!layer_.contains(hidden)) erase_tree(hidden, true);
   return {};
 }
@@ -97,7 +102,8 @@ result<void> builder::check_parent(const std::string& path) {
     if (at == tree_.end()) {
       tree_.emplace(folder, entry{.type = entry_type::folder, .mode = 0755, .path = folder});
     } else if (at->second.type != entry_type::folder) {
-      return error(errc::bad_path, printable(path) + ": lies in " + printable(folder) + ", which is no folder");
+      return error(errc::bad_path,
+                   printable(path) + ": lies in " + printable(folder) + ", which is no folder");
     }
   }
   return {};
@@ -113,7 +119,8 @@ result<void> builder::store(const source_entry& source, const content_reader& co
     if (!checked_add<std::uint64_t>(total_, piece.size(), total_) || total_ > limits_.max_unpacked_bytes)
       return error(errc::too_large, printable(source.path) + ": the files together are too large");
     h.add(as_bytes(piece));
-    if (::pwrite(out_, piece.data(), piece.size(), static_cast<off_t>(begin + size)) != static_cast<ssize_t>(piece.size()))
+    if (::pwrite(out_, piece.data(), piece.size(), static_cast<off_t>(begin + size)) !=
+        static_cast<ssize_t>(piece.size()))
       return errno_error("write the image");
     size += piece.size();
   }
@@ -121,7 +128,9 @@ result<void> builder::store(const source_entry& source, const content_reader& co
   e.sha256 = h.finish();
   const auto [at, fresh] = stored_.emplace(e.sha256, begin);
   e.offset = at->second;
-  if (!fresh) return ::ftruncate(out_, static_cast<off_t>(begin)) == 0 ? result<void>() : errno_error("write the image");
+  if (!fresh)
+    return ::ftruncate(out_, static_cast<off_t>(begin)) == 0 ? result<void>()
+                                                             : errno_error("write the image");
   end_ = begin + size;
   report_.stored_bytes += size;
   return {};
@@ -131,11 +140,16 @@ result<void> builder::add(const source_entry& source, const content_reader& cont
   OSVM_TRY(const auto path, clean(source.path));
   if (path.empty()) return {};
   const std::size_t slash = path.rfind('/');
-  const std::string folder = slash == std::string::npos ? "" : path.substr(0, slash), name = path.substr(slash + 1);
+  const std::string folder = slash == std::string::npos ? "" : path.substr(0, slash),
+                    name = path.substr(slash + 1);
   if (may_replace_ && name.starts_with(whiteout)) return remove(folder, name);
-  if (source.type == source_type::other) return error(errc::bad_entry, printable(path) + ": a device, FIFO or socket");
+  if (source.type == source_type::other)
+    return error(errc::bad_entry, printable(path) + ": a device, FIFO or socket");
   OSVM_CHECK(check_parent(path));
-  entry e{.type = entry_type::file, .mode = static_cast<std::uint16_t>(source.mode & 0777U), .path = path, .mtime = source.mtime};
+  entry e{.type = entry_type::file,
+          .mode = static_cast<std::uint16_t>(source.mode & 0777U),
+          .path = path,
+          .mtime = source.mtime};
   const auto old = tree_.find(path);
   if (old != tree_.end() && layer_.contains(path) && source.type != source_type::folder)
     return error(errc::bad_path, printable(path) + ": given twice");
@@ -147,7 +161,8 @@ result<void> builder::add(const source_entry& source, const content_reader& cont
     e = at->second;
     e.path = path;
   } else if (source.type == source_type::link) {
-    if (source.target.empty() || source.target.size() > 4095) return error(errc::bad_entry, printable(path) + ": a link to nothing");
+    if (source.target.empty() || source.target.size() > 4095)
+      return error(errc::bad_entry, printable(path) + ": a link to nothing");
     e.type = entry_type::link;
     e.target = source.target;
   } else if (source.type == source_type::folder) {
@@ -155,10 +170,12 @@ result<void> builder::add(const source_entry& source, const content_reader& cont
   } else {
     OSVM_CHECK(store(source, content, e));
   }
-  if (old != tree_.end() && old->second.type == entry_type::folder && e.type != entry_type::folder) erase_tree(path, true);
+  if (old != tree_.end() && old->second.type == entry_type::folder && e.type != entry_type::folder)
+    erase_tree(path, true);
   tree_[path] = std::move(e);
   layer_[path] = true;
-  if (tree_.size() > limits_.max_entries) return error(errc::too_large, std::to_string(tree_.size()) + " entries");
+  if (tree_.size() > limits_.max_entries)
+    return error(errc::too_large, std::to_string(tree_.size()) + " entries");
   return {};
 }
 
@@ -197,7 +214,9 @@ result<void> read_source(const build_options& options, builder& b) {
 result<void> check_entry_point(const std::vector<entry>& sorted, const manifest& m) {
   OSVM_TRY(const auto path, clean(std::string_view(m.entry).substr(1)));
   for (const entry& e : sorted) {
-    if (e.path == path) return e.type == entry_type::folder ? error(errc::bad_manifest, "entry " + m.entry + " is a folder") : result<void>();
+    if (e.path == path)
+      return e.type == entry_type::folder ? error(errc::bad_manifest, "entry " + m.entry + " is a folder")
+                                          : result<void>();
     if (e.type == entry_type::link && path.starts_with(e.path + "/")) return {};
   }
   return error(errc::bad_manifest, "entry " + m.entry + " is not in the image");
@@ -222,8 +241,10 @@ result<digest> finish(int fd, builder& b, const build_options& options) {
   h.index_sha256 = sha256_of(as_bytes(index));
   const std::string tail = options.manifest + index;
   const std::string_view head(reinterpret_cast<const char*>(&h), sizeof h);
-  if (::pwrite(fd, tail.data(), tail.size(), static_cast<off_t>(h.manifest_offset)) != static_cast<ssize_t>(tail.size()) ||
-      ::pwrite(fd, head.data(), head.size(), 0) != static_cast<ssize_t>(head.size()) || ::fchmod(fd, 0644) != 0 || ::fsync(fd) != 0) {
+  if (::pwrite(fd, tail.data(), tail.size(), static_cast<off_t>(h.manifest_offset)) !=
+          static_cast<ssize_t>(tail.size()) ||
+      ::pwrite(fd, head.data(), head.size(), 0) != static_cast<ssize_t>(head.size()) ||
+      ::fchmod(fd, 0644) != 0 || ::fsync(fd) != 0) {
     return errno_error("write " + options.output);
   }
   return sha256_of(as_bytes(head));
@@ -247,7 +268,8 @@ result<build_report> build_image(const build_options& options) {
       made = id.error();
     }
   }
-  if (made && ::rename(temporary.c_str(), options.output.c_str()) != 0) made = errno_error("rename to " + options.output);
+  if (made && ::rename(temporary.c_str(), options.output.c_str()) != 0)
+    made = errno_error("rename to " + options.output);
   if (!made) {
     (void)::unlink(temporary.c_str());
     return made.error();

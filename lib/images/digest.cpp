@@ -14,14 +14,20 @@ namespace {
 template <auto Free>
 struct freed {
   template <class T>
-  void operator()(T* p) const noexcept { Free(p); }
+  void operator()(T* p) const noexcept {
+    Free(p);
+  }
 };
 using key_ptr = std::unique_ptr<EVP_PKEY, freed<EVP_PKEY_free>>;
 using context_ptr = std::unique_ptr<EVP_MD_CTX, freed<EVP_MD_CTX_free>>;
 using bio_ptr = std::unique_ptr<BIO, freed<BIO_free_all>>;
 
-const unsigned char* data_of(bytes_view b) { return reinterpret_cast<const unsigned char*>(b.data()); }
-const unsigned char* data_of(const std::string& s) { return reinterpret_cast<const unsigned char*>(s.data()); }
+const unsigned char* data_of(bytes_view b) {
+  return reinterpret_cast<const unsigned char*>(b.data());
+}
+const unsigned char* data_of(const std::string& s) {
+  return reinterpret_cast<const unsigned char*>(s.data());
+}
 
 // 1: Ed25519, 2: P-256, 0: neither.
 std::uint32_t algorithm_of(const EVP_PKEY* key) {
@@ -33,10 +39,14 @@ std::uint32_t algorithm_of(const EVP_PKEY* key) {
   }
   return 0;
 }
-const EVP_MD* hash_of(std::uint32_t algorithm) { return algorithm == 2 ? EVP_sha256() : nullptr; }
+const EVP_MD* hash_of(std::uint32_t algorithm) {
+  return algorithm == 2 ? EVP_sha256() : nullptr;
+}
 
 // No passphrase is ever asked for.
-int no_passphrase(char*, int, int, void*) { return -1; }
+int no_passphrase(char*, int, int, void*) {
+  return -1;
+}
 
 key_ptr read_pem(std::string_view pem, bool wants_private) {
   const bio_ptr in(BIO_new_mem_buf(pem.data(), static_cast<int>(std::min<std::size_t>(pem.size(), 1 << 16))));
@@ -63,7 +73,8 @@ struct hasher::state {
 };
 
 hasher::hasher() : state_(std::make_unique<state>()) {
-  if (!state_->context || EVP_DigestInit_ex(state_->context.get(), EVP_sha256(), nullptr) != 1) throw std::bad_alloc();
+  if (!state_->context || EVP_DigestInit_ex(state_->context.get(), EVP_sha256(), nullptr) != 1)
+    throw std::bad_alloc();
 }
 hasher::~hasher() = default;
 
@@ -101,7 +112,8 @@ result<signed_bytes> sign(std::string_view pem, bytes_view message) {
     return error(errc::bad_key, "the key cannot sign");
   }
   out.signature.resize(size);
-  if (EVP_DigestSign(ctx.get(), reinterpret_cast<unsigned char*>(out.signature.data()), &size, data_of(message), message.size()) != 1)
+  if (EVP_DigestSign(ctx.get(), reinterpret_cast<unsigned char*>(out.signature.data()), &size,
+                     data_of(message), message.size()) != 1)
     return error(errc::bad_key, "signing failed");
   out.signature.resize(size);
   return out;
@@ -109,7 +121,8 @@ result<signed_bytes> sign(std::string_view pem, bytes_view message) {
 
 result<std::string> public_key_der(std::string_view pem) {
   const key_ptr key = read_pem(pem, false);
-  if (!key || algorithm_of(key.get()) == 0) return error(errc::bad_key, "expected a PEM key, Ed25519 or P-256");
+  if (!key || algorithm_of(key.get()) == 0)
+    return error(errc::bad_key, "expected a PEM key, Ed25519 or P-256");
   return der_of(key.get());
 }
 
@@ -120,7 +133,8 @@ result<void> check_signature(const signed_bytes& s, bytes_view message) {
     return error(errc::bad_signature, "the key in the signature");
   const context_ptr ctx(EVP_MD_CTX_new());
   if (!ctx || EVP_DigestVerifyInit(ctx.get(), nullptr, hash_of(s.algorithm), nullptr, key.get()) != 1 ||
-      EVP_DigestVerify(ctx.get(), data_of(s.signature), s.signature.size(), data_of(message), message.size()) != 1) {
+      EVP_DigestVerify(ctx.get(), data_of(s.signature), s.signature.size(), data_of(message),
+                       message.size()) != 1) {
     return error(errc::bad_signature);
   }
   return {};

@@ -17,7 +17,8 @@ class category_type final : public boost::system::error_category {
       case errc::bad_path: return "a name that an image may not hold";
       case errc::bad_entry: return "a kind of file that an image may not hold";
       case errc::bad_manifest: return "the manifest is not usable";
-      case errc::digest_mismatch: return "the content does not have its SHA-256: the image was damaged or changed";
+      case errc::digest_mismatch:
+        return "the content does not have its SHA-256: the image was damaged or changed";
       case errc::not_signed: return "the image is not signed";
       case errc::wrong_key: return "the image is signed by another key";
       case errc::bad_signature: return "the signature does not fit the image";

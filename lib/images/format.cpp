@@ -10,7 +10,9 @@ namespace {
 
 constexpr std::size_t max_path = 4095, max_part = 255;
 
-error bad(errc code, const std::string& path, const char* what) { return {code, printable(path) + ": " + what}; }
+error bad(errc code, const std::string& path, const char* what) {
+  return {code, printable(path) + ": " + what};
+}
 
 std::string_view folder_of(std::string_view path) noexcept {
   const std::size_t slash = path.rfind('/');
@@ -22,11 +24,14 @@ void append(std::string& out, const T& value) {
   out.append(reinterpret_cast<const char*>(&value), sizeof value);
 }
 
-std::string text_of(bytes_view b) { return {reinterpret_cast<const char*>(b.data()), b.size()}; }
+std::string text_of(bytes_view b) {
+  return {reinterpret_cast<const char*>(b.data()), b.size()};
+}
 
 result<entry> decode_entry(byte_reader& in, const header& h) {
   OSVM_TRY(const auto raw, in.read<entry_header>());
-  if (raw.path_size == 0 || raw.path_size > max_path) return error(errc::bad_path, "a name of " + std::to_string(raw.path_size) + " bytes");
+  if (raw.path_size == 0 || raw.path_size > max_path)
+    return error(errc::bad_path, "a name of " + std::to_string(raw.path_size) + " bytes");
   entry e;
   OSVM_TRY(const auto path, in.take(raw.path_size));
   e.path = text_of(path);
@@ -37,7 +42,8 @@ result<entry> decode_entry(byte_reader& in, const header& h) {
   e.mode = raw.mode;
   e.mtime = raw.mtime;
   if (e.type == entry_type::link) {
-    if (raw.size == 0 || raw.size > max_path) return bad(errc::bad_path, e.path, "a link of impossible length");
+    if (raw.size == 0 || raw.size > max_path)
+      return bad(errc::bad_path, e.path, "a link of impossible length");
     OSVM_TRY(const auto target, in.take(raw.size));
     e.target = text_of(target);
     if (e.target.find('\0') != std::string::npos) return bad(errc::bad_path, e.path, "a link with a NUL");
@@ -78,8 +84,10 @@ result<void> check_entries(const std::vector<entry>& sorted) {
     if (i > 0 && sorted[i - 1].path > e.path) return bad(errc::malformed, e.path, "not in order");
     const std::string_view folder = folder_of(e.path);
     if (folder.empty()) continue;
-    const auto at = std::lower_bound(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(i), folder, by_path);
-    if (at == sorted.begin() + static_cast<std::ptrdiff_t>(i) || at->path != folder || at->type != entry_type::folder)
+    const auto at =
+        std::lower_bound(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(i), folder, by_path);
+    if (at == sorted.begin() + static_cast<std::ptrdiff_t>(i) || at->path != folder ||
+        at->type != entry_type::folder)
       return bad(errc::bad_path, e.path, "does not lie in a folder of the image");
   }
   return {};
@@ -88,9 +96,14 @@ result<void> check_entries(const std::vector<entry>& sorted) {
 std::string encode_index(const std::vector<entry>& sorted) {
   std::string out;
   for (const entry& e : sorted) {
-    append(out, entry_header{.type = static_cast<std::uint8_t>(e.type), .reserved = 0, .mode = e.mode,
-                             .path_size = static_cast<std::uint32_t>(e.path.size()), .mtime = e.mtime, .offset = e.offset,
-                             .size = e.type == entry_type::link ? e.target.size() : e.size, .sha256 = e.sha256});
+    append(out, entry_header{.type = static_cast<std::uint8_t>(e.type),
+                             .reserved = 0,
+                             .mode = e.mode,
+                             .path_size = static_cast<std::uint32_t>(e.path.size()),
+                             .mtime = e.mtime,
+                             .offset = e.offset,
+                             .size = e.type == entry_type::link ? e.target.size() : e.size,
+                             .sha256 = e.sha256});
     out += e.path + e.target;
   }
   return out;
@@ -105,7 +118,8 @@ result<std::vector<entry>> decode_index(bytes_view bytes, const header& h, const
   out.reserve(h.entry_count);
   for (std::uint64_t i = 0; i < h.entry_count; ++i) {
     auto e = decode_entry(in, h);
-    if (!e && e.error().code == osvm::errc::truncated) return error(errc::malformed, "the index ends inside an entry");
+    if (!e && e.error().code == osvm::errc::truncated)
+      return error(errc::malformed, "the index ends inside an entry");
     if (!e) return e.error();
     if (!checked_add(sum, e->size, sum) || sum > limits.max_unpacked_bytes)
       return bad(errc::too_large, e->path, "the files together are too large");

@@ -15,12 +15,12 @@ inline constexpr std::uint64_t blobs_begin = 4096;
 struct header {
   std::array<char, 8> magic;
   std::uint32_t version;
-  std::uint32_t reserved;        // zero
-  std::uint64_t blob_end;        // contents lie in [4096, blob_end)
-  std::uint64_t manifest_offset; // = blob_end
+  std::uint32_t reserved;         // zero
+  std::uint64_t blob_end;         // contents lie in [4096, blob_end)
+  std::uint64_t manifest_offset;  // = blob_end
   std::uint64_t manifest_size;
-  std::uint64_t index_offset;    // = manifest_offset + manifest_size
-  std::uint64_t index_size;      // the signature, or the end of the file, follows
+  std::uint64_t index_offset;  // = manifest_offset + manifest_size
+  std::uint64_t index_size;    // the signature, or the end of the file, follows
   std::uint64_t entry_count;
   digest manifest_sha256;
   digest index_sha256;

@@ -34,7 +34,9 @@ result<std::string> read_part(const unique_fd& file, std::uint64_t offset, std::
   return out;
 }
 
-std::string signed_message(std::string_view header) { return std::string(signed_prefix) + std::string(header); }
+std::string signed_message(std::string_view header) {
+  return std::string(signed_prefix) + std::string(header);
+}
 
 struct parts {
   format::header header{};
@@ -43,9 +45,11 @@ struct parts {
   std::uint64_t end = 0;  // where the index ends
 };
 
-result<void> check_layout(const format::header& h, std::uint64_t file_bytes, const image_limits& limits, std::uint64_t& end) {
+result<void> check_layout(const format::header& h, std::uint64_t file_bytes, const image_limits& limits,
+                          std::uint64_t& end) {
   if (h.magic != format::magic) return error(errc::not_an_image);
-  if (h.version != format::current_version) return error(errc::version, "format " + std::to_string(h.version));
+  if (h.version != format::current_version)
+    return error(errc::version, "format " + std::to_string(h.version));
   if (h.manifest_size > limits.max_manifest_bytes) return error(errc::too_large, "the manifest");
   if (h.index_size > limits.max_index_bytes) return error(errc::too_large, "the index");
   if (h.reserved != 0 || h.blob_end < format::blobs_begin || h.manifest_offset != h.blob_end ||
@@ -56,17 +60,21 @@ result<void> check_layout(const format::header& h, std::uint64_t file_bytes, con
   return end <= file_bytes ? result<void>() : error(errc::truncated);
 }
 
-result<std::optional<signed_bytes>> read_signature(const unique_fd& file, std::uint64_t at, std::uint64_t file_bytes) {
+result<std::optional<signed_bytes>> read_signature(const unique_fd& file, std::uint64_t at,
+                                                   std::uint64_t file_bytes) {
   if (at == file_bytes) return std::optional<signed_bytes>();
   constexpr auto size = sizeof(format::signature_header);
   if (file_bytes - at < size) return error(errc::malformed, "bytes behind the index");
   OSVM_TRY(const auto raw, read_part(file, at, size));
   format::signature_header h{};
   std::memcpy(&h, raw.data(), size);
-  if (h.magic != format::signature_magic || h.reserved != 0) return error(errc::malformed, "bytes behind the index");
-  if (h.key_size > format::max_key_bytes || h.signature_size > format::max_signature_bytes || h.algorithm < 1 || h.algorithm > 2)
+  if (h.magic != format::signature_magic || h.reserved != 0)
+    return error(errc::malformed, "bytes behind the index");
+  if (h.key_size > format::max_key_bytes || h.signature_size > format::max_signature_bytes ||
+      h.algorithm < 1 || h.algorithm > 2)
     return error(errc::malformed, "the signature's sizes");
-  if (file_bytes - at != size + h.key_size + h.signature_size) return error(errc::malformed, "the signature's end is not the file's");
+  if (file_bytes - at != size + h.key_size + h.signature_size)
+    return error(errc::malformed, "the signature's end is not the file's");
   OSVM_TRY(const auto bytes, read_part(file, at + size, h.key_size + h.signature_size));
   return std::optional<signed_bytes>({h.algorithm, bytes.substr(0, h.key_size), bytes.substr(h.key_size)});
 }
@@ -76,7 +84,8 @@ result<parts> read_parts(const unique_fd& file, const image_limits& limits, std:
   if (::fstat(file.get(), &st) != 0) return errno_error("image");
   if (!S_ISREG(st.st_mode)) return error(errc::not_an_image, "not a regular file");
   file_bytes = static_cast<std::uint64_t>(st.st_size);
-  if (file_bytes > limits.max_file_bytes) return error(errc::too_large, std::to_string(file_bytes) + " bytes");
+  if (file_bytes > limits.max_file_bytes)
+    return error(errc::too_large, std::to_string(file_bytes) + " bytes");
   parts p;
   auto head = read_part(file, 0, sizeof p.header);
   if (!head) return head.error().code == errc::truncated ? error(errc::not_an_image) : head.error();
@@ -85,13 +94,16 @@ result<parts> read_parts(const unique_fd& file, const image_limits& limits, std:
   OSVM_CHECK(check_layout(p.header, file_bytes, limits, p.end));
   OSVM_TRY(p.manifest_bytes, read_part(file, p.header.manifest_offset, p.header.manifest_size));
   OSVM_TRY(p.index_bytes, read_part(file, p.header.index_offset, p.header.index_size));
-  if (sha256_of(as_bytes(p.manifest_bytes)) != p.header.manifest_sha256) return error(errc::digest_mismatch, "manifest");
-  if (sha256_of(as_bytes(p.index_bytes)) != p.header.index_sha256) return error(errc::digest_mismatch, "index");
+  if (sha256_of(as_bytes(p.manifest_bytes)) != p.header.manifest_sha256)
+    return error(errc::digest_mismatch, "manifest");
+  if (sha256_of(as_bytes(p.index_bytes)) != p.header.index_sha256)
+    return error(errc::digest_mismatch, "index");
   OSVM_TRY(p.signature, read_signature(file, p.end, file_bytes));
   return p;
 }
 
-// Passes an entry's content through `use` in pieces and compares its digest: what was used is what was compared.
+// Passes an entry's content through `use` in pieces and compares its digest: what was used is what was
+// compared.
 template <class Use>
 result<void> check_content(const unique_fd& file, const entry& e, Use use) {
   hasher h;
@@ -133,9 +145,12 @@ result<void> unpack_one(const unique_fd& file, const unique_fd& root, const entr
   OSVM_TRY(const auto parent, open_parent(root, e.path));
   const std::string name = e.path.substr(e.path.rfind('/') + 1);
   const auto failed = [&] { return errno_error("unpack " + printable(e.path)); };
-  if (e.type == entry_type::folder) return ::mkdirat(parent.get(), name.c_str(), e.mode | 0700U) == 0 ? result<void>() : failed();
-  if (e.type == entry_type::link) return ::symlinkat(e.target.c_str(), parent.get(), name.c_str()) == 0 ? result<void>() : failed();
-  const unique_fd out(::openat(parent.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (e.type == entry_type::folder)
+    return ::mkdirat(parent.get(), name.c_str(), e.mode | 0700U) == 0 ? result<void>() : failed();
+  if (e.type == entry_type::link)
+    return ::symlinkat(e.target.c_str(), parent.get(), name.c_str()) == 0 ? result<void>() : failed();
+  const unique_fd out(
+      ::openat(parent.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!out) return failed();
   OSVM_CHECK(check_content(file, e, [&](std::string_view piece) { return write_all(out.get(), piece, e); }));
   const timespec times[2] = {{.tv_sec = e.mtime, .tv_nsec = 0}, {.tv_sec = e.mtime, .tv_nsec = 0}};
@@ -174,7 +189,9 @@ result<image_file> image_file::open(const unique_fd& file, std::string name, con
   d->file = file.duplicate();
   d->name = std::move(name);
   if (!d->file) return errno_error(d->name);
-  const auto named = [&](const error& e) { return error(e.code, d->name + (e.context.empty() ? "" : ": " + e.context)); };
+  const auto named = [&](const error& e) {
+    return error(e.code, d->name + (e.context.empty() ? "" : ": " + e.context));
+  };
   auto p = read_parts(d->file, limits, d->file_bytes);
   if (!p) return named(p.error());
   d->read = std::move(*p);
@@ -191,12 +208,24 @@ result<image_file> image_file::open(const unique_fd& file, std::string name, con
   return image_file(std::move(d));
 }
 
-const manifest& image_file::info() const noexcept { return data_->info; }
-std::string_view image_file::manifest_text() const noexcept { return data_->read.manifest_bytes; }
-const std::vector<entry>& image_file::entries() const noexcept { return data_->entries; }
-const digest& image_file::id() const noexcept { return data_->id; }
-std::uint64_t image_file::file_bytes() const noexcept { return data_->file_bytes; }
-const std::optional<signature_info>& image_file::signature() const noexcept { return data_->signature; }
+const manifest& image_file::info() const noexcept {
+  return data_->info;
+}
+std::string_view image_file::manifest_text() const noexcept {
+  return data_->read.manifest_bytes;
+}
+const std::vector<entry>& image_file::entries() const noexcept {
+  return data_->entries;
+}
+const digest& image_file::id() const noexcept {
+  return data_->id;
+}
+std::uint64_t image_file::file_bytes() const noexcept {
+  return data_->file_bytes;
+}
+const std::optional<signature_info>& image_file::signature() const noexcept {
+  return data_->signature;
+}
 
 result<void> image_file::verify() const {
   for (const entry& e : data_->entries) {
@@ -226,13 +255,16 @@ result<void> sign_image(const std::string& path, std::string_view pem) {
   OSVM_TRY(const auto p, read_parts(file, {}, size));
   const std::string message = signed_message(p.header_bytes);
   OSVM_TRY(const auto s, sign(pem, as_bytes(message)));
-  const format::signature_header h{.magic = format::signature_magic, .algorithm = s.algorithm,
+  const format::signature_header h{.magic = format::signature_magic,
+                                   .algorithm = s.algorithm,
                                    .key_size = static_cast<std::uint32_t>(s.public_key.size()),
-                                   .signature_size = static_cast<std::uint32_t>(s.signature.size()), .reserved = 0};
+                                   .signature_size = static_cast<std::uint32_t>(s.signature.size()),
+                                   .reserved = 0};
   std::string bytes(reinterpret_cast<const char*>(&h), sizeof h);
   bytes += s.public_key + s.signature;
   if (::ftruncate(file.get(), static_cast<off_t>(p.end)) != 0 ||
-      ::pwrite(file.get(), bytes.data(), bytes.size(), static_cast<off_t>(p.end)) != static_cast<ssize_t>(bytes.size()) ||
+      ::pwrite(file.get(), bytes.data(), bytes.size(), static_cast<off_t>(p.end)) !=
+          static_cast<ssize_t>(bytes.size()) ||
       ::fsync(file.get()) != 0) {
     return errno_error("write the signature to " + path);
   }

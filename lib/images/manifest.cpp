@@ -24,7 +24,8 @@ result<void> read_health(config_map& map, std::optional<health_check>& out) {
   OSVM_TRY(const auto number, port->as_unsigned(1, 65535));
   out->port = static_cast<std::uint32_t>(number);
   OSVM_CHECK(inner.get("http", out->path));
-  if (!out->path.empty() && !out->path.starts_with('/')) return inner.find("http")->fail("expected a path such as /health");
+  if (!out->path.empty() && !out->path.starts_with('/'))
+    return inner.find("http")->fail("expected a path such as /health");
   return inner.done();
 }
 
@@ -42,7 +43,8 @@ result<void> read_grants(config_map& map, manifest& out) {
   if (const config_value* v = map.find("mounts")) {
     OSVM_CHECK(read_config(*v, out.mounts));
     for (std::size_t i = 0; i < out.mounts.size(); ++i)
-      if (!unikernel::valid_mount_name(out.mounts[i])) return v->items()[i].fail("expected the name of a mount");
+      if (!unikernel::valid_mount_name(out.mounts[i]))
+        return v->items()[i].fail("expected the name of a mount");
   }
   if (const config_value* v = map.find("listen")) {
     if (v->type() != config_value::kind::list) return v->fail("expected a list");
@@ -66,7 +68,8 @@ result<void> read_grants(config_map& map, manifest& out) {
   for (std::size_t i = 0; i < env->keys().size(); ++i) {
     OSVM_TRY(const auto name, env->keys()[i].as_string());
     OSVM_TRY(const auto value, env->items()[i].as_string());
-    if (name.empty() || name.find('=') != std::string::npos) return env->keys()[i].fail("expected a name without '='");
+    if (name.empty() || name.find('=') != std::string::npos)
+      return env->keys()[i].fail("expected a name without '='");
     out.environment.push_back(name + "=" + value);
   }
   return {};
@@ -81,7 +84,8 @@ result<manifest> read(std::string_view text) {
   if (!out.entry.starts_with('/')) return map.find("entry")->fail("expected an absolute path of the image");
   OSVM_CHECK(map.get("args", out.arguments));
   OSVM_CHECK(map.get("workdir", out.working_directory));
-  if (!out.working_directory.starts_with('/')) return map.find("workdir")->fail("expected an absolute path of the image");
+  if (!out.working_directory.starts_with('/'))
+    return map.find("workdir")->fail("expected an absolute path of the image");
   OSVM_CHECK(read_paths(map, "writable", out.writable));
   OSVM_CHECK(read_limits(map, out));
   OSVM_CHECK(read_grants(map, out));

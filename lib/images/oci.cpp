@@ -5,11 +5,11 @@
 #include <osvm/core/text.hpp>
 #include <osvm/core/unique_fd.hpp>
 
-#include <boost/json/parse.hpp>
-#include <boost/json/value.hpp>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <boost/json/parse.hpp>
+#include <boost/json/value.hpp>
 
 #include <algorithm>
 #include <filesystem>
@@ -21,13 +21,16 @@ namespace json = boost::json;
 constexpr std::uint64_t max_document = 4 << 20;
 constexpr std::size_t max_layers = 512;
 
-error bad(const std::string& what) { return {errc::malformed, "OCI layout: " + what}; }
+error bad(const std::string& what) {
+  return {errc::malformed, "OCI layout: " + what};
+}
 
 // The file that a digest names; its content is compared here, before anything is made of it.
 result<std::string> blob_path(const std::string& folder, std::string_view name) {
   constexpr std::string_view kind = "sha256:";
   const auto is_hex = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
-  if (!name.starts_with(kind) || name.size() != kind.size() + 64 || !std::all_of(name.begin() + kind.size(), name.end(), is_hex))
+  if (!name.starts_with(kind) || name.size() != kind.size() + 64 ||
+      !std::all_of(name.begin() + kind.size(), name.end(), is_hex))
     return bad("digest '" + printable(name) + "' is not sha256");
   const std::string hex(name.substr(kind.size())), path = folder + "/blobs/sha256/" + hex;
   const unique_fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
@@ -48,9 +51,11 @@ result<json::value> read_json(const std::string& path) {
   const unique_fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   struct stat st {};
   if (!fd || ::fstat(fd.get(), &st) != 0) return errno_error(path);
-  if (!S_ISREG(st.st_mode) || static_cast<std::uint64_t>(st.st_size) > max_document) return bad(path + " is too large");
+  if (!S_ISREG(st.st_mode) || static_cast<std::uint64_t>(st.st_size) > max_document)
+    return bad(path + " is too large");
   std::string text(static_cast<std::size_t>(st.st_size), '\0');
-  if (::pread(fd.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) return bad(path + " could not be read");
+  if (::pread(fd.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()))
+    return bad(path + " could not be read");
   boost::system::error_code ec;
   auto value = json::parse(text, ec);
   if (ec) return bad(path + ": " + ec.message());
@@ -70,10 +75,12 @@ std::string_view text_member(const json::value& v, std::string_view key) {
 
 bool for_this_machine(const json::value& descriptor) {
   const json::value* platform = member(descriptor, "platform");
-  return !platform || (text_member(*platform, "architecture") == "amd64" && text_member(*platform, "os") == "linux");
+  return !platform ||
+         (text_member(*platform, "architecture") == "amd64" && text_member(*platform, "os") == "linux");
 }
 
-// The manifest of an index: the only one, or the only one for linux/amd64. Indexes may lead to indexes, twice.
+// The manifest of an index: the only one, or the only one for linux/amd64. Indexes may lead to indexes,
+// twice.
 result<json::value> find_manifest(const std::string& folder, const json::value& index, int depth) {
   const json::value* list = member(index, "manifests");
   if (!list || !list->is_array()) return bad("no manifests");
@@ -86,7 +93,8 @@ result<json::value> find_manifest(const std::string& folder, const json::value& 
   if (!chosen) return bad("no image for linux/amd64");
   OSVM_TRY(const auto path, blob_path(folder, text_member(*chosen, "digest")));
   OSVM_TRY(auto document, read_json(path));
-  if (member(document, "manifests")) return depth > 0 ? find_manifest(folder, document, depth - 1) : bad("indexes too deep");
+  if (member(document, "manifests"))
+    return depth > 0 ? find_manifest(folder, document, depth - 1) : bad("indexes too deep");
   return document;
 }
 
@@ -94,7 +102,8 @@ result<json::value> find_manifest(const std::string& folder, const json::value& 
 
 bool is_oci_layout(const std::string& folder) {
   std::error_code ec;
-  return std::filesystem::is_regular_file(folder + "/oci-layout", ec) && std::filesystem::is_regular_file(folder + "/index.json", ec);
+  return std::filesystem::is_regular_file(folder + "/oci-layout", ec) &&
+         std::filesystem::is_regular_file(folder + "/index.json", ec);
 }
 
 result<std::vector<std::string>> oci_layers(const std::string& folder) {

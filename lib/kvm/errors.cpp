@@ -10,7 +10,8 @@ class category final : public boost::system::error_category {
     switch (static_cast<errc>(value)) {
       case errc::ok: return "success";
       case errc::no_device:
-        return "no KVM on this host; hardware isolation is impossible here (weaker levels must be asked for by "
+        return "no KVM on this host; hardware isolation is impossible here (weaker levels must be asked for "
+               "by "
                "name: --isolation process)";
       case errc::no_permission: return "KVM is there, but this user may not use it";
       case errc::not_kvm: return "the device does not speak KVM API version 12";

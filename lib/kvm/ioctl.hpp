@@ -1,18 +1,27 @@
 // Our own KVM ioctl numbers.
 //
-// In C++, the flexible array members of Debian 12's <linux/kvm.h> make kvm_cpuid2, kvm_msrs and kvm_signal_mask
-// larger than in C, so the header's macros compute wrong numbers for them (EINVAL or ENOTTY at run time). All
-// numbers are therefore written here once, from Documentation/virt/kvm/api.rst: _IO*(0xAE, nr, size).
+// In C++, the flexible array members of Debian 12's <linux/kvm.h> make kvm_cpuid2, kvm_msrs and
+// kvm_signal_mask larger than in C, so the header's macros compute wrong numbers for them (EINVAL or ENOTTY
+// at run time). All numbers are therefore written here once, from Documentation/virt/kvm/api.rst: _IO*(0xAE,
+// nr, size).
 #pragma once
 
 #include <linux/kvm.h>
 
 namespace osvm::kvm::nr {
 
-constexpr unsigned long io(unsigned n) { return 0xAE00UL | n; }
-constexpr unsigned long iow(unsigned n, unsigned long size) { return (1UL << 30) | (size << 16) | io(n); }
-constexpr unsigned long ior(unsigned n, unsigned long size) { return (2UL << 30) | (size << 16) | io(n); }
-constexpr unsigned long iowr(unsigned n, unsigned long size) { return (3UL << 30) | (size << 16) | io(n); }
+constexpr unsigned long io(unsigned n) {
+  return 0xAE00UL | n;
+}
+constexpr unsigned long iow(unsigned n, unsigned long size) {
+  return (1UL << 30) | (size << 16) | io(n);
+}
+constexpr unsigned long ior(unsigned n, unsigned long size) {
+  return (2UL << 30) | (size << 16) | io(n);
+}
+constexpr unsigned long iowr(unsigned n, unsigned long size) {
+  return (3UL << 30) | (size << 16) | io(n);
+}
 
 // System
 inline constexpr unsigned long get_api_version = io(0x00);
@@ -48,7 +57,8 @@ inline constexpr unsigned long set_device_attr = iow(0xE1, 24);
 static_assert(set_cpuid2 == 0x4008ae90 && get_supported_cpuid == 0xc008ae05);
 static_assert(get_msrs == 0xc008ae88 && set_msrs == 0x4008ae89);
 static_assert(sizeof(kvm_regs) == 144 && sizeof(kvm_sregs) == 312 && sizeof(kvm_fpu) == 416);
-static_assert(sizeof(kvm_userspace_memory_region) == 32 && sizeof(kvm_xcrs) == 392 && sizeof(kvm_enable_cap) == 104);
+static_assert(sizeof(kvm_userspace_memory_region) == 32 && sizeof(kvm_xcrs) == 392 &&
+              sizeof(kvm_enable_cap) == 104);
 static_assert(sizeof(kvm_vcpu_events) == 64);
 
 }  // namespace osvm::kvm::nr

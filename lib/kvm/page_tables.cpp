@@ -5,8 +5,12 @@
 namespace osvm::kvm {
 namespace {
 
-constexpr unsigned index_at(std::uint64_t va, unsigned level) noexcept { return (va >> (12 + 9 * (level - 1))) & 511; }
-constexpr std::uint64_t span_at(unsigned level) noexcept { return std::uint64_t{1} << (12 + 9 * (level - 1)); }
+constexpr unsigned index_at(std::uint64_t va, unsigned level) noexcept {
+  return (va >> (12 + 9 * (level - 1))) & 511;
+}
+constexpr std::uint64_t span_at(unsigned level) noexcept {
+  return std::uint64_t{1} << (12 + 9 * (level - 1));
+}
 // Inner entries grant everything; leaves decide.
 constexpr std::uint64_t inner_flags = pte::present | pte::writable | pte::user;
 
@@ -38,8 +42,8 @@ bool page_tables::start() {
   return true;
 }
 
-// The guest's copy is one aligned 64-bit store: the CPU sees the old or the new entry. The software bits go along;
-// a clear entry that only keeps `backed` on our side is zero for the guest.
+// The guest's copy is one aligned 64-bit store: the CPU sees the old or the new entry. The software bits go
+// along; a clear entry that only keeps `backed` on our side is zero for the guest.
 void page_tables::write(table& t, unsigned index, std::uint64_t entry) noexcept {
   t.entries[index] = entry;
   auto* hw = reinterpret_cast<std::uint64_t*>(t.page.host) + index;
@@ -138,8 +142,8 @@ bool page_tables::update(std::uint64_t begin, std::uint64_t end, const visitor& 
   return true;
 }
 
-void page_tables::update_table(table& t, unsigned level, std::uint64_t base, std::uint64_t begin, std::uint64_t end,
-                               const visitor& visit) {
+void page_tables::update_table(table& t, unsigned level, std::uint64_t base, std::uint64_t begin,
+                               std::uint64_t end, const visitor& visit) {
   const std::uint64_t span = span_at(level);
   const unsigned first = begin > base ? static_cast<unsigned>((begin - base) / span) : 0;
   for (unsigned i = first; i < 512; ++i) {

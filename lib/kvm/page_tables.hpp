@@ -1,10 +1,11 @@
-// x86-64 page tables in guest memory, written by the VMM and never read back: each table has a mirror on our side
-// that is the only truth.
+// x86-64 page tables in guest memory, written by the VMM and never read back: each table has a mirror on our
+// side that is the only truth.
 //
-// Hosts with shadow paging keep shadow tables by the guest-physical address of ours and cannot see us write. Flushing a
-// data page (an MMU-notifier event) corrects the last level only. So an inner entry never changes once it is written:
-// empty tables stay where they are. The exception is a 2 MiB leaf that is removed or split; then take_inner_change()
-// tells the owner to flush the shadow tables as a whole before the memory is used again.
+// Hosts with shadow paging keep shadow tables by the guest-physical address of ours and cannot see us write.
+// Flushing a data page (an MMU-notifier event) corrects the last level only. So an inner entry never changes
+// once it is written: empty tables stay where they are. The exception is a 2 MiB leaf that is removed or
+// split; then take_inner_change() tells the owner to flush the shadow tables as a whole before the memory is
+// used again.
 #pragma once
 
 #include <array>
@@ -18,8 +19,8 @@
 namespace osvm::kvm {
 
 namespace pte {
-inline constexpr std::uint64_t present = 1, writable = 2, user = 4, accessed = 1 << 5, dirty = 1 << 6, large = 1 << 7,
-                               no_execute = std::uint64_t{1} << 63;
+inline constexpr std::uint64_t present = 1, writable = 2, user = 4, accessed = 1 << 5, dirty = 1 << 6,
+                               large = 1 << 7, no_execute = std::uint64_t{1} << 63;
 // Software bit: the entry owns a page even when it is not present (PROT_NONE over touched memory).
 inline constexpr std::uint64_t backed = 1 << 9;
 // Software bit: the page belongs to a file image, not to the frame pool.
@@ -63,8 +64,8 @@ class page_tables final {
   bool set_large(std::uint64_t va, std::uint64_t entry);
   // True when no 4 KiB entry exists in the 2 MiB around `va`.
   bool empty_2m(std::uint64_t va) const noexcept;
-  // Visits each existing leaf in [begin, end) in order; the returned value replaces the entry. Large leaves that the
-  // range covers in part are split first (false: no memory for that; nothing was visited).
+  // Visits each existing leaf in [begin, end) in order; the returned value replaces the entry. Large leaves
+  // that the range covers in part are split first (false: no memory for that; nothing was visited).
   using visitor = std::function<std::uint64_t(std::uint64_t va, std::uint64_t entry, std::uint64_t size)>;
   bool update(std::uint64_t begin, std::uint64_t end, const visitor& visit);
 

@@ -24,14 +24,17 @@ namespace osvm::kvm {
 namespace {
 
 using clock = std::chrono::steady_clock;
-double us_since(clock::time_point t) { return std::chrono::duration<double, std::micro>(clock::now() - t).count(); }
+double us_since(clock::time_point t) {
+  return std::chrono::duration<double, std::micro>(clock::now() - t).count();
+}
 
 constexpr std::uint64_t user_gpa = std::uint64_t{4} << 30;
 constexpr std::uint64_t user_va = 0x400000;
 // Offsets of the test programs in the user page.
-constexpr std::uint64_t loop_code = 0;       // L: syscall; jmp L
-constexpr std::uint64_t tsc_code = 0x40;     // rdtsc; rdi = 64-bit TSC; syscall
-constexpr std::uint64_t kernel_code = 0x1000;  // second page, supervisor: ecx = 400; L: dec ecx; jnz L; out 0x10, al
+constexpr std::uint64_t loop_code = 0;    // L: syscall; jmp L
+constexpr std::uint64_t tsc_code = 0x40;  // rdtsc; rdi = 64-bit TSC; syscall
+constexpr std::uint64_t kernel_code =
+    0x1000;  // second page, supervisor: ecx = 400; L: dec ecx; jnz L; out 0x10, al
 
 // A VM with one vCPU, one user code page and one supervisor code page.
 class tiny_vm {
@@ -40,10 +43,12 @@ class tiny_vm {
     auto t = std::make_unique<tiny_vm>(stub);
     OSVM_TRY(t->vm_, vm::create(sys));
     OSVM_CHECK(t->area_.start(std::uint64_t{1} << 20));
-    if (!t->tables_.start() || !t->area_.map_into(t->tables_)) return error(errc::probe_failed, "page tables");
+    if (!t->tables_.start() || !t->area_.map_into(t->tables_))
+      return error(errc::probe_failed, "page tables");
     OSVM_TRY(t->user_, mapping::anonymous(2 * 4096));
     t->put_code();
-    OSVM_CHECK(t->vm_.set_region({.slot = 15, .guest_address = user_gpa, .host_address = t->user_.data(), .size = 8192}));
+    OSVM_CHECK(t->vm_.set_region(
+        {.slot = 15, .guest_address = user_gpa, .host_address = t->user_.data(), .size = 8192}));
     if (!t->tables_.set(user_va, user_gpa | pte::present | pte::user) ||
         !t->tables_.set(user_va + 4096, (user_gpa + 4096) | pte::present)) {
       return error(errc::probe_failed, "page tables");
@@ -55,9 +60,12 @@ class tiny_vm {
   }
   explicit tiny_vm(syscall_stub stub)
       : stub_(stub),
-        area_([this](std::uint64_t gpa, void* host, std::uint64_t size) {
-          return vm_.set_region({.slot = slot_++, .guest_address = gpa, .host_address = host, .size = size});
-        }, stub),
+        area_(
+            [this](std::uint64_t gpa, void* host, std::uint64_t size) {
+              return vm_.set_region(
+                  {.slot = slot_++, .guest_address = gpa, .host_address = host, .size = size});
+            },
+            stub),
         tables_(area_) {}
 
   void start_at(std::uint64_t code) {
@@ -84,8 +92,10 @@ class tiny_vm {
  private:
   void put_code() {
     const std::uint8_t loop[] = {0x0f, 0x05, 0xeb, 0xfc};
-    const std::uint8_t tsc[] = {0x0f, 0x31, 0x48, 0xc1, 0xe2, 0x20, 0x48, 0x09, 0xd0, 0x48, 0x89, 0xc7, 0x0f, 0x05, 0xeb, 0xf0};
-    const std::uint8_t kernel[] = {0xb9, 0x90, 0x01, 0, 0, 0xff, 0xc9, 0x75, 0xfc, 0xe6, syscall_port, 0xeb, 0xf3};
+    const std::uint8_t tsc[] = {0x0f, 0x31, 0x48, 0xc1, 0xe2, 0x20, 0x48, 0x09,
+                                0xd0, 0x48, 0x89, 0xc7, 0x0f, 0x05, 0xeb, 0xf0};
+    const std::uint8_t kernel[] = {0xb9, 0x90, 0x01,         0,    0,   0xff, 0xc9, 0x75,
+                                   0xfc, 0xe6, syscall_port, 0xeb, 0xf3};
     std::memcpy(user_.data() + loop_code, loop, sizeof loop);
     std::memcpy(user_.data() + tsc_code, tsc, sizeof tsc);
     std::memcpy(user_.data() + kernel_code, kernel, sizeof kernel);
@@ -100,7 +110,9 @@ class tiny_vm {
   std::optional<vcpu> cpu_;
 };
 
-bool is_call(const exit_info& e) { return e.kind == exit_kind::io && e.outgoing && e.port == syscall_port; }
+bool is_call(const exit_info& e) {
+  return e.kind == exit_kind::io && e.outgoing && e.port == syscall_port;
+}
 
 // Stub A's page is not executable at CPL 3: where SYSCALL does not raise the privilege, the fetch faults.
 result<void> find_stub(const system& sys, host_facts& f) {
@@ -111,14 +123,16 @@ result<void> find_stub(const system& sys, host_facts& f) {
     f.stub = syscall_stub::supervisor;
     const exit_info second = t->run();
     f.sysret_works = is_call(second) && t->cpu().cpl() == 0;
-    if (!f.sysret_works) return error(errc::probe_failed, "SYSCALL enters CPL 0, but SYSRETQ does not return");
+    if (!f.sysret_works)
+      return error(errc::probe_failed, "SYSCALL enters CPL 0, but SYSRETQ does not return");
     return {};
   }
   if (e.kind == exit_kind::io && e.port == exception_port + 14) {
     f.stub = syscall_stub::user;
     return {};
   }
-  return error(errc::probe_failed, "first SYSCALL gave exit kind " + std::to_string(static_cast<int>(e.kind)) + " port " +
+  return error(errc::probe_failed, "first SYSCALL gave exit kind " +
+                                       std::to_string(static_cast<int>(e.kind)) + " port " +
                                        std::to_string(e.port));
 }
 
@@ -148,7 +162,8 @@ bool reads_host_tsc(tiny_vm& t) {
   return true;
 }
 
-// 400 loop rounds at CPL 0: under a microsecond natively, most of a millisecond where each instruction is emulated.
+// 400 loop rounds at CPL 0: under a microsecond natively, most of a millisecond where each instruction is
+// emulated.
 bool emulates_cpl0(tiny_vm& t) {
   const auto begin = clock::now();
   t.start_kernel();
@@ -227,7 +242,8 @@ result<host_facts> probe_host() {
   f.msr_filter = sys.check_extension(KVM_CAP_X86_MSR_FILTER) > 0;
   f.readonly_slots = sys.check_extension(KVM_CAP_READONLY_MEM) > 0;
   f.sync_regs = (sys.check_extension(KVM_CAP_SYNC_REGS) & 3) == 3;
-  if (!f.sync_regs) return error(errc::missing_feature, "KVM_CAP_SYNC_REGS for registers and special registers");
+  if (!f.sync_regs)
+    return error(errc::missing_feature, "KVM_CAP_SYNC_REGS for registers and special registers");
   f.phys_bits = sys.phys_bits();
   f.max_vcpus = static_cast<unsigned>(std::max(1, sys.check_extension(KVM_CAP_MAX_VCPUS)));
   OSVM_CHECK(find_stub(sys, f));

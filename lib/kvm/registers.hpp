@@ -13,14 +13,17 @@ struct [[gnu::may_alias]] registers {  // laid over kvm_run's own copy
 };
 
 namespace rflags {
-inline constexpr std::uint64_t cf = 1, reserved1 = 2, tf = 1 << 8, interrupt = 1 << 9, df = 1 << 10, ac = 1 << 18,
-                               id = 1 << 21;
-// What a guest program may choose: CF PF AF ZF SF TF DF OF, AC and ID. IF is always on; IOPL, NT, RF, VM never.
+inline constexpr std::uint64_t cf = 1, reserved1 = 2, tf = 1 << 8, interrupt = 1 << 9, df = 1 << 10,
+                               ac = 1 << 18, id = 1 << 21;
+// What a guest program may choose: CF PF AF ZF SF TF DF OF, AC and ID. IF is always on; IOPL, NT, RF, VM
+// never.
 inline constexpr std::uint64_t user_bits = 0xDD5 | ac | id;
 inline constexpr std::uint64_t user_fixed = reserved1 | interrupt;
 }  // namespace rflags
 
 // Addresses that a guest may load into RIP, FS or GS: the lower canonical half.
-constexpr bool user_canonical(std::uint64_t address) noexcept { return address < (std::uint64_t{1} << 47); }
+constexpr bool user_canonical(std::uint64_t address) noexcept {
+  return address < (std::uint64_t{1} << 47);
+}
 
 }  // namespace osvm::kvm

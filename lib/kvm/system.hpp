@@ -13,8 +13,8 @@
 namespace osvm::kvm {
 
 namespace cr4 {
-inline constexpr std::uint64_t pae = 1 << 5, osfxsr = 1 << 9, osxmmexcpt = 1 << 10, umip = 1 << 11, fsgsbase = 1 << 16,
-                               osxsave = 1 << 18, smep = 1 << 20, smap = 1 << 21;
+inline constexpr std::uint64_t pae = 1 << 5, osfxsr = 1 << 9, osxmmexcpt = 1 << 10, umip = 1 << 11,
+                               fsgsbase = 1 << 16, osxsave = 1 << 18, smep = 1 << 20, smap = 1 << 21;
 }
 
 // One CPUID leaf, laid out as KVM wants it (struct kvm_cpuid_entry2).
@@ -34,7 +34,8 @@ struct system_info {
 // Immutable after open(); thread-safe.
 class system final {
  public:
-  // Opens /dev/kvm; asks it for what `known` does not say. Errors: no_device, no_permission, not_kvm, missing_feature.
+  // Opens /dev/kvm; asks it for what `known` does not say. Errors: no_device, no_permission, not_kvm,
+  // missing_feature.
   static result<system> open(std::shared_ptr<const system_info> known = nullptr);
   const std::shared_ptr<const system_info>& info() const noexcept { return info_; }
 
@@ -47,8 +48,8 @@ class system final {
   std::uint64_t guest_xcr0() const noexcept { return info_->xcr0; }
   // Bytes of the standard XSAVE area for them.
   std::uint32_t guest_xstate_size() const noexcept { return info_->xstate_size; }
-  // CR4 bits to try: what either KVM's table or the CPU itself names. Page-table based KVM runs CPUID of CPL 3
-  // natively and advertises a poor table, yet honours these bits.
+  // CR4 bits to try: what either KVM's table or the CPU itself names. Page-table based KVM runs CPUID of CPL
+  // 3 natively and advertises a poor table, yet honours these bits.
   std::uint64_t wanted_cr4() const noexcept { return info_->cr4_table | info_->cr4_native; }
   // CR4 bits that KVM's own table names: the fall-back.
   std::uint64_t certain_cr4() const noexcept { return info_->cr4_table; }

@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::uint64_t page_bytes = 4096;
 constexpr unsigned gdt_page = 0, stubs_page = 1, syscall_page = 2, tss_page = 3, ist_page = 16;
-constexpr unsigned fixed_pages = 16;   // before the first interrupt stack
+constexpr unsigned fixed_pages = 16;  // before the first interrupt stack
 constexpr std::uint64_t first_chunk = 64 * page_bytes;
 constexpr unsigned idt_offset = 0x100, vectors = 32, tss_bytes = 128, tss_per_page = page_bytes / tss_bytes;
 // The I/O bitmap follows the 104-byte TSS: bytes 0..2 cover ports 0..23, then the terminating 0xff byte.
@@ -18,16 +18,18 @@ static_assert(syscall_port / 8 == 2);
 
 void put_gdt(std::byte* page) {
   const std::uint64_t gdt[8] = {0,
-                                0x00af9b000000ffff,   // 0x08 code, CPL 0
-                                0x00cf93000000ffff,   // 0x10 data, CPL 0
-                                0, 0x00cff3000000ffff,  // 0x20 data, CPL 3
-                                0x00affb000000ffff,   // 0x28 code, CPL 3
-                                0, 0};                // 0x30 TSS: loaded by the VMM, never by LTR
+                                0x00af9b000000ffff,  // 0x08 code, CPL 0
+                                0x00cf93000000ffff,  // 0x10 data, CPL 0
+                                0,
+                                0x00cff3000000ffff,  // 0x20 data, CPL 3
+                                0x00affb000000ffff,  // 0x28 code, CPL 3
+                                0,
+                                0};  // 0x30 TSS: loaded by the VMM, never by LTR
   std::memcpy(page, gdt, sizeof gdt);
 }
 
-// Every gate runs on IST1, at CPL 0. Only #BP may be raised by an INT instruction at CPL 3; an INT n to any other
-// gate is a general protection fault.
+// Every gate runs on IST1, at CPL 0. Only #BP may be raised by an INT instruction at CPL 3; an INT n to any
+// other gate is a general protection fault.
 void put_idt(std::byte* idt) {
   for (unsigned v = 0; v < vectors; ++v) {
     const std::uint64_t target = system_base + stubs_page * page_bytes + v * 16ULL;
@@ -55,8 +57,8 @@ void put_exception_stubs(std::byte* page) {
   }
 }
 
-// The stub touches no memory and uses no stack. A: out 0x10, al; sysretq. B: out 0x10, al; jmp rcx (the VMM sets RIP
-// itself; the jump is only reached when it did not).
+// The stub touches no memory and uses no stack. A: out 0x10, al; sysretq. B: out 0x10, al; jmp rcx (the VMM
+// sets RIP itself; the jump is only reached when it did not).
 void put_syscall_stub(std::byte* page, syscall_stub kind) {
   const std::uint8_t a[] = {0xe6, syscall_port, 0x48, 0x0f, 0x07};
   const std::uint8_t b[] = {0xe6, syscall_port, 0xff, 0xe1};
@@ -98,10 +100,13 @@ result<void> system_area::start(std::uint64_t limit) {
 
 bool system_area::map_into(page_tables& tables) {
   const auto map = [&](unsigned number, std::uint64_t flags) {
-    return tables.set(system_base + number * page_bytes, number * page_bytes | flags | pte::present | pte::backed);
+    return tables.set(system_base + number * page_bytes,
+                      number * page_bytes | flags | pte::present | pte::backed);
   };
   const std::uint64_t stub_flags = stub_ == syscall_stub::user ? pte::user : 0;
-  if (!map(gdt_page, pte::writable | pte::no_execute) || !map(stubs_page, 0) || !map(syscall_page, stub_flags)) return false;
+  if (!map(gdt_page, pte::writable | pte::no_execute) || !map(stubs_page, 0) ||
+      !map(syscall_page, stub_flags))
+    return false;
   for (unsigned p = tss_page; p < tss_page + max_vcpus / tss_per_page; ++p) {
     if (!map(p, pte::writable | pte::no_execute)) return false;
   }
@@ -113,7 +118,8 @@ result<system_area::vcpu_area> system_area::prepare_vcpu(unsigned id, page_table
   const auto stack = take();
   if (!stack) return error(osvm::errc::limit_exceeded, "no memory for an interrupt stack");
   const std::uint64_t stack_va = system_base + (ist_page + id) * page_bytes;
-  if (!tables.set(stack_va, stack->guest_address | pte::present | pte::writable | pte::no_execute | pte::backed)) {
+  if (!tables.set(stack_va,
+                  stack->guest_address | pte::present | pte::writable | pte::no_execute | pte::backed)) {
     return error(osvm::errc::limit_exceeded, "no memory for page tables");
   }
   const std::uint64_t tss_gpa = tss_page * page_bytes + id * std::uint64_t{tss_bytes};
@@ -155,13 +161,15 @@ exception_frame read_frame(const std::byte* interrupt_stack, bool has_error_code
 
 std::byte* system_area::at(std::uint64_t gpa) const noexcept {
   for (std::size_t i = 0; i < chunks_.size(); ++i) {
-    if (gpa >= chunk_base_[i] && gpa - chunk_base_[i] < chunks_[i].size()) return chunks_[i].data() + (gpa - chunk_base_[i]);
+    if (gpa >= chunk_base_[i] && gpa - chunk_base_[i] < chunks_[i].size())
+      return chunks_[i].data() + (gpa - chunk_base_[i]);
   }
   return nullptr;
 }
 
 std::optional<page_source::page> system_area::take() {
-  if (next_ + page_bytes > end_ && !grow(std::min<std::uint64_t>(end_, std::uint64_t{4} << 20))) return std::nullopt;
+  if (next_ + page_bytes > end_ && !grow(std::min<std::uint64_t>(end_, std::uint64_t{4} << 20)))
+    return std::nullopt;
   const page p{next_, at(next_)};
   next_ += page_bytes;
   return p;

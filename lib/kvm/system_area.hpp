@@ -1,14 +1,13 @@
-// The pages that the CPU itself needs: GDT, IDT, TSS, exception stubs, the system-call stub and the page tables. They
-// live in memory slots of their own; no page ever moves between them and guest user memory.
+// The pages that the CPU itself needs: GDT, IDT, TSS, exception stubs, the system-call stub and the page
+// tables. They live in memory slots of their own; no page ever moves between them and guest user memory.
 //
 // Linear layout (4 KiB pages from `system_base`, at the top of the lower half, above user_end):
 //   0        GDT and IDT                              supervisor, read-write
 //   1        exception stubs: vector n is `out 0x80+n`  supervisor, executable
-//   2        system-call stub                         stub A: supervisor; stub B: user; executable, not writable
-//   3..10    TSS of 128 bytes each, 32 a page
-//   16..     one interrupt stack page (IST1) per vCPU
-// Guest-physical: the same pages from 0, page tables behind them. A TSS carries an I/O bitmap that opens exactly one
-// port to CPL 3; its limit ends right behind that port, so all others are closed.
+//   2        system-call stub                         stub A: supervisor; stub B: user; executable, not
+//   writable 3..10    TSS of 128 bytes each, 32 a page 16..     one interrupt stack page (IST1) per vCPU
+// Guest-physical: the same pages from 0, page tables behind them. A TSS carries an I/O bitmap that opens
+// exactly one port to CPL 3; its limit ends right behind that port, so all others are closed.
 #pragma once
 
 #include "kvm/page_tables.hpp"
@@ -31,8 +30,8 @@ struct exception_frame {
   std::uint64_t error_code = 0, rip = 0, cs = 0, rflags = 0, rsp = 0, ss = 0;
 };
 
-// What the CPU pushed on an interrupt stack page. Guest memory: the values are hints from a possibly hostile guest and
-// pass the register checks before they are used.
+// What the CPU pushed on an interrupt stack page. Guest memory: the values are hints from a possibly hostile
+// guest and pass the register checks before they are used.
 exception_frame read_frame(const std::byte* interrupt_stack, bool has_error_code) noexcept;
 
 // Not thread-safe; the owner serialises calls.
@@ -63,7 +62,7 @@ class system_area final : public page_source {
 
   installer install_;
   syscall_stub stub_;
-  std::vector<mapping> chunks_;       // chunk i begins at guest address chunk_base_[i]
+  std::vector<mapping> chunks_;  // chunk i begins at guest address chunk_base_[i]
   std::vector<std::uint64_t> chunk_base_;
   std::uint64_t next_ = 0, end_ = 0, limit_ = 0;
 };

@@ -15,9 +15,11 @@ namespace osvm::kvm {
 namespace {
 
 static_assert(sizeof(registers) == sizeof(kvm_regs));
-static_assert(offsetof(registers, rsp) == offsetof(kvm_regs, rsp) && offsetof(registers, rip) == offsetof(kvm_regs, rip));
+static_assert(offsetof(registers, rsp) == offsetof(kvm_regs, rsp) &&
+              offsetof(registers, rip) == offsetof(kvm_regs, rip));
 
-constexpr std::uint64_t cr0_pe = 1, cr0_mp = 2, cr0_ne = 1 << 5, cr0_wp = 1 << 16, cr0_am = 1 << 18, cr0_pg = 1U << 31;
+constexpr std::uint64_t cr0_pe = 1, cr0_mp = 2, cr0_ne = 1 << 5, cr0_wp = 1 << 16, cr0_am = 1 << 18,
+                        cr0_pg = 1U << 31;
 constexpr std::uint64_t efer_sce = 1, efer_lme = 1 << 8, efer_lma = 1 << 10, efer_nxe = 1 << 11;
 constexpr std::uint32_t msr_star = 0xC0000081, msr_lstar = 0xC0000082, msr_sfmask = 0xC0000084;
 // Flags that SYSCALL clears where it enters CPL 0: TF IF DF AC NT.
@@ -125,7 +127,8 @@ result<void> vcpu::setup(const system& sys, const cpu_setup& how) {
   }
   msr_list m;
   m.count = 3;
-  m.entries[0] = {.index = msr_star, .reserved = 0, .data = (std::uint64_t{0x1b} << 48) | (std::uint64_t{0x08} << 32)};
+  m.entries[0] = {
+      .index = msr_star, .reserved = 0, .data = (std::uint64_t{0x1b} << 48) | (std::uint64_t{0x08} << 32)};
   m.entries[1] = {.index = msr_lstar, .reserved = 0, .data = how.syscall_entry};
   m.entries[2] = {.index = msr_sfmask, .reserved = 0, .data = sfmask};
   if (::ioctl(fd(), nr::set_msrs, &m) != 3) return errno_error("KVM_SET_MSRS");
@@ -194,10 +197,15 @@ exit_info vcpu::run() noexcept {
   return e;
 }
 
-// kvm_run is memory that the kernel shares with us; registers mirrors kvm_regs member by member (checked above).
-registers& vcpu::regs() noexcept { return reinterpret_cast<registers&>(run_->s.regs.regs); }
+// kvm_run is memory that the kernel shares with us; registers mirrors kvm_regs member by member (checked
+// above).
+registers& vcpu::regs() noexcept {
+  return reinterpret_cast<registers&>(run_->s.regs.regs);
+}
 
-void vcpu::put_regs() noexcept { run_->kvm_dirty_regs |= KVM_SYNC_X86_REGS; }
+void vcpu::put_regs() noexcept {
+  run_->kvm_dirty_regs |= KVM_SYNC_X86_REGS;
+}
 
 void vcpu::enter_at(unsigned level, const registers& r) noexcept {
   regs() = r;
@@ -207,18 +215,30 @@ void vcpu::enter_at(unsigned level, const registers& r) noexcept {
   run_->kvm_dirty_regs |= KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
 }
 
-void vcpu::enter_user(const registers& r) noexcept { enter_at(3, r); }
-void vcpu::enter_kernel(const registers& r) noexcept { enter_at(0, r); }
+void vcpu::enter_user(const registers& r) noexcept {
+  enter_at(3, r);
+}
+void vcpu::enter_kernel(const registers& r) noexcept {
+  enter_at(0, r);
+}
 
 // SYSCALL loads both segments; the smaller of the two is never an overestimate of what the guest may not do.
 unsigned vcpu::cpl() const noexcept {
   const auto& s = run_->s.regs.sregs;
   return std::min<unsigned>(s.cs.dpl, s.ss.dpl);
 }
-std::uint64_t vcpu::control4() const noexcept { return run_->s.regs.sregs.cr4; }
-std::uint64_t vcpu::cr2() const noexcept { return run_->s.regs.sregs.cr2; }
-std::uint64_t vcpu::fs_base() const noexcept { return run_->s.regs.sregs.fs.base; }
-std::uint64_t vcpu::gs_base() const noexcept { return run_->s.regs.sregs.gs.base; }
+std::uint64_t vcpu::control4() const noexcept {
+  return run_->s.regs.sregs.cr4;
+}
+std::uint64_t vcpu::cr2() const noexcept {
+  return run_->s.regs.sregs.cr2;
+}
+std::uint64_t vcpu::fs_base() const noexcept {
+  return run_->s.regs.sregs.fs.base;
+}
+std::uint64_t vcpu::gs_base() const noexcept {
+  return run_->s.regs.sregs.gs.base;
+}
 
 void vcpu::set_fs_base(std::uint64_t base) noexcept {
   run_->s.regs.sregs.fs.base = base;
@@ -235,7 +255,9 @@ void vcpu::copy_fpu(const vcpu& from) noexcept {
   if (::ioctl(from.fd(), nr::get_fpu, &f) == 0) (void)::ioctl(fd(), nr::set_fpu, &f);
 }
 
-bool vcpu::get_xsave(std::span<std::byte, 4096> out) const noexcept { return ::ioctl(fd(), nr::get_xsave, out.data()) == 0; }
+bool vcpu::get_xsave(std::span<std::byte, 4096> out) const noexcept {
+  return ::ioctl(fd(), nr::get_xsave, out.data()) == 0;
+}
 
 bool vcpu::set_xsave(std::span<const std::byte, 4096> in) noexcept {
   // KVM copies 4096 bytes from here and writes nothing.

@@ -15,8 +15,8 @@ struct kvm_run;
 namespace osvm::kvm {
 
 enum class exit_kind : std::uint8_t {
-  io,              // IN/OUT/INS/OUTS: port, size, count, outgoing
-  mmio,            // access to a guest-physical hole: address
+  io,    // IN/OUT/INS/OUTS: port, size, count, outgoing
+  mmio,  // access to a guest-physical hole: address
   halt,
   shutdown,        // triple fault
   fail_entry,      // the CPU refused the state: detail
@@ -38,7 +38,7 @@ struct exit_info {
 
 // Segment state of a long-mode program: how a vCPU starts.
 struct cpu_setup {
-  std::uint64_t page_table = 0;   // CR3, guest-physical
+  std::uint64_t page_table = 0;             // CR3, guest-physical
   std::uint64_t gdt = 0, idt = 0, tss = 0;  // linear addresses
   std::uint16_t gdt_limit = 0, idt_limit = 0;
   std::uint32_t tss_limit = 0;
@@ -47,7 +47,8 @@ struct cpu_setup {
 };
 
 namespace selector {
-inline constexpr std::uint16_t kernel_code = 0x08, kernel_data = 0x10, user_data = 0x23, user_code = 0x2b, tss = 0x30;
+inline constexpr std::uint16_t kernel_code = 0x08, kernel_data = 0x10, user_data = 0x23, user_code = 0x2b,
+                               tss = 0x30;
 }
 
 class vcpu final {
@@ -56,8 +57,8 @@ class vcpu final {
 
   // CPUID, XCR0, TSC, segments, MSRs: once per vCPU, before the first run.
   result<void> setup(const system& sys, const cpu_setup& how);
-  // Lets `kick_signal`, which must be blocked in the running thread, interrupt run() and nothing else. No signal
-  // handler is involved: run() eats the signal.
+  // Lets `kick_signal`, which must be blocked in the running thread, interrupt run() and nothing else. No
+  // signal handler is involved: run() eats the signal.
   result<void> accept_kicks(int kick_signal);
 
   // Runs until an exit. Never throws. After it, regs(), cpl(), cr2(), fs_base() are current.
@@ -82,8 +83,8 @@ class vcpu final {
   // The whole extended state in the standard XSAVE format. set: false when KVM refuses the values.
   bool get_xsave(std::span<std::byte, 4096> out) const noexcept;
   bool set_xsave(std::span<const std::byte, 4096> in) noexcept;
-  // After exit_kind::interrupted: an exception waits to be delivered. The registers are those before it, and it would be
-  // lost if they were replaced now.
+  // After exit_kind::interrupted: an exception waits to be delivered. The registers are those before it, and
+  // it would be lost if they were replaced now.
   bool exception_pending() const noexcept;
   int fd() const noexcept { return fd_.get(); }
 

@@ -11,20 +11,21 @@ namespace osvm::kvm {
 namespace {
 
 // Default-deny filter: no range is listed, so every RDMSR/WRMSR of the guest raises #GP. The VMM's own
-// KVM_SET_MSRS is not subject to the filter. Guests run at CPL 3 and have no use for MSRs; this is for the case
-// that one reaches CPL 0.
+// KVM_SET_MSRS is not subject to the filter. Guests run at CPL 3 and have no use for MSRs; this is for the
+// case that one reaches CPL 0.
 void deny_all_msrs(int vm_fd) noexcept {
   kvm_msr_filter filter{};
   filter.flags = KVM_MSR_FILTER_DEFAULT_DENY;
   // KVM refuses a default-deny filter without ranges: one range over an unused MSR with an all-zero bitmap.
   static std::uint8_t deny_bitmap[1] = {0};
-  filter.ranges[0] = {.flags = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE, .nmsrs = 1, .base = 0, .bitmap = deny_bitmap};
+  filter.ranges[0] = {
+      .flags = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE, .nmsrs = 1, .base = 0, .bitmap = deny_bitmap};
   static_assert(sizeof(kvm_msr_filter) == 392);
   (void)::ioctl(vm_fd, nr::x86_set_msr_filter, &filter);
 }
 
-// KVM replaces a hypercall instruction of the other vendor by this one's in the guest's memory, whatever the page's
-// rights are. With the quirk off the guest gets #UD, as on hardware. Kernels before 5.18 cannot do it.
+// KVM replaces a hypercall instruction of the other vendor by this one's in the guest's memory, whatever the
+// page's rights are. With the quirk off the guest gets #UD, as on hardware. Kernels before 5.18 cannot do it.
 void leave_hypercalls_alone(const system& sys, int vm_fd) noexcept {
   const int known = sys.check_extension(KVM_CAP_DISABLE_QUIRKS2);
   if (known <= 0 || (static_cast<unsigned>(known) & KVM_X86_QUIRK_FIX_HYPERCALL_INSN) == 0) return;

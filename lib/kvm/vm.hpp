@@ -19,7 +19,7 @@ struct memory_region {
 };
 
 struct vm_options {
-  bool msr_filter = true;  // deny every MSR access that KVM would otherwise emulate for the guest
+  bool msr_filter = true;          // deny every MSR access that KVM would otherwise emulate for the guest
   std::uint64_t memory_bytes = 0;  // expected guest memory; sizes the shadow-page quota
 };
 

@@ -123,12 +123,9 @@ std::optional<commitment> parse_commitment(std::string_view name) noexcept {
 
 std::optional<slot_t> slot_at(const ledger_bounds& b, commitment level) noexcept {
   switch (level) {
-    case commitment::finalized:
-      return b.last_root;
-    case commitment::confirmed:
-      return b.last_confirmed;
-    case commitment::processed:
-      return b.highest_full ? b.highest_full : b.last_root;
+    case commitment::finalized: return b.last_root;
+    case commitment::confirmed: return b.last_confirmed;
+    case commitment::processed: return b.highest_full ? b.highest_full : b.last_root;
   }
   return std::nullopt;
 }

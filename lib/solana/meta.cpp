@@ -22,20 +22,11 @@ class meta_parser {
     out_.logs.emplace();
     while (ok_ && in_.next()) {
       switch (in_.number()) {
-        case 10:
-          inner_none = in_.integer() != 0;
-          break;
-        case 11:
-          logs_none = in_.integer() != 0;
-          break;
-        case 15:
-          returned_none = in_.integer() != 0;
-          break;
-        case 1:
-          OSVM_CHECK(read_error());
-          break;
-        default:
-          read_field();
+        case 10: inner_none = in_.integer() != 0; break;
+        case 11: logs_none = in_.integer() != 0; break;
+        case 15: returned_none = in_.integer() != 0; break;
+        case 1: OSVM_CHECK(read_error()); break;
+        default: read_field();
       }
     }
     if (elements_ > max_elements)
@@ -60,47 +51,20 @@ class meta_parser {
 
   void read_field() {
     switch (in_.number()) {
-      case 2:
-        out_.fee = in_.integer();
-        break;
-      case 3:
-        integers(out_.pre_balances);
-        break;
-      case 4:
-        integers(out_.post_balances);
-        break;
-      case 5:
-        count(), read_inner(out_.inner->emplace_back());
-        break;
-      case 6:
-        count(), out_.logs->push_back(in_.text());
-        break;
-      case 7:
-        count(), read_balance(out_.pre_token_balances.emplace_back());
-        break;
-      case 8:
-        count(), read_balance(out_.post_token_balances.emplace_back());
-        break;
-      case 9:
-        count(), ok_ &= read_reward(in_.bytes(), out_.rewards.emplace_back());
-        break;
-      case 12:
-        read_key(out_.loaded_writable);
-        break;
-      case 13:
-        read_key(out_.loaded_readonly);
-        break;
-      case 14:
-        read_returned();
-        break;
-      case 16:
-        out_.compute_units = in_.integer();
-        break;
-      case 17:
-        out_.cost_units = in_.integer();
-        break;
-      default:
-        break;
+      case 2: out_.fee = in_.integer(); break;
+      case 3: integers(out_.pre_balances); break;
+      case 4: integers(out_.post_balances); break;
+      case 5: count(), read_inner(out_.inner->emplace_back()); break;
+      case 6: count(), out_.logs->push_back(in_.text()); break;
+      case 7: count(), read_balance(out_.pre_token_balances.emplace_back()); break;
+      case 8: count(), read_balance(out_.post_token_balances.emplace_back()); break;
+      case 9: count(), ok_ &= read_reward(in_.bytes(), out_.rewards.emplace_back()); break;
+      case 12: read_key(out_.loaded_writable); break;
+      case 13: read_key(out_.loaded_readonly); break;
+      case 14: read_returned(); break;
+      case 16: out_.compute_units = in_.integer(); break;
+      case 17: out_.cost_units = in_.integer(); break;
+      default: break;
     }
   }
 
@@ -142,23 +106,12 @@ class meta_parser {
     fields f(in_.bytes());
     while (f.next()) {
       switch (f.number()) {
-        case 1:
-          to.account_index = static_cast<std::uint32_t>(f.integer());
-          break;
-        case 2:
-          to.mint = f.text();
-          break;
-        case 3:
-          read_amount(f.bytes(), to);
-          break;
-        case 4:
-          to.owner = f.text();
-          break;
-        case 5:
-          to.program_id = f.text();
-          break;
-        default:
-          break;
+        case 1: to.account_index = static_cast<std::uint32_t>(f.integer()); break;
+        case 2: to.mint = f.text(); break;
+        case 3: read_amount(f.bytes(), to); break;
+        case 4: to.owner = f.text(); break;
+        case 5: to.program_id = f.text(); break;
+        default: break;
       }
     }
     ok_ &= f.ok();
@@ -188,26 +141,15 @@ class meta_parser {
     fields f(message);
     while (f.next()) {
       switch (f.number()) {
-        case 1:
-          to.address = f.text();
-          break;
-        case 2:
-          to.lamports = static_cast<std::int64_t>(f.integer());
-          break;
-        case 3:
-          to.post_balance = f.integer();
-          break;
+        case 1: to.address = f.text(); break;
+        case 2: to.lamports = static_cast<std::int64_t>(f.integer()); break;
+        case 3: to.post_balance = f.integer(); break;
         case 4:
           to.type = f.integer() <= 5 ? static_cast<reward_type>(f.integer()) : reward_type::unspecified;
           break;
-        case 5:
-          to.commission = f.text();
-          break;
-        case 6:
-          to.commission_bps = f.text();
-          break;
-        default:
-          break;
+        case 5: to.commission = f.text(); break;
+        case 6: to.commission_bps = f.text(); break;
+        default: break;
       }
     }
     return f.ok();

@@ -20,20 +20,11 @@ class fields {
     number_ = static_cast<std::uint32_t>(tag >> 3);
     if (!ok_ || number_ == 0 || tag > 0xffffffff) return ok_ = false;
     switch (type_ = tag & 7) {
-      case 0:
-        value_ = varint();
-        break;
-      case 1:
-        value_ = fixed(8);
-        break;
-      case 2:
-        take(varint());
-        break;
-      case 5:
-        value_ = fixed(4);
-        break;
-      default:
-        ok_ = false;
+      case 0: value_ = varint(); break;
+      case 1: value_ = fixed(8); break;
+      case 2: take(varint()); break;
+      case 5: value_ = fixed(4); break;
+      default: ok_ = false;
     }
     return ok_;
   }

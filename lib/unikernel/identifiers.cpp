@@ -8,7 +8,9 @@
 namespace osvm::unikernel {
 namespace {
 
-double seconds(std::chrono::nanoseconds d) { return static_cast<double>(d.count()) / 1e9; }
+double seconds(std::chrono::nanoseconds d) {
+  return static_cast<double>(d.count()) / 1e9;
+}
 
 }  // namespace
 

@@ -24,23 +24,42 @@ instance::~instance() {
   if (engine_) engine_->shut_down();
 }
 
-executor instance::get_executor() const noexcept { return engine_->get_executor(); }
+executor instance::get_executor() const noexcept {
+  return engine_->get_executor();
+}
 void instance::start_wait(boost::asio::any_completion_handler<void(result<exit_report>)> handler) {
   engine_->wait_async(std::move(handler));
 }
-void instance::start_listening(listener which, boost::asio::any_completion_handler<void(result<endpoint>)> handler) {
+void instance::start_listening(listener which,
+                               boost::asio::any_completion_handler<void(result<endpoint>)> handler) {
   engine_->listening_async(which, std::move(handler));
 }
-result<exit_report> instance::wait(std::chrono::nanoseconds timeout) { return engine_->wait(timeout); }
+result<exit_report> instance::wait(std::chrono::nanoseconds timeout) {
+  return engine_->wait(timeout);
+}
 result<endpoint> instance::wait_listening(listener which, std::chrono::nanoseconds timeout) {
   return engine_->wait_listening(which, timeout);
 }
-void instance::kill() noexcept { engine_->kill(); }
-result<void> instance::signal(int number) { return engine_->signal(number); }
-std::string instance::take_output(int descriptor) { return engine_->take_output(descriptor); }
-std::vector<event> instance::take_events(std::size_t most) { return engine_->take_events(most); }
-result<learned_policy> instance::learned() const { return engine_->learned(); }
-instance_stats instance::stats() const { return engine_->stats(); }
-std::string instance::isolation_report() const { return engine_->isolation_report(); }
+void instance::kill() noexcept {
+  engine_->kill();
+}
+result<void> instance::signal(int number) {
+  return engine_->signal(number);
+}
+std::string instance::take_output(int descriptor) {
+  return engine_->take_output(descriptor);
+}
+std::vector<event> instance::take_events(std::size_t most) {
+  return engine_->take_events(most);
+}
+result<learned_policy> instance::learned() const {
+  return engine_->learned();
+}
+instance_stats instance::stats() const {
+  return engine_->stats();
+}
+std::string instance::isolation_report() const {
+  return engine_->isolation_report();
+}
 
 }  // namespace osvm::unikernel

@@ -1,13 +1,13 @@
-// What an instance owns besides address spaces: descriptors, policy, budgets, denials, counters, threads' registry.
-// Handlers see it through call_context. Thread-safe where not said otherwise.
+// What an instance owns besides address spaces: descriptors, policy, budgets, denials, counters, threads'
+// registry. Handlers see it through call_context. Thread-safe where not said otherwise.
 #pragma once
 
 #include "unikernel/controls.hpp"
 #include "unikernel/files/descriptor.hpp"
 #include "unikernel/files/locks.hpp"
 #include "unikernel/signals/process_signals.hpp"
-#include "unikernel/sockets/network.hpp"
 #include "unikernel/signals/timers.hpp"
+#include "unikernel/sockets/network.hpp"
 #include "unikernel/syscalls/syscall.hpp"
 #include "unikernel/thread/futex.hpp"
 
@@ -31,9 +31,9 @@ class fd_queue;
 namespace osvm::unikernel {
 
 struct guest_thread;
-class event_channel;  // lib/unikernel/events/channel.hpp
+class event_channel;   // lib/unikernel/events/channel.hpp
 class usage_recorder;  // lib/unikernel/policy/recorder.hpp
-class file_tree;  // lib/unikernel/files/tree.hpp: mounts and the synthetic files, resolved under policy
+class file_tree;       // lib/unikernel/files/tree.hpp: mounts and the synthetic files, resolved under policy
 
 inline constexpr std::size_t max_syscall_number = 512;
 
@@ -54,8 +54,8 @@ class instance_host {
   virtual void end(exit_report report) = 0;
   // A guest listener for a granted port is ready. TCP: `listening` is bound and listening at `where`.
   virtual void listening(const listener& which) = 0;
-  // Registers a vsock listener of the guest: connections to `port` are pushed into `queue`, whose receiving end is
-  // the guest's descriptor. -errno on failure.
+  // Registers a vsock listener of the guest: connections to `port` are pushed into `queue`, whose receiving
+  // end is the guest's descriptor. -errno on failure.
   virtual std::int64_t listen_vsock(std::uint32_t port, std::shared_ptr<vsock::fd_queue> queue) = 0;
   virtual void unlisten_vsock(std::uint32_t port) = 0;
   // Path of the unix socket that stands for a granted guest TCP port; empty: not granted.
@@ -93,24 +93,27 @@ struct instance_state {
   [[no_unique_address]] rule_set rules;
   descriptor_table descriptors;
   futex_table futexes;
-  guest_network network;                    // names of its sockets, connections that policy grants
+  guest_network network;  // names of its sockets, connections that policy grants
   lock_table locks;
   std::vector<std::string> arguments;  // argv, for /proc/self/cmdline
   std::shared_ptr<file_tree> files;
-  std::string executable = "/app";          // what /proc/self/exe names
-  std::string working_directory = "/";      // guarded by cwd_lock
+  std::string executable = "/app";      // what /proc/self/exe names
+  std::string working_directory = "/";  // guarded by cwd_lock
   std::mutex cwd_lock;
-  std::array<capture_buffer, 3> captured;   // by descriptor 1 and 2
-  // Host memory of pipes and the like, shared with the charges that descriptors hold; bounded by the memory budget.
+  std::array<capture_buffer, 3> captured;  // by descriptor 1 and 2
+  // Host memory of pipes and the like, shared with the charges that descriptors hold; bounded by the memory
+  // budget.
   std::shared_ptr<std::atomic<std::uint64_t>> object_bytes = std::make_shared<std::atomic<std::uint64_t>>(0);
-  // Gone before `descriptors` are, so that a socket that closes while the instance ends does not call `host` then.
+  // Gone before `descriptors` are, so that a socket that closes while the instance ends does not call `host`
+  // then.
   std::shared_ptr<void> host_alive = std::make_shared<char>();
   // Where denials, traces and lines of output go; null: nobody asked for any. Set before the guest starts.
   std::shared_ptr<event_channel> events;
-  // What the run uses and is denied, when a policy is learned from it; else null. Set before the guest starts.
+  // What the run uses and is denied, when a policy is learned from it; else null. Set before the guest
+  // starts.
   std::shared_ptr<usage_recorder> recorder;
   bool everything_allowed = false;  // learning::allow_all
-  bool tracing = false;  // every call goes through `events`; set before the guest starts
+  bool tracing = false;             // every call goes through `events`; set before the guest starts
   std::atomic<std::uint64_t> written_bytes{0};
   std::atomic<std::uint32_t> umask{022};
   std::array<std::atomic<std::uint64_t>, max_syscall_number> syscall_counts{};
@@ -121,15 +124,17 @@ struct instance_state {
   wait_clock::time_point started = wait_clock::now();
   unsigned cpus = 1;  // what the guest is told
 
-  // Counts a denial and returns `error` negated, so handlers write `return ctx.instance.deny(...)`. `what` is guest
-  // text (escaped here, bounded); `rule` says what would grant it.
+  // Counts a denial and returns `error` negated, so handlers write `return ctx.instance.deny(...)`. `what` is
+  // guest text (escaped here, bounded); `rule` says what would grant it.
   std::int64_t deny(std::string_view what, std::string_view rule, int error) noexcept;
   std::vector<denial> denials() const;
   // Whether memory may become executable after load. Asking is using.
   bool may_jit() noexcept;
   // Charges bytes that are about to be written below a writable mount; false: budget used up (ENOSPC).
   bool charge_written(std::uint64_t bytes) noexcept;
-  void refund_written(std::uint64_t bytes) noexcept { written_bytes.fetch_sub(bytes, std::memory_order_relaxed); }
+  void refund_written(std::uint64_t bytes) noexcept {
+    written_bytes.fetch_sub(bytes, std::memory_order_relaxed);
+  }
   // The same, and what a mount's quota (may be null) grows by.
   bool charge_written(std::uint64_t bytes, quota_account* quota) noexcept;
   void refund_written(std::uint64_t bytes, quota_account* quota) noexcept;

@@ -12,7 +12,8 @@ constexpr std::string_view connect_advice =
     "db.example:5432=db";
 
 error bad(std::string_view text, std::string_view advice) {
-  return {make_error_code(osvm::errc::invalid_argument), "'" + std::string(text) + "': " + std::string(advice)};
+  return {make_error_code(osvm::errc::invalid_argument),
+          "'" + std::string(text) + "': " + std::string(advice)};
 }
 
 std::optional<std::uint16_t> port_of(std::string_view text) {

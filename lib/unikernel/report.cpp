@@ -54,7 +54,8 @@ std::string exit_report::describe() const {
     case exit_cause::exited: return fmt::format("exited with status {}", status);
     case exit_cause::signaled: return fmt::format("ended by signal {} ({})", signal, ::strsignal(signal));
     case exit_cause::killed: return "killed by its owner";
-    case exit_cause::memory_budget: return "ended: memory budget used up" + (detail.empty() ? "" : " (" + detail + ")");
+    case exit_cause::memory_budget:
+      return "ended: memory budget used up" + (detail.empty() ? "" : " (" + detail + ")");
     case exit_cause::cpu_budget: return "ended: CPU-time budget used up";
     case exit_cause::wall_budget: return "ended: wall-time budget used up";
     case exit_cause::failed: return "the host could not go on: " + detail;

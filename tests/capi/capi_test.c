@@ -92,7 +92,8 @@ static void tells_what_happened_and_what_is_missing(void) {
   EXPECT_OK(osvm_unikernel_instance_take_output(instance, 1, &text, NULL));
   EXPECT_TEXT(text, "content ");
   osvm_string_free(text);
-  EXPECT_ERROR(osvm_unikernel_instance_learned_policy(instance, &text), "osvm", OSVM_ERROR_INVALID_ARGUMENT, "learn");
+  EXPECT_ERROR(osvm_unikernel_instance_learned_policy(instance, &text), "osvm", OSVM_ERROR_INVALID_ARGUMENT,
+               "learn");
   osvm_unikernel_instance_free(instance);
   (void)remove(path);
 }

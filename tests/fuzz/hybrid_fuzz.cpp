@@ -19,7 +19,8 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
     ++osvm_fuzz_accepted;
     if (osvm::vsock::format_ok((*line)->port) != text.substr(0, (*line)->size)) std::abort();
   }
-  if (const auto where = osvm::parse_endpoint(text); where && *osvm::parse_endpoint(to_string(*where)) != *where) {
+  if (const auto where = osvm::parse_endpoint(text);
+      where && *osvm::parse_endpoint(to_string(*where)) != *where) {
     std::abort();
   }
   return 0;

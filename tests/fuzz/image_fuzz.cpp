@@ -1,5 +1,6 @@
 // link: osvm::images
-// An image file by somebody who means ill: refused with a reason, or read, verified and unpacked inside one folder.
+// An image file by somebody who means ill: refused with a reason, or read, verified and unpacked inside one
+// folder.
 #include <osvm/images/image_file.hpp>
 
 #include <fcntl.h>

@@ -1,5 +1,6 @@
 // link: osvm::unikernel
-// A signal frame as a hostile program leaves it for rt_sigreturn: what is accepted keeps to the guest's own features.
+// A signal frame as a hostile program leaves it for rt_sigreturn: what is accepted keeps to the guest's own
+// features.
 #include "unikernel/memory/address_space.hpp"
 #include "unikernel/signals/frame.hpp"
 
@@ -30,7 +31,8 @@ void check(const signal_context& c) {
   require(!(header[0] & ~layout.features));
   require(std::all_of(header + 1, header + 8, [](std::uint64_t v) { return v == 0; }));
   require(!(c.mask & unblockable_signals));
-  require(std::all_of(c.xstate.begin() + layout.size, c.xstate.end(), [](std::byte b) { return b == std::byte{0}; }));
+  require(std::all_of(c.xstate.begin() + layout.size, c.xstate.end(),
+                      [](std::byte b) { return b == std::byte{0}; }));
 }
 
 }  // namespace
@@ -38,7 +40,8 @@ void check(const signal_context& c) {
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
   address_space memory({}, 1 << 20);
   require(memory.start().has_value());
-  require(memory.map({.address = base, .size = room, .protection = PROT_READ | PROT_WRITE, .fixed = true}) > 0);
+  require(memory.map({.address = base, .size = room, .protection = PROT_READ | PROT_WRITE, .fixed = true}) >
+          0);
   // The first byte is where the frame begins: the extended state needs an alignment, and the area has an end.
   if (size == 0) return 0;
   const std::uint64_t at = base + (data[0] & 0x80 ? room - 512 : 0) + (data[0] & 0x7f);

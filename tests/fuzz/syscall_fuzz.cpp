@@ -1,5 +1,6 @@
 // link: osvm::unikernel
-// System calls by a hostile guest, without KVM: whatever it asks, the host stays whole and loses no descriptor.
+// System calls by a hostile guest, without KVM: whatever it asks, the host stays whole and loses no
+// descriptor.
 #include "support/syscall_grammar.hpp"
 
 extern "C" {

@@ -36,7 +36,8 @@ class build_image_from : public images_test {
   }
   void layout(const std::vector<std::string>& layers) {
     std::string list;
-    for (const auto& l : layers) list += (list.empty() ? "" : ",") + std::string("{\"digest\":\"") + l + "\"}";
+    for (const auto& l : layers)
+      list += (list.empty() ? "" : ",") + std::string("{\"digest\":\"") + l + "\"}";
     const std::string manifest = blob("{\"layers\":[" + list + "]}");
     write("oci/oci-layout", "{\"imageLayoutVersion\":\"1.0.0\"}");
     write("oci/index.json", "{\"manifests\":[{\"digest\":\"" + manifest + "\"}]}");
@@ -77,7 +78,9 @@ TEST_F(build_image_from, archives_that_lead_out_are_refused) {
   EXPECT_EQ(refused("up.tar").code, images::errc::bad_path);
   shell("tar -P -cf absolute.tar " + dir + "/src/bin/app");
   EXPECT_EQ(refused("absolute.tar").code, images::errc::bad_path);
-  shell("mkdir x && ln -s /tmp x/way && tar -C x -cf link.tar way && mkdir -p y/way && echo a > y/way/file && tar -C y -rf link.tar way/file");
+  shell(
+      "mkdir x && ln -s /tmp x/way && tar -C x -cf link.tar way && mkdir -p y/way && echo a > y/way/file && "
+      "tar -C y -rf link.tar way/file");
   const auto e = refused("link.tar");
   EXPECT_EQ(e.code, images::errc::bad_path);
   EXPECT_NE(e.context.find("way"), std::string::npos) << e.to_string();
@@ -106,14 +109,18 @@ TEST_F(build_image_from, sources_that_are_none_and_entries_that_are_missing) {
 }
 
 TEST_F(build_image_from, too_much) {
-  const auto made = images::build_image({.source = dir + "/src", .output = dir + "/app.osvm", .manifest = "entry: /bin/app\n",
+  const auto made = images::build_image({.source = dir + "/src",
+                                         .output = dir + "/app.osvm",
+                                         .manifest = "entry: /bin/app\n",
                                          .limits = {.max_unpacked_bytes = 12}});
   EXPECT_EQ(made.error().code, images::errc::too_large);
 }
 
 TEST_F(build_image_from, oci_layers_replace_and_hide) {
-  shell("tar -C src -czf base.tgz . && mkdir -p up/etc up/new && echo changed > up/etc/one && touch up/etc/.wh.two up/new/file &&"
-        "tar -C up -cf upper.tar .");
+  shell(
+      "tar -C src -czf base.tgz . && mkdir -p up/etc up/new && echo changed > up/etc/one && touch "
+      "up/etc/.wh.two up/new/file &&"
+      "tar -C up -cf upper.tar .");
   layout({blob(read("base.tgz")), blob(read("upper.tar"))});
   const auto made = build("oci");
   ASSERT_TRUE(made) << made.error().to_string();

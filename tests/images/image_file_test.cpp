@@ -21,10 +21,16 @@ struct handmade {
   std::string tail;
 
   static entry file(std::string path) {
-    return {.type = entry_type::file, .mode = 0644, .path = std::move(path), .offset = format::blobs_begin, .size = 7,
+    return {.type = entry_type::file,
+            .mode = 0644,
+            .path = std::move(path),
+            .offset = format::blobs_begin,
+            .size = 7,
             .sha256 = sha256_of(as_bytes("content"))};
   }
-  static entry folder(std::string path) { return {.type = entry_type::folder, .mode = 0755, .path = std::move(path)}; }
+  static entry folder(std::string path) {
+    return {.type = entry_type::folder, .mode = 0755, .path = std::move(path)};
+  }
 
   std::string bytes(void (*change)(format::header&) = nullptr) const {
     const std::string i = index.empty() ? format::encode_index(entries) : index;
@@ -116,7 +122,8 @@ TEST_F(image, not_an_image_and_a_newer_one) {
 TEST_F(image, sizes_that_lie) {
   const auto with = [&](void (*change)(format::header&)) { return refused(handmade{}.bytes(change)).code; };
   EXPECT_EQ(with([](format::header& h) { h.index_size = ~std::uint64_t{0}; }), images::errc::too_large);
-  EXPECT_EQ(with([](format::header& h) { h.manifest_size = std::uint64_t{1} << 40; }), images::errc::too_large);
+  EXPECT_EQ(with([](format::header& h) { h.manifest_size = std::uint64_t{1} << 40; }),
+            images::errc::too_large);
   EXPECT_EQ(with([](format::header& h) { h.blob_end = ~std::uint64_t{0} - 5; }), images::errc::malformed);
   EXPECT_EQ(with([](format::header& h) { h.blob_end = 0; }), images::errc::malformed);
   EXPECT_EQ(with([](format::header& h) { h.index_offset += 1; }), images::errc::malformed);
@@ -156,7 +163,8 @@ TEST_F(image, names_given_twice_out_of_order_or_below_what_is_no_folder) {
   EXPECT_EQ(refused_entries({link, handmade::file("a/b")}).code, images::errc::bad_path);
 }
 
-// Linux tells "A" from "a": both are kept. Where a host's file system does not, unpacking says so and replaces nothing.
+// Linux tells "A" from "a": both are kept. Where a host's file system does not, unpacking says so and
+// replaces nothing.
 TEST_F(image, names_that_differ_in_case_are_two_files) {
   handmade h;
   h.entries = {handmade::file("A"), handmade::file("a")};
@@ -178,8 +186,9 @@ TEST_F(image, kinds_that_images_do_not_hold) {
 
 TEST_F(image, a_manifest_that_is_none) {
   handmade h;
-  for (const char* text : {"", "args: [x]", "entry: a", "entry: /a\nmounts: [{host: /, guest: /}]", "entry: /a\nwhat: 1",
-                           "entry: /a\nhealth: {port: 0}", "entry: /a\nallow: [root]", "entry: [", "entry: /a\nwritable: [tmp]"}) {
+  for (const char* text : {"", "args: [x]", "entry: a", "entry: /a\nmounts: [{host: /, guest: /}]",
+                           "entry: /a\nwhat: 1", "entry: /a\nhealth: {port: 0}", "entry: /a\nallow: [root]",
+                           "entry: [", "entry: /a\nwritable: [tmp]"}) {
     h.manifest = text;
     const auto e = refused(h.bytes());
     EXPECT_EQ(e.code, images::errc::bad_manifest) << text;
@@ -188,9 +197,10 @@ TEST_F(image, a_manifest_that_is_none) {
 }
 
 TEST_F(image, manifest_fields) {
-  const auto m = parse_manifest("entry: /bin/x\nargs: [-v]\nenv: {A: b}\nmemory: 64MiB\nthreads: 3\nlisten: [tcp:80]\n"
-                                "allow: [jit]\nmounts: [data]\nwritable: [/var]\noverlay: 1MiB\nworkdir: /srv\n"
-                                "health: {port: 80, http: /health}\n");
+  const auto m = parse_manifest(
+      "entry: /bin/x\nargs: [-v]\nenv: {A: b}\nmemory: 64MiB\nthreads: 3\nlisten: [tcp:80]\n"
+      "allow: [jit]\nmounts: [data]\nwritable: [/var]\noverlay: 1MiB\nworkdir: /srv\n"
+      "health: {port: 80, http: /health}\n");
   ASSERT_TRUE(m) << m.error().to_string();
   EXPECT_EQ(m->arguments, std::vector<std::string>{"-v"});
   EXPECT_EQ(m->environment, std::vector<std::string>{"A=b"});
@@ -205,9 +215,13 @@ class signed_image : public image {
   void SetUp() override {
     image::SetUp();
     build_ok();
-    shell("openssl genpkey -algorithm ed25519 -out ed.pem 2>/dev/null && openssl pkey -in ed.pem -pubout -out ed.pub &&"
-          "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out p256.pem 2>/dev/null && openssl pkey -in p256.pem -pubout -out p256.pub &&"
-          "openssl genpkey -algorithm ed25519 -out other.pem 2>/dev/null && openssl pkey -in other.pem -pubout -out other.pub");
+    shell(
+        "openssl genpkey -algorithm ed25519 -out ed.pem 2>/dev/null && openssl pkey -in ed.pem -pubout -out "
+        "ed.pub &&"
+        "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out p256.pem 2>/dev/null && openssl "
+        "pkey -in p256.pem -pubout -out p256.pub &&"
+        "openssl genpkey -algorithm ed25519 -out other.pem 2>/dev/null && openssl pkey -in other.pem -pubout "
+        "-out other.pub");
   }
   error check(const std::string& key) {
     const auto i = open();

@@ -34,13 +34,17 @@ class images_test : public ::testing::Test {
     fs::create_symlink("one", dir + "/src/etc/link");
   }
   void TearDown() override { fs::remove_all(dir); }
-  void write(const std::string& name, const std::string& text) { std::ofstream(dir + "/" + name, std::ios::binary) << text; }
+  void write(const std::string& name, const std::string& text) {
+    std::ofstream(dir + "/" + name, std::ios::binary) << text;
+  }
   std::string read(const std::string& name) {
     std::ifstream in(dir + "/" + name, std::ios::binary);
     return {std::istreambuf_iterator<char>(in), {}};
   }
-  result<images::build_report> build(const std::string& source = "src", const std::string& manifest = "entry: /bin/app\n") {
-    return images::build_image({.source = dir + "/" + source, .output = dir + "/app.osvm", .manifest = manifest, .limits = {}});
+  result<images::build_report> build(const std::string& source = "src",
+                                     const std::string& manifest = "entry: /bin/app\n") {
+    return images::build_image(
+        {.source = dir + "/" + source, .output = dir + "/app.osvm", .manifest = manifest, .limits = {}});
   }
   void build_ok() {
     const auto made = build();
@@ -48,7 +52,9 @@ class images_test : public ::testing::Test {
   }
   result<images::image_file> open() { return images::image_file::open(dir + "/app.osvm"); }
   // Runs a command for preparing inputs; its failure is the test's.
-  void shell(const std::string& command) { ASSERT_EQ(std::system(("cd " + dir + " && " + command).c_str()), 0) << command; }
+  void shell(const std::string& command) {
+    ASSERT_EQ(std::system(("cd " + dir + " && " + command).c_str()), 0) << command;
+  }
   std::string dir;
 };
 

@@ -84,11 +84,12 @@ TEST_F(page_tables_test, a_large_leaf_is_split_where_a_range_cuts_it) {
   EXPECT_FALSE(tables.take_inner_change());
   EXPECT_TRUE(walk(0x7ff000) & pte::large);
   unsigned visited = 0;
-  ASSERT_TRUE(tables.update(0x600000, 0x601000, [&](std::uint64_t, std::uint64_t, std::uint64_t size) -> std::uint64_t {
-    EXPECT_EQ(size, page);
-    ++visited;
-    return 0;
-  }));
+  ASSERT_TRUE(tables.update(0x600000, 0x601000,
+                            [&](std::uint64_t, std::uint64_t, std::uint64_t size) -> std::uint64_t {
+                              EXPECT_EQ(size, page);
+                              ++visited;
+                              return 0;
+                            }));
   EXPECT_EQ(visited, 1U);
   EXPECT_EQ(walk(0x600000), 0U);
   EXPECT_EQ(walk(0x601000), 0x10001000 | flags);
@@ -97,8 +98,8 @@ TEST_F(page_tables_test, a_large_leaf_is_split_where_a_range_cuts_it) {
   EXPECT_FALSE(tables.take_inner_change());
 }
 
-// Thread stacks were corrupted on a shadow-paging host: an emptied table's page was used again for another region,
-// and the host's shadow page of it then served both.
+// Thread stacks were corrupted on a shadow-paging host: an emptied table's page was used again for another
+// region, and the host's shadow page of it then served both.
 TEST_F(page_tables_test, emptied_tables_keep_their_place) {
   ASSERT_TRUE(tables.set(0x400000, 0x123000 | flags));
   const std::size_t before = source.count();

@@ -91,9 +91,7 @@ class oracle {
           break;
         }
         case 1:
-        case 2:
-          must(db_->Delete({}, c, key()));
-          break;
+        case 2: must(db_->Delete({}, c, key())); break;
         default: {
           std::string value(random() % (random() % 40 == 0 ? 70000 : 300), 'v');
           for (auto& v : value) v = static_cast<char>('a' + random() % (i % 3 ? 3 : 200));

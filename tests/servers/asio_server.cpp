@@ -1,5 +1,5 @@
-// An Asio server on three threads with its clients, TCP and unix, timers and a resolver in one program: what it
-// prints is the same wherever it runs.
+// An Asio server on three threads with its clients, TCP and unix, timers and a resolver in one program: what
+// it prints is the same wherever it runs.
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -9,6 +9,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 
+#include <unistd.h>
 #include <atomic>
 #include <cctype>
 #include <cstdio>
@@ -16,7 +17,6 @@
 #include <memory>
 #include <string>
 #include <thread>
-#include <unistd.h>
 #include <vector>
 
 namespace asio = boost::asio;
@@ -41,9 +41,10 @@ class session : public std::enable_shared_from_this<session<Protocol>> {
 
  private:
   void write() {
-    asio::async_write(socket_, asio::buffer(answer_), [self = this->shared_from_this()](error_code e, std::size_t) {
-      if (!e) self->read();
-    });
+    asio::async_write(socket_, asio::buffer(answer_),
+                      [self = this->shared_from_this()](error_code e, std::size_t) {
+                        if (!e) self->read();
+                      });
   }
   typename Protocol::socket socket_;
   std::string text_, answer_;
@@ -81,16 +82,18 @@ class client : public std::enable_shared_from_this<client<Protocol>> {
       return;
     }
     question_ = "client " + std::to_string(number_) + " round " + std::to_string(round_) + "\n";
-    asio::async_write(socket_, asio::buffer(question_), [self = this->shared_from_this()](error_code, std::size_t) {
-      asio::async_read_until(self->socket_, asio::dynamic_buffer(self->text_), '\n',
-                             [self](error_code, std::size_t n) {
-                               std::string expected = self->question_;
-                               for (char& c : expected) c = static_cast<char>(std::toupper(c));
-                               if (self->text_.substr(0, n) == expected) ++self->good_;
-                               self->text_.erase(0, n);
-                               self->next();
-                             });
-    });
+    asio::async_write(socket_, asio::buffer(question_),
+                      [self = this->shared_from_this()](error_code, std::size_t) {
+                        asio::async_read_until(self->socket_, asio::dynamic_buffer(self->text_), '\n',
+                                               [self](error_code, std::size_t n) {
+                                                 std::string expected = self->question_;
+                                                 for (char& c : expected)
+                                                   c = static_cast<char>(std::toupper(c));
+                                                 if (self->text_.substr(0, n) == expected) ++self->good_;
+                                                 self->text_.erase(0, n);
+                                                 self->next();
+                                               });
+                      });
   }
   typename Protocol::socket socket_;
   int number_, round_ = 0;

@@ -124,21 +124,16 @@ class syscall_sequence {
 
   std::uint64_t pointer() {
     switch (next<std::uint8_t>() % 8) {
-      case 3:
-        return structure_at_[next<std::uint8_t>() % structure_at_.size()];
-      case 4:
-        return guest::base + guest::size - next<std::uint8_t>() % 64;
-      case 5:
-        return read_only + next<std::uint8_t>();
+      case 3: return structure_at_[next<std::uint8_t>() % structure_at_.size()];
+      case 4: return guest::base + guest::size - next<std::uint8_t>() % 64;
+      case 5: return read_only + next<std::uint8_t>();
       case 6: {
         static constexpr std::uint64_t never[] = {0, guest::unmapped, 0xffff'8000'0000'0000,
                                                   ~std::uint64_t{0} - 7};
         return never[next<std::uint8_t>() % 4];
       }
-      case 7:
-        return next<std::uint64_t>();
-      default:
-        return guest::base + next<std::uint16_t>();
+      case 7: return next<std::uint64_t>();
+      default: return guest::base + next<std::uint16_t>();
     }
   }
   std::uint64_t descriptor() {
@@ -157,15 +152,12 @@ class syscall_sequence {
         O_APPEND | O_WRONLY, AF_INET,     AF_VSOCK, AF_UNIX,    SOCK_STREAM,
         0xffff'ffff};
     switch (next<std::uint8_t>() % 4) {
-      case 0:
-        return next<std::uint8_t>();
-      case 1:
-        return next<std::uint16_t>();
+      case 0: return next<std::uint8_t>();
+      case 1: return next<std::uint16_t>();
       case 2:
         return letter == 'l' ? lengths[next<std::uint8_t>() % std::size(lengths)]
                              : values[next<std::uint8_t>() % std::size(values)];
-      default:
-        return letter == 'l' ? next<std::uint64_t>() : next<std::uint32_t>();
+      default: return letter == 'l' ? next<std::uint64_t>() : next<std::uint32_t>();
     }
   }
 

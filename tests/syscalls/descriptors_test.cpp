@@ -1,11 +1,12 @@
-// Memory files, pipes' sizes, copies between descriptors, inotify: what they are charged, and what they refuse.
+// Memory files, pipes' sizes, copies between descriptors, inotify: what they are charged, and what they
+// refuse.
 #include "support/guest_without_vm.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <fcntl.h>
 
 namespace {
 
@@ -14,9 +15,21 @@ using namespace osvm::unikernel;
 using namespace osvm::unikernel::testing;
 
 enum : std::uint64_t {
-  nr_read = 0, nr_write = 1, nr_close = 3, nr_lseek = 8, nr_sendfile = 40, nr_socketpair = 53, nr_fcntl = 72,
-  nr_ftruncate = 77, nr_inotify_add = 254, nr_splice = 275, nr_tee = 276, nr_pipe2 = 293, nr_inotify = 294,
-  nr_memfd = 319, nr_copy_range = 326,
+  nr_read = 0,
+  nr_write = 1,
+  nr_close = 3,
+  nr_lseek = 8,
+  nr_sendfile = 40,
+  nr_socketpair = 53,
+  nr_fcntl = 72,
+  nr_ftruncate = 77,
+  nr_inotify_add = 254,
+  nr_splice = 275,
+  nr_tee = 276,
+  nr_pipe2 = 293,
+  nr_inotify = 294,
+  nr_memfd = 319,
+  nr_copy_range = 326,
 };
 
 std::uint64_t u(std::int64_t value) {
@@ -33,7 +46,8 @@ class descriptors : public ::testing::Test {
   static std::pair<std::uint64_t, std::uint64_t> pair(guest& g, std::uint64_t number) {
     const auto at = g.room(8);
     if (number == nr_pipe2) EXPECT_EQ(g.call(nr_pipe2, {at, O_NONBLOCK}), 0);
-    if (number == nr_socketpair) EXPECT_EQ(g.call(nr_socketpair, {AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, at}), 0);
+    if (number == nr_socketpair)
+      EXPECT_EQ(g.call(nr_socketpair, {AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, at}), 0);
     return {u(g.get<int>(at)), u(g.get<int>(at + 4))};
   }
   static std::string drain(guest& g, std::uint64_t fd) {

@@ -1,16 +1,16 @@
-// Ways out of a guest by its sockets, tried one by one, each with its control; and the connections that policy
-// does grant.
+// Ways out of a guest by its sockets, tried one by one, each with its control; and the connections that
+// policy does grant.
 #include "support/guest_without_vm.hpp"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <linux/vm_sockets.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <fcntl.h>
-#include <poll.h>
 
 #include <cstddef>
 #include <thread>
@@ -22,9 +22,25 @@ using namespace osvm::unikernel;
 using namespace osvm::unikernel::testing;
 
 enum : std::uint64_t {
-  nr_read = 0, nr_write = 1, nr_open = 2, nr_close = 3, nr_stat = 4, nr_socket = 41, nr_connect = 42, nr_accept = 43,
-  nr_sendto = 44, nr_recvfrom = 45, nr_sendmsg = 46, nr_recvmsg = 47, nr_bind = 49, nr_listen = 50,
-  nr_getsockname = 51, nr_getpeername = 52, nr_socketpair = 53, nr_getsockopt = 55, nr_unlink = 87,
+  nr_read = 0,
+  nr_write = 1,
+  nr_open = 2,
+  nr_close = 3,
+  nr_stat = 4,
+  nr_socket = 41,
+  nr_connect = 42,
+  nr_accept = 43,
+  nr_sendto = 44,
+  nr_recvfrom = 45,
+  nr_sendmsg = 46,
+  nr_recvmsg = 47,
+  nr_bind = 49,
+  nr_listen = 50,
+  nr_getsockname = 51,
+  nr_getpeername = 52,
+  nr_socketpair = 53,
+  nr_getsockopt = 55,
+  nr_unlink = 87,
 };
 
 std::uint64_t u(std::int64_t value) {
@@ -34,7 +50,8 @@ std::uint64_t u(std::int64_t value) {
 // A socket of the host, as a daemon would have it.
 class host_listener {
  public:
-  host_listener(int family, const void* address, socklen_t size) : fd_(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  host_listener(int family, const void* address, socklen_t size)
+      : fd_(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     EXPECT_EQ(::bind(fd_.get(), static_cast<const sockaddr*>(address), size), 0);
     EXPECT_EQ(::listen(fd_.get(), 4), 0);
     EXPECT_EQ(::fcntl(fd_.get(), F_SETFL, O_NONBLOCK), 0);
@@ -75,7 +92,8 @@ host_listener listen_unix(std::string_view name) {
   return {AF_UNIX, &a, size};
 }
 host_listener listen_tcp() {
-  const sockaddr_in a{.sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
+  const sockaddr_in a{
+      .sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
   return {AF_INET, &a, sizeof a};
 }
 
@@ -92,7 +110,8 @@ class network : public ::testing::Test {
     return u(fd);
   }
   static std::uint64_t inet(guest& g, std::uint32_t ip, std::uint16_t port) {
-    return g.put(sockaddr_in{.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(ip)}, .sin_zero = {}});
+    return g.put(
+        sockaddr_in{.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(ip)}, .sin_zero = {}});
   }
   static std::int64_t dial(guest& g, std::uint32_t ip, std::uint16_t port) {
     return g.call(nr_connect, {socket(g, AF_INET), inet(g, ip, port), sizeof(sockaddr_in)});
@@ -107,7 +126,8 @@ class network : public ::testing::Test {
   temp_folder folder;
 };
 
-// --- ways out ----------------------------------------------------------------------------------------------------
+// --- ways out
+// ----------------------------------------------------------------------------------------------------
 
 TEST_F(network, abstract_names_of_the_host_are_not_the_guests) {
   const std::string name = std::string(1, '\0') + "osvm-test-" + std::to_string(::getpid());
@@ -169,7 +189,8 @@ TEST_F(network, binding_outside_of_a_writable_mount_makes_no_file) {
   temp_folder outside;
   guest g(mounted(false));
   EXPECT_EQ(unix_call(g, nr_bind, socket(g, AF_UNIX), outside / "x.sock"), 0) << "a name of the guest's own";
-  EXPECT_EQ(unix_call(g, nr_bind, socket(g, AF_UNIX), "/data/x.sock"), 0) << "also below a mount that is read-only";
+  EXPECT_EQ(unix_call(g, nr_bind, socket(g, AF_UNIX), "/data/x.sock"), 0)
+      << "also below a mount that is read-only";
   EXPECT_TRUE(std::filesystem::is_empty(outside.path()));
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
   guest control(mounted(true));
@@ -227,7 +248,8 @@ TEST_F(network, a_socket_is_not_opened_again_by_its_number) {
   EXPECT_EQ(g.open("/dev/fd/" + std::to_string(fd), O_RDWR), -ENXIO);
 }
 
-// --- descriptors -----------------------------------------------------------------------------------------------------
+// --- descriptors
+// -----------------------------------------------------------------------------------------------------
 
 struct message {
   std::uint64_t at, control;
@@ -355,7 +377,8 @@ TEST_F(network, descriptors_in_flight_are_bounded) {
   EXPECT_EQ(g.call(nr_sendmsg, {u(g.get<int>(pair)), make_message(g, 0).at, 0}), 1);
 }
 
-// --- granted connections ----------------------------------------------------------------------------------------------
+// --- granted connections
+// ----------------------------------------------------------------------------------------------
 
 TEST_F(network, a_name_leads_to_the_granted_endpoint) {
   auto daemon = listen_tcp();
@@ -376,7 +399,8 @@ TEST_F(network, a_name_leads_to_the_granted_endpoint) {
   EXPECT_EQ(g.call(nr_read, {fd, buffer, 16}), 4);
   const auto name = g.room(16), size = g.put(socklen_t{16});
   EXPECT_EQ(g.call(nr_getpeername, {fd, name, size}), 0);
-  EXPECT_EQ(ntohl(g.get<sockaddr_in>(name).sin_addr.s_addr), 0xc6120001u) << "the address that the guest asked for";
+  EXPECT_EQ(ntohl(g.get<sockaddr_in>(name).sin_addr.s_addr), 0xc6120001u)
+      << "the address that the guest asked for";
   EXPECT_EQ(g.call(nr_getsockname, {fd, name, size}), 0);
   EXPECT_EQ(ntohl(g.get<sockaddr_in>(name).sin_addr.s_addr), 0xc0000202u) << "not one of the host's";
 }
@@ -440,8 +464,9 @@ TEST_F(network, the_resolver_answers_granted_names_only) {
   EXPECT_EQ(unknown[3] & 15, 3) << "NXDOMAIN";
   EXPECT_EQ(g.denied(), 1u);
   EXPECT_EQ(g.call(nr_sendto, {fd, g.text("junk"), 4, 0, 0, 0}), 4);
-  EXPECT_EQ(g.call(nr_sendto, {socket(g, AF_INET, SOCK_DGRAM), g.text("x"), 1, 0, inet(g, 0x08080808, 53), 16}),
-            -EACCES);
+  EXPECT_EQ(
+      g.call(nr_sendto, {socket(g, AF_INET, SOCK_DGRAM), g.text("x"), 1, 0, inet(g, 0x08080808, 53), 16}),
+      -EACCES);
 }
 
 TEST_F(network, grants_are_checked) {
@@ -453,9 +478,11 @@ TEST_F(network, grants_are_checked) {
   EXPECT_TRUE(refused({.host = "127.0.0.1", .port = 0, .guest_name = {}}));
   EXPECT_TRUE(refused({.host = "unix:relative", .port = 0, .guest_name = {}}));
   EXPECT_TRUE(refused({.host = "unix:/x", .port = 80, .guest_name = "/y"}));
-  for (const char* text : {"host", "host:", "host:0", "host:70000", ":80", "host:80=", "host:80=a/b", "unix:x", "a:b:80"})
+  for (const char* text :
+       {"host", "host:", "host:0", "host:70000", ":80", "host:80=", "host:80=a/b", "unix:x", "a:b:80"})
     EXPECT_FALSE(parse_connect_grant(text)) << text;
-  for (const char* text : {"host:80", "host:80=name", "[::1]:80", "unix:/x", "unix:/x=/y", "unix:/x=name:80"}) {
+  for (const char* text :
+       {"host:80", "host:80=name", "[::1]:80", "unix:/x", "unix:/x=/y", "unix:/x=name:80"}) {
     const auto grant = parse_connect_grant(text);
     ASSERT_TRUE(grant) << text;
     EXPECT_EQ(to_string(*grant), text);
@@ -478,7 +505,8 @@ TEST_F(network, a_published_unix_socket_is_a_file_of_the_host) {
   ASSERT_EQ(::connect(client.get(), reinterpret_cast<const sockaddr*>(&a), size), 0);
   const auto accepted = g.call(nr_accept, {fd, 0, 0});
   ASSERT_GE(accepted, 0);
-  EXPECT_EQ(g.call(nr_sendmsg, {u(accepted), make_message(g, 0).at, 0}), -EPERM) << "nothing leaves here either";
+  EXPECT_EQ(g.call(nr_sendmsg, {u(accepted), make_message(g, 0).at, 0}), -EPERM)
+      << "nothing leaves here either";
   EXPECT_EQ(g.call(nr_close, {fd}), 0);
   EXPECT_FALSE(std::filesystem::exists(folder / "app.sock"));
 }

@@ -1,6 +1,7 @@
-// A mount's quota: growth by every call that makes files longer or makes names, and room that deleting gives back.
-#include "support/guest_without_vm.hpp"
+// A mount's quota: growth by every call that makes files longer or makes names, and room that deleting gives
+// back.
 #include "unikernel/files/quota.hpp"
+#include "support/guest_without_vm.hpp"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -20,7 +21,9 @@ policy with_quota(const temp_folder& f, std::uint64_t bytes = quota) {
   return p;
 }
 
-std::uint64_t as_arg(std::int64_t v) { return static_cast<std::uint64_t>(v); }
+std::uint64_t as_arg(std::int64_t v) {
+  return static_cast<std::uint64_t>(v);
+}
 
 struct quota_guest : guest {
   explicit quota_guest(const temp_folder& f, std::uint64_t bytes = quota) : guest(with_quota(f, bytes)) {}
@@ -59,9 +62,9 @@ TEST(mount_quota, every_way_to_grow_is_counted) {
   quota_guest g(f);
   const auto fd = g.create("/data/file");
   ASSERT_GE(fd, 0);
-  EXPECT_EQ(g.call(77, {as_arg(fd), 1 << 20}), -ENOSPC);               // ftruncate
-  EXPECT_EQ(g.call(76, {g.text("/data/file"), 1 << 20}), -ENOSPC);     // truncate
-  EXPECT_EQ(g.call(285, {as_arg(fd), 0, 0, 1 << 20}), -ENOSPC);        // fallocate
+  EXPECT_EQ(g.call(77, {as_arg(fd), 1 << 20}), -ENOSPC);                   // ftruncate
+  EXPECT_EQ(g.call(76, {g.text("/data/file"), 1 << 20}), -ENOSPC);         // truncate
+  EXPECT_EQ(g.call(285, {as_arg(fd), 0, 0, 1 << 20}), -ENOSPC);            // fallocate
   EXPECT_EQ(g.call(18, {as_arg(fd), guest::base, 10, 1 << 20}), -ENOSPC);  // a hole in front
   int made = 0;
   for (int i = 0; i < 40; ++i) made += g.call(83, {g.text("/data/d" + std::to_string(i)), 0755}) == 0;

@@ -125,7 +125,8 @@ TEST_F(sockets, other_ports_are_denied_and_named) {
   EXPECT_EQ(g.state.denials().at(0).what, "bind tcp:8081");
   EXPECT_EQ(g.state.denials().at(0).rule, "--publish HOST:PORT=guest:8081");
   EXPECT_EQ(g.call(nr_bind, {fd, inet(g, 8081, 0x01020304), 16}), -EADDRNOTAVAIL);
-  EXPECT_EQ(g.call(nr_bind, {fd, inet(g, 8081, INADDR_LOOPBACK), 16}), 0) << "the loopback is the guest's own";
+  EXPECT_EQ(g.call(nr_bind, {fd, inet(g, 8081, INADDR_LOOPBACK), 16}), 0)
+      << "the loopback is the guest's own";
   EXPECT_TRUE(std::filesystem::is_empty(folder.path())) << "and has no name on the host";
   guest control(granted());
   place(control);

@@ -59,10 +59,13 @@ TEST(trace, buffers_show_what_was_moved_bounded_and_escaped) {
 TEST(trace, structures) {
   traced_guest g;
   EXPECT_NE(g.line(5, {1, g.room(256)}).find("{st_mode=S_IFCHR|0666, st_size=0, ...}"), std::string::npos);
-  const sockaddr_in to{.sin_family = AF_INET, .sin_port = htons(80), .sin_addr = {htonl(0xc0000201)}, .sin_zero = {}};
-  EXPECT_EQ(g.line(41, {AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0}), "socket(AF_INET, SOCK_STREAM|SOCK_CLOEXEC, 0) = 3");
+  const sockaddr_in to{
+      .sin_family = AF_INET, .sin_port = htons(80), .sin_addr = {htonl(0xc0000201)}, .sin_zero = {}};
+  EXPECT_EQ(g.line(41, {AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0}),
+            "socket(AF_INET, SOCK_STREAM|SOCK_CLOEXEC, 0) = 3");
   EXPECT_EQ(g.line(42, {3, g.put(to), sizeof to}),
-            "connect(3, {sa_family=AF_INET, sin_port=80, sin_addr=\"192.0.2.1\"}, 16) = -1 EACCES (Permission denied)");
+            "connect(3, {sa_family=AF_INET, sin_port=80, sin_addr=\"192.0.2.1\"}, 16) = -1 EACCES "
+            "(Permission denied)");
   EXPECT_EQ(g.line(22, {g.room(8)}), "pipe([4, 5]) = 0");
   const std::uint64_t text = g.text("one");
   const std::uint64_t iov = g.put(std::array<std::uint64_t, 2>{text, 3});
@@ -74,7 +77,8 @@ TEST(trace, bad_pointers_are_numbers_and_unknown_calls_are_shown) {
   EXPECT_EQ(g.line(1, {1, guest::unmapped, 5}).substr(0, 23), "write(1, 0x50000000, 5)");
   EXPECT_EQ(g.line(2, {guest::unmapped, 0, 0}), "open(0x50000000, O_RDONLY, 0) = -1 EFAULT (Bad address)");
   EXPECT_EQ(g.line(20, {1, guest::unmapped, 1u << 30}).substr(0, 21), "writev(1, 0x50000000,");
-  EXPECT_EQ(g.line(5000, {1, 2}), "syscall_0x1388(0x1, 0x2, 0x0, 0x0, 0x0, 0x0) = -1 ENOSYS (Function not implemented)");
+  EXPECT_EQ(g.line(5000, {1, 2}),
+            "syscall_0x1388(0x1, 0x2, 0x0, 0x0, 0x0, 0x0) = -1 ENOSYS (Function not implemented)");
   EXPECT_EQ(g.line(425, {8, 0}), "io_uring_setup(8, NULL) = -1 ENOSYS (Function not implemented)");
 }
 
@@ -118,7 +122,8 @@ TEST(trace, both_tables_agree_on_names_and_argument_counts) {
       EXPECT_NE(info->arguments[0], argument_kind::end) << e.name << " has no described arguments";
     }
   }
-  for (std::size_t i = 1; i < all_calls().size(); ++i) EXPECT_LT(all_calls()[i - 1].number, all_calls()[i].number);
+  for (std::size_t i = 1; i < all_calls().size(); ++i)
+    EXPECT_LT(all_calls()[i - 1].number, all_calls()[i].number);
 }
 
 TEST(trace, words) {

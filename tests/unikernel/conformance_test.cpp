@@ -1,4 +1,5 @@
-// Programs that run natively and inside a VM with equal output and end: tests/unikernel/conformance, one topic a file.
+// Programs that run natively and inside a VM with equal output and end: tests/unikernel/conformance, one
+// topic a file.
 #include "unikernel/guest_fixture.hpp"
 
 #include <osvm/core/unique_fd.hpp>
@@ -44,9 +45,11 @@ ending run_natively(const std::string& path, const std::vector<std::string>& arg
   to.reset();
   if (failed != 0) return e;
   char buffer[4096];
-  for (ssize_t n = 0; (n = ::read(from.get(), buffer, sizeof buffer)) > 0;) e.out.append(buffer, static_cast<std::size_t>(n));
+  for (ssize_t n = 0; (n = ::read(from.get(), buffer, sizeof buffer)) > 0;)
+    e.out.append(buffer, static_cast<std::size_t>(n));
   int status = 0;
-  if (::waitpid(child, &status, 0) == child) e.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  if (::waitpid(child, &status, 0) == child)
+    e.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   return e;
 }
 
@@ -59,8 +62,9 @@ class conformance : public guest_test, public ::testing::WithParamInterface<std:
     const ending native = run_natively(program_path(program_name), {work});
     std::filesystem::remove_all(work);
     std::filesystem::create_directory(work);
-    const auto inside =
-        run(program_name, {work}, [&](instance_options& o) { o.policy.mounts.push_back({work, work, true}); });
+    const auto inside = run(program_name, {work}, [&](instance_options& o) {
+      o.policy.mounts.push_back({work, work, true});
+    });
     EXPECT_EQ(inside.out, native.out) << inside.describe();
     EXPECT_EQ(inside.report.shell_status(), native.status) << inside.describe();
   }
@@ -83,7 +87,8 @@ std::vector<std::string> programs() {
   return all;
 }
 
-// A program whose name ends in _modes answers `modes` with a list and is run once for each: most ends are final.
+// A program whose name ends in _modes answers `modes` with a list and is run once for each: most ends are
+// final.
 TEST_P(conformance, same_as_native) {
   const std::string name = "conformance_" + GetParam();
   if (!name.ends_with("_modes")) {
@@ -102,6 +107,7 @@ TEST_P(conformance, same_as_native) {
     at = to;
   }
 }
-INSTANTIATE_TEST_SUITE_P(each, conformance, ::testing::ValuesIn(programs()), [](const auto& p) { return p.param; });
+INSTANTIATE_TEST_SUITE_P(each, conformance, ::testing::ValuesIn(programs()),
+                         [](const auto& p) { return p.param; });
 
 }  // namespace

@@ -16,10 +16,10 @@ class control : public guest_test {
   static bool stub_is_user() { return facts().stub == kvm::syscall_stub::user; }
 };
 
-#define NEEDS_USER_STUB() \
-  if (!stub_is_user())    \
-  GTEST_SKIP()            \
-      << "NOT APPLICABLE: SYSCALL enters CPL 0 on this host, so that the emulator's way into it does not exist"
+#define NEEDS_USER_STUB()                                                                                  \
+  if (!stub_is_user())                                                                                     \
+  GTEST_SKIP() << "NOT APPLICABLE: SYSCALL enters CPL 0 on this host, so that the emulator's way into it " \
+                  "does not exist"
 
 // mov ss before SYSCALL drops the CPU into KVM's emulator, where SYSCALL sets CPL 0.
 TEST_F(control, stack_segment_reaches_cpl_0_without_the_cpl_rules) {
@@ -79,8 +79,8 @@ TEST_F(control, wrong_bases_are_accepted_without_register_checks) {
 TEST_F(control, wrong_instruction_pointers_are_loaded_without_register_checks) {
   // With the rule the VMM raises the fault that the CPU would; without it KVM is given what no CPU holds.
   const auto with = run("registers", {"sigreturn_non_canonical"}).expect_fault(fault_kind::protection);
-  const auto without = run("registers", {"sigreturn_non_canonical"},
-                           [](auto& op) { op.controls.sanitize_registers = false; });
+  const auto without =
+      run("registers", {"sigreturn_non_canonical"}, [](auto& op) { op.controls.sanitize_registers = false; });
   EXPECT_NE(without.report.cause, exit_cause::exited) << without.describe();
   EXPECT_NE(without.report.describe(), with.report.describe());
 }
@@ -90,8 +90,8 @@ TEST_F(control, privileged_flags_are_loaded_without_register_checks) {
   const auto with = run("registers", {"sigreturn_shows_flags"}).expect_exit(0);
   ASSERT_TRUE(with.hex("flags")) << with.describe();
   EXPECT_EQ(privileged(with), 0) << with.describe();
-  const auto without = run("registers", {"sigreturn_shows_flags"},
-                           [](auto& op) { op.controls.sanitize_registers = false; });
+  const auto without =
+      run("registers", {"sigreturn_shows_flags"}, [](auto& op) { op.controls.sanitize_registers = false; });
   if (privileged(without) == 0 && without.report.cause == exit_cause::exited)
     GTEST_SKIP() << "NOT APPLICABLE: this host's KVM masks privileged flags by itself";
 }

@@ -56,10 +56,13 @@ TEST_F(events, without_a_handler_they_wait_to_be_taken) {
 
 TEST_F(events, lines_of_output_can_be_events) {
   collector seen;
-  run("hello", {"first", "second line"}, [&](instance_options& i) {
-    i.output = stdio::log();
-    i.events.handler = seen.handler();
-  }).expect_exit(0).expect_output("");
+  run("hello", {"first", "second line"},
+      [&](instance_options& i) {
+        i.output = stdio::log();
+        i.events.handler = seen.handler();
+      })
+      .expect_exit(0)
+      .expect_output("");
   ASSERT_EQ(seen.all.size(), 2u);
   EXPECT_EQ(seen.all[0].text, "first");
   EXPECT_EQ(seen.all[1].text, "second line");

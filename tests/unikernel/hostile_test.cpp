@@ -90,8 +90,8 @@ const cpu_fault cpu_fault_table[] = {
 INSTANTIATE_TEST_SUITE_P(each, cpu_faults, ::testing::ValuesIn(cpu_fault_table),
                          [](const auto& p) { return std::string(p.param.name); });
 
-// A hypercall is refused in place, or ends the guest; KVM may not patch the instruction to the vendor's own (where it
-// cannot be told so it may try).
+// A hypercall is refused in place, or ends the guest; KVM may not patch the instruction to the vendor's own
+// (where it cannot be told so it may try).
 TEST_F(hostile, hypercalls) {
   for (const char* name : {"vmcall", "vmmcall"}) {
     const auto o = run("cpu_faults", {name});

@@ -32,7 +32,8 @@ class learn : public guest_test {
     return guest->learned().value();
   }
   // The same program under a policy that went through its file form.
-  outcome run_under(const learned_policy& learned, const std::string& name, std::vector<std::string> arguments) {
+  outcome run_under(const learned_policy& learned, const std::string& name,
+                    std::vector<std::string> arguments) {
     const auto file = unikernel::parse_policy(unikernel::format_policy(learned.policy)).value();
     return run(name, std::move(arguments), [&](instance_options& o) {
       o.policy = file.granted;

@@ -33,7 +33,8 @@ TEST(policy_file, every_field) {
   EXPECT_EQ(g.mounts[1].host_path, "/base/data");
   EXPECT_TRUE(g.mounts[1].writable);
   EXPECT_EQ(g.mounts[1].quota_bytes, 1u << 20);
-  EXPECT_EQ(g.listen, (std::vector<listener>{{transport::tcp, 80}, {transport::tcp, 8080}, {transport::vsock, 52}}));
+  EXPECT_EQ(g.listen,
+            (std::vector<listener>{{transport::tcp, 80}, {transport::tcp, 8080}, {transport::vsock, 52}}));
   EXPECT_EQ(g.vsock_connect, std::vector<std::uint32_t>{7});
   ASSERT_EQ(g.connect.size(), 3u);
   EXPECT_EQ(g.connect[0].host, "db.example");
@@ -124,8 +125,9 @@ TEST(named_mounts, are_kept_in_a_file) {
   const temp_folder folder;
   const std::string file = folder / "mounts.yaml";
   EXPECT_TRUE(load_mounts(file).value().empty());
-  const std::vector<named_mount> all{{"site", {.host_path = "/srv/a b", .guest_path = "/site"}},
-                                     {"d.1", {.host_path = "/d", .guest_path = "/d", .writable = true, .quota_bytes = 5000}}};
+  const std::vector<named_mount> all{
+      {"site", {.host_path = "/srv/a b", .guest_path = "/site"}},
+      {"d.1", {.host_path = "/d", .guest_path = "/d", .writable = true, .quota_bytes = 5000}}};
   ASSERT_TRUE(save_mounts(file, all));
   const auto again = load_mounts(file);
   ASSERT_TRUE(again) << again.error().to_string();

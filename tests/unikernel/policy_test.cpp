@@ -160,8 +160,7 @@ TEST_F(policy_guest, the_hosts_network_is_out_of_reach) {
     EXPECT_EQ(o.out.find("connect 0"), std::string::npos) << o.describe();
   }
   const auto o = run("probe", {"sockets"}).expect_exit(0);
-  for (const char* family : {"packet", "raw", "alg"})
-    EXPECT_LT(o.number(family).value_or(0), 0) << family;
+  for (const char* family : {"packet", "raw", "alg"}) EXPECT_LT(o.number(family).value_or(0), 0) << family;
 }
 
 // --- budgets, each with the raised limit that passes ---

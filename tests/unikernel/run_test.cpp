@@ -191,10 +191,13 @@ TEST_F(run_guest, code_is_made_at_run_time_with_the_jit_grant_only) {
 }
 
 TEST_F(run_guest, go_with_preemption_by_signals_and_garbage_collection) {
-  if (!has_program("go_stress")) GTEST_SKIP() << "NOT APPLICABLE: Go was not there when the guests were built";
-  run("go_stress").expect_exit(0).expect_output(
-      "nil: runtime error: invalid memory address or nil pointer dereference\nsum: 4950\n"
-      "signal: user defined signal 1\ndone\n");
+  if (!has_program("go_stress"))
+    GTEST_SKIP() << "NOT APPLICABLE: Go was not there when the guests were built";
+  run("go_stress")
+      .expect_exit(0)
+      .expect_output(
+          "nil: runtime error: invalid memory address or nil pointer dereference\nsum: 4950\n"
+          "signal: user defined signal 1\ndone\n");
 }
 
 TEST_F(run_guest, a_fault_names_address_and_instruction) {
@@ -241,8 +244,8 @@ TEST_F(run_guest, clocks) {
   }
 }
 
-// The guest spins for 500 ms of its own time between two lines. No host sees its whole life take less; how late the
-// lines are read is the machine's affair.
+// The guest spins for 500 ms of its own time between two lines. No host sees its whole life take less; how
+// late the lines are read is the machine's affair.
 TEST_F(run_guest, a_guest_second_is_a_host_second) {
   int fd[2];
   ASSERT_EQ(::pipe2(fd, O_CLOEXEC), 0);

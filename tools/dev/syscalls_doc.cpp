@@ -1,5 +1,5 @@
-// Writes docs/syscalls.md to standard output: syscalls_doc FOLDER, the folder of the conformance programs. Each of
-// those has a line "exercises: name name ..." in a comment of its first 4 KiB.
+// Writes docs/syscalls.md to standard output: syscalls_doc FOLDER, the folder of the conformance programs.
+// Each of those has a line "exercises: name name ..." in a comment of its first 4 KiB.
 #include "unikernel/syscalls/notes.hpp"
 #include "unikernel/syscalls/syscall.hpp"
 #include "unikernel/trace/calls.hpp"
@@ -90,16 +90,20 @@ int main(int argc, char** argv) {
   std::printf(
       "<!-- Generated from the system-call table: ninja docs_syscalls. Do not edit. -->\n"
       "# System calls\n\n"
-      "What a guest gets for each x86-64 system call that Linux has. Served: %u, partly: %u, untested: %u, refused: %u, "
+      "What a guest gets for each x86-64 system call that Linux has. Served: %u, partly: %u, untested: %u, "
+      "refused: %u, "
       "absent: %u.\n\n"
-      "- **served**: as Linux does; the last column names the programs of `tests/unikernel/conformance` that run\n"
+      "- **served**: as Linux does; the last column names the programs of `tests/unikernel/conformance` that "
+      "run\n"
       "  natively and inside with equal output.\n"
       "- **partly**: the last column says what is missing.\n"
       "- **untested**: has a handler, but no conformance program exercises it yet.\n"
       "- **refused**: always fails, for the reason given. **absent**: unknown, `ENOSYS`.\n\n"
-      "*Needs* is what policy must grant before the call is tried at all; finer checks (which path, which port) are the\n"
+      "*Needs* is what policy must grant before the call is tried at all; finer checks (which path, which "
+      "port) are the\n"
       "call's own, and each denial names the rule that would grant it.\n\n"
       "| number | name | state | needs | |\n|---|---|---|---|---|\n%s",
-      totals["served"], totals["partly"], totals["untested"], totals["refused"], totals["absent"], table.c_str());
+      totals["served"], totals["partly"], totals["untested"], totals["refused"], totals["absent"],
+      table.c_str());
   return 0;
 }

@@ -1,5 +1,5 @@
-// What a system call costs, as a program sees it: calls ROUNDS. Prints one line "NAME nanoseconds" per round and call;
-// clocks are read in user space.
+// What a system call costs, as a program sees it: calls ROUNDS. Prints one line "NAME nanoseconds" per round
+// and call; clocks are read in user space.
 #define _GNU_SOURCE
 #include <linux/futex.h>
 #include <stdio.h>
@@ -16,10 +16,10 @@ static long long now(void) {
   return t.tv_sec * 1000000000ll + t.tv_nsec;
 }
 
-#define MEASURE(name, per_step, step)                                        \
-  do {                                                                       \
-    const long long from = now();                                            \
-    for (int i = 0; i < calls_per_round; i++) step;                          \
+#define MEASURE(name, per_step, step)                                         \
+  do {                                                                        \
+    const long long from = now();                                             \
+    for (int i = 0; i < calls_per_round; i++) step;                           \
     printf("%s %lld\n", name, (now() - from) / (calls_per_round * per_step)); \
   } while (0)
 

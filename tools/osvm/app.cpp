@@ -2,12 +2,12 @@
 #include "app.hpp"
 
 #include <CLI/CLI.hpp>
-#include <boost/json/value.hpp>
-#include <osvm/core/text.hpp>
 #include <algorithm>
+#include <boost/json/value.hpp>
 #include <cstring>
 #include <iostream>
 #include <map>
+#include <osvm/core/text.hpp>
 
 #include "command.hpp"
 #include "context.hpp"
@@ -143,7 +143,8 @@ class application {
     }
     try {
       take_rest(args);
-      globals_.json = std::find(args.begin(), args.end(), "--json") != args.end();  // for errors of the parser
+      globals_.json =
+          std::find(args.begin(), args.end(), "--json") != args.end();  // for errors of the parser
       move_config_to_front(args);
       std::reverse(args.begin(), args.end());  // as CLI11 wants them
       app_.parse(std::move(args));
@@ -203,8 +204,10 @@ class application {
   int report(const CLI::ParseError& e) {
     if (e.get_exit_code() == 0) return app_.exit(e);  // --help, --version
     std::string what = e.what();
-    constexpr std::string_view clumsy = "INI was not able to parse ";  // CLI11 takes every configuration for INI
-    if (what.starts_with(clumsy)) what = "config file " + config_file() + ": unknown " + what.substr(clumsy.size());
+    constexpr std::string_view clumsy =
+        "INI was not able to parse ";  // CLI11 takes every configuration for INI
+    if (what.starts_with(clumsy))
+      what = "config file " + config_file() + ": unknown " + what.substr(clumsy.size());
     return usage_error(what, failed_path());
   }
 
@@ -222,7 +225,8 @@ class application {
     for (const auto& group : command_groups()) {
       if (const auto* sub = app_.get_subcommand(group.name); sub->parsed()) {
         std::cerr << sub->help("osvm");
-        return usage_error("a command is missing after " + std::string(group.name), std::string(group.name) + " ");
+        return usage_error("a command is missing after " + std::string(group.name),
+                           std::string(group.name) + " ");
       }
     }
     std::cerr << app_.help();
@@ -236,7 +240,8 @@ class application {
     const auto code = usage_code();
     if (globals_.json) {
       context(globals_).print_json(
-          {{"error", {{"code", static_cast<int>(code)}, {"category", "usage"}, {"message", printable(what, 4096)}}}});
+          {{"error",
+            {{"code", static_cast<int>(code)}, {"category", "usage"}, {"message", printable(what, 4096)}}}});
     }
     return static_cast<int>(code);
   }

@@ -15,14 +15,17 @@ namespace osvm::cli {
 // Owner of one child; ended and waited for when this goes. Move-only.
 class child_process final {
  public:
-  // Found through PATH; stdin is /dev/null, stdout is read here, stderr is dropped. errno of a missing program.
+  // Found through PATH; stdin is /dev/null, stdout is read here, stderr is dropped. errno of a missing
+  // program.
   static result<child_process> start(const std::vector<std::string>& arguments);
-  child_process(child_process&& o) noexcept : pid_(std::exchange(o.pid_, -1)), output_(std::move(o.output_)) {}
+  child_process(child_process&& o) noexcept
+      : pid_(std::exchange(o.pid_, -1)), output_(std::move(o.output_)) {}
   child_process& operator=(child_process&&) = delete;
   ~child_process();
 
   pid_t id() const noexcept { return pid_; }
-  // All output until the child ends (or `limit` bytes), then its exit status; errc::failed when that is not 0.
+  // All output until the child ends (or `limit` bytes), then its exit status; errc::failed when that is not
+  // 0.
   result<std::string> finish(std::size_t limit = std::size_t{16} << 20);
   // The first bytes that it writes.
   result<std::string> first_output();

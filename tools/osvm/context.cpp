@@ -7,9 +7,9 @@
 #include <osvm/unikernel/error.hpp>
 
 #include <algorithm>
-#include <cerrno>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 
@@ -83,7 +83,8 @@ std::string to_json_line(const boost::json::value& value) {
 context::context(const global_options& options) : options_(options), color_(wants_color(options.no_color)) {}
 
 void context::print(std::string_view text) const {
-  const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
+  const bool written =
+      std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
   if (!written && errno != EPIPE && lost_output_ == 0) lost_output_ = errno;
 }
 

@@ -39,8 +39,8 @@ class context {
   int fail(const error& e) const;
   int fail(const error& e, exit_code code) const;
 
-  // The exit status of a command that would have ended with `status`: success is not success when what it printed
-  // was lost. A reader that went away (a closed pipe) has seen what it wanted.
+  // The exit status of a command that would have ended with `status`: success is not success when what it
+  // printed was lost. A reader that went away (a closed pipe) has seen what it wanted.
   int settle(int status) const;
 
   std::string bold(std::string_view text) const { return paint("1", text); }

@@ -20,7 +20,8 @@ result<std::string> inside(const std::string& root, const std::string& path) {
   open_how how{};
   how.flags = O_PATH | O_CLOEXEC;
   how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-  const unique_fd found(static_cast<int>(::syscall(SYS_openat2, folder.get(), path.c_str(), &how, sizeof how)));
+  const unique_fd found(
+      static_cast<int>(::syscall(SYS_openat2, folder.get(), path.c_str(), &how, sizeof how)));
   if (!found) return errno_error("image: " + path);
   std::error_code ec;
   const auto real = fs::read_symlink("/proc/self/fd/" + std::to_string(found.get()), ec);
@@ -29,14 +30,16 @@ result<std::string> inside(const std::string& root, const std::string& path) {
 }
 
 // A writable folder is moved out of the read-only tree; an empty one stays behind as its place.
-result<void> make_writable(const std::string& base, const std::string& guest, std::size_t number, std::uint64_t quota,
-                           unikernel::policy& out) {
+result<void> make_writable(const std::string& base, const std::string& guest, std::size_t number,
+                           std::uint64_t quota, unikernel::policy& out) {
   const std::string place = base + "/root" + guest, own = base + "/writable-" + std::to_string(number);
   std::error_code ec;
   fs::create_directories(place, ec);
   const auto real = inside(base + "/root", guest);
-  if (!real || !fs::is_directory(*real, ec)) return error(errc::invalid_argument, "image: writable " + guest + " is no folder");
-  if (*real == base + "/root") return error(errc::invalid_argument, "image: the root cannot be writable as a whole");
+  if (!real || !fs::is_directory(*real, ec))
+    return error(errc::invalid_argument, "image: writable " + guest + " is no folder");
+  if (*real == base + "/root")
+    return error(errc::invalid_argument, "image: the root cannot be writable as a whole");
   fs::rename(*real, own, ec);
   if (!ec) fs::create_directory(*real, ec);
   if (ec) return error(error_code(ec.value(), boost::system::system_category()), "image: writable " + guest);
@@ -47,7 +50,8 @@ result<void> make_writable(const std::string& base, const std::string& guest, st
 result<void> check_named_mounts(const images::manifest& m, const std::vector<std::string>& granted) {
   for (const auto& name : m.mounts) {
     if (std::find(granted.begin(), granted.end(), name) == granted.end())
-      return error(errc::denied, "the image asks for the mount '" + name + "': grant it with --mount " + name);
+      return error(errc::denied,
+                   "the image asks for the mount '" + name + "': grant it with --mount " + name);
   }
   return {};
 }
@@ -57,7 +61,8 @@ result<void> check_named_mounts(const images::manifest& m, const std::vector<std
 bool looks_like_image(const std::string& path) {
   const unique_fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
   char magic[8] = {};
-  return fd && ::pread(fd.get(), magic, sizeof magic, 0) == sizeof magic && std::string_view(magic, 8) == "OSVMIMG1";
+  return fd && ::pread(fd.get(), magic, sizeof magic, 0) == sizeof magic &&
+         std::string_view(magic, 8) == "OSVMIMG1";
 }
 
 result<std::string> read_small_file(const std::string& path) {
@@ -66,13 +71,15 @@ result<std::string> read_small_file(const std::string& path) {
   std::string text(64 << 10, '\0');
   const ssize_t n = ::read(fd.get(), text.data(), text.size());
   if (n < 0) return errno_error(path);
-  if (static_cast<std::size_t>(n) == text.size()) return error(errc::limit_exceeded, path + " is larger than 64 KiB");
+  if (static_cast<std::size_t>(n) == text.size())
+    return error(errc::limit_exceeded, path + " is larger than 64 KiB");
   text.resize(static_cast<std::size_t>(n));
   return text;
 }
 
 result<unpacked_image> prepare_image(const std::string& path, const std::string& key_file,
-                                     const std::vector<std::string>& granted, unikernel::instance_options& options) {
+                                     const std::vector<std::string>& granted,
+                                     unikernel::instance_options& options) {
   OSVM_TRY(const auto image, images::image_file::open(path));
   if (!key_file.empty()) {
     OSVM_TRY(const auto pem, read_small_file(key_file));

@@ -20,7 +20,8 @@ std::string config_folder() {
 
 result<std::string> mounts_file() {
   const std::string folder = config_folder();
-  if (folder.empty()) return error(errc::not_found, "no folder for named mounts: set HOME or XDG_CONFIG_HOME");
+  if (folder.empty())
+    return error(errc::not_found, "no folder for named mounts: set HOME or XDG_CONFIG_HOME");
   return folder + "/mounts.yaml";
 }
 
@@ -34,7 +35,8 @@ result<void> add_named_mounts(const std::vector<std::string>& names, unikernel::
   OSVM_TRY(const auto known, known_mounts());
   for (const auto& name : names) {
     const auto* found = unikernel::find_mount(known, name);
-    if (found == nullptr) return error(errc::not_found, "--mount '" + name + "': no such mount (see: osvm mount list)");
+    if (found == nullptr)
+      return error(errc::not_found, "--mount '" + name + "': no such mount (see: osvm mount list)");
     out.mounts.push_back(found->grant);
   }
   return {};
@@ -54,14 +56,16 @@ result<unikernel::policy_file> read_policy_file(const std::string& path, const u
 result<void> write_learned(const std::string& path, const unikernel::learned_policy& learned,
                            unikernel::learning mode) {
   const bool all = mode == unikernel::learning::allow_all;
-  std::string comment = all ? "Learned by osvm run --learn --allow-all: what the run used."
-                            : "Learned by osvm run --learn: what the run was granted, and what it was denied.";
+  std::string comment =
+      all ? "Learned by osvm run --learn --allow-all: what the run used."
+          : "Learned by osvm run --learn: what the run was granted, and what it was denied.";
   comment += "\nBudgets are what was used, with a quarter on top.";
   for (const auto& note : learned.notes) comment += "\nNot granted: " + note;
   const std::string text = unikernel::format_policy(learned.policy, comment);
   const unique_fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
   if (!file) return errno_error("--learn " + path);
-  if (::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) return errno_error("write " + path);
+  if (::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
+    return errno_error("write " + path);
   return {};
 }
 

@@ -11,7 +11,8 @@ namespace osvm::cli {
 
 // $XDG_CONFIG_HOME/osvm or ~/.config/osvm; empty where neither is set.
 std::string config_folder();
-// Where named mounts are kept: mounts.yaml in the folder of the configuration. Fails where there is no such folder.
+// Where named mounts are kept: mounts.yaml in the folder of the configuration. Fails where there is no such
+// folder.
 result<std::string> mounts_file();
 result<std::vector<unikernel::named_mount>> known_mounts();
 
@@ -20,6 +21,7 @@ result<void> add_named_mounts(const std::vector<std::string>& names, unikernel::
 // Reads --policy FILE.
 result<unikernel::policy_file> read_policy_file(const std::string& path, const unikernel::budgets& defaults);
 // Writes --learn FILE at once; says on stderr what could not be learned.
-result<void> write_learned(const std::string& path, const unikernel::learned_policy& learned, unikernel::learning mode);
+result<void> write_learned(const std::string& path, const unikernel::learned_policy& learned,
+                           unikernel::learning mode);
 
 }  // namespace osvm::cli

@@ -1,9 +1,9 @@
 #include "private_dir.hpp"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <sys/file.h>
-#include <linux/magic.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
@@ -38,13 +38,14 @@ bool is_own_name(std::string_view name) {
   return dash != std::string_view::npos && dash > 0 && name.size() - dash == 7;
 }
 
-// Removes what killed processes left in `base`: folders of our names whose lock nobody holds, and empty ones, whose
-// maker did not get as far as the lock. The caller holds the lock of `base`, so no folder is half made.
+// Removes what killed processes left in `base`: folders of our names whose lock nobody holds, and empty ones,
+// whose maker did not get as far as the lock. The caller holds the lock of `base`, so no folder is half made.
 void sweep(const std::string& base) {
   std::error_code ec;
   for (const auto& entry : std::filesystem::directory_iterator(base, ec)) {
     std::error_code ignored;
-    if (!is_own_name(entry.path().filename().string()) || !entry.is_directory(ignored) || entry.is_symlink(ignored))
+    if (!is_own_name(entry.path().filename().string()) || !entry.is_directory(ignored) ||
+        entry.is_symlink(ignored))
       continue;
     const auto path = entry.path().string();
     const unique_fd lock(::open((path + lock_name).c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
@@ -68,7 +69,8 @@ result<private_dir> private_dir::make(const std::string& name) {
 
 result<private_dir> private_dir::make_in_memory(const std::string& name) {
   const char* runtime = std::getenv("XDG_RUNTIME_DIR");
-  if (runtime != nullptr && runtime[0] == '/' && in_memory(runtime)) return make_in(std::string(runtime) + "/osvm", name);
+  if (runtime != nullptr && runtime[0] == '/' && in_memory(runtime))
+    return make_in(std::string(runtime) + "/osvm", name);
   if (in_memory("/dev/shm")) return make_in("/dev/shm/osvm-" + std::to_string(::geteuid()), name);
   return error(errc::unsupported, "no file system in memory: neither $XDG_RUNTIME_DIR nor /dev/shm is one");
 }

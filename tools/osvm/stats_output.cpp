@@ -43,12 +43,14 @@ std::string libraries_text(const instance_stats& s) {
   std::string out;
   if (!s.granted.empty()) {
     text_table granted{{"granted unasked, read-only", "as", "needed by"}};
-    for (const auto& g : s.granted) granted.push_back({printable(g.host_path), printable(g.guest_path), printable(g.needed_by)});
+    for (const auto& g : s.granted)
+      granted.push_back({printable(g.host_path), printable(g.guest_path), printable(g.needed_by)});
     out += "\n" + render(granted);
   }
   if (!s.refused.empty()) {
     text_table refused{{"named, not granted", "by", "since"}};
-    for (const auto& r : s.refused) refused.push_back({printable(r.name), printable(r.needed_by), printable(r.reason)});
+    for (const auto& r : s.refused)
+      refused.push_back({printable(r.name), printable(r.needed_by), printable(r.reason)});
     out += "\n" + render(refused);
   }
   return out;

@@ -35,8 +35,7 @@ std::string event_text(const unikernel::event& e) {
       return fmt::format("{} {} <{:.6f}>\n", e.thread, e.text, seconds(e.duration));
     case unikernel::event_kind::denial:
       return "---- denied: " + e.text + (e.rule.empty() ? "" : " (grant it with " + e.rule + ")") + "\n";
-    case unikernel::event_kind::log:
-      break;
+    case unikernel::event_kind::log: break;
   }
   return e.text + "\n";
 }
@@ -62,8 +61,9 @@ void trace_writer::write(std::span<const unikernel::event> events) {
 
 void trace_writer::finish(std::uint64_t dropped) {
   if (dropped == 0) return;
-  const std::string text = json_ ? to_json_line(boost::json::object{{"event", "dropped"}, {"count", dropped}})
-                                 : "---- " + std::to_string(dropped) + " records were dropped: the reader was too slow\n";
+  const std::string text =
+      json_ ? to_json_line(boost::json::object{{"event", "dropped"}, {"count", dropped}})
+            : "---- " + std::to_string(dropped) + " records were dropped: the reader was too slow\n";
   write_all(file_ ? file_.get() : STDERR_FILENO, text);
 }
 

@@ -18,7 +18,8 @@ std::string event_json_line(const unikernel::event& e);
 // Where `osvm run --trace` writes. Errors of writing end it quietly, as with strace.
 class trace_writer final {
  public:
-  // `path` "-" is stderr. The file is made anew, readable by its owner alone: a trace shows what a guest handles.
+  // `path` "-" is stderr. The file is made anew, readable by its owner alone: a trace shows what a guest
+  // handles.
   static result<trace_writer> open(const std::string& path, bool json);
   void write(std::span<const unikernel::event> events);
   // The last line: how many records did not fit the ring.

@@ -1,4 +1,5 @@
-// Bounds-checked reads from foreign bytes. A cursor never reads past its span: a short input is an error value.
+// Bounds-checked reads from foreign bytes. A cursor never reads past its span: a short input is an error
+// value.
 #pragma once
 
 #include <osvm/core/error.hpp>
@@ -18,7 +19,9 @@ static_assert(std::endian::native == std::endian::little, "formats are read as l
 
 using bytes_view = std::span<const std::byte>;
 
-inline bytes_view as_bytes(std::string_view s) noexcept { return std::as_bytes(std::span(s.data(), s.size())); }
+inline bytes_view as_bytes(std::string_view s) noexcept {
+  return std::as_bytes(std::span(s.data(), s.size()));
+}
 
 // a + b, or false when it does not fit; the unsigned arithmetic of every size that a foreign file names.
 template <std::unsigned_integral T>
@@ -35,8 +38,7 @@ result<bytes_view> subspan(bytes_view bytes, std::uint64_t offset, std::uint64_t
 
 // Copies one trivially copyable little-endian value out of `bytes` at `offset`.
 template <class T>
-  requires std::is_trivially_copyable_v<T>
-result<T> read_at(bytes_view bytes, std::uint64_t offset) {
+requires std::is_trivially_copyable_v<T> result<T> read_at(bytes_view bytes, std::uint64_t offset) {
   auto s = subspan(bytes, offset, sizeof(T));
   if (!s) return s.error();
   T value;
@@ -52,8 +54,7 @@ class byte_reader {
   std::size_t remaining() const noexcept { return bytes_.size() - pos_; }
 
   template <class T>
-    requires std::is_trivially_copyable_v<T>
-  result<T> read() {
+  requires std::is_trivially_copyable_v<T> result<T> read() {
     auto value = read_at<T>(bytes_, pos_);
     if (value) pos_ += sizeof(T);
     return value;

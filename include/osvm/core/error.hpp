@@ -29,7 +29,9 @@ enum class errc {
 };
 
 const boost::system::error_category& core_category() noexcept;
-inline error_code make_error_code(errc e) noexcept { return {static_cast<int>(e), core_category()}; }
+inline error_code make_error_code(errc e) noexcept {
+  return {static_cast<int>(e), core_category()};
+}
 
 // A failure: `code` for programs, `context` for people (what was tried, on what, what to try next).
 // Text from guests, peers or files never enters `context` unescaped.
@@ -40,8 +42,8 @@ struct error {
   error() = default;
   error(error_code c, std::string ctx = {}) : code(c), context(std::move(ctx)) {}
   template <class E>
-    requires boost::system::is_error_code_enum<E>::value
-  error(E e, std::string ctx = {}) : code(make_error_code(e)), context(std::move(ctx)) {}
+  requires boost::system::is_error_code_enum<E>::value error(E e, std::string ctx = {})
+      : code(make_error_code(e)), context(std::move(ctx)) {}
 
   // "context: message (category:value)", or without the context when it is empty.
   std::string to_string() const;
@@ -75,13 +77,13 @@ struct boost::system::is_error_code_enum<osvm::errc> : std::true_type {};
 // OSVM_TRY(auto x, expr): x = the value of expr, or return its error from this function.
 #define OSVM_CONCAT_(a, b) a##b
 #define OSVM_CONCAT(a, b) OSVM_CONCAT_(a, b)
-#define OSVM_TRY_(tmp, decl, ...)                 \
-  auto tmp = (__VA_ARGS__);                       \
-  if (!tmp) return std::move(tmp).error();        \
+#define OSVM_TRY_(tmp, decl, ...)          \
+  auto tmp = (__VA_ARGS__);                \
+  if (!tmp) return std::move(tmp).error(); \
   decl = std::move(tmp).value()
 #define OSVM_TRY(decl, ...) OSVM_TRY_(OSVM_CONCAT(osvm_try_, __LINE__), decl, __VA_ARGS__)
 // OSVM_CHECK(expr): return the error of a result whose value is not needed.
-#define OSVM_CHECK(...)                                                   \
-  do {                                                                    \
+#define OSVM_CHECK(...)                                                                        \
+  do {                                                                                         \
     if (auto osvm_check_ = (__VA_ARGS__); !osvm_check_) return std::move(osvm_check_).error(); \
   } while (0)

@@ -8,8 +8,9 @@
 namespace osvm::images {
 
 struct build_options {
-  std::string source;    // folder, tar (plain, gzip, xz, zstd), or OCI layout (a folder with "oci-layout", or a tar of it)
-  std::string output;    // replaced at once when the image is complete
+  std::string source;  // folder, tar (plain, gzip, xz, zstd), or OCI layout (a folder with "oci-layout", or a
+                       // tar of it)
+  std::string output;  // replaced at once when the image is complete
   std::string manifest;  // YAML text
   image_limits limits;
 };

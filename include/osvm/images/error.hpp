@@ -23,7 +23,9 @@ enum class errc {
 };
 
 const boost::system::error_category& images_category() noexcept;
-inline error_code make_error_code(errc e) noexcept { return {static_cast<int>(e), images_category()}; }
+inline error_code make_error_code(errc e) noexcept {
+  return {static_cast<int>(e), images_category()};
+}
 
 }  // namespace osvm::images
 

@@ -1,5 +1,6 @@
-// An application image: a program, its files and what it asks for, in one file whose parts are named by their SHA-256.
-// docs/formats/image.md is the format. A reader trusts nothing: every size is bounded, every name is checked.
+// An application image: a program, its files and what it asks for, in one file whose parts are named by their
+// SHA-256. docs/formats/image.md is the format. A reader trusts nothing: every size is bounded, every name is
+// checked.
 #pragma once
 
 #include <osvm/core/bytes.hpp>
@@ -25,18 +26,18 @@ struct health_check {
   std::string path;  // of an HTTP GET; empty: a TCP connection is enough
 };
 
-// osvm.yaml: what the image runs and asks for. An image grants itself nothing of the host: `mounts` are names, which
-// whoever runs it must grant.
+// osvm.yaml: what the image runs and asks for. An image grants itself nothing of the host: `mounts` are
+// names, which whoever runs it must grant.
 struct manifest {
-  std::string entry;                     // absolute guest path of the program
-  std::vector<std::string> arguments;    // behind argv[0]
+  std::string entry;                   // absolute guest path of the program
+  std::vector<std::string> arguments;  // behind argv[0]
   std::string working_directory = "/";
   std::vector<std::string> environment;  // "KEY=value"
   std::vector<unikernel::listener> listen;
   bool jit = false;
   unikernel::budgets limits;
-  std::vector<std::string> mounts;                 // named mounts that it needs
-  std::vector<std::string> writable{"/tmp"};       // folders that the program may change, for as long as it runs
+  std::vector<std::string> mounts;            // named mounts that it needs
+  std::vector<std::string> writable{"/tmp"};  // folders that the program may change, for as long as it runs
   std::uint64_t overlay_bytes = std::uint64_t{64} << 20;  // in each of them
   std::optional<health_check> health;
 };
@@ -70,8 +71,9 @@ struct image_limits {
   std::uint64_t max_unpacked_bytes = std::uint64_t{16} << 30;  // files together, equal ones counted each time
 };
 
-// An opened image whose header, index and manifest have been read, checked against each other and against their
-// digests. Contents are checked by verify(), or as unpack() copies them. Immutable, cheap to copy, thread-safe.
+// An opened image whose header, index and manifest have been read, checked against each other and against
+// their digests. Contents are checked by verify(), or as unpack() copies them. Immutable, cheap to copy,
+// thread-safe.
 class image_file final {
  public:
   static result<image_file> open(const std::string& path, const image_limits& limits = {});
@@ -88,10 +90,11 @@ class image_file final {
 
   // Reads every file and compares digests.
   result<void> verify() const;
-  // The signature over the header, by the public key in `pem`. verify() or unpack() check what the header says.
+  // The signature over the header, by the public key in `pem`. verify() or unpack() check what the header
+  // says.
   result<void> verify_signature(std::string_view pem) const;
-  // Writes the tree into an existing empty folder: new files only, nothing followed, digests checked on the way.
-  // Folders and files get their modes (with u+w, u+r), not their owners.
+  // Writes the tree into an existing empty folder: new files only, nothing followed, digests checked on the
+  // way. Folders and files get their modes (with u+w, u+r), not their owners.
   result<void> unpack(const unique_fd& folder) const;
 
  private:

@@ -1,5 +1,5 @@
-// Raw KVM costs of this moment, for benches: they vary about twofold from hour to hour on shared hosts, so every
-// figure that includes a VM is printed beside them.
+// Raw KVM costs of this moment, for benches: they vary about twofold from hour to hour on shared hosts, so
+// every figure that includes a VM is printed beside them.
 #pragma once
 
 #include <osvm/kvm/host_facts.hpp>

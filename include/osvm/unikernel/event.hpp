@@ -1,6 +1,6 @@
-// What an instance tells while its guest runs: denials, traced system calls, lines of the guest's output. Guest
-// threads write them into a bounded ring and never wait for a reader; what does not fit is counted, not kept
-// (instance_stats::events_dropped).
+// What an instance tells while its guest runs: denials, traced system calls, lines of the guest's output.
+// Guest threads write them into a bounded ring and never wait for a reader; what does not fit is counted, not
+// kept (instance_stats::events_dropped).
 #pragma once
 
 #include <chrono>
@@ -23,8 +23,8 @@ const char* to_string(event_kind kind) noexcept;
 // Text is printable ASCII: guest bytes are escaped and bounded.
 struct event {
   event_kind kind = event_kind::denial;
-  std::chrono::nanoseconds at{0};        // since the guest's start
-  int thread = 0;                        // guest thread id; 0 where none is known
+  std::chrono::nanoseconds at{0};  // since the guest's start
+  int thread = 0;                  // guest thread id; 0 where none is known
   std::string text;
   std::string rule;                      // denials only
   std::uint32_t call = 0;                // trace: the system call's number
@@ -33,8 +33,8 @@ struct event {
   int stream = 0;                        // log: descriptor 1 or 2
 };
 
-// Gets events in order, several at once, never from two threads at a time: on the instance's executor, or inside
-// instance::wait() and instance::take_events(). It must not throw. It may destroy the instance.
+// Gets events in order, several at once, never from two threads at a time: on the instance's executor, or
+// inside instance::wait() and instance::take_events(). It must not throw. It may destroy the instance.
 using event_handler = std::function<void(std::span<const event>)>;
 
 struct event_options {

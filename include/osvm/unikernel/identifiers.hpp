@@ -1,4 +1,5 @@
-// Names for programs, the same in JSON, C and Python: those of the enumerators. For people there is to_string().
+// Names for programs, the same in JSON, C and Python: those of the enumerators. For people there is
+// to_string().
 #pragma once
 
 #include <osvm/unikernel/event.hpp>

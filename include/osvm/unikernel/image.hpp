@@ -22,9 +22,9 @@ struct image_limits {
 };
 
 struct image_info {
-  std::string name;        // file name, for messages
-  std::string path;        // of load(): the file's absolute host path without symbolic links; else empty
-  std::string interpreter;            // the loader that the file names (PT_INTERP); empty: a static program
+  std::string name;         // file name, for messages
+  std::string path;         // of load(): the file's absolute host path without symbolic links; else empty
+  std::string interpreter;  // the loader that the file names (PT_INTERP); empty: a static program
   bool position_independent = false;  // static-pie, or a dynamic program
   std::uint64_t entry = 0;            // as in the file; not relocated
   std::uint64_t memory_bytes = 0;     // page-rounded span of the loadable segments
@@ -32,8 +32,8 @@ struct image_info {
 };
 
 // An unmodified x86-64 Linux ELF program, verified and copied into a sealed memory file, so that changing the
-// file afterwards changes no running guest. Of a dynamic program this is the program alone: its loader and libraries
-// are files of the guest, opened through its mounts (see instance_options::grant_libraries).
+// file afterwards changes no running guest. Of a dynamic program this is the program alone: its loader and
+// libraries are files of the guest, opened through its mounts (see instance_options::grant_libraries).
 // Immutable, cheap to copy, thread-safe.
 class image {
  public:

@@ -39,7 +39,7 @@ struct stdio {
     log,      // output: each line becomes an event (event_kind::log); the guest never waits
   };
   kind type = kind::null;
-  int fd = -1;                         // borrowed during create()
+  int fd = -1;  // borrowed during create()
   std::size_t limit = std::size_t{1} << 20;
   std::string content;
 
@@ -55,18 +55,20 @@ struct instance_options {
   unikernel::budgets budgets;
   isolation level = isolation::hardware;
   stdio input, output, error;
-  // Grants, read-only, the program itself, and of a dynamic program its loader and libraries, each at the path where
-  // the loader looks for it: see libraries.hpp for which files qualify. What a mount already holds stays the mount's.
-  // Needs an image that was loaded from a file.
+  // Grants, read-only, the program itself, and of a dynamic program its loader and libraries, each at the
+  // path where the loader looks for it: see libraries.hpp for which files qualify. What a mount already holds
+  // stays the mount's. Needs an image that was loaded from a file.
   bool grant_libraries = false;
-  std::string executable;               // guest path of the program for /proc/self/exe; empty: as granted, or "/app"
+  std::string executable;  // guest path of the program for /proc/self/exe; empty: as granted, or "/app"
   std::string working_directory = "/";  // guest path
-  // Folder for the instance's sockets; must exist and be private to the caller. Empty: no listener may be granted.
+  // Folder for the instance's sockets; must exist and be private to the caller. Empty: no listener may be
+  // granted.
   std::string socket_dir;
-  learning learn = learning::off;      // what instance::learned() can tell afterwards
-  event_options events;                // denials, traces; lines of output follow from stdio::log()
-  std::string name = "guest";          // stands in logs and in the socket names
-  const kvm::host_facts* facts = nullptr;  // result of probe_host(), read during create(); null: create() probes
+  learning learn = learning::off;  // what instance::learned() can tell afterwards
+  event_options events;            // denials, traces; lines of output follow from stdio::log()
+  std::string name = "guest";      // stands in logs and in the socket names
+  const kvm::host_facts* facts =
+      nullptr;  // result of probe_host(), read during create(); null: create() probes
 #ifdef OSVM_TEST_CONTROLS
   test_controls controls;  // only in the test variant of the module: see lib/unikernel/controls.hpp
 #endif
@@ -75,8 +77,8 @@ struct instance_options {
 class engine;
 
 // Owner of a running guest and its vCPU threads. Move-only. Member functions are thread-safe, except move and
-// destruction. Destruction kills the guest and joins its threads (bounded: see `osvm bench kill`); it may happen
-// inside a completion handler of the same instance.
+// destruction. Destruction kills the guest and joins its threads (bounded: see `osvm bench kill`); it may
+// happen inside a completion handler of the same instance.
 class instance final {
   // In the class, before their use: the initiating templates below need complete types.
   struct wait_initiation {
@@ -107,34 +109,36 @@ class instance final {
   // Completes once when the guest has ended, with how. May be called several times, also after the end.
   template <class Token = boost::asio::deferred_t>
   auto async_wait(Token&& token = {}) {
-    return boost::asio::async_initiate<Token, void(result<exit_report>)>(
-        wait_initiation{this}, token);
+    return boost::asio::async_initiate<Token, void(result<exit_report>)>(wait_initiation{this}, token);
   }
-  // Blocks the calling thread until the guest has ended or `timeout` has passed (errc::timed_out). All events of an
-  // ended guest have been handed over before.
-  // Not for use on an executor thread that the guest's own sockets need.
+  // Blocks the calling thread until the guest has ended or `timeout` has passed (errc::timed_out). All events
+  // of an ended guest have been handed over before. Not for use on an executor thread that the guest's own
+  // sockets need.
   result<exit_report> wait(std::chrono::nanoseconds timeout);
 
   // Completes when the guest listens on a granted port, with the host endpoint to connect to; at once if it
-  // already does. Fails with errc::closed when the guest ends first, errc::denied when the port is not granted.
+  // already does. Fails with errc::closed when the guest ends first, errc::denied when the port is not
+  // granted.
   template <class Token = boost::asio::deferred_t>
   auto async_listening(listener which, Token&& token = {}) {
-    return boost::asio::async_initiate<Token, void(result<endpoint>)>(
-        listening_initiation{this, which}, token);
+    return boost::asio::async_initiate<Token, void(result<endpoint>)>(listening_initiation{this, which},
+                                                                      token);
   }
   // Blocking form of async_listening, with the same errors and errc::timed_out.
   result<endpoint> wait_listening(listener which, std::chrono::nanoseconds timeout);
 
-  // Ends the guest at any moment, in compute loops and in blocking system calls alike. Idempotent; returns at once.
+  // Ends the guest at any moment, in compute loops and in blocking system calls alike. Idempotent; returns at
+  // once.
   void kill() noexcept;
-  // Sends the guest a signal, as kill(2) from outside does: its handler runs, or the signal's default action is taken
-  // (SIGSTOP stops it, SIGCONT lets it go on). Errors: errc::invalid_argument, errc::closed when the guest has ended.
+  // Sends the guest a signal, as kill(2) from outside does: its handler runs, or the signal's default action
+  // is taken (SIGSTOP stops it, SIGCONT lets it go on). Errors: errc::invalid_argument, errc::closed when the
+  // guest has ended.
   result<void> signal(int number);
   // Takes what the guest has written to a captured descriptor (1 or 2) since the last call.
   std::string take_output(int descriptor);
 
-  // Takes up to `most` events, oldest first: for embedders without an event_options::handler. After the end it
-  // gives what is left.
+  // Takes up to `most` events, oldest first: for embedders without an event_options::handler. After the end
+  // it gives what is left.
   std::vector<event> take_events(std::size_t most = 1024);
 
   instance_stats stats() const;

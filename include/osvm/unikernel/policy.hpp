@@ -16,8 +16,8 @@ struct mount {
   std::string host_path;
   std::string guest_path;
   bool writable = false;
-  // Writable folders: bytes that may lie below the host folder, what is there at the start included; 0: no limit of
-  // its own. A name (file, folder, link) counts as 4 KiB. More is ENOSPC for the guest.
+  // Writable folders: bytes that may lie below the host folder, what is there at the start included; 0: no
+  // limit of its own. A name (file, folder, link) counts as 4 KiB. More is ENOSPC for the guest.
   std::uint64_t quota_bytes = 0;
 };
 
@@ -31,18 +31,18 @@ struct listener {
   bool operator==(const listener&) const = default;
 };
 
-// A connection that the guest may make. Names are resolved once, on the host, when the instance is created; the
-// guest's own resolver then answers them (/etc/hosts and DNS) and no other name. The guest connects to the address
-// that it was told; a name that is a loopback address of the host gets one of 198.18.0.0/24 instead, since the
-// guest's 127.0.0.1 is its own.
+// A connection that the guest may make. Names are resolved once, on the host, when the instance is created;
+// the guest's own resolver then answers them (/etc/hosts and DNS) and no other name. The guest connects to
+// the address that it was told; a name that is a loopback address of the host gets one of 198.18.0.0/24
+// instead, since the guest's 127.0.0.1 is its own.
 struct connect_grant {
-  std::string host;         // a host name, an address, or "unix:/path" of a unix stream socket
-  std::uint16_t port = 0;   // TCP port, the same on both sides; 0: `guest_name` is the path of a unix socket
-  std::string guest_name;   // what the guest calls it; empty: as `host` (of "unix:/path": the path)
+  std::string host;        // a host name, an address, or "unix:/path" of a unix stream socket
+  std::uint16_t port = 0;  // TCP port, the same on both sides; 0: `guest_name` is the path of a unix socket
+  std::string guest_name;  // what the guest calls it; empty: as `host` (of "unix:/path": the path)
 };
 
-// A unix socket that the guest may bind at `guest_path`; on the host it is `host_path`, whose folder must exist.
-// The file goes with the guest's socket.
+// A unix socket that the guest may bind at `guest_path`; on the host it is `host_path`, whose folder must
+// exist. The file goes with the guest's socket.
 struct unix_listener {
   std::string host_path;
   std::string guest_path;
@@ -66,18 +66,18 @@ struct policy {
   std::vector<std::uint32_t> vsock_connect;  // host ports: connect(cid 2, P) reaches "<vsock path>_P"
   std::vector<connect_grant> connect;        // endpoints of the host's network, and unix sockets of the host
   std::vector<unix_listener> listen_unix;
-  std::vector<std::string> environment;      // "KEY=value"; nothing is inherited
+  std::vector<std::string> environment;  // "KEY=value"; nothing is inherited
   capabilities allow;
 };
 
 // Upper bounds for one instance. Zero durations mean no limit; every other zero is refused.
 struct budgets {
-  std::uint64_t memory_bytes = std::uint64_t{256} << 20;   // guest pages handed out, pipes and memfds included
-  unsigned threads = 64;                                   // guest threads alive at once
+  std::uint64_t memory_bytes = std::uint64_t{256} << 20;  // guest pages handed out, pipes and memfds included
+  unsigned threads = 64;                                  // guest threads alive at once
   unsigned descriptors = 256;
-  std::uint64_t written_bytes = std::uint64_t{64} << 20;   // total bytes written below writable mounts
-  std::chrono::nanoseconds cpu_time{0};                    // of all guest threads, system calls included
-  std::chrono::nanoseconds wall_time{0};                   // from start
+  std::uint64_t written_bytes = std::uint64_t{64} << 20;  // total bytes written below writable mounts
+  std::chrono::nanoseconds cpu_time{0};                   // of all guest threads, system calls included
+  std::chrono::nanoseconds wall_time{0};                  // from start
 };
 
 }  // namespace osvm::unikernel

@@ -1,4 +1,5 @@
-// Policy as a YAML file: the fields of `policy` and `budgets`, nothing else. docs/formats/policy.md describes it.
+// Policy as a YAML file: the fields of `policy` and `budgets`, nothing else. docs/formats/policy.md describes
+// it.
 #pragma once
 
 #include <osvm/core/config.hpp>
@@ -23,9 +24,9 @@ struct named_mount {
 };
 
 struct policy_file_options {
-  std::string base_dir;                   // what relative host paths start from; empty: the working directory
-  std::span<const named_mount> named;     // which names `mounts` may use
-  policy_file defaults;                   // what the document leaves out
+  std::string base_dir;                // what relative host paths start from; empty: the working directory
+  std::span<const named_mount> named;  // which names `mounts` may use
+  policy_file defaults;                // what the document leaves out
 };
 
 // Errors: errc::malformed or errc::limit_exceeded with "file:line:column: what is wrong".
@@ -33,11 +34,12 @@ result<policy_file> parse_policy(std::string_view text, std::string_view name = 
                                  const policy_file_options& options = {});
 // Relative host paths start from the file's folder.
 result<policy_file> load_policy(const std::string& path, const policy_file_options& options = {});
-// The keys of a policy inside a larger document, for example a manifest: reads those keys of `map` and leaves the others.
+// The keys of a policy inside a larger document, for example a manifest: reads those keys of `map` and leaves
+// the others.
 result<void> read_policy(config_map& map, const policy_file_options& options, policy_file& out);
 
-// The document that parse_policy() reads back to the same value. Grants whose text is not UTF-8 are left out, with a
-// comment. `comment` lines stand at the top.
+// The document that parse_policy() reads back to the same value. Grants whose text is not UTF-8 are left out,
+// with a comment. `comment` lines stand at the top.
 std::string format_policy(const policy_file& file, std::string_view comment = {});
 
 // The document of named mounts; a missing file is an empty list.

@@ -8,10 +8,10 @@
 namespace osvm::unikernel {
 
 struct call_surface {
-  unsigned known = 0;     // system calls that x86-64 Linux has
-  unsigned served = 0;    // with a handler that policy does not refuse as a whole
-  unsigned refused = 0;   // answered by a named refusal or for want of a grant
-  unsigned absent = 0;    // ENOSYS
+  unsigned known = 0;       // system calls that x86-64 Linux has
+  unsigned served = 0;      // with a handler that policy does not refuse as a whole
+  unsigned refused = 0;     // answered by a named refusal or for want of a grant
+  unsigned absent = 0;      // ENOSYS
   unsigned exit_kinds = 0;  // what KVM_RUN can come back for
 };
 

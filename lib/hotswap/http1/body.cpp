@@ -29,15 +29,9 @@ void body_reader::start(body_kind kind, std::uint64_t content_length, std::uint6
   remaining_ = total_ = 0;
   line_ = trailers_ = 0;
   switch (kind) {
-    case body_kind::none:
-      state_ = state::done;
-      break;
-    case body_kind::until_close:
-      state_ = state::until_close;
-      break;
-    case body_kind::chunked:
-      state_ = state::size_first;
-      break;
+    case body_kind::none: state_ = state::done; break;
+    case body_kind::until_close: state_ = state::until_close; break;
+    case body_kind::chunked: state_ = state::size_first; break;
     case body_kind::length:
       state_ = content_length == 0 ? state::done : state::data;
       remaining_ = content_length;
@@ -142,9 +136,7 @@ void body_reader::byte(char c) noexcept {
       if (c != '\n') return fail(body_error::bad_chunk_end);
       state_ = state::size_first;
       break;
-    default:
-      trailer_byte(c);
-      break;
+    default: trailer_byte(c); break;
   }
 }
 
@@ -185,8 +177,7 @@ void body_reader::trailer_byte(char c) noexcept {
       if (c != '\n') return fail(body_error::bad_trailer);
       state_ = state::done;
       break;
-    default:
-      break;
+    default: break;
   }
 }
 
@@ -197,20 +188,13 @@ bool body_reader::finish() noexcept {
 
 const char* to_string(body_error e) noexcept {
   switch (e) {
-    case body_error::none:
-      return "no error";
-    case body_error::bad_chunk_size:
-      return "bad chunk size";
-    case body_error::bad_chunk_end:
-      return "a chunk does not end in CRLF";
-    case body_error::bad_trailer:
-      return "bad trailer";
-    case body_error::line_too_long:
-      return "a chunk size or trailer line is too long";
-    case body_error::too_many_trailers:
-      return "too many trailer fields";
-    case body_error::too_large:
-      return "the body is too large";
+    case body_error::none: return "no error";
+    case body_error::bad_chunk_size: return "bad chunk size";
+    case body_error::bad_chunk_end: return "a chunk does not end in CRLF";
+    case body_error::bad_trailer: return "bad trailer";
+    case body_error::line_too_long: return "a chunk size or trailer line is too long";
+    case body_error::too_many_trailers: return "too many trailer fields";
+    case body_error::too_large: return "the body is too large";
   }
   return "?";
 }

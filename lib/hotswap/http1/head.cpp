@@ -89,8 +89,7 @@ head_error note_field(const field& f, message_head& out, framing& state) noexcep
       if (iequals(f.name, "transfer-encoding")) return note_transfer_encoding(f.value, state);
       if (disguised(f.name)) return head_error::bad_field_name;
       break;
-    default:
-      break;
+    default: break;
   }
   return head_error::none;
 }
@@ -269,8 +268,7 @@ bool message_head::hop_by_hop(std::string_view name) const noexcept {
     case 19:
       if (iequals(name, "proxy-authorization")) return true;
       break;
-    default:
-      break;
+    default: break;
   }
   if (!has_connection || iequals(name, "host") || iequals(name, "content-length")) return false;
   bool listed = false;
@@ -347,48 +345,27 @@ head_error parse_response(std::string_view head, const head_limits& limits, bool
 
 const char* to_string(head_error e) noexcept {
   switch (e) {
-    case head_error::none:
-      return "no error";
-    case head_error::bare_lf:
-      return "a line ends in LF without CR";
-    case head_error::bare_cr:
-      return "CR without LF";
-    case head_error::too_large:
-      return "the head is too large";
-    case head_error::too_many_fields:
-      return "too many header fields";
-    case head_error::target_too_long:
-      return "the request target is too long";
-    case head_error::bad_request_line:
-      return "not an HTTP request line";
-    case head_error::bad_method:
-      return "bad method";
-    case head_error::bad_target:
-      return "bad request target";
-    case head_error::bad_version:
-      return "only HTTP/1.0 and HTTP/1.1 are served";
-    case head_error::bad_status_line:
-      return "bad status line";
-    case head_error::bad_field_name:
-      return "bad header field name";
-    case head_error::bad_field_value:
-      return "bad header field value";
-    case head_error::folded_field:
-      return "folded header field";
-    case head_error::missing_host:
-      return "no Host field";
-    case head_error::bad_host:
-      return "bad Host field";
-    case head_error::bad_content_length:
-      return "bad Content-Length";
-    case head_error::bad_transfer_encoding:
-      return "bad Transfer-Encoding";
-    case head_error::ambiguous_length:
-      return "both Content-Length and Transfer-Encoding";
-    case head_error::unsupported_coding:
-      return "only the chunked transfer coding is served";
-    case head_error::unsupported_method:
-      return "CONNECT is not served";
+    case head_error::none: return "no error";
+    case head_error::bare_lf: return "a line ends in LF without CR";
+    case head_error::bare_cr: return "CR without LF";
+    case head_error::too_large: return "the head is too large";
+    case head_error::too_many_fields: return "too many header fields";
+    case head_error::target_too_long: return "the request target is too long";
+    case head_error::bad_request_line: return "not an HTTP request line";
+    case head_error::bad_method: return "bad method";
+    case head_error::bad_target: return "bad request target";
+    case head_error::bad_version: return "only HTTP/1.0 and HTTP/1.1 are served";
+    case head_error::bad_status_line: return "bad status line";
+    case head_error::bad_field_name: return "bad header field name";
+    case head_error::bad_field_value: return "bad header field value";
+    case head_error::folded_field: return "folded header field";
+    case head_error::missing_host: return "no Host field";
+    case head_error::bad_host: return "bad Host field";
+    case head_error::bad_content_length: return "bad Content-Length";
+    case head_error::bad_transfer_encoding: return "bad Transfer-Encoding";
+    case head_error::ambiguous_length: return "both Content-Length and Transfer-Encoding";
+    case head_error::unsupported_coding: return "only the chunked transfer coding is served";
+    case head_error::unsupported_method: return "CONNECT is not served";
   }
   return "?";
 }
@@ -396,17 +373,12 @@ const char* to_string(head_error e) noexcept {
 unsigned status_of(head_error e) noexcept {
   switch (e) {
     case head_error::too_large:
-    case head_error::too_many_fields:
-      return 431;
-    case head_error::target_too_long:
-      return 414;
-    case head_error::bad_version:
-      return 505;
+    case head_error::too_many_fields: return 431;
+    case head_error::target_too_long: return 414;
+    case head_error::bad_version: return 505;
     case head_error::unsupported_coding:
-    case head_error::unsupported_method:
-      return 501;
-    default:
-      return 400;
+    case head_error::unsupported_method: return 501;
+    default: return 400;
   }
 }
 

@@ -57,10 +57,8 @@ void load_connection::close() {
 
 void load_connection::step() {
   switch (phase_) {
-    case phase::closed:
-      return;
-    case phase::idle:
-      return close();  // the peer has closed, or sends what nobody asked for
+    case phase::closed: return;
+    case phase::idle: return close();  // the peer has closed, or sends what nobody asked for
     case phase::connecting:
       link_.on_io(shard_);
       if (link_.failed()) {
@@ -75,8 +73,7 @@ void load_connection::step() {
       phase_ = phase::head;
       return receive();
     case phase::head:
-    case phase::body:
-      return receive();
+    case phase::body: return receive();
   }
   const int e = errno;
   close();

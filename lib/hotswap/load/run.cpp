@@ -25,48 +25,30 @@ std::string lower_case(std::string s) {
 
 const char* name_of(load_class k) {
   switch (k) {
-    case load_class::answered:
-      return "answered";
-    case load_class::connect:
-      return "connect";
-    case load_class::write:
-      return "write";
-    case load_class::read:
-      return "read";
-    case load_class::timeout:
-      return "timeout";
-    case load_class::status:
-      return "status";
-    case load_class::truncated:
-      return "truncated";
-    case load_class::wrong_nonce:
-      return "wrong nonce";
-    case load_class::misversioned:
-      return "misversioned";
+    case load_class::answered: return "answered";
+    case load_class::connect: return "connect";
+    case load_class::write: return "write";
+    case load_class::read: return "read";
+    case load_class::timeout: return "timeout";
+    case load_class::status: return "status";
+    case load_class::truncated: return "truncated";
+    case load_class::wrong_nonce: return "wrong nonce";
+    case load_class::misversioned: return "misversioned";
   }
   return "?";
 }
 
 std::uint64_t& slot(load_report& r, load_class k) {
   switch (k) {
-    case load_class::connect:
-      return r.connect;
-    case load_class::write:
-      return r.write;
-    case load_class::read:
-      return r.read;
-    case load_class::timeout:
-      return r.timeout;
-    case load_class::status:
-      return r.status;
-    case load_class::truncated:
-      return r.truncated;
-    case load_class::wrong_nonce:
-      return r.wrong_nonce;
-    case load_class::misversioned:
-      return r.misversioned;
-    case load_class::answered:
-      break;
+    case load_class::connect: return r.connect;
+    case load_class::write: return r.write;
+    case load_class::read: return r.read;
+    case load_class::timeout: return r.timeout;
+    case load_class::status: return r.status;
+    case load_class::truncated: return r.truncated;
+    case load_class::wrong_nonce: return r.wrong_nonce;
+    case load_class::misversioned: return r.misversioned;
+    case load_class::answered: break;
   }
   return r.answered;
 }

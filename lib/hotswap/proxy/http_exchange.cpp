@@ -218,15 +218,9 @@ void http_session::start_response() {
   response_body_.start(r.body, r.content_length, 0, front_.options.limits.max_fields);
   response_part_ = part::body;
   switch (r.body) {
-    case http1::body_kind::none:
-      framing_ = out_framing::none;
-      break;
-    case http1::body_kind::length:
-      framing_ = out_framing::length;
-      break;
-    default:
-      framing_ = client_minor_0_ ? out_framing::close : out_framing::chunked;
-      break;
+    case http1::body_kind::none: framing_ = out_framing::none; break;
+    case http1::body_kind::length: framing_ = out_framing::length; break;
+    default: framing_ = client_minor_0_ ? out_framing::close : out_framing::chunked; break;
   }
   if (framing_ == out_framing::close) close_after_ = true;
   auto p = close_after_ ? persistence::close : persistence::implied;
@@ -350,20 +344,15 @@ void http_session::run_tunnel() {
   sent_up_ = tunnel_->to_upstream();
   sent_down_ = tunnel_->to_client();
   switch (state) {
-    case tunnel_state::open:
-      break;
-    case tunnel_state::more:
-      shard_.defer(*this);
-      break;
+    case tunnel_state::open: break;
+    case tunnel_state::more: shard_.defer(*this); break;
     case tunnel_state::finished:
       front_.count.answered.add();
       route_->responses.fetch_add(1, std::memory_order_relaxed);
       drop_upstream(false);
       leave();
       break;
-    case tunnel_state::broken:
-      abort(&front_.count.client_aborted);
-      break;
+    case tunnel_state::broken: abort(&front_.count.client_aborted); break;
   }
 }
 

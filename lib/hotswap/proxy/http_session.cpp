@@ -110,10 +110,8 @@ void http_session::drive() {
 http_session::step http_session::advance() {
   switch (phase_) {
     case phase::idle:
-    case phase::head:
-      return read_request();
-    case phase::exchange:
-      return exchange();
+    case phase::head: return read_request();
+    case phase::exchange: return exchange();
     case phase::flushing:
       if (!to_client_.flush(shard_, client_)) {
         abort(nullptr);
@@ -122,14 +120,10 @@ http_session::step http_session::advance() {
       if (!to_client_.empty()) return step::blocked;
       finish_flush();
       return step::progress;
-    case phase::tunnel:
-      run_tunnel();
-      return step::blocked;
-    case phase::lingering:
-      return linger();
+    case phase::tunnel: run_tunnel(); return step::blocked;
+    case phase::lingering: return linger();
     case phase::connecting:
-    case phase::gone:
-      break;
+    case phase::gone: break;
   }
   return step::blocked;
 }
@@ -137,22 +131,15 @@ http_session::step http_session::advance() {
 void http_session::on_timer(timer&) {
   switch (phase_) {
     case phase::idle:
-    case phase::lingering:
-      return leave();
+    case phase::lingering: return leave();
     case phase::head:
       fail(408, "the request head did not arrive in time", front_.count.client_timeouts);
       break;
-    case phase::connecting:
-      connect_failed();
-      break;
-    case phase::exchange:
-      exchange_timed_out();
-      break;
+    case phase::connecting: connect_failed(); break;
+    case phase::exchange: exchange_timed_out(); break;
     case phase::flushing:
-    case phase::tunnel:
-      return abort(nullptr);
-    case phase::gone:
-      break;
+    case phase::tunnel: return abort(nullptr);
+    case phase::gone: break;
   }
   drive();
 }

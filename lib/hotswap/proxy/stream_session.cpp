@@ -69,17 +69,10 @@ void stream_session::move() {
   const auto state = tunnel_.run(shard_, client_, upstream_.ch, front_.options.buffer);
   account();
   switch (state) {
-    case tunnel_state::open:
-      break;
-    case tunnel_state::more:
-      shard_.defer(*this);
-      break;
-    case tunnel_state::finished:
-      end(true);
-      break;
-    case tunnel_state::broken:
-      end(false);
-      break;
+    case tunnel_state::open: break;
+    case tunnel_state::more: shard_.defer(*this); break;
+    case tunnel_state::finished: end(true); break;
+    case tunnel_state::broken: end(false); break;
   }
 }
 

@@ -15,22 +15,14 @@ std::string ms(std::chrono::nanoseconds d) {
 
 const char* to_string(release_state state) noexcept {
   switch (state) {
-    case release_state::starting:
-      return "starting";
-    case release_state::probing:
-      return "probing";
-    case release_state::warming:
-      return "warming";
-    case release_state::active:
-      return "active";
-    case release_state::draining:
-      return "draining";
-    case release_state::retired:
-      return "retired";
-    case release_state::rejected:
-      return "rejected";
-    case release_state::rolled_back:
-      return "rolled_back";
+    case release_state::starting: return "starting";
+    case release_state::probing: return "probing";
+    case release_state::warming: return "warming";
+    case release_state::active: return "active";
+    case release_state::draining: return "draining";
+    case release_state::retired: return "retired";
+    case release_state::rejected: return "rejected";
+    case release_state::rolled_back: return "rolled_back";
   }
   return "?";
 }

@@ -48,10 +48,8 @@ std::uint32_t crc32c(std::uint32_t crc, const void* data, std::size_t size) noex
 
 std::uint32_t block_checksum(checksum_type type, std::string_view block, char last) noexcept {
   switch (type) {
-    case checksum_type::none:
-      return 0;
-    case checksum_type::crc32c:
-      return mask_crc(crc32c(crc32c(0, block.data(), block.size()), &last, 1));
+    case checksum_type::none: return 0;
+    case checksum_type::crc32c: return mask_crc(crc32c(crc32c(0, block.data(), block.size()), &last, 1));
     case checksum_type::xxhash: {
       XXH32_state_t state;
       XXH32_reset(&state, 0);

@@ -321,11 +321,9 @@ const table_file* file_for(const chain& c, std::string_view key) {
 result<std::optional<value>> judge(const candidate& best, std::uint64_t covered, std::string_view column) {
   if (!best.found || covered > best.sequence) return std::optional<value>{};
   switch (best.kind) {
-    case entry_kind::value:
-      return std::optional<value>(best.value);
+    case entry_kind::value: return std::optional<value>(best.value);
     case entry_kind::deletion:
-    case entry_kind::single_deletion:
-      return std::optional<value>{};
+    case entry_kind::single_deletion: return std::optional<value>{};
     default:
       return error(errc::unsupported_format, "column " + std::string(column) + ": a row of kind " +
                                                  std::to_string(static_cast<int>(best.kind)));

@@ -60,17 +60,13 @@ result<std::string> decompress(std::string_view block, std::uint8_t type, std::s
   if (block.size() > limit || dictionary.size() > limit)
     return error(osvm::errc::limit_exceeded, "a block past 1 GiB");
   switch (type) {
-    case 0:
-      return std::string(block);
-    case 1:
-      return from_snappy(block, max_size);
+    case 0: return std::string(block);
+    case 1: return from_snappy(block, max_size);
     case 2:
     case 4:
     case 5:
-    case 7:
-      break;
-    default:
-      return error(errc::unsupported_format, "block compression type " + std::to_string(type));
+    case 7: break;
+    default: return error(errc::unsupported_format, "block compression type " + std::to_string(type));
   }
   slice_reader in(block);
   const std::size_t size = in.varint32();

@@ -96,20 +96,12 @@ result<> read_field(slice_reader& in, std::uint32_t which, edit& out) {
       if (in.string() != "leveldb.BytewiseComparator")
         return error(errc::unsupported_format, "a column with a comparator that is not bytewise");
       return {};
-    case log_number:
-      out.log = in.varint64();
-      return {};
-    case last_sequence:
-      out.sequence = in.varint64();
-      return {};
+    case log_number: out.log = in.varint64(); return {};
+    case last_sequence: out.sequence = in.varint64(); return {};
     case next_file_number:
     case prev_log_number:
-    case min_log_number_to_keep:
-      in.varint64();
-      return {};
-    case compact_cursor:
-      in.varint32(), in.string();
-      return {};
+    case min_log_number_to_keep: in.varint64(); return {};
+    case compact_cursor: in.varint32(), in.string(); return {};
     case deleted_file: {
       const auto level = static_cast<int>(in.varint32());
       out.deleted.emplace_back(level, in.varint64());
@@ -118,32 +110,16 @@ result<> read_field(slice_reader& in, std::uint32_t which, edit& out) {
     case new_file:
     case new_file2:
     case new_file3:
-    case new_file4:
-      return read_new_file(in, which, out);
-    case column_family:
-      out.family_id = in.varint32();
-      return {};
-    case column_family_add:
-      out.add = std::string(in.string());
-      return {};
-    case column_family_drop:
-      out.drop = true;
-      return {};
-    case max_column_family:
-      in.varint32();
-      return {};
-    case in_atomic_group:
-      out.group_remaining = in.varint32();
-      return {};
-    case wal_addition:
-      skip_wal_addition(in);
-      return {};
-    case wal_deletion:
-      in.varint64();
-      return {};
+    case new_file4: return read_new_file(in, which, out);
+    case column_family: out.family_id = in.varint32(); return {};
+    case column_family_add: out.add = std::string(in.string()); return {};
+    case column_family_drop: out.drop = true; return {};
+    case max_column_family: in.varint32(); return {};
+    case in_atomic_group: out.group_remaining = in.varint32(); return {};
+    case wal_addition: skip_wal_addition(in); return {};
+    case wal_deletion: in.varint64(); return {};
     case blob_file_addition:
-    case blob_file_garbage:
-      return error(errc::unsupported_format, "MANIFEST: blob files");
+    case blob_file_garbage: return error(errc::unsupported_format, "MANIFEST: blob files");
     default:
       if (!(which & safe_to_ignore))
         return error(errc::unsupported_format, "MANIFEST: version edit field " + std::to_string(which));

@@ -19,32 +19,19 @@ struct record_shape {
 record_shape shape_of(std::uint8_t type) {
   using k = entry_kind;
   switch (type) {
-    case 0x0:
-      return {true, false, true, false, k::deletion};
-    case 0x1:
-      return {true, false, true, true, k::value};
-    case 0x2:
-      return {true, false, true, true, k::merge};
-    case 0x4:
-      return {true, true, true, false, k::deletion};
-    case 0x5:
-      return {true, true, true, true, k::value};
-    case 0x6:
-      return {true, true, true, true, k::merge};
-    case 0x7:
-      return {true, false, true, false, k::single_deletion};
-    case 0x8:
-      return {true, true, true, false, k::single_deletion};
-    case 0xe:
-      return {true, true, true, true, k::range_deletion};
-    case 0xf:
-      return {true, false, true, true, k::range_deletion};
-    case 0x16:
-      return {true, false, true, true, k::wide_column};
-    case 0x17:
-      return {true, true, true, true, k::wide_column};
-    default:
-      return {};
+    case 0x0: return {true, false, true, false, k::deletion};
+    case 0x1: return {true, false, true, true, k::value};
+    case 0x2: return {true, false, true, true, k::merge};
+    case 0x4: return {true, true, true, false, k::deletion};
+    case 0x5: return {true, true, true, true, k::value};
+    case 0x6: return {true, true, true, true, k::merge};
+    case 0x7: return {true, false, true, false, k::single_deletion};
+    case 0x8: return {true, true, true, false, k::single_deletion};
+    case 0xe: return {true, true, true, true, k::range_deletion};
+    case 0xf: return {true, false, true, true, k::range_deletion};
+    case 0x16: return {true, false, true, true, k::wide_column};
+    case 0x17: return {true, true, true, true, k::wide_column};
+    default: return {};
   }
 }
 

@@ -133,16 +133,11 @@ void rpc_server::impl::refuse(connection& c, int status) {
 bool rpc_server::impl::answer_one(connection& c) {
   http::head head;
   switch (http::parse_head(c.in, options.max_head, service.options().max_body, head)) {
-    case http::verdict::more:
-      return false;
-    case http::verdict::malformed:
-      return refuse(c, 400), false;
-    case http::verdict::no_length:
-      return refuse(c, 411), false;
-    case http::verdict::too_large:
-      return refuse(c, 413), false;
-    case http::verdict::ok:
-      break;
+    case http::verdict::more: return false;
+    case http::verdict::malformed: return refuse(c, 400), false;
+    case http::verdict::no_length: return refuse(c, 411), false;
+    case http::verdict::too_large: return refuse(c, 413), false;
+    case http::verdict::ok: break;
   }
   if (c.in.size() < head.size + head.body) {
     if (head.expects_continue && !c.continued) {
@@ -158,15 +153,9 @@ bool rpc_server::impl::answer_one(connection& c) {
     case http::head::kind::post:
       c.out += http::response(200, "application/json; charset=utf-8", service.handle(body), head.keep_alive);
       break;
-    case http::head::kind::health:
-      c.out += http::response(200, "text/plain", "ok", head.keep_alive);
-      break;
-    case http::head::kind::options:
-      c.out += http::response(204, "", "", head.keep_alive);
-      break;
-    case http::head::kind::other:
-      c.out += http::response(405, "text/plain", "", head.keep_alive);
-      break;
+    case http::head::kind::health: c.out += http::response(200, "text/plain", "ok", head.keep_alive); break;
+    case http::head::kind::options: c.out += http::response(204, "", "", head.keep_alive); break;
+    case http::head::kind::other: c.out += http::response(405, "text/plain", "", head.keep_alive); break;
   }
   c.closing = !head.keep_alive;
   c.in.erase(0, head.size + head.body);

@@ -105,15 +105,9 @@ void merge(parsed_info& out) {
 void parse(const instruction_args& in, parsed_info& out) {
   argument_reader args(in.data);
   switch (args.number<std::uint32_t>()) {
-    case 0:
-      initialize(args, out);
-      break;
-    case 1:
-      authorize(args, out);
-      break;
-    case 2:
-      delegate(out);
-      break;
+    case 0: initialize(args, out); break;
+    case 1: authorize(args, out); break;
+    case 2: delegate(out); break;
     case 3:
       out.type = "split";
       out.need(2);
@@ -122,17 +116,10 @@ void parse(const instruction_args& in, parsed_info& out) {
           .number("lamports", args.number<std::uint64_t>());
       if (out.accounts() >= 3) out.account("stakeAuthority", 2);
       break;
-    case 4:
-      withdraw(args, out);
-      break;
-    case 5:
-      deactivate(out);
-      break;
-    case 7:
-      merge(out);
-      break;
-    default:
-      out.fail();
+    case 4: withdraw(args, out); break;
+    case 5: deactivate(out); break;
+    case 7: merge(out); break;
+    default: out.fail();
   }
   if (!args.ok()) out.fail();
 }

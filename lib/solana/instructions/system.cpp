@@ -86,18 +86,13 @@ void parse(const instruction_args& in, parsed_info& out) {
     case 3:
     case 9:
     case 10:
-    case 11:
-      parse_seeded(which, args, out);
-      break;
+    case 11: parse_seeded(which, args, out); break;
     case 4:
     case 5:
     case 6:
     case 7:
-    case 12:
-      parse_nonce(which, args, out);
-      break;
-    default:
-      out.fail();
+    case 12: parse_nonce(which, args, out); break;
+    default: out.fail();
   }
   if (!args.ok()) out.fail();
 }

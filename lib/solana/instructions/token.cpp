@@ -136,18 +136,12 @@ void parse(const instruction_args& in, parsed_info& out) {
   if (!args.ok() || in.accounts.empty()) return out.fail();
   switch (which) {
     case 0:
-    case 20:
-      initialize_mint(which, args, out);
-      break;
+    case 20: initialize_mint(which, args, out); break;
     case 1:
     case 16:
-    case 18:
-      initialize_account(which, args, out);
-      break;
+    case 18: initialize_account(which, args, out); break;
     case 2:
-    case 19:
-      initialize_multisig(which, args, out);
-      break;
+    case 19: initialize_multisig(which, args, out); break;
     case 3:
     case 4:
     case 7:
@@ -155,30 +149,19 @@ void parse(const instruction_args& in, parsed_info& out) {
     case 12:
     case 13:
     case 14:
-    case 15:
-      move(which, args, out);
-      break;
+    case 15: move(which, args, out); break;
     case 5:
     case 9:
     case 10:
-    case 11:
-      manage(which, out);
-      break;
-    case 6:
-      set_authority(args, out);
-      break;
-    case 17:
-      out.type = "syncNative", out.account("account", 0);
-      break;
-    case 22:
-      out.type = "initializeImmutableOwner", out.account("account", 0);
-      break;
+    case 11: manage(which, out); break;
+    case 6: set_authority(args, out); break;
+    case 17: out.type = "syncNative", out.account("account", 0); break;
+    case 22: out.type = "initializeImmutableOwner", out.account("account", 0); break;
     case 23:
       out.type = "amountToUiAmount",
       out.account("mint", 0).text("amount", std::to_string(args.number<u64>()));
       break;
-    default:
-      out.fail();
+    default: out.fail();
   }
   if (!args.ok()) out.fail();
 }

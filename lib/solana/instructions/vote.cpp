@@ -158,25 +158,18 @@ void parse(const instruction_args& in, parsed_info& out) {
           .number("commission", args.number<std::uint8_t>());
       break;
     case 2:
-    case 6:
-      parse_vote(which, args, out);
-      break;
+    case 6: parse_vote(which, args, out); break;
     case 1:
     case 7:
     case 10:
-    case 11:
-      parse_authority(which, args, out);
-      break;
+    case 11: parse_authority(which, args, out); break;
     case 8:
     case 9:
     case 12:
     case 13:
     case 14:
-    case 15:
-      parse_state(which, args, out);
-      break;
-    default:
-      out.fail();
+    case 15: parse_state(which, args, out); break;
+    default: out.fail();
   }
   if (!args.ok()) out.fail();
 }

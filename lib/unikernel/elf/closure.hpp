@@ -1,4 +1,5 @@
-// The library closure with the files that were looked at still open, so that what is granted is what was checked.
+// The library closure with the files that were looked at still open, so that what is granted is what was
+// checked.
 #pragma once
 
 #include "unikernel/controls.hpp"
@@ -22,6 +23,7 @@ struct open_closure {
   std::string loader_cache;  // an /etc/ld.so.cache that names exactly the granted libraries
 };
 
-result<open_closure> open_libraries(const image_info& program, const library_search& search, const rule_set& rules = {});
+result<open_closure> open_libraries(const image_info& program, const library_search& search,
+                                    const rule_set& rules = {});
 
 }  // namespace osvm::unikernel

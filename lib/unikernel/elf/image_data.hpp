@@ -14,14 +14,14 @@ struct image_data {
   image_info info;
   // Sealed memory file: the program as it lies in memory from `base` (file-backed pages only).
   unique_fd memory;
-  std::uint64_t base = 0;        // page-aligned lowest address, not relocated
-  std::uint64_t file_bytes = 0;  // page-rounded size of `memory`
-  std::uint64_t alignment = 4096;  // of the load address, for static-pie
+  std::uint64_t base = 0;           // page-aligned lowest address, not relocated
+  std::uint64_t file_bytes = 0;     // page-rounded size of `memory`
+  std::uint64_t alignment = 4096;   // of the load address, for static-pie
   std::vector<image_range> ranges;  // relative to `base`
   // Zeroed memory behind the file-backed pages (large .bss), relative to `base`.
   std::vector<image_range> zero_ranges;
-  std::uint64_t end = 0;         // relative to `base`: where the break starts
-  std::uint64_t headers = 0;     // address of the program headers (AT_PHDR), not relocated; 0: not in memory
+  std::uint64_t end = 0;      // relative to `base`: where the break starts
+  std::uint64_t headers = 0;  // address of the program headers (AT_PHDR), not relocated; 0: not in memory
   std::uint16_t header_count = 0;
 };
 

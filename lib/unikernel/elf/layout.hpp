@@ -1,5 +1,5 @@
-// The headers of an ELF file, checked as hostile input. What passes here can be laid out without further checks of
-// ranges: segments lie in user memory and in the file, ascend and do not overlap.
+// The headers of an ELF file, checked as hostile input. What passes here can be laid out without further
+// checks of ranges: segments lie in user memory and in the file, ascend and do not overlap.
 #pragma once
 
 #include "unikernel/elf/format.hpp"
@@ -14,8 +14,8 @@
 
 namespace osvm::unikernel::elf {
 
-// Bytes that may not be in memory as a whole. The callback fills exactly `size` bytes or returns false; what it
-// captures must live as long as the source.
+// Bytes that may not be in memory as a whole. The callback fills exactly `size` bytes or returns false; what
+// it captures must live as long as the source.
 struct byte_source {
   std::function<bool(std::uint64_t offset, void* out, std::size_t size)> read;
   std::uint64_t size = 0;
@@ -27,7 +27,7 @@ struct byte_source {
   }
 };
 
-byte_source source_of(bytes_view file);  // borrows the bytes
+byte_source source_of(bytes_view file);             // borrows the bytes
 byte_source source_of(int fd, std::uint64_t size);  // borrows the descriptor; reads with pread
 
 struct layout {
@@ -40,9 +40,9 @@ struct layout {
 // Errors: not_an_elf, wrong_architecture, malformed_elf, too_large.
 result<layout> read_layout(const byte_source& file, const image_limits& limits);
 
-std::uint64_t header_address(const layout& l) noexcept;      // of the program headers; 0: not in memory
+std::uint64_t header_address(const layout& l) noexcept;  // of the program headers; 0: not in memory
 bool entry_is_executable(const layout& l) noexcept;
-int protection_of(std::uint32_t flags) noexcept;             // PF_* as PROT_*
+int protection_of(std::uint32_t flags) noexcept;  // PF_* as PROT_*
 // File offset of `size` bytes at a virtual address that a segment's file part covers; false: not covered.
 bool file_offset(const layout& l, std::uint64_t address, std::uint64_t size, std::uint64_t& out) noexcept;
 

@@ -1,5 +1,5 @@
-// /etc/ld.so.cache: which file the loader takes for a library's name. Reading the host's, and writing a small one for
-// a guest, so that its loader finds what was granted without a search.
+// /etc/ld.so.cache: which file the loader takes for a library's name. Reading the host's, and writing a small
+// one for a guest, so that its loader finds what was granted without a search.
 #pragma once
 
 #include <osvm/core/bytes.hpp>
@@ -13,11 +13,13 @@
 namespace osvm::unikernel::elf {
 
 struct library_cache {
-  std::map<std::string, std::string, std::less<>> paths;  // name -> absolute path, x86-64 without special CPU needs
-  std::set<std::string, std::less<>> directories;         // of all those
+  std::map<std::string, std::string, std::less<>>
+      paths;                                       // name -> absolute path, x86-64 without special CPU needs
+  std::set<std::string, std::less<>> directories;  // of all those
 };
 
-// Hostile bytes give at most an empty or partial cache, as the loader treats a broken one. At most `max_entries`.
+// Hostile bytes give at most an empty or partial cache, as the loader treats a broken one. At most
+// `max_entries`.
 library_cache parse_library_cache(bytes_view file, std::size_t max_entries = 65536);
 
 struct cached_library {

@@ -1,5 +1,6 @@
-// What stands behind an instance handle. One implementation runs the VM in the caller's process; a second, the worker
-// process, comes with the jail. All arguments are values or descriptors, so that they can cross a process boundary.
+// What stands behind an instance handle. One implementation runs the VM in the caller's process; a second,
+// the worker process, comes with the jail. All arguments are values or descriptors, so that they can cross a
+// process boundary.
 #pragma once
 
 #include <osvm/unikernel/instance.hpp>

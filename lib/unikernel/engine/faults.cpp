@@ -39,7 +39,8 @@ exit_report report_of(fault_kind kind, int signal, const kvm::registers& r, int 
   f.rip = r.rip;
   f.rsp = r.rsp;
   f.rflags = r.rflags;
-  f.gpr = {r.rax, r.rbx, r.rcx, r.rdx, r.rsi, r.rdi, r.rbp, r.rsp, r.r8, r.r9, r.r10, r.r11, r.r12, r.r13, r.r14, r.r15};
+  f.gpr = {r.rax, r.rbx, r.rcx, r.rdx, r.rsi, r.rdi, r.rbp, r.rsp,
+           r.r8,  r.r9,  r.r10, r.r11, r.r12, r.r13, r.r14, r.r15};
   f.thread = tid;
   report.fault = f;
   return report;
@@ -47,7 +48,9 @@ exit_report report_of(fault_kind kind, int signal, const kvm::registers& r, int 
 
 }  // namespace
 
-bool has_error_code(unsigned v) noexcept { return v == 8 || (v >= 10 && v <= 14) || v == 17 || v == 21; }
+bool has_error_code(unsigned v) noexcept {
+  return v == 8 || (v >= 10 && v <= 14) || v == 17 || v == 21;
+}
 
 exit_report exception_report(unsigned vector, const kvm::exception_frame& frame, std::uint64_t cr2,
                              const kvm::registers& regs, int tid) {
@@ -62,7 +65,8 @@ exit_report exception_report(unsigned vector, const kvm::exception_frame& frame,
   if (vector == 14) {
     report.fault->address = cr2;
     const char* access = frame.error_code & 16 ? "execute" : frame.error_code & 2 ? "write" : "read";
-    report.fault->detail = fmt::format("{} of {:#x}{}", access, cr2, frame.error_code & 1 ? " (no right)" : " (not mapped)");
+    report.fault->detail =
+        fmt::format("{} of {:#x}{}", access, cr2, frame.error_code & 1 ? " (no right)" : " (not mapped)");
   }
   return report;
 }
@@ -99,11 +103,23 @@ fault_signal signal_of_exception(unsigned vector, const kvm::exception_frame& fr
   void* at = nullptr;
   void* const here = reinterpret_cast<void*>(frame.rip);  // a guest address, never followed
   switch (vector) {
-    case 0: f.info.si_code = FPE_INTDIV; at = here; break;
-    case 1: f.info.si_code = TRAP_TRACE; at = here; break;
-    case 6: f.info.si_code = ILL_ILLOPN; at = here; break;
+    case 0:
+      f.info.si_code = FPE_INTDIV;
+      at = here;
+      break;
+    case 1:
+      f.info.si_code = TRAP_TRACE;
+      at = here;
+      break;
+    case 6:
+      f.info.si_code = ILL_ILLOPN;
+      at = here;
+      break;
     case 16:
-    case 19: f.info.si_code = arithmetic_code(vector, control); at = here; break;
+    case 19:
+      f.info.si_code = arithmetic_code(vector, control);
+      at = here;
+      break;
     case 17: f.info.si_code = BUS_ADRALN; break;
     default: break;
   }
@@ -137,7 +153,8 @@ exit_report exit_fault_report(const kvm::exit_info& e, fault_kind kind, const kv
   auto& f = *report.fault;
   switch (kind) {
     case fault_kind::bad_port:
-      f.detail = fmt::format("{} port {:#x}, {} byte(s), count {}", e.outgoing ? "OUT to" : "IN from", e.port, e.size, e.count);
+      f.detail = fmt::format("{} port {:#x}, {} byte(s), count {}", e.outgoing ? "OUT to" : "IN from", e.port,
+                             e.size, e.count);
       break;
     case fault_kind::mmio:
       f.address = e.address;

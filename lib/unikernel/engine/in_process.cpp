@@ -11,11 +11,11 @@
 #include <osvm/unikernel/surface.hpp>
 #include <osvm/vsock/fd_queue.hpp>
 
-#include <boost/asio/post.hpp>
 #include <fmt/format.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <boost/asio/post.hpp>
 
 #include <algorithm>
 #include <csignal>
@@ -55,12 +55,15 @@ result<void> check(const instance_options& o) {
   if (o.name.empty() || o.name.find('/') != std::string::npos || o.name.size() > 64) {
     return error(osvm::errc::invalid_argument, "instance name must be 1..64 characters without '/'");
   }
-  if (!o.policy.listen.empty() && o.socket_dir.empty()) return error(errc::bad_policy, "listeners need a socket_dir");
+  if (!o.policy.listen.empty() && o.socket_dir.empty())
+    return error(errc::bad_policy, "listeners need a socket_dir");
   for (const listener& l : o.policy.listen) {
-    if (l.port == 0 || (l.kind == transport::tcp && l.port > 65535)) return error(errc::bad_policy, "listener port");
+    if (l.port == 0 || (l.kind == transport::tcp && l.port > 65535))
+      return error(errc::bad_policy, "listener port");
   }
   for (const std::string& e : o.policy.environment) {
-    if (e.find('=') == std::string::npos || e.front() == '=') return error(errc::bad_policy, "environment entry without NAME=");
+    if (e.find('=') == std::string::npos || e.front() == '=')
+      return error(errc::bad_policy, "environment entry without NAME=");
   }
   return {};
 }
@@ -105,9 +108,15 @@ instance_options with_everything(const instance_options& given) {
 }  // namespace
 
 in_process_engine::in_process_engine(executor ex, image program, const instance_options& options)
-    : executor_(std::move(ex)), image_(std::move(program)), options_(options), given_policy_(options.policy), created_(clock_type::now()) {}
+    : executor_(std::move(ex)),
+      image_(std::move(program)),
+      options_(options),
+      given_policy_(options.policy),
+      created_(clock_type::now()) {}
 
-in_process_engine::~in_process_engine() { shut_down(); }
+in_process_engine::~in_process_engine() {
+  shut_down();
+}
 
 result<std::shared_ptr<engine>> in_process_engine::create(executor ex, const image& program,
                                                           const instance_options& options) {
@@ -144,7 +153,8 @@ result<void> in_process_engine::open_vm(const kvm::host_facts& facts) {
   return memory_->start();
 }
 
-// The guest's name space: what policy mounts, and what a dynamic program needs if the caller wants that granted.
+// The guest's name space: what policy mounts, and what a dynamic program needs if the caller wants that
+// granted.
 result<void> in_process_engine::open_files(const instance_options& options) {
   open_closure closure;
   if (options.grant_libraries) {
@@ -155,11 +165,15 @@ result<void> in_process_engine::open_files(const instance_options& options) {
     OSVM_TRY(closure, open_libraries(image_.info(), search, state_->rules));
     grant_typed_name(options, image_.info(), closure);
   }
-  state_->executable = !options.executable.empty() ? options.executable : closure.files.empty() ? "/app" : image_.info().path;
-  if (!state_->executable.starts_with('/')) return error(osvm::errc::invalid_argument, "the executable's guest path must be absolute");
+  state_->executable = !options.executable.empty() ? options.executable
+                       : closure.files.empty()     ? "/app"
+                                                   : image_.info().path;
+  if (!state_->executable.starts_with('/'))
+    return error(osvm::errc::invalid_argument, "the executable's guest path must be absolute");
   OSVM_TRY(state_->files, file_tree::create(options.policy, closure, granted_));
   refused_ = std::move(closure.refused);
-  if (!options.working_directory.starts_with('/')) return error(osvm::errc::invalid_argument, "the working directory must be absolute");
+  if (!options.working_directory.starts_with('/'))
+    return error(osvm::errc::invalid_argument, "the working directory must be absolute");
   state_->working_directory = options.working_directory;
   return {};
 }
@@ -191,7 +205,8 @@ budgets in_process_engine::used_budgets() const {
   const auto more = [](std::uint64_t n, std::uint64_t step) { return (n + n / 4 + step - 1) / step * step; };
   budgets b = options_.budgets;
   constexpr std::uint64_t mebibyte = std::uint64_t{1} << 20;
-  b.memory_bytes = std::max<std::uint64_t>(more(memory_->usage().peak_bytes, mebibyte) + 4 * mebibyte, 16 * mebibyte);
+  b.memory_bytes =
+      std::max<std::uint64_t>(more(memory_->usage().peak_bytes, mebibyte) + 4 * mebibyte, 16 * mebibyte);
   b.descriptors = std::max(8U, static_cast<unsigned>(more(state_->descriptors.most(), 1)));
   b.written_bytes = more(state_->written_bytes.load(), 64 << 10);
   const std::scoped_lock lock(threads_lock_);
@@ -257,9 +272,11 @@ result<void> in_process_engine::boot(const instance_options& options) {
   phases_.memory = vcpu_begin - memory_begin;
   phases_.vcpu = start_begin - vcpu_begin;
   state_->started = start_begin;
-  if (options.budgets.wall_time.count() > 0 && state_->rules.wall_budget) wall_end_ = start_begin + options.budgets.wall_time;
+  if (options.budgets.wall_time.count() > 0 && state_->rules.wall_budget)
+    wall_end_ = start_begin + options.budgets.wall_time;
   const std::scoped_lock lock(threads_lock_);
-  if (const auto r = launch(std::move(main)); r < 0) return errno_error("starting the guest's first thread", static_cast<int>(-r));
+  if (const auto r = launch(std::move(main)); r < 0)
+    return errno_error("starting the guest's first thread", static_cast<int>(-r));
   return {};
 }
 
@@ -277,11 +294,12 @@ result<std::unique_ptr<in_process_engine::cpu_slot>> in_process_engine::make_cpu
 }
 
 result<void> in_process_engine::install(std::uint64_t guest_address, void* host_address, std::uint64_t size) {
-  return vm_.set_region({.slot = next_slot_++, .guest_address = guest_address, .host_address = host_address, .size = size});
+  return vm_.set_region(
+      {.slot = next_slot_++, .guest_address = guest_address, .host_address = host_address, .size = size});
 }
 
-// Deleting any memory slot drops all shadow pages of the VM (measured: 60-80 us); a slot that nothing uses leaves no
-// moment in which guest memory is missing. Called under the address space's locks.
+// Deleting any memory slot drops all shadow pages of the VM (measured: 60-80 us); a slot that nothing uses
+// leaves no moment in which guest memory is missing. Called under the address space's locks.
 void in_process_engine::flush_all() noexcept {
   constexpr unsigned flush_slot = 30000;
   if (!flush_page_.data()) {
@@ -290,11 +308,14 @@ void in_process_engine::flush_all() noexcept {
     flush_page_ = std::move(*page);
   }
   const std::uint64_t address = (std::uint64_t{1} << facts_.phys_bits) - (std::uint64_t{2} << 20);
-  (void)vm_.set_region({.slot = flush_slot, .guest_address = address, .host_address = flush_page_.data(), .size = page_size});
-  (void)vm_.set_region({.slot = flush_slot, .guest_address = address, .host_address = flush_page_.data(), .size = 0});
+  (void)vm_.set_region(
+      {.slot = flush_slot, .guest_address = address, .host_address = flush_page_.data(), .size = page_size});
+  (void)vm_.set_region(
+      {.slot = flush_slot, .guest_address = address, .host_address = flush_page_.data(), .size = 0});
 }
 
-// --- ending -----------------------------------------------------------------------------------------------------
+// --- ending
+// -----------------------------------------------------------------------------------------------------
 
 void in_process_engine::end(exit_report report) {
   {
@@ -317,7 +338,8 @@ void in_process_engine::kill() noexcept {
 }
 
 result<void> in_process_engine::signal(int number) {
-  if (number < 1 || number > max_signal) return error(osvm::errc::invalid_argument, fmt::format("signal {}", number));
+  if (number < 1 || number > max_signal)
+    return error(osvm::errc::invalid_argument, fmt::format("signal {}", number));
   if (ended_.load()) return error(osvm::errc::closed, "the guest has ended");
   siginfo_t info{};  // from outside: no process of the guest's
   info.si_signo = number;
@@ -422,7 +444,8 @@ void in_process_engine::reap() noexcept {
   for (const pthread_t t : gone) ::pthread_join(t, nullptr);
 }
 
-// --- listening --------------------------------------------------------------------------------------------------
+// --- listening
+// --------------------------------------------------------------------------------------------------
 
 std::string in_process_engine::tcp_socket_path(std::uint16_t port) const {
   const auto& granted = options_.policy.listen;
@@ -433,7 +456,9 @@ std::string in_process_engine::tcp_socket_path(std::uint16_t port) const {
   return fmt::format("{}/{}-{:08x}-tcp-{}.sock", options_.socket_dir, options_.name, id_, port);
 }
 
-std::string in_process_engine::vsock_path() const { return fmt::format("{}/{}.vsock", options_.socket_dir, options_.name); }
+std::string in_process_engine::vsock_path() const {
+  return fmt::format("{}/{}.vsock", options_.socket_dir, options_.name);
+}
 
 void in_process_engine::listening(const unikernel::listener& which) {
   if (state_->recorder) state_->recorder->listens(which);
@@ -477,14 +502,17 @@ void in_process_engine::listening_async(unikernel::listener which, listening_han
       return;
     }
   }
-  boost::asio::post(executor_, [h = std::move(handler), r = std::move(*now)]() mutable { std::move(h)(std::move(r)); });
+  boost::asio::post(executor_,
+                    [h = std::move(handler), r = std::move(*now)]() mutable { std::move(h)(std::move(r)); });
 }
 
-result<endpoint> in_process_engine::wait_listening(unikernel::listener which, std::chrono::nanoseconds timeout) {
+result<endpoint> in_process_engine::wait_listening(unikernel::listener which,
+                                                   std::chrono::nanoseconds timeout) {
   std::unique_lock lock(listening_lock_);
   const auto it = listeners_.find({static_cast<int>(which.kind), which.port});
   if (it == listeners_.end()) return not_granted(which);
-  const auto until = clock_type::now() + std::min<std::chrono::nanoseconds>(timeout, std::chrono::hours(24 * 365));
+  const auto until =
+      clock_type::now() + std::min<std::chrono::nanoseconds>(timeout, std::chrono::hours(24 * 365));
   if (!listening_changed_.wait_until(lock, until, [&] { return it->second.ready || listening_over_; })) {
     return error(osvm::errc::timed_out, fmt::format("the guest does not listen on port {} yet", which.port));
   }
@@ -502,7 +530,8 @@ void in_process_engine::unlisten_vsock(std::uint32_t port) {
   if (hybrid_) (void)hybrid_->unregister_port(port);
 }
 
-// --- observing --------------------------------------------------------------------------------------------------
+// --- observing
+// --------------------------------------------------------------------------------------------------
 
 std::string in_process_engine::take_output(int descriptor) {
   if (descriptor != 1 && descriptor != 2) return {};
@@ -513,7 +542,9 @@ std::vector<event> in_process_engine::take_events(std::size_t most) {
   return events_ ? events_->take(most) : std::vector<event>();
 }
 
-std::string in_process_engine::isolation_report() const { return "hardware (KVM), system calls served in the caller's process"; }
+std::string in_process_engine::isolation_report() const {
+  return "hardware (KVM), system calls served in the caller's process";
+}
 
 bool in_process_engine::has_thread(int tid) const {
   const std::scoped_lock lock(threads_lock_);
@@ -569,7 +600,8 @@ instance_stats in_process_engine::stats() const {
     s.syscalls.emplace_back(call_name(static_cast<unsigned>(n)), count);
   }
   if (const auto unknown = state_->unknown_syscalls.load()) s.syscalls.emplace_back("unknown", unknown);
-  std::stable_sort(s.syscalls.begin(), s.syscalls.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+  std::stable_sort(s.syscalls.begin(), s.syscalls.end(),
+                   [](const auto& a, const auto& b) { return a.second > b.second; });
   s.denials = state_->denials();
   s.granted = granted_;
   s.refused = refused_;

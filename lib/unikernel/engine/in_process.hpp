@@ -1,8 +1,8 @@
 // The engine that runs a VM in the caller's process: system calls are served by the guest's own vCPU threads.
 //
-// Threads: one host thread per guest thread. They block all signals; the kick signal is let in only inside KVM_RUN.
-// Locks: threads_lock_ (task registry), end_lock_ (how it ended, who waits), listening_lock_. None is held while
-// another is taken, except threads_lock_ -> address space locks when a vCPU is made.
+// Threads: one host thread per guest thread. They block all signals; the kick signal is let in only inside
+// KVM_RUN. Locks: threads_lock_ (task registry), end_lock_ (how it ended, who waits), listening_lock_. None
+// is held while another is taken, except threads_lock_ -> address space locks when a vCPU is made.
 #pragma once
 
 #include "kvm/system.hpp"
@@ -34,7 +34,8 @@ int kick_signal() noexcept;
 
 class in_process_engine final : public engine, private instance_host, private slot_installer {
  public:
-  static result<std::shared_ptr<engine>> create(executor ex, const image& program, const instance_options& options);
+  static result<std::shared_ptr<engine>> create(executor ex, const image& program,
+                                                const instance_options& options);
   in_process_engine(executor ex, image program, const instance_options& options);
   ~in_process_engine() override;
 
@@ -132,7 +133,7 @@ class in_process_engine final : public engine, private instance_host, private sl
   executor executor_;
   image image_;
   instance_options options_;  // as given; stdio descriptors are not used after boot
-  policy given_policy_;  // before learning::allow_all widened it
+  policy given_policy_;       // before learning::allow_all widened it
   kvm::host_facts facts_;
   std::optional<kvm::system> system_;
   kvm::vm vm_;
@@ -144,9 +145,9 @@ class in_process_engine final : public engine, private instance_host, private sl
   std::shared_ptr<event_channel> events_;  // null: nobody asked for any
   clock_updater clock_;
   deadline wall_end_;
-  boot_phases phases_;  // written during creation only
+  boot_phases phases_;                                   // written during creation only
   std::atomic<std::int64_t> start_ns_{0}, total_ns_{0};  // the first guest thread's part of them
-  std::vector<library_grant> granted_;     // set once, before the guest runs
+  std::vector<library_grant> granted_;                   // set once, before the guest runs
   std::vector<library_refusal> refused_;
   std::chrono::steady_clock::time_point created_;
   std::atomic<std::uint64_t> exits_{0}, page_faults_{0};

@@ -1,5 +1,5 @@
-// The loader (PT_INTERP) of a dynamic program: a file of the guest, found through its mounts and mapped as execve(2)
-// does. What it does then is its own business: it opens and maps the libraries by system calls.
+// The loader (PT_INTERP) of a dynamic program: a file of the guest, found through its mounts and mapped as
+// execve(2) does. What it does then is its own business: it opens and maps the libraries by system calls.
 #pragma once
 
 #include "unikernel/elf/layout.hpp"
@@ -20,7 +20,7 @@ struct loader_file {
 result<loader_file> open_loader(call_context& ctx, const std::string& path);
 
 struct mapped_loader {
-  std::uint64_t base = 0;   // AT_BASE
+  std::uint64_t base = 0;  // AT_BASE
   std::uint64_t entry = 0;
 };
 result<mapped_loader> map_loader(address_space& memory, const loader_file& loader);

@@ -15,8 +15,8 @@ namespace {
 
 constexpr std::uint64_t pie_begin = 0x5555'0000'0000;
 constexpr std::uint64_t stack_size = 8 << 20;
-constexpr std::uint64_t vdso_base = user_end - (2 << 20);       // the clock page, then the vDSO
-constexpr std::uint64_t map_random_pages = 1 << 24;              // 64 GiB below mmap_limit
+constexpr std::uint64_t vdso_base = user_end - (2 << 20);  // the clock page, then the vDSO
+constexpr std::uint64_t map_random_pages = 1 << 24;        // 64 GiB below mmap_limit
 constexpr std::uint64_t stack_highest = user_end - (16 << 20);
 constexpr std::size_t max_argument_bytes = 1 << 20;
 constexpr std::uint64_t guest_id = 1000;  // virtual uid and gid
@@ -28,17 +28,24 @@ std::uint64_t random_below(std::uint64_t limit) noexcept {
   return r % limit;
 }
 
-error no_memory(const char* what) { return {errc::too_large, std::string(what) + " does not fit the memory budget"}; }
+error no_memory(const char* what) {
+  return {errc::too_large, std::string(what) + " does not fit the memory budget"};
+}
 
 result<std::uint64_t> load_image(address_space& memory, const detail::image_data& image) {
   std::uint64_t base = image.base;
   if (image.info.position_independent) {
     base = (pie_begin + random_below(1 << 24) * page_size) & ~(image.alignment - 1);
   }
-  if (memory.map_image(base, image.file_bytes, image.memory.get(), image.ranges) < 0) return no_memory("the program");
+  if (memory.map_image(base, image.file_bytes, image.memory.get(), image.ranges) < 0)
+    return no_memory("the program");
   for (const image_range& z : image.zero_ranges) {
-    if (memory.map({.address = base + z.offset, .size = z.size, .protection = z.protection, .fixed = true,
-                    .no_replace = true, .name = ""}) < 0) {
+    if (memory.map({.address = base + z.offset,
+                    .size = z.size,
+                    .protection = z.protection,
+                    .fixed = true,
+                    .no_replace = true,
+                    .name = ""}) < 0) {
       return no_memory("the program's zeroed memory");
     }
   }
@@ -86,30 +93,65 @@ struct addresses {
   std::uint64_t loader_base = 0;  // AT_BASE; 0: no loader
 };
 
-std::vector<std::uint64_t> auxiliary_vector(const detail::image_data& image, const addresses& where, const process_options& o,
-                                            std::uint64_t random_va, std::uint64_t name_va, std::uint64_t platform_va) {
+std::vector<std::uint64_t> auxiliary_vector(const detail::image_data& image, const addresses& where,
+                                            const process_options& o, std::uint64_t random_va,
+                                            std::uint64_t name_va, std::uint64_t platform_va) {
   unsigned a = 0, b = 0, c = 0, d = 0;
   __get_cpuid(1, &a, &b, &c, &d);
   const std::uint64_t hwcap = d;
   unsigned xsave = 2048;
   if (__get_cpuid_count(0xd, 0, &a, &b, &c, &d)) xsave = b;
-  std::vector<std::uint64_t> v{
-      AT_HWCAP, hwcap, AT_PAGESZ, page_size, AT_CLKTCK, 100, AT_PHENT, sizeof(Elf64_Phdr),
-      AT_PHNUM, image.header_count, AT_BASE, where.loader_base, AT_FLAGS, 0, AT_ENTRY, image.info.entry + where.slide,
-      AT_UID, guest_id, AT_EUID, guest_id, AT_GID, guest_id, AT_EGID, guest_id, AT_SECURE, 0,
-      AT_RANDOM, random_va, AT_EXECFN, name_va, AT_PLATFORM, platform_va,
-      AT_HWCAP2, o.fsgsbase ? 2U : 0U, static_cast<std::uint64_t>(at_rseq_minimum), xsave + 1024};
+  std::vector<std::uint64_t> v{AT_HWCAP,
+                               hwcap,
+                               AT_PAGESZ,
+                               page_size,
+                               AT_CLKTCK,
+                               100,
+                               AT_PHENT,
+                               sizeof(Elf64_Phdr),
+                               AT_PHNUM,
+                               image.header_count,
+                               AT_BASE,
+                               where.loader_base,
+                               AT_FLAGS,
+                               0,
+                               AT_ENTRY,
+                               image.info.entry + where.slide,
+                               AT_UID,
+                               guest_id,
+                               AT_EUID,
+                               guest_id,
+                               AT_GID,
+                               guest_id,
+                               AT_EGID,
+                               guest_id,
+                               AT_SECURE,
+                               0,
+                               AT_RANDOM,
+                               random_va,
+                               AT_EXECFN,
+                               name_va,
+                               AT_PLATFORM,
+                               platform_va,
+                               AT_HWCAP2,
+                               o.fsgsbase ? 2U : 0U,
+                               static_cast<std::uint64_t>(at_rseq_minimum),
+                               xsave + 1024};
   if (image.headers) v.insert(v.end(), {AT_PHDR, image.headers + where.slide});
   if (o.clock_page) v.insert(v.end(), {AT_SYSINFO_EHDR, vdso_base + page_size});
   v.insert(v.end(), {AT_NULL, 0});
   return v;
 }
 
-result<std::uint64_t> build_stack(address_space& memory, const detail::image_data& image, const addresses& where,
-                                  const process_options& o) {
+result<std::uint64_t> build_stack(address_space& memory, const detail::image_data& image,
+                                  const addresses& where, const process_options& o) {
   const std::uint64_t top = stack_highest - random_below(2048) * page_size;
-  if (memory.map({.address = top - stack_size, .size = stack_size, .protection = PROT_READ | PROT_WRITE, .fixed = true,
-                  .grows_down = true, .name = "[stack]"}) < 0) {
+  if (memory.map({.address = top - stack_size,
+                  .size = stack_size,
+                  .protection = PROT_READ | PROT_WRITE,
+                  .fixed = true,
+                  .grows_down = true,
+                  .name = "[stack]"}) < 0) {
     return no_memory("the stack");
   }
   string_block strings;
@@ -119,7 +161,8 @@ result<std::uint64_t> build_stack(address_space& memory, const detail::image_dat
   strings.add("x86_64");
   if (strings.bytes.size() > max_argument_bytes) return error(errc::arguments_too_long);
   std::array<char, 16> random{};
-  if (::getrandom(random.data(), random.size(), 0) != static_cast<ssize_t>(random.size())) return errno_error("getrandom");
+  if (::getrandom(random.data(), random.size(), 0) != static_cast<ssize_t>(random.size()))
+    return errno_error("getrandom");
 
   stack_builder stack(top - 8);  // the last word stays zero, as on Linux
   const std::uint64_t strings_va = stack.push_bytes(strings.bytes.data(), strings.bytes.size());
@@ -145,7 +188,8 @@ result<std::uint64_t> build_stack(address_space& memory, const detail::image_dat
 
 }  // namespace
 
-result<process_start> set_up_process(address_space& memory, const detail::image_data& image, const process_options& o) {
+result<process_start> set_up_process(address_space& memory, const detail::image_data& image,
+                                     const process_options& o) {
   process_start start;
   memory.name_image(o.executable);
   memory.set_map_top(mmap_limit - random_below(map_random_pages) * page_size);

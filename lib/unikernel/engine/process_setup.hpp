@@ -1,4 +1,5 @@
-// Lays a program out in an address space as execve(2) does: segments, break, stack with argv, envp and auxv, vDSO.
+// Lays a program out in an address space as execve(2) does: segments, break, stack with argv, envp and auxv,
+// vDSO.
 #pragma once
 
 #include "kvm/registers.hpp"
@@ -25,6 +26,7 @@ struct process_start {
   unikernel::clock_page* clock = nullptr;  // null without a vDSO
 };
 
-result<process_start> set_up_process(address_space& memory, const detail::image_data& image, const process_options& options);
+result<process_start> set_up_process(address_space& memory, const detail::image_data& image,
+                                     const process_options& options);
 
 }  // namespace osvm::unikernel

@@ -1,4 +1,5 @@
-// Signals on their way into a guest thread, and the way back: what happens between an exit and the next entry.
+// Signals on their way into a guest thread, and the way back: what happens between an exit and the next
+// entry.
 #include "kvm/system_area.hpp"
 #include "unikernel/engine/faults.hpp"
 #include "unikernel/engine/in_process.hpp"
@@ -20,12 +21,13 @@ void settle_call(kvm::registers& r, std::int64_t stopped, std::uint64_t number, 
 
 }  // namespace
 
-// The user context that a handler would interrupt. False: the thread is in the middle of a supervisor stub, from which it
-// comes out by itself, or an exception is about to be delivered.
+// The user context that a handler would interrupt. False: the thread is in the middle of a supervisor stub,
+// from which it comes out by itself, or an exception is about to be delivered.
 bool in_process_engine::user_context(const task& t, kvm::registers& out) const {
   out = t.slot->cpu.regs();
   const std::uint64_t in_stub = out.rip - kvm::system_area::stub_address();
-  const bool after_call = t.call_served || (in_stub == stub_out_length && facts_.stub == kvm::syscall_stub::supervisor);
+  const bool after_call =
+      t.call_served || (in_stub == stub_out_length && facts_.stub == kvm::syscall_stub::supervisor);
   if (after_call) {
     if (facts_.stub == kvm::syscall_stub::supervisor) {
       out.rip = out.rcx;
@@ -38,7 +40,8 @@ bool in_process_engine::user_context(const task& t, kvm::registers& out) const {
 }
 
 // Puts a handler's frame below `user`, which becomes the handler's context.
-bool in_process_engine::enter_handler(task& t, kvm::registers& user, const siginfo_t& info, const signal_action& action) {
+bool in_process_engine::enter_handler(task& t, kvm::registers& user, const siginfo_t& info,
+                                      const signal_action& action) {
   auto& own = t.guest.signals;
   const signal_mask saved = own.saved.value_or(own.blocked);
   xstate_bytes xstate{};
@@ -69,7 +72,8 @@ void in_process_engine::end_by_signal(task& t, int signal, const char* detail) {
   end(std::move(r));
 }
 
-// A frame that did not fit is a SIGSEGV of its own; when that has no handler, or was the signal, the process ends.
+// A frame that did not fit is a SIGSEGV of its own; when that has no handler, or was the signal, the process
+// ends.
 bool in_process_engine::enter_or_fault(task& t, kvm::registers& user, const process_signals::taken& s) {
   if (enter_handler(t, user, s.info, s.action)) return true;
   siginfo_t info{};
@@ -90,8 +94,8 @@ void in_process_engine::wait_until_continued(task& t) {
   }
 }
 
-// Does what the thread's signals ask for. `stopped` is the result of the call that one of them stopped, or 0. True: a
-// handler is entered (a stopped call is settled then).
+// Does what the thread's signals ask for. `stopped` is the result of the call that one of them stopped, or 0.
+// True: a handler is entered (a stopped call is settled then).
 bool in_process_engine::deliver_signals(task& t, std::int64_t stopped, std::uint64_t number) {
   kvm::registers user;
   if (!user_context(t, user)) return false;

@@ -1,4 +1,5 @@
-// Per-thread timers that kick their own thread out of KVM_RUN: no handler, no other thread, no executor involved.
+// Per-thread timers that kick their own thread out of KVM_RUN: no handler, no other thread, no executor
+// involved.
 #pragma once
 
 #include <chrono>

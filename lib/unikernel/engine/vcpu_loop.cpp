@@ -15,7 +15,8 @@ namespace {
 
 constexpr std::size_t thread_stack = 256 << 10;
 constexpr unsigned page_fault_vector = 14;
-constexpr unsigned max_repeated_faults = 10000;  // the same fault resolved again and again: KVM does not make progress
+constexpr unsigned max_repeated_faults =
+    10000;  // the same fault resolved again and again: KVM does not make progress
 constexpr unsigned max_host_faults = 100000;
 
 // Threads of a guest take no signals; the mask is inherited at creation.
@@ -49,7 +50,9 @@ kvm::registers at_fault(const kvm::registers& now, const kvm::exception_frame& f
 
 }  // namespace
 
-int kick_signal() noexcept { return SIGRTMIN + 5; }
+int kick_signal() noexcept {
+  return SIGRTMIN + 5;
+}
 
 // threads_lock_ is held.
 std::int64_t in_process_engine::launch(std::shared_ptr<task> t) {
@@ -105,7 +108,8 @@ std::int64_t in_process_engine::start_thread(const thread_start& how) {
     if (how.set_child_tid) (void)memory.write(how.set_child_tid, tid);
   }
   if (how.parent) {
-    if (const auto parent = tasks_.find(how.parent->tid); parent != tasks_.end()) t->slot->cpu.copy_fpu(parent->second->slot->cpu);
+    if (const auto parent = tasks_.find(how.parent->tid); parent != tasks_.end())
+      t->slot->cpu.copy_fpu(parent->second->slot->cpu);
   }
   if (!resume_user(*t, how.regs)) {
     idle_cpus_.push_back(std::move(t->slot));
@@ -136,7 +140,8 @@ void in_process_engine::run(task& t) {
   std::optional<kick_timer> cpu_timer, wall_timer;
   if (cpu_limited) {
     cpu_timer.emplace(CLOCK_THREAD_CPUTIME_ID, kick_signal());
-    cpu_timer->arm(std::max<std::chrono::nanoseconds>(state_->budgets.cpu_time - cpu_time(), std::chrono::milliseconds(1)));
+    cpu_timer->arm(std::max<std::chrono::nanoseconds>(state_->budgets.cpu_time - cpu_time(),
+                                                      std::chrono::milliseconds(1)));
   }
   if (wall_end_) {
     wall_timer.emplace(CLOCK_MONOTONIC, kick_signal());
@@ -164,7 +169,8 @@ void in_process_engine::run(task& t) {
         r.cause = exit_cause::cpu_budget;
         end(std::move(r));
       }
-      cpu_timer->arm(std::max<std::chrono::nanoseconds>(left / std::max(1U, thread_count()), std::chrono::milliseconds(1)));
+      cpu_timer->arm(std::max<std::chrono::nanoseconds>(left / std::max(1U, thread_count()),
+                                                        std::chrono::milliseconds(1)));
     }
     if (wall_time_is_up()) {
       exit_report r;
@@ -174,7 +180,8 @@ void in_process_engine::run(task& t) {
   }
 }
 
-// A system call comes from the stub's page and nowhere else: OUTS from the guest's own code looks the same otherwise.
+// A system call comes from the stub's page and nowhere else: OUTS from the guest's own code looks the same
+// otherwise.
 constexpr bool in_stub(std::uint64_t rip) noexcept {
   return rip - kvm::system_area::stub_address() < page_size;
 }
@@ -201,7 +208,8 @@ bool in_process_engine::handle_exit(task& t, const kvm::exit_info& e) {
     serve_call(t);
     return true;
   }
-  if (e.kind == exit_kind::io && e.outgoing && cpl == 0 && e.port >= kvm::exception_port && e.port < kvm::exception_port + 32) {
+  if (e.kind == exit_kind::io && e.outgoing && cpl == 0 && e.port >= kvm::exception_port &&
+      e.port < kvm::exception_port + 32) {
     serve_exception(t, e.port - kvm::exception_port);
     return true;
   }
@@ -295,13 +303,15 @@ void in_process_engine::serve_exception(task& t, unsigned vector) {
   }
   xstate_bytes control{};
   (void)t.slot->cpu.get_xsave(control);
-  raise_fault(t, at_fault(t.slot->cpu.regs(), frame), signal_of_exception(vector, frame, t.trap.address, control), std::move(report));
+  raise_fault(t, at_fault(t.slot->cpu.regs(), frame),
+              signal_of_exception(vector, frame, t.trap.address, control), std::move(report));
 }
 
 void in_process_engine::serve_page_fault(task& t, const kvm::exception_frame& frame) {
   const std::uint64_t address = t.slot->cpu.cr2();
   page_faults_.fetch_add(1, std::memory_order_relaxed);
-  t.repeated_faults = address == t.last_fault_address && frame.rip == t.last_fault_rip ? t.repeated_faults + 1 : 0;
+  t.repeated_faults =
+      address == t.last_fault_address && frame.rip == t.last_fault_rip ? t.repeated_faults + 1 : 0;
   t.last_fault_address = address;
   t.last_fault_rip = frame.rip;
   using outcome = address_space::fault_result;
@@ -327,10 +337,12 @@ void in_process_engine::serve_page_fault(task& t, const kvm::exception_frame& fr
 // What the kernel does when a thread ends: the word at clear_child_tid is zeroed and one waiter woken; robust
 // futexes that it holds are marked.
 void in_process_engine::release_waiters_of(task& t) noexcept {
-  if (t.guest.robust_list && !ended_.load()) release_robust_list(*memory_, state_->futexes, t.guest.robust_list, t.guest.tid);
+  if (t.guest.robust_list && !ended_.load())
+    release_robust_list(*memory_, state_->futexes, t.guest.robust_list, t.guest.tid);
   if (const std::uint64_t va = t.guest.clear_child_tid; va && !ended_.load()) {
     const std::uint32_t zero = 0;
-    if (memory_access(*memory_).write(va, zero)) (void)state_->futexes.wake({memory_.get(), va}, 1, FUTEX_BITSET_MATCH_ANY);
+    if (memory_access(*memory_).write(va, zero))
+      (void)state_->futexes.wake({memory_.get(), va}, 1, FUTEX_BITSET_MATCH_ANY);
   }
 }
 

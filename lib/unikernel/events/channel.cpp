@@ -10,8 +10,8 @@
 namespace osvm::unikernel {
 namespace {
 
-constexpr std::size_t batch = 256;      // events handed over at once: other work on the executor gets its turn
-constexpr std::size_t max_line = 900;   // of guest output; a longer line comes in pieces
+constexpr std::size_t batch = 256;     // events handed over at once: other work on the executor gets its turn
+constexpr std::size_t max_line = 900;  // of guest output; a longer line comes in pieces
 
 event_record make_record(event_kind kind, std::chrono::steady_clock::time_point started) noexcept {
   event_record r;

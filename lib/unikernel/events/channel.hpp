@@ -1,5 +1,5 @@
-// The way of events from guest threads to the embedder: a ring, and a drain that is posted to the executor when the
-// ring stops being empty. Owned by the engine; a posted drain keeps it alive.
+// The way of events from guest threads to the embedder: a ring, and a drain that is posted to the executor
+// when the ring stops being empty. Owned by the engine; a posted drain keeps it alive.
 #pragma once
 
 #include "unikernel/events/ring.hpp"
@@ -30,12 +30,14 @@ class event_channel final : public std::enable_shared_from_this<event_channel> {
   void denial(std::string_view what, std::string_view rule) noexcept;
   void trace(int thread, std::uint32_t call, std::string_view text, std::int64_t result,
              std::chrono::steady_clock::time_point entered) noexcept;
-  // Bytes that the guest wrote to descriptor `stream`: each line becomes an event; the rest waits for its newline.
+  // Bytes that the guest wrote to descriptor `stream`: each line becomes an event; the rest waits for its
+  // newline.
   void output(int stream, std::string_view bytes) noexcept;
 
   // Moves out up to `most` events, oldest first.
   std::vector<event> take(std::size_t most);
-  // Hands everything that is there to the handler, if there is one. On return no earlier event is left in the ring.
+  // Hands everything that is there to the handler, if there is one. On return no earlier event is left in the
+  // ring.
   void drain();
   // The guest is over: an unfinished line of output becomes an event too.
   void finish_output() noexcept;

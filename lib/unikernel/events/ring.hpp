@@ -1,5 +1,5 @@
-// A bounded queue that any number of threads fill without waiting and any number empty: each slot carries the turn
-// at which it may be written or read (D. Vyukov's scheme). A full ring refuses a record and counts it.
+// A bounded queue that any number of threads fill without waiting and any number empty: each slot carries the
+// turn at which it may be written or read (D. Vyukov's scheme). A full ring refuses a record and counts it.
 #pragma once
 
 #include <array>

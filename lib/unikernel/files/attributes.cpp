@@ -39,17 +39,10 @@ dev_t device_number(std::string_view path) {
 std::int64_t attributes_of(const descriptor& d, struct stat& out) {
   switch (d.what->kind) {
     case file_kind::capture:
-    case file_kind::log:
-      make_up(out, S_IFIFO | 0600);
-      return own(out), 0;
-    case file_kind::null:
-      make_up(out, S_IFCHR | 0666, makedev(1, 3));
-      return 0;
-    case file_kind::device:
-      make_up(out, S_IFCHR | 0666, device_number(d.what->guest_path));
-      return 0;
-    default:
-      break;
+    case file_kind::log: make_up(out, S_IFIFO | 0600); return own(out), 0;
+    case file_kind::null: make_up(out, S_IFCHR | 0666, makedev(1, 3)); return 0;
+    case file_kind::device: make_up(out, S_IFCHR | 0666, device_number(d.what->guest_path)); return 0;
+    default: break;
   }
   if (d.what->synthetic && !d.host) {
     make_up(out, S_IFDIR | 0555);
@@ -71,32 +64,20 @@ std::int64_t attributes_of(call_context& ctx, const location& at, struct stat& o
       out = at.status;
       own(out);
       return 0;
-    case place::synthetic_directory:
-      make_up(out, S_IFDIR | 0555);
-      return 0;
-    case place::synthetic_link:
-      make_up(out, S_IFLNK | 0777);
-      return 0;
-    case place::socket:
-      make_up(out, S_IFSOCK | 0755);
-      return own(out), 0;
-    case place::synthetic_file:
-      break;
-    default:
-      return -ENOENT;
+    case place::synthetic_directory: make_up(out, S_IFDIR | 0555); return 0;
+    case place::synthetic_link: make_up(out, S_IFLNK | 0777); return 0;
+    case place::socket: make_up(out, S_IFSOCK | 0755); return own(out), 0;
+    case place::synthetic_file: break;
+    default: return -ENOENT;
   }
   switch (at.file->kind) {
     case synthetic_kind::device:
-    case synthetic_kind::vsock:
-      make_up(out, S_IFCHR | 0666, device_number(at.path));
-      return 0;
+    case synthetic_kind::vsock: make_up(out, S_IFCHR | 0666, device_number(at.path)); return 0;
     case synthetic_kind::descriptor: {
       const auto d = ctx.instance.descriptors.get(descriptor_number(at.path));
       return d ? attributes_of(*d, out) : -ENOENT;
     }
-    default:
-      make_up(out, S_IFREG | 0444);
-      return 0;  // of unknown size, as in /proc
+    default: make_up(out, S_IFREG | 0444); return 0;  // of unknown size, as in /proc
   }
 }
 
@@ -120,7 +101,8 @@ std::string self_path(const unique_fd& fd) {
 }
 
 std::int64_t deny_path(call_context& ctx, const char* call, const std::string& path) {
-  // What nearly every program looks for and expects to be missing: no denial, or each list of denials began with them.
+  // What nearly every program looks for and expects to be missing: no denial, or each list of denials began
+  // with them.
   if (path == "/etc/ld.so.preload") return -ENOENT;
   if (path == "/dev/tty") return -ENXIO;  // the guest has no controlling terminal
   return ctx.instance.deny(std::string(call) + " " + path, "--ro HOST:" + path, ENOENT);

@@ -51,11 +51,11 @@ struct description {
   bool socket_io = false;             // the host descriptor is a socket: bytes move with MSG_DONTWAIT
   bool may_block = false;  // the host descriptor is not O_NONBLOCK: poll first, then move at most 4096 bytes
   std::atomic<std::int64_t> receive_timeout_ns{0}, send_timeout_ns{0};  // SO_RCVTIMEO, SO_SNDTIMEO; 0: none
-  int log_stream = 0;           // file_kind::log: 1 or 2
+  int log_stream = 0;                                                   // file_kind::log: 1 or 2
   std::shared_ptr<quota_account> quota;  // of the mount below which it lies; null: none
-  bool counted = false;         // writes count against budgets::written_bytes
-  std::string guest_path;       // for files
-  std::mutex lock;              // guards `extra`
+  bool counted = false;                  // writes count against budgets::written_bytes
+  std::string guest_path;                // for files
+  std::mutex lock;                       // guards `extra`
   std::shared_ptr<void> extra;  // family-specific state (socket names, synthetic directory position, ...)
 };
 

@@ -1,5 +1,5 @@
-// What a guest's epoll descriptor watches, as far as it must be remembered: sockets, whose host descriptor may be
-// replaced when they connect or listen.
+// What a guest's epoll descriptor watches, as far as it must be remembered: sockets, whose host descriptor
+// may be replaced when they connect or listen.
 #pragma once
 
 #include "unikernel/files/descriptor.hpp"

@@ -12,7 +12,9 @@
 namespace osvm::unikernel {
 namespace {
 
-bool has_effect(const descriptor& d) { return d.what->kind == file_kind::regular && d.what->changeable && d.host; }
+bool has_effect(const descriptor& d) {
+  return d.what->kind == file_kind::regular && d.what->changeable && d.host;
+}
 
 // The range from the file's start, as the carrier's own position is not the guest's.
 std::int64_t make_absolute(const descriptor& d, struct flock& l) {
@@ -35,7 +37,8 @@ std::int64_t check(const descriptor& d, const struct flock& l) {
   return 0;
 }
 
-// Repeats a step that another owner's lock makes fail, at growing intervals: the host has no descriptor to wait for.
+// Repeats a step that another owner's lock makes fail, at growing intervals: the host has no descriptor to
+// wait for.
 template <class Step>
 std::int64_t until_free(call_context& ctx, bool blocking, Step step) {
   using namespace std::chrono_literals;
@@ -54,7 +57,8 @@ std::shared_ptr<unique_fd> lock_table::carrier(const unique_fd& host, bool writa
   const std::scoped_lock lock(lock_);
   auto& slot = carriers_[{st.st_dev, st.st_ino}];
   if (slot) return slot;
-  // Writable where the mount is, whatever the first lock asks for: a later one on the same file may ask for more.
+  // Writable where the mount is, whatever the first lock asks for: a later one on the same file may ask for
+  // more.
   auto fd = std::make_shared<unique_fd>(::open(self_path(host).c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK));
   if (!*fd && !writable) fd->reset(::open(self_path(host).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!*fd) return nullptr;

@@ -1,9 +1,9 @@
-// Advisory locks with their real effect on the host, for files below writable mounts. (Below read-only mounts they
-// are granted without one: a guest that may only read must not be able to stop the host's writers.)
+// Advisory locks with their real effect on the host, for files below writable mounts. (Below read-only mounts
+// they are granted without one: a guest that may only read must not be able to stop the host's writers.)
 //
-// A POSIX lock belongs to a process, and an instance is one. The embedder's process may hold several instances, so
-// the host's own POSIX locks would confuse them: each instance takes open-file-description locks on a descriptor of
-// its own per file.
+// A POSIX lock belongs to a process, and an instance is one. The embedder's process may hold several
+// instances, so the host's own POSIX locks would confuse them: each instance takes open-file-description
+// locks on a descriptor of its own per file.
 #pragma once
 
 #include "unikernel/syscalls/syscall.hpp"
@@ -23,7 +23,8 @@ namespace osvm::unikernel {
 class lock_table final {
  public:
   using file_id = std::pair<std::uint64_t, std::uint64_t>;  // device and inode
-  // The descriptor that carries this instance's locks on the file that `host` is open on; null with errno set.
+  // The descriptor that carries this instance's locks on the file that `host` is open on; null with errno
+  // set.
   std::shared_ptr<unique_fd> carrier(const unique_fd& host, bool writable);
   // A descriptor of the file was closed: the process's POSIX locks on it end, as POSIX has it.
   void closed(const unique_fd& host) noexcept;

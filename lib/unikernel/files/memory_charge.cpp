@@ -16,7 +16,8 @@ bool memory_charge::resize(call_context& ctx, std::uint64_t bytes) {
   if (bytes > bytes_) {
     const std::uint64_t more = bytes - bytes_;
     const std::uint64_t after = counter_->fetch_add(more) + more;
-    if (after + ctx.memory.usage().bytes > ctx.instance.budgets.memory_bytes && ctx.instance.rules.memory_budget) {
+    if (after + ctx.memory.usage().bytes > ctx.instance.budgets.memory_bytes &&
+        ctx.instance.rules.memory_budget) {
       counter_->fetch_sub(more);
       return false;
     }

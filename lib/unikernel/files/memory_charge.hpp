@@ -1,5 +1,5 @@
-// Host memory that a descriptor keeps (pipes, memory files): charged to the instance's memory budget, given back with
-// the last descriptor that names it.
+// Host memory that a descriptor keeps (pipes, memory files): charged to the instance's memory budget, given
+// back with the last descriptor that names it.
 #pragma once
 
 #include "unikernel/syscalls/syscall.hpp"
@@ -16,7 +16,8 @@ class memory_charge final {
  public:
   // Null: over the budget.
   static std::shared_ptr<memory_charge> take(call_context& ctx, std::uint64_t bytes);
-  explicit memory_charge(std::shared_ptr<std::atomic<std::uint64_t>> counter) : counter_(std::move(counter)) {}
+  explicit memory_charge(std::shared_ptr<std::atomic<std::uint64_t>> counter)
+      : counter_(std::move(counter)) {}
   ~memory_charge() { counter_->fetch_sub(bytes_); }
   memory_charge(const memory_charge&) = delete;
   memory_charge& operator=(const memory_charge&) = delete;

@@ -111,8 +111,7 @@ std::int64_t open_synthetic(call_context& ctx, const open_request& request, loca
   if ((request.flags & O_DIRECTORY) != 0) return -ENOTDIR;
   if ((request.flags & O_CREAT) != 0 && (request.flags & O_EXCL) != 0) return -EEXIST;
   switch (at.file->kind) {
-    case synthetic_kind::device:
-      return open_device(ctx, request, at);
+    case synthetic_kind::device: return open_device(ctx, request, at);
     case synthetic_kind::vsock: {
       auto what = describe(request, file_kind::device, at.path);
       unique_fd host(::open("/dev/null", O_RDONLY | O_CLOEXEC));
@@ -129,8 +128,7 @@ std::int64_t open_synthetic(call_context& ctx, const open_request& request, loca
       if (d->host && !host) return no_descriptor();
       return install_opened(ctx, request, d->what, std::move(host));
     }
-    default:
-      break;
+    default: break;
   }
   if (wants_write(request.flags) && ctx.instance.rules.read_only_mounts)
     return ctx.instance.deny(std::string(request.call) + " for writing " + at.path, "a synthetic file",
@@ -160,23 +158,17 @@ std::int64_t open_synthetic_directory(call_context& ctx, const open_request& req
 std::int64_t open_found(call_context& ctx, const open_request& request, location& at) {
   const bool exclusive = (request.flags & O_CREAT) != 0 && (request.flags & O_EXCL) != 0;
   switch (at.where) {
-    case place::mounted:
-      return exclusive ? -EEXIST : open_mounted(ctx, request, at);
-    case place::synthetic_file:
-      return open_synthetic(ctx, request, at);
-    case place::synthetic_directory:
-      return exclusive ? -EEXIST : open_synthetic_directory(ctx, request, at);
-    case place::synthetic_link:
-      return exclusive ? -EEXIST : -ELOOP;
+    case place::mounted: return exclusive ? -EEXIST : open_mounted(ctx, request, at);
+    case place::synthetic_file: return open_synthetic(ctx, request, at);
+    case place::synthetic_directory: return exclusive ? -EEXIST : open_synthetic_directory(ctx, request, at);
+    case place::synthetic_link: return exclusive ? -EEXIST : -ELOOP;
     case place::creatable: {
       if ((request.flags & O_CREAT) == 0) return -ENOENT;
       if (request.path.ends_with('/')) return -EISDIR;
       return create(ctx, request, at.path);
     }
-    case place::socket:
-      return exclusive ? -EEXIST : -ENXIO;
-    case place::nowhere:
-      break;
+    case place::socket: return exclusive ? -EEXIST : -ENXIO;
+    case place::nowhere: break;
   }
   return deny_path(ctx, request.call, at.path);
 }

@@ -31,8 +31,8 @@ int open_folder(int root, const std::string& relative) noexcept {
   return static_cast<int>(::syscall(SYS_openat2, root, relative.c_str(), &how, sizeof how));
 }
 
-// One folder; those inside it are appended to `todo` by their path from the root, so that few are open at once. What
-// vanishes meanwhile counts as nothing.
+// One folder; those inside it are appended to `todo` by their path from the root, so that few are open at
+// once. What vanishes meanwhile counts as nothing.
 void measure_one(int root, const std::string& path, measured& sum, std::vector<std::string>& todo,
                  std::uint64_t most_names) {
   const int fd = open_folder(root, path);
@@ -56,7 +56,8 @@ void measure_one(int root, const std::string& path, measured& sum, std::vector<s
 }  // namespace
 
 result<std::uint64_t> measure_folder(int folder, std::uint64_t most_names) {
-  if (const unique_fd probe(open_folder(folder, ".")); !probe) return errno_error("measure a mount with a quota");
+  if (const unique_fd probe(open_folder(folder, ".")); !probe)
+    return errno_error("measure a mount with a quota");
   std::vector<std::string> todo{"."};
   measured sum;
   while (!todo.empty()) {

@@ -1,5 +1,6 @@
-// How much may lie below a writable mount. Growth is counted as it happens; what is deleted or cut off is noticed when
-// the limit is reached, by measuring the folder again, so that no call that frees room needs to know about quotas.
+// How much may lie below a writable mount. Growth is counted as it happens; what is deleted or cut off is
+// noticed when the limit is reached, by measuring the folder again, so that no call that frees room needs to
+// know about quotas.
 #pragma once
 
 #include <osvm/core/error.hpp>
@@ -11,8 +12,8 @@
 
 namespace osvm::unikernel {
 
-// Bytes of regular files and 4 KiB for each name below the folder. Links are not followed. `most_names` bounds the
-// work: errc::limit_exceeded beyond.
+// Bytes of regular files and 4 KiB for each name below the folder. Links are not followed. `most_names`
+// bounds the work: errc::limit_exceeded beyond.
 result<std::uint64_t> measure_folder(int folder, std::uint64_t most_names = 200'000);
 
 inline constexpr std::uint64_t name_bytes = 4096;
@@ -23,8 +24,8 @@ class quota_account final {
   // Measures the folder, of which it keeps a descriptor.
   static result<std::shared_ptr<quota_account>> open(const unique_fd& folder, std::uint64_t limit);
 
-  // Takes `bytes` if they fit. Growth of files is taken with the lock of growing() held, or two writers would count
-  // the same bytes.
+  // Takes `bytes` if they fit. Growth of files is taken with the lock of growing() held, or two writers would
+  // count the same bytes.
   bool take(std::uint64_t bytes) noexcept;
   void give_back(std::uint64_t bytes) noexcept;
   [[nodiscard]] std::unique_lock<std::mutex> growing() { return std::unique_lock(growth_); }

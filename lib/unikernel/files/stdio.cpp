@@ -69,8 +69,7 @@ result<std::shared_ptr<descriptor>> from_capture(capture_buffer& buffer, std::si
 
 result<std::shared_ptr<descriptor>> make(instance_state& instance, const stdio& how, int number) {
   switch (how.type) {
-    case stdio::kind::fd:
-      return from_fd(how.fd);
+    case stdio::kind::fd: return from_fd(how.fd);
     case stdio::kind::bytes:
       if (number != 0) return error(osvm::errc::invalid_argument, "stdio bytes: only input has content");
       return from_bytes(how.content);
@@ -81,8 +80,7 @@ result<std::shared_ptr<descriptor>> make(instance_state& instance, const stdio& 
     case stdio::kind::log:
       if (number == 0) return error(osvm::errc::invalid_argument, "stdio log: only output has lines");
       break;
-    case stdio::kind::null:
-      break;
+    case stdio::kind::null: break;
   }
   auto d = std::make_shared<descriptor>();
   d->what = std::make_shared<description>();

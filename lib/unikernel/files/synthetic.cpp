@@ -157,7 +157,8 @@ std::string utc_zone() {
   constexpr std::size_t unused = 15;
   const auto block = [](char version) {
     std::string s = std::string("TZif") + version + std::string(unused, '\0');
-    for (const char count : {0, 0, 0, 0, 1, 4}) s += std::string(3, '\0') + count;  // one type, "UTC" and its NUL
+    for (const char count : {0, 0, 0, 0, 1, 4})
+      s += std::string(3, '\0') + count;  // one type, "UTC" and its NUL
     return s + std::string(6, '\0') + std::string("UTC", 4);
   };
   return block('2') + block('2') + "\nUTC0\n";
@@ -192,7 +193,8 @@ constexpr synthetic_file table[] = {
      },
      true},
     {"/etc/resolv.conf", synthetic_kind::text,
-     [](call_context&) { return std::string("# answers granted names only\nnameserver 127.0.0.53\n"); }, true},
+     [](call_context&) { return std::string("# answers granted names only\nnameserver 127.0.0.53\n"); },
+     true},
     {"/proc/cpuinfo", synthetic_kind::text, cpuinfo},
     {"/proc/filesystems", synthetic_kind::text, [](call_context&) { return std::string("nodev\tosvm\n"); }},
     {"/proc/loadavg", synthetic_kind::text,
@@ -224,26 +226,33 @@ constexpr synthetic_file table[] = {
      [](call_context& ctx) { return std::to_string(ctx.instance.descriptors.limit()) + "\n"; }},
     {"/proc/sys/fs/nr_open", synthetic_kind::text,
      [](call_context& ctx) { return std::to_string(ctx.instance.descriptors.limit()) + "\n"; }},
-    {"/proc/sys/fs/pipe-max-size", synthetic_kind::text, [](call_context&) { return std::string("65536\n"); }},
-    {"/proc/sys/kernel/cap_last_cap", synthetic_kind::text, [](call_context&) { return std::string("40\n"); }},
+    {"/proc/sys/fs/pipe-max-size", synthetic_kind::text,
+     [](call_context&) { return std::string("65536\n"); }},
+    {"/proc/sys/kernel/cap_last_cap", synthetic_kind::text,
+     [](call_context&) { return std::string("40\n"); }},
     {"/proc/sys/kernel/hostname", synthetic_kind::text, [](call_context&) { return std::string("osvm\n"); }},
-    {"/proc/sys/kernel/ngroups_max", synthetic_kind::text, [](call_context&) { return std::string("65536\n"); }},
+    {"/proc/sys/kernel/ngroups_max", synthetic_kind::text,
+     [](call_context&) { return std::string("65536\n"); }},
     {"/proc/sys/kernel/ostype", synthetic_kind::text, [](call_context&) { return std::string("Linux\n"); }},
-    {"/proc/sys/kernel/pid_max", synthetic_kind::text, [](call_context&) { return std::string("4194304\n"); }},
+    {"/proc/sys/kernel/pid_max", synthetic_kind::text,
+     [](call_context&) { return std::string("4194304\n"); }},
     {"/proc/sys/kernel/random/entropy_avail", synthetic_kind::text,
      [](call_context&) { return std::string("256\n"); }},
     {"/proc/sys/kernel/random/uuid", synthetic_kind::text, [](call_context&) { return random_uuid(); }},
     {"/proc/sys/kernel/threads-max", synthetic_kind::text,
      [](call_context& ctx) { return std::to_string(ctx.instance.budgets.threads) + "\n"; }},
-    {"/proc/sys/kernel/version", synthetic_kind::text, [](call_context&) { return std::string("#1 OSVM\n"); }},
+    {"/proc/sys/kernel/version", synthetic_kind::text,
+     [](call_context&) { return std::string("#1 OSVM\n"); }},
     {"/proc/sys/kernel/osrelease", synthetic_kind::text,
      [](call_context&) { return std::string("6.1.0-osvm\n"); }},
     {"/proc/sys/net/core/somaxconn", synthetic_kind::text,
      [](call_context&) { return std::string("4096\n"); }},
     {"/proc/sys/vm/overcommit_memory", synthetic_kind::text,
      [](call_context&) { return std::string("1\n"); }},
-    {"/proc/sys/vm/max_map_count", synthetic_kind::text, [](call_context&) { return std::string("65530\n"); }},
-    {"/proc/sys/vm/mmap_min_addr", synthetic_kind::text, [](call_context&) { return std::string("65536\n"); }},
+    {"/proc/sys/vm/max_map_count", synthetic_kind::text,
+     [](call_context&) { return std::string("65530\n"); }},
+    {"/proc/sys/vm/mmap_min_addr", synthetic_kind::text,
+     [](call_context&) { return std::string("65536\n"); }},
     {"/proc/uptime", synthetic_kind::text,
      [](call_context& ctx) { return text("%.2f 0.00\n", seconds_up(ctx)); }},
     {"/proc/version", synthetic_kind::text,

@@ -5,8 +5,8 @@
 
 #include "unikernel/events/channel.hpp"
 #include "unikernel/files/memory_charge.hpp"
-#include "unikernel/sockets/messages.hpp"
 #include "unikernel/signals/signal_fd.hpp"
+#include "unikernel/sockets/messages.hpp"
 #include "unikernel/syscalls/arguments.hpp"
 
 #include <sys/mman.h>
@@ -176,7 +176,8 @@ std::int64_t log_out(call_context& ctx, const descriptor& d, std::span<const gue
   const std::int64_t covered = gather(memory, from, 0, step_bytes, PROT_READ, v);
   if (covered < 0 || !ctx.instance.events) return covered;
   for (const auto& piece : v)
-    ctx.instance.events->output(d.what->log_stream, {static_cast<const char*>(piece.iov_base), piece.iov_len});
+    ctx.instance.events->output(d.what->log_stream,
+                                {static_cast<const char*>(piece.iov_base), piece.iov_len});
   return covered;
 }
 
@@ -190,8 +191,8 @@ std::int64_t direct_in(call_context& ctx, descriptor& d, std::span<const guest_r
   return host_in(d, v, offset);
 }
 
-// A write below a mount with a quota: what lies behind the file's end is growth. One writer at a time, so that two do
-// not count the same bytes, or none.
+// A write below a mount with a quota: what lies behind the file's end is growth. One writer at a time, so
+// that two do not count the same bytes, or none.
 std::int64_t out_within_quota(call_context& ctx, const descriptor& d, std::span<iovec> v, std::int64_t offset,
                               std::int64_t bytes) {
   quota_account* quota = d.what->quota.get();
@@ -366,7 +367,8 @@ std::int64_t transfer_out(call_context& ctx, descriptor& d, std::span<const gues
     const bool memory = kind == file_kind::memory;
     return file_loop(ctx, size, offset,
                      [&](std::uint64_t done, std::int64_t at, std::int64_t& covered) -> std::int64_t {
-                       if (memory && !reserve_memory_file(ctx, d, std::min(size - done, step_bytes))) return -ENOSPC;
+                       if (memory && !reserve_memory_file(ctx, d, std::min(size - done, step_bytes)))
+                         return -ENOSPC;
                        const std::int64_t r = direct_out(ctx, d, from, done, at, covered);
                        if (memory) (void)charge_memory_file(ctx, d);
                        return r;

@@ -42,10 +42,11 @@ std::int64_t transfer_out(call_context& ctx, descriptor& d, std::span<const gues
 // The size of a file, 0 of anything else.
 std::int64_t file_size(const unique_fd& host) noexcept;
 
-// Runs `change` (a host call), which makes a file of `size` bytes one of `wanted` bytes, against the quota of its
-// mount (may be null): -ENOSPC when the growth does not fit.
+// Runs `change` (a host call), which makes a file of `size` bytes one of `wanted` bytes, against the quota of
+// its mount (may be null): -ENOSPC when the growth does not fit.
 template <class Change>
-std::int64_t grow_file(call_context& ctx, quota_account* quota, std::int64_t size, std::int64_t wanted, Change change) {
+std::int64_t grow_file(call_context& ctx, quota_account* quota, std::int64_t size, std::int64_t wanted,
+                       Change change) {
   const auto result = [&] {
     const long r = change();
     return r < 0 ? -static_cast<std::int64_t>(errno) : std::int64_t{r};

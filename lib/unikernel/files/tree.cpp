@@ -125,8 +125,10 @@ void file_tree::add_closure(open_closure& closure, std::vector<library_grant>& t
     for (std::size_t i = 0; i < given; ++i) {
       const mount_point& m = mounts_[i];
       if (path == m.guest) return true;
-      if (!m.directory || !(m.guest == "/" || (path.starts_with(m.guest) && path[m.guest.size()] == '/'))) continue;
-      const unique_fd there(open_beneath(m.root.get(), std::string(relative_to(m, path)).c_str(), O_PATH | O_NOFOLLOW));
+      if (!m.directory || !(m.guest == "/" || (path.starts_with(m.guest) && path[m.guest.size()] == '/')))
+        continue;
+      const unique_fd there(
+          open_beneath(m.root.get(), std::string(relative_to(m, path)).c_str(), O_PATH | O_NOFOLLOW));
       if (there || errno == ELOOP) return true;
     }
     return false;
@@ -284,7 +286,8 @@ std::int64_t file_tree::find_unchecked(std::string_view base, std::string_view p
   return out.object && ::fstat(out.object.get(), &out.status) != 0 ? -errno : 0;
 }
 
-void note_use(call_context& ctx, const std::string& asked, const unique_fd& object, file_use use, bool folder) {
+void note_use(call_context& ctx, const std::string& asked, const unique_fd& object, file_use use,
+              bool folder) {
   if (!ctx.instance.recorder) return;
   char host[4097];
   const ssize_t n = ::readlink(("/proc/self/fd/" + std::to_string(object.get())).c_str(), host, sizeof host);
@@ -292,8 +295,8 @@ void note_use(call_context& ctx, const std::string& asked, const unique_fd& obje
     ctx.instance.recorder->file(asked, {host, static_cast<std::size_t>(n)}, use, folder);
 }
 
-std::int64_t file_tree::find(call_context& ctx, std::string_view base, std::string_view path, bool follow_last,
-                             location& out) const {
+std::int64_t file_tree::find(call_context& ctx, std::string_view base, std::string_view path,
+                             bool follow_last, location& out) const {
   const std::int64_t r = find_quietly(ctx, base, path, follow_last, out);
   if (r == 0 && ctx.instance.recorder && out.where == place::mounted && !is_link(out)) {
     const bool folder = S_ISDIR(out.status.st_mode);
@@ -305,8 +308,8 @@ std::int64_t file_tree::find(call_context& ctx, std::string_view base, std::stri
   return r;
 }
 
-std::int64_t file_tree::find_quietly(call_context& ctx, std::string_view base, std::string_view path, bool follow_last,
-                                     location& out) const {
+std::int64_t file_tree::find_quietly(call_context& ctx, std::string_view base, std::string_view path,
+                                     bool follow_last, location& out) const {
   if (path.empty()) return -ENOENT;
   if (!ctx.instance.rules.beneath && find_unchecked(base, path, follow_last, out) == 0) return 0;
   const bool slash = path.ends_with('/');

@@ -103,7 +103,8 @@ class file_tree final {
 std::string_view parent_path(std::string_view path) noexcept;
 std::string join_path(std::string_view directory, std::string_view name);
 // Tells the recorder, if there is one, that the guest used what it called `asked`; `object` is what that is.
-void note_use(call_context& ctx, const std::string& asked, const unique_fd& object, file_use use, bool folder);
+void note_use(call_context& ctx, const std::string& asked, const unique_fd& object, file_use use,
+              bool folder);
 // The N of a canonical "/proc/self/fd/N"; -1 for other text.
 int descriptor_number(std::string_view path);
 

@@ -14,26 +14,30 @@
 namespace osvm::unikernel {
 namespace {
 
-constexpr std::uint64_t eager_limit = 192 << 10;  // smaller mappings get their pages at once: an exit costs more
-// Pieces of a library that its loader puts in place: nearly all of such a piece is used, and one read is cheaper than
-// an exit for every 64 KiB. What is mapped without an address is often replaced at once, or large and used in part.
+constexpr std::uint64_t eager_limit = 192
+                                      << 10;  // smaller mappings get their pages at once: an exit costs more
+// Pieces of a library that its loader puts in place: nearly all of such a piece is used, and one read is
+// cheaper than an exit for every 64 KiB. What is mapped without an address is often replaced at once, or
+// large and used in part.
 constexpr std::uint64_t eager_file_limit = 2 << 20;
 constexpr std::uint64_t huge = kvm::large_page;
-// Beyond so many separate ranges of one mprotect(), dropping every shadow page costs less than telling of each.
+// Beyond so many separate ranges of one mprotect(), dropping every shadow page costs less than telling of
+// each.
 constexpr unsigned max_flushes = 64;
 
 bool valid_range(std::uint64_t va, std::uint64_t size) noexcept {
   return va >= user_begin && va <= user_end && size <= user_end - va;
 }
 
-// A page that the host has already mapped costs the guest a fifth of one that it has not (measured: 2.6 against 13 us),
-// and mapping many at once is nearly free. Read: shared pages of the image file. Written: the program's data, which it
-// will touch anyway.
+// A page that the host has already mapped costs the guest a fifth of one that it has not (measured: 2.6
+// against 13 us), and mapping many at once is nearly free. Read: shared pages of the image file. Written: the
+// program's data, which it will touch anyway.
 void populate_image(std::byte* host, std::uint64_t size, std::span<const image_range> ranges) noexcept {
   constexpr std::uint64_t most_read = 4 << 20, most_written = 64 << 10;
   (void)::madvise(host, std::min(size, most_read), MADV_POPULATE_READ);
   for (const image_range& r : ranges) {
-    if (r.protection & PROT_WRITE) (void)::madvise(host + r.offset, std::min(r.size, most_written), MADV_POPULATE_WRITE);
+    if (r.protection & PROT_WRITE)
+      (void)::madvise(host + r.offset, std::min(r.size, most_written), MADV_POPULATE_WRITE);
   }
 }
 
@@ -42,9 +46,10 @@ void populate_image(std::byte* host, std::uint64_t size, std::span<const image_r
 address_space::impl::impl(backing_options o, std::uint64_t budget_bytes)
     : options(o),
       budget(budget_bytes),
-      area(o.slots ? kvm::system_area::installer([s = o.slots](std::uint64_t gpa, void* host, std::uint64_t size) {
-        return s->install(gpa, host, size);
-      })
+      area(o.slots ? kvm::system_area::installer(
+                         [s = o.slots](std::uint64_t gpa, void* host, std::uint64_t size) {
+                           return s->install(gpa, host, size);
+                         })
                    : kvm::system_area::installer{},
            o.user_stub ? kvm::syscall_stub::user : kvm::syscall_stub::supervisor),
       tables(area),
@@ -88,7 +93,8 @@ bool address_space::impl::range_mapped(std::uint64_t begin, std::uint64_t end) c
   return false;
 }
 
-std::uint64_t address_space::impl::find_gap(std::uint64_t size, std::uint64_t hint, std::uint64_t alignment) const {
+std::uint64_t address_space::impl::find_gap(std::uint64_t size, std::uint64_t hint,
+                                            std::uint64_t alignment) const {
   hint = page_floor(hint);
   if (hint >= user_begin && valid_range(hint, size) && range_free(hint, hint + size)) return hint;
   // Highest gap below map_top, walking the map downwards.
@@ -123,8 +129,9 @@ void address_space::impl::merge_around(std::uint64_t begin, std::uint64_t end) {
     if (next == vmas.end()) return;
     vma& a = it->second;
     const vma& b = next->second;
-    if (a.end == next->first && a.protection == b.protection && a.kind == b.kind && a.kind == vma_kind::anonymous &&
-        a.was_writable == b.was_writable && a.grows_down == b.grows_down && a.name == b.name) {
+    if (a.end == next->first && a.protection == b.protection && a.kind == b.kind &&
+        a.kind == vma_kind::anonymous && a.was_writable == b.was_writable && a.grows_down == b.grows_down &&
+        a.name == b.name) {
       a.end = b.end;
       a.populated += b.populated;
       vmas.erase(next);
@@ -189,7 +196,8 @@ std::int64_t address_space::map(const map_request& r) {
   return at;
 }
 
-std::int64_t address_space::map_image(std::uint64_t va, std::uint64_t size, int fd, std::span<const image_range> ranges) {
+std::int64_t address_space::map_image(std::uint64_t va, std::uint64_t size, int fd,
+                                      std::span<const image_range> ranges) {
   if (va % page_size || size % page_size || size == 0 || !valid_range(va, size)) return -EINVAL;
   const std::unique_lock lock(impl_->vma_lock);
   if (!impl_->range_free(va, va + size)) return -EEXIST;
@@ -212,12 +220,18 @@ std::int64_t address_space::map_image(std::uint64_t va, std::uint64_t size, int 
   return 0;
 }
 
-void address_space::name_image(std::string name) { impl_->image_name = std::move(name); }
-void address_space::set_map_top(std::uint64_t top) noexcept { impl_->map_top = page_floor(std::min(top, mmap_limit)); }
+void address_space::name_image(std::string name) {
+  impl_->image_name = std::move(name);
+}
+void address_space::set_map_top(std::uint64_t top) noexcept {
+  impl_->map_top = page_floor(std::min(top, mmap_limit));
+}
 
-std::byte* address_space::map_special(std::uint64_t va, std::uint64_t size, int protection, const char* name) {
+std::byte* address_space::map_special(std::uint64_t va, std::uint64_t size, int protection,
+                                      const char* name) {
   const std::unique_lock lock(impl_->vma_lock);
-  if (va % page_size || size % page_size || !impl_->range_free(va, va + size) || !impl_->charge(size)) return nullptr;
+  if (va % page_size || size % page_size || !impl_->range_free(va, va + size) || !impl_->charge(size))
+    return nullptr;
   const auto run = impl_->pool.take(size, page_size);
   if (!run) return nullptr;
   for (std::uint64_t o = 0; o < size; o += page_size) {
@@ -253,7 +267,8 @@ std::int64_t address_space::unmap(std::uint64_t va, std::uint64_t size) {
   return impl_->unmap_locked(va, va + size);
 }
 
-std::int64_t address_space::protect(std::uint64_t va, std::uint64_t size, int protection, bool allow_new_execute) {
+std::int64_t address_space::protect(std::uint64_t va, std::uint64_t size, int protection,
+                                    bool allow_new_execute) {
   if (va % page_size || (protection & ~(PROT_READ | PROT_WRITE | PROT_EXEC))) return -EINVAL;
   if (size == 0) return 0;
   if (size > user_end || !valid_range(va, size = page_ceil(size))) return -ENOMEM;
@@ -276,10 +291,12 @@ std::int64_t address_space::protect(std::uint64_t va, std::uint64_t size, int pr
   std::uint64_t flush_size = 0;
   unsigned flushes = 0;
   const auto flush_run = [&] {
-    if (flush_from && (++flushes <= max_flushes || !impl_->options.slots)) impl_->flush(flush_from, flush_size);
+    if (flush_from && (++flushes <= max_flushes || !impl_->options.slots))
+      impl_->flush(flush_from, flush_size);
   };
   const auto visit = [&](std::uint64_t, std::uint64_t entry, std::uint64_t span) {
-    const std::uint64_t kept = entry & (kvm::pte::address_mask | kvm::pte::large | kvm::pte::backed | kvm::pte::image);
+    const std::uint64_t kept =
+        entry & (kvm::pte::address_mask | kvm::pte::large | kvm::pte::backed | kvm::pte::image);
     const std::uint64_t now = kept | flags;
     const bool loses = ((entry & kvm::pte::present) && !(now & kvm::pte::present)) ||
                        ((entry & kvm::pte::writable) && !(now & kvm::pte::writable)) ||
@@ -300,7 +317,8 @@ std::int64_t address_space::protect(std::uint64_t va, std::uint64_t size, int pr
     const std::scoped_lock populate(impl_->populate_lock);
     if (!impl_->tables.update(va, end, visit)) return -ENOMEM;
     flush_run();
-    if (flushes > max_flushes && impl_->options.slots && impl_->options.flush_revoked) impl_->options.slots->flush_all();
+    if (flushes > max_flushes && impl_->options.slots && impl_->options.flush_revoked)
+      impl_->options.slots->flush_all();
     impl_->flush_inner();
   }
   for (auto it = impl_->vmas.lower_bound(va); it != impl_->vmas.end() && it->first < end; ++it) {
@@ -313,7 +331,8 @@ std::int64_t address_space::protect(std::uint64_t va, std::uint64_t size, int pr
 
 std::int64_t address_space::remap(std::uint64_t va, std::uint64_t old_size, std::uint64_t new_size, int flags,
                                   std::uint64_t target) {
-  if (va % page_size || (flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED)) || new_size == 0 || old_size == 0) return -EINVAL;
+  if (va % page_size || (flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED)) || new_size == 0 || old_size == 0)
+    return -EINVAL;
   if ((flags & MREMAP_FIXED) && (!(flags & MREMAP_MAYMOVE) || target % page_size)) return -EINVAL;
   if (old_size > user_end || new_size > user_end) return -EINVAL;
   old_size = page_ceil(old_size);
@@ -354,24 +373,36 @@ namespace {
 // 0, or the errno that Linux has for advice that it does not know or that does not fit the mapping.
 int check_advice(const vma& v, int advice) noexcept {
   switch (advice) {
-    case MADV_NORMAL: case MADV_RANDOM: case MADV_SEQUENTIAL: case MADV_WILLNEED:
-    case MADV_DONTFORK: case MADV_DOFORK: case MADV_MERGEABLE: case MADV_UNMERGEABLE:
-    case MADV_HUGEPAGE: case MADV_NOHUGEPAGE: case MADV_DONTDUMP: case MADV_DODUMP:
-    case MADV_COLD: case MADV_PAGEOUT: case MADV_POPULATE_READ: case MADV_POPULATE_WRITE:
-      return 0;
-    case MADV_DONTNEED:
-      return v.kind == vma_kind::special ? EINVAL : 0;
-    case MADV_FREE: case MADV_WIPEONFORK: case MADV_KEEPONFORK:  // private anonymous memory only
+    case MADV_NORMAL:
+    case MADV_RANDOM:
+    case MADV_SEQUENTIAL:
+    case MADV_WILLNEED:
+    case MADV_DONTFORK:
+    case MADV_DOFORK:
+    case MADV_MERGEABLE:
+    case MADV_UNMERGEABLE:
+    case MADV_HUGEPAGE:
+    case MADV_NOHUGEPAGE:
+    case MADV_DONTDUMP:
+    case MADV_DODUMP:
+    case MADV_COLD:
+    case MADV_PAGEOUT:
+    case MADV_POPULATE_READ:
+    case MADV_POPULATE_WRITE: return 0;
+    case MADV_DONTNEED: return v.kind == vma_kind::special ? EINVAL : 0;
+    case MADV_FREE:
+    case MADV_WIPEONFORK:
+    case MADV_KEEPONFORK:  // private anonymous memory only
       return v.kind == vma_kind::anonymous ? 0 : EINVAL;
-    default:
-      return EINVAL;
+    default: return EINVAL;
   }
 }
 
 }  // namespace
 
 // One mapping's part of an madvise(). Exclusive lock held for advice that drops pages.
-std::int64_t address_space::impl::advise_part(vma& v, std::uint64_t start, std::uint64_t begin, std::uint64_t end, int advice) {
+std::int64_t address_space::impl::advise_part(vma& v, std::uint64_t start, std::uint64_t begin,
+                                              std::uint64_t end, int advice) {
   if (const int e = check_advice(v, advice)) return -e;
   if (advice == MADV_DONTNEED || advice == MADV_FREE) {
     // An image's pages would come back from the file; the guest's own start-up never asks for that.
@@ -403,13 +434,17 @@ std::int64_t address_space::advise(std::uint64_t va, std::uint64_t size, int adv
   for (; it != impl_->vmas.end() && it->first < end; ++it) {
     hole = hole || it->first > at;
     const std::uint64_t stop = std::min(end, it->second.end);
-    if (const auto r = impl_->advise_part(it->second, it->first, std::max(va, it->first), stop, advice); r < 0) return r;
+    if (const auto r = impl_->advise_part(it->second, it->first, std::max(va, it->first), stop, advice);
+        r < 0)
+      return r;
     at = stop;
   }
   return hole || at < end ? -ENOMEM : 0;  // as Linux: what is mapped was served all the same
 }
 
-void address_space::init_break(std::uint64_t start) noexcept { impl_->break_start = impl_->break_end = page_ceil(start); }
+void address_space::init_break(std::uint64_t start) noexcept {
+  impl_->break_start = impl_->break_end = page_ceil(start);
+}
 
 std::int64_t address_space::set_break(std::uint64_t wanted) {
   const std::unique_lock lock(impl_->vma_lock);
@@ -438,7 +473,9 @@ result<kvm::system_area::vcpu_area> address_space::prepare_vcpu(unsigned id) {
   return impl_->area.prepare_vcpu(id, impl_->tables);
 }
 
-bool address_space::over_budget() const noexcept { return impl_->exhausted.load(std::memory_order_relaxed); }
+bool address_space::over_budget() const noexcept {
+  return impl_->exhausted.load(std::memory_order_relaxed);
+}
 
 memory_usage address_space::usage() const {
   memory_usage u;
@@ -457,10 +494,11 @@ std::string address_space::describe_maps() const {
   char line[160];
   for (const auto& [start, v] : impl_->vmas) {
     const std::uint64_t device = v.file ? v.file->device : 0;
-    const int n = std::snprintf(line, sizeof line, "%08" PRIx64 "-%08" PRIx64 " %c%c%cp %08" PRIx64 " %02x:%02x %" PRIu64 " ",
-                                start, v.end, v.protection & PROT_READ ? 'r' : '-', v.protection & PROT_WRITE ? 'w' : '-',
-                                v.protection & PROT_EXEC ? 'x' : '-', v.file_offset, ::gnu_dev_major(device),
-                                ::gnu_dev_minor(device), v.file ? v.file->inode : 0);
+    const int n = std::snprintf(
+        line, sizeof line, "%08" PRIx64 "-%08" PRIx64 " %c%c%cp %08" PRIx64 " %02x:%02x %" PRIu64 " ", start,
+        v.end, v.protection & PROT_READ ? 'r' : '-', v.protection & PROT_WRITE ? 'w' : '-',
+        v.protection & PROT_EXEC ? 'x' : '-', v.file_offset, ::gnu_dev_major(device), ::gnu_dev_minor(device),
+        v.file ? v.file->inode : 0);
     out += line;
     const std::string_view name = v.file ? std::string_view(v.file->path) : std::string_view(v.name);
     constexpr int name_column = 73;

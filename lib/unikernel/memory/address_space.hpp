@@ -1,11 +1,12 @@
-// A guest's virtual memory: which ranges exist (VMAs), which pages back them, and how the VMM reads and writes them.
+// A guest's virtual memory: which ranges exist (VMAs), which pages back them, and how the VMM reads and
+// writes them.
 //
-// The VMM's own records are the only truth: guest page tables are written from them and never read back, since a
-// guest that reached CPL 0 could forge those. Works without KVM (no slots, no page tables), so that system calls can
-// be fuzzed.
+// The VMM's own records are the only truth: guest page tables are written from them and never read back,
+// since a guest that reached CPL 0 could forge those. Works without KVM (no slots, no page tables), so that
+// system calls can be fuzzed.
 //
-// Locking: `access` holds the VMA lock shared, changes hold it exclusively. Host pointers into guest memory live only
-// as long as the access object that gave them; no blocking host call is made while one exists.
+// Locking: `access` holds the VMA lock shared, changes hold it exclusively. Host pointers into guest memory
+// live only as long as the access object that gave them; no blocking host call is made while one exists.
 #pragma once
 
 #include "kvm/system_area.hpp"
@@ -26,21 +27,24 @@
 
 namespace osvm::unikernel {
 
-
-// First address that no guest mapping may reach: above it lie the VMM's own pages, and the last page of the lower
-// canonical half is never mapped, so that RCX after SYSCALL stays canonical.
+// First address that no guest mapping may reach: above it lie the VMM's own pages, and the last page of the
+// lower canonical half is never mapped, so that RCX after SYSCALL stays canonical.
 inline constexpr std::uint64_t user_end = 0x7fff'8000'0000;
-inline constexpr std::uint64_t user_begin = 0x10000;  // as vm.mmap_min_addr
+inline constexpr std::uint64_t user_begin = 0x10000;           // as vm.mmap_min_addr
 inline constexpr std::uint64_t mmap_limit = 0x7fff'0000'0000;  // mappings lie below, the stack above
 inline constexpr std::uint64_t page_size = 4096;
 
-constexpr std::uint64_t page_floor(std::uint64_t a) noexcept { return a & ~(page_size - 1); }
-constexpr std::uint64_t page_ceil(std::uint64_t a) noexcept { return (a + page_size - 1) & ~(page_size - 1); }
+constexpr std::uint64_t page_floor(std::uint64_t a) noexcept {
+  return a & ~(page_size - 1);
+}
+constexpr std::uint64_t page_ceil(std::uint64_t a) noexcept {
+  return (a + page_size - 1) & ~(page_size - 1);
+}
 
 class address_space;
 
-// Shared access to guest memory for one short, non-blocking step. Every call checks the range for overflow, presence
-// and right; false (or nullptr, or empty) means EFAULT and nothing was copied beyond what could be.
+// Shared access to guest memory for one short, non-blocking step. Every call checks the range for overflow,
+// presence and right; false (or nullptr, or empty) means EFAULT and nothing was copied beyond what could be.
 class memory_access final {
  public:
   explicit memory_access(address_space& space);
@@ -58,8 +62,9 @@ class memory_access final {
     return write(va, &in, sizeof in);
   }
   // Host ranges for [va, va + size), in order, each contiguous in host memory, appended to `out`. `right` is
-  // PROT_READ (the host reads the guest's bytes) or PROT_WRITE (the host writes them). Stops at the first byte that
-  // may not be accessed; returns how many bytes are covered, so 0 for a non-empty range means EFAULT.
+  // PROT_READ (the host reads the guest's bytes) or PROT_WRITE (the host writes them). Stops at the first
+  // byte that may not be accessed; returns how many bytes are covered, so 0 for a non-empty range means
+  // EFAULT.
   std::size_t spans(std::uint64_t va, std::size_t size, int right, std::vector<iovec>& out);
   // The 4-byte aligned word at `va` for atomic access, or null.
   std::uint32_t* word(std::uint64_t va, int right);
@@ -79,8 +84,8 @@ struct map_request {
   bool fixed = false;         // replaces what is there
   bool no_replace = false;    // with fixed: -EEXIST when something is there
   bool grows_down = false;
-  bool no_reserve = false;    // may exceed the budget: pages count when they are touched
-  const char* name = "";      // static storage
+  bool no_reserve = false;                   // may exceed the budget: pages count when they are touched
+  const char* name = "";                     // static storage
   std::shared_ptr<const file_backing> file;  // private pages of this file; null: zeroed memory
   std::uint64_t file_offset = 0;             // page-aligned
 };
@@ -92,7 +97,7 @@ struct image_range {
 };
 
 struct memory_usage {
-  std::uint64_t bytes = 0;        // handed out now
+  std::uint64_t bytes = 0;  // handed out now
   std::uint64_t peak_bytes = 0;
   std::uint64_t resident_bytes = 0;
   std::uint64_t page_table_bytes = 0;
@@ -118,12 +123,13 @@ class address_space final {
   void name_image(std::string name);
   // Mappings without an address lie below `top` from now on (address-space randomisation).
   void set_map_top(std::uint64_t top) noexcept;
-  // Maps VMM-owned pages that the guest may read (or execute) but not change or unmap. Returns the host pages, which
-  // stay valid as long as the address space; null: no memory.
+  // Maps VMM-owned pages that the guest may read (or execute) but not change or unmap. Returns the host
+  // pages, which stay valid as long as the address space; null: no memory.
   std::byte* map_special(std::uint64_t va, std::uint64_t size, int protection, const char* name);
   std::int64_t unmap(std::uint64_t va, std::uint64_t size);
   std::int64_t protect(std::uint64_t va, std::uint64_t size, int protection, bool allow_new_execute);
-  std::int64_t remap(std::uint64_t va, std::uint64_t old_size, std::uint64_t new_size, int flags, std::uint64_t target);
+  std::int64_t remap(std::uint64_t va, std::uint64_t old_size, std::uint64_t new_size, int flags,
+                     std::uint64_t target);
   std::int64_t advise(std::uint64_t va, std::uint64_t size, int advice);
   std::int64_t set_break(std::uint64_t new_break);
   void init_break(std::uint64_t start) noexcept;

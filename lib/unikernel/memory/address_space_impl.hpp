@@ -12,13 +12,13 @@
 
 namespace osvm::unikernel {
 
-inline constexpr std::size_t max_vmas = 65530;               // as vm.max_map_count
+inline constexpr std::size_t max_vmas = 65530;  // as vm.max_map_count
 
 struct address_space::impl {
   impl(backing_options o, std::uint64_t budget_bytes);
 
-  // vma_lock: shared to read VMAs and guest memory, exclusive to change them. populate_lock, taken inside it, guards
-  // page tables and the pool when memory is handed out under a shared vma_lock.
+  // vma_lock: shared to read VMAs and guest memory, exclusive to change them. populate_lock, taken inside it,
+  // guards page tables and the pool when memory is handed out under a shared vma_lock.
   mutable std::shared_mutex vma_lock;
   mutable std::mutex populate_lock;
   backing_options options;
@@ -43,7 +43,8 @@ struct address_space::impl {
   bool charge(std::uint64_t size) noexcept;
   void uncharge(std::uint64_t size) noexcept;
 
-  // Hands out memory for [begin, end) of one VMA where it is missing. populate_lock held, as for the next two.
+  // Hands out memory for [begin, end) of one VMA where it is missing. populate_lock held, as for the next
+  // two.
   fault_result populate(vma& v, std::uint64_t begin, std::uint64_t end);
   bool hand_out(std::uint64_t flags, std::uint64_t begin, std::uint64_t end);
   // The same for pages of a file: their content is read before the guest can see them.

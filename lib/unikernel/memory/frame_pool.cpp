@@ -9,7 +9,8 @@ namespace {
 
 constexpr std::uint64_t pool_begin = std::uint64_t{4} << 30;  // below: the system area
 constexpr std::uint64_t huge = std::uint64_t{2} << 20;
-// Slots cost host memory by size on shadow-paging hosts (about 2.6 MiB per GiB), so they start small and double.
+// Slots cost host memory by size on shadow-paging hosts (about 2.6 MiB per GiB), so they start small and
+// double.
 constexpr std::uint64_t first_bank = std::uint64_t{2} << 20, largest_bank = std::uint64_t{512} << 20;
 
 }  // namespace
@@ -33,7 +34,8 @@ std::optional<std::uint64_t> frame_pool::take_from(bank& b, std::uint64_t size, 
 std::optional<frame_pool::run> frame_pool::take(std::uint64_t size, std::uint64_t alignment) {
   for (int attempt = 0; attempt < 2; ++attempt) {
     for (auto& b : banks_) {
-      if (auto offset = take_from(b, size, alignment)) return run{b.guest_address + *offset, b.memory.data() + *offset};
+      if (auto offset = take_from(b, size, alignment))
+        return run{b.guest_address + *offset, b.memory.data() + *offset};
     }
     if (!grow(std::max(size, alignment))) return std::nullopt;
   }
@@ -46,8 +48,8 @@ bool frame_pool::grow(std::uint64_t at_least) {
   if (next_address_ + size > (std::uint64_t{1} << options_.phys_bits) - 2 * huge) return false;
   auto memory = mapping::anonymous(size, huge);
   if (!memory) return false;
-  // The first bank backs small programs page by page (a huge page would be zeroed and kept for a few touched ones);
-  // later ones are big heaps.
+  // The first bank backs small programs page by page (a huge page would be zeroed and kept for a few touched
+  // ones); later ones are big heaps.
   const bool heap = options_.huge_pages && next_size_ > first_bank;
   (void)::madvise(memory->data(), size, heap ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
   if (options_.slots && !options_.slots->install(next_address_, memory->data(), size)) return false;
@@ -64,7 +66,8 @@ bool frame_pool::grow(std::uint64_t at_least) {
 result<frame_pool::run> frame_pool::map_file(int fd, std::uint64_t size) {
   OSVM_TRY(auto memory, mapping::anonymous(first_bank + size, huge));
   std::byte* file = memory.data() + first_bank;
-  if (::mmap(file, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, fd, 0) == MAP_FAILED) {
+  if (::mmap(file, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, fd, 0) ==
+      MAP_FAILED) {
     return errno_error("mapping the image");
   }
   (void)::madvise(memory.data(), first_bank, MADV_NOHUGEPAGE);
@@ -117,7 +120,8 @@ std::uint64_t frame_pool::resident_bytes() const {
   for (const auto& b : banks_) {
     present.resize(b.memory.size() / 4096);
     if (::mincore(b.memory.data(), b.memory.size(), present.data()) != 0) continue;
-    pages += static_cast<std::uint64_t>(std::count_if(present.begin(), present.end(), [](unsigned char c) { return c & 1; }));
+    pages += static_cast<std::uint64_t>(
+        std::count_if(present.begin(), present.end(), [](unsigned char c) { return c & 1; }));
   }
   return pages * 4096;
 }

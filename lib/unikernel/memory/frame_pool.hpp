@@ -1,4 +1,5 @@
-// Guest-physical memory for anonymous pages: banks of host memory, installed as slots when they are first needed.
+// Guest-physical memory for anonymous pages: banks of host memory, installed as slots when they are first
+// needed.
 #pragma once
 
 #include "unikernel/memory/backing.hpp"
@@ -27,8 +28,8 @@ class frame_pool final {
   void give_back(std::uint64_t guest_address, std::uint64_t size);
   // Where the host sees a guest-physical address of this pool or of an adopted range; null when unknown.
   std::byte* host(std::uint64_t guest_address) const noexcept;
-  // Maps `size` bytes of a file privately (an image), and the first frames beside it: one slot for both, since each
-  // slot that is added waits for a grace period of the host kernel. Call first.
+  // Maps `size` bytes of a file privately (an image), and the first frames beside it: one slot for both,
+  // since each slot that is added waits for a grace period of the host kernel. Call first.
   result<run> map_file(int fd, std::uint64_t size);
   // Bytes of all banks that the host has populated.
   std::uint64_t resident_bytes() const;

@@ -30,11 +30,14 @@ bool address_space::impl::charge(std::uint64_t size) noexcept {
     if (now + size > budget) return false;
   } while (!bytes.compare_exchange_weak(now, now + size, std::memory_order_relaxed));
   std::uint64_t high = peak.load(std::memory_order_relaxed);
-  while (high < now + size && !peak.compare_exchange_weak(high, now + size, std::memory_order_relaxed)) {}
+  while (high < now + size && !peak.compare_exchange_weak(high, now + size, std::memory_order_relaxed)) {
+  }
   return true;
 }
 
-void address_space::impl::uncharge(std::uint64_t size) noexcept { bytes.fetch_sub(size, std::memory_order_relaxed); }
+void address_space::impl::uncharge(std::uint64_t size) noexcept {
+  bytes.fetch_sub(size, std::memory_order_relaxed);
+}
 
 // Gives [begin, end), which has no pages, frames in as few runs as the pool has. Charged by the caller.
 bool address_space::impl::hand_out(std::uint64_t flags, std::uint64_t begin, std::uint64_t end) {
@@ -77,9 +80,10 @@ address_space::fault_result address_space::impl::populate(vma& v, std::uint64_t 
   return fault_result::resolved;
 }
 
-// Reads pages that are missing into fresh frames, and only then maps them: no vCPU sees a page without its content.
-address_space::fault_result address_space::impl::read_run(vma& v, std::uint64_t vma_start, std::uint64_t begin,
-                                                          std::uint64_t end) {
+// Reads pages that are missing into fresh frames, and only then maps them: no vCPU sees a page without its
+// content.
+address_space::fault_result address_space::impl::read_run(vma& v, std::uint64_t vma_start,
+                                                          std::uint64_t begin, std::uint64_t end) {
   std::uint64_t size = end - begin;
   if (!charge(size)) return fault_result::over_budget;
   auto run = pool.take(size, page_size);
@@ -98,7 +102,8 @@ address_space::fault_result address_space::impl::read_run(vma& v, std::uint64_t 
   const std::uint64_t used = page_ceil(got);  // pages wholly behind the file's end stay unmapped
   std::uint64_t mapped = 0;
   const std::uint64_t flags = leaf_flags(v.protection);
-  while (mapped < used && tables.set(begin + mapped, (run->guest_address + mapped) | flags)) mapped += page_size;
+  while (mapped < used && tables.set(begin + mapped, (run->guest_address + mapped) | flags))
+    mapped += page_size;
   v.populated += mapped;
   if (mapped < size) {
     (void)::madvise(run->host + mapped, size - mapped, MADV_DONTNEED);  // frames go back zeroed
@@ -109,8 +114,8 @@ address_space::fault_result address_space::impl::read_run(vma& v, std::uint64_t 
   return mapped < used ? fault_result::no_host_memory : fault_result::resolved;
 }
 
-address_space::fault_result address_space::impl::populate_file(vma& v, std::uint64_t vma_start, std::uint64_t begin,
-                                                               std::uint64_t end) {
+address_space::fault_result address_space::impl::populate_file(vma& v, std::uint64_t vma_start,
+                                                               std::uint64_t begin, std::uint64_t end) {
   for (std::uint64_t at = begin; at < end;) {
     if (tables.find(at).size) {
       at += page_size;
@@ -125,7 +130,8 @@ address_space::fault_result address_space::impl::populate_file(vma& v, std::uint
 }
 
 // One fault hands out more the more its mapping has used: an exit costs as much as touching several pages.
-address_space::fault_result address_space::impl::fault_piece(vma& v, std::uint64_t vma_start, std::uint64_t va) {
+address_space::fault_result address_space::impl::fault_piece(vma& v, std::uint64_t vma_start,
+                                                             std::uint64_t va) {
   if (v.kind == vma_kind::file) {
     const std::uint64_t begin = std::max(va & ~(first_piece - 1), vma_start);
     const std::uint64_t end = std::min((va & ~(first_piece - 1)) + first_piece, v.end);
@@ -160,7 +166,8 @@ address_space::fault_result address_space::fault(std::uint64_t va, bool write, b
   auto it = impl_->find(va);
   if (it == impl_->vmas.end()) return fault_result::no_mapping;
   vma& v = it->second;
-  if (v.protection == PROT_NONE || (write && !(v.protection & PROT_WRITE)) || (execute && !(v.protection & PROT_EXEC))) {
+  if (v.protection == PROT_NONE || (write && !(v.protection & PROT_WRITE)) ||
+      (execute && !(v.protection & PROT_EXEC))) {
     return fault_result::no_right;
   }
   if (v.kind != vma_kind::anonymous && v.kind != vma_kind::file) return fault_result::resolved;
@@ -172,8 +179,8 @@ address_space::fault_result address_space::fault(std::uint64_t va, bool write, b
 
 void address_space::impl::flush(std::byte* host, std::uint64_t size) noexcept {
   if (!options.flush_revoked || !host) return;
-  // An MMU-notifier event on the host range zaps what shadow page tables (or TLBs) still hold. A vCPU that touches
-  // the page in between gets EFAULT from KVM_RUN and is retried.
+  // An MMU-notifier event on the host range zaps what shadow page tables (or TLBs) still hold. A vCPU that
+  // touches the page in between gets EFAULT from KVM_RUN and is retried.
   (void)::mprotect(host, size, PROT_READ);
   (void)::mprotect(host, size, PROT_READ | PROT_WRITE);
 }
@@ -189,16 +196,18 @@ bool address_space::impl::drop(std::uint64_t begin, std::uint64_t end) {
   };
   std::vector<run> runs;
   const std::scoped_lock lock(populate_lock);
-  const bool ok = tables.update(begin, end, [&](std::uint64_t, std::uint64_t entry, std::uint64_t span) -> std::uint64_t {
-    const std::uint64_t gpa = entry & kvm::pte::address_mask;
-    const bool image = entry & kvm::pte::image;
-    if (!runs.empty() && runs.back().image == image && runs.back().guest_address + runs.back().size == gpa) {
-      runs.back().size += span;
-    } else {
-      runs.push_back({gpa, span, image});
-    }
-    return 0;
-  });
+  const bool ok =
+      tables.update(begin, end, [&](std::uint64_t, std::uint64_t entry, std::uint64_t span) -> std::uint64_t {
+        const std::uint64_t gpa = entry & kvm::pte::address_mask;
+        const bool image = entry & kvm::pte::image;
+        if (!runs.empty() && runs.back().image == image &&
+            runs.back().guest_address + runs.back().size == gpa) {
+          runs.back().size += span;
+        } else {
+          runs.push_back({gpa, span, image});
+        }
+        return 0;
+      });
   for (const run& r : runs) {
     std::byte* host = pool.host(r.guest_address);
     // Frees the content and tells KVM in one step; frames come back zeroed.
@@ -218,10 +227,11 @@ bool address_space::impl::move_pages(std::uint64_t from, std::uint64_t to, std::
   };
   std::vector<moved> pages;
   const std::scoped_lock lock(populate_lock);
-  const bool ok = tables.update(from, from + size, [&](std::uint64_t va, std::uint64_t entry, std::uint64_t span) -> std::uint64_t {
-    pages.push_back({va, entry, span});
-    return 0;
-  });
+  const bool ok = tables.update(
+      from, from + size, [&](std::uint64_t va, std::uint64_t entry, std::uint64_t span) -> std::uint64_t {
+        pages.push_back({va, entry, span});
+        return 0;
+      });
   if (!ok) return false;
   flush_inner();
   for (const moved& p : pages) {
@@ -266,7 +276,8 @@ std::byte* address_space::impl::page(std::uint64_t va, int right) {
       std::byte* host = pool.host(leaf.entry & kvm::pte::address_mask);
       return host ? host + (page_floor(va) & (leaf.size - 1)) : nullptr;
     }
-    if ((v.kind != vma_kind::anonymous && v.kind != vma_kind::file) || v.protection == PROT_NONE) return nullptr;
+    if ((v.kind != vma_kind::anonymous && v.kind != vma_kind::file) || v.protection == PROT_NONE)
+      return nullptr;
     const auto r = fault_piece(v, it->first, va);
     if (r == fault_result::no_content) return nullptr;
     if (r != fault_result::resolved) {
@@ -365,7 +376,8 @@ int memory_access::read_string(std::uint64_t va, std::size_t limit, std::string&
     const void* nul = std::memchr(begin, 0, n);
     const std::size_t length = nul ? static_cast<std::size_t>(static_cast<const char*>(nul) - begin) : n;
     out.append(begin, length);
-    // Another guest thread may have written a NUL in between: what is judged and what is used must be one string.
+    // Another guest thread may have written a NUL in between: what is judged and what is used must be one
+    // string.
     if (const auto cut = out.find('\0'); cut != std::string::npos) {
       out.resize(cut);
       return out.size() > limit ? -ENAMETOOLONG : 0;

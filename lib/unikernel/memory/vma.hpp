@@ -15,24 +15,24 @@ enum class vma_kind : std::uint8_t {
   special,    // the VMM's pages in user space (clock page): not changeable by the guest
 };
 
-// The host file behind a mapping. Pages are read copies, never the host's page cache: a file that shrinks under a host
-// mapping would raise SIGBUS in the embedder.
+// The host file behind a mapping. Pages are read copies, never the host's page cache: a file that shrinks
+// under a host mapping would raise SIGBUS in the embedder.
 struct file_backing {
-  int host = -1;                 // open for reading, as long as `owner` lives
+  int host = -1;  // open for reading, as long as `owner` lives
   std::shared_ptr<const void> owner;
-  std::string path;              // the guest's name for it
+  std::string path;  // the guest's name for it
   std::uint64_t device = 0, inode = 0;
-  bool trusted = false;          // the guest cannot change the file: its pages may be executed without `jit`
+  bool trusted = false;  // the guest cannot change the file: its pages may be executed without `jit`
 };
 
 struct vma {
   std::uint64_t end = 0;
-  int protection = 0;       // PROT_*
+  int protection = 0;  // PROT_*
   vma_kind kind = vma_kind::anonymous;
   bool was_writable = false;  // W^X: such memory never becomes executable without `jit`
   bool grows_down = false;
-  std::uint64_t populated = 0;  // bytes handed out so far: later faults take larger pieces
-  const char* name = "";      // static storage
+  std::uint64_t populated = 0;               // bytes handed out so far: later faults take larger pieces
+  const char* name = "";                     // static storage
   std::shared_ptr<const file_backing> file;  // of kind `file`
   std::uint64_t file_offset = 0;             // of the first page
 };

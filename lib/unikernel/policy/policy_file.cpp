@@ -46,7 +46,8 @@ result<void> read_mount(const config_value& v, const policy_file_options& option
   if (access != "ro" && access != "rw") return map.find("access")->fail("expected ro or rw");
   out.writable = access == "rw";
   if (out.host_path.empty()) return map.find("host")->fail("expected a path");
-  if (!out.host_path.starts_with('/') && !options.base_dir.empty()) out.host_path = options.base_dir + "/" + out.host_path;
+  if (!out.host_path.starts_with('/') && !options.base_dir.empty())
+    out.host_path = options.base_dir + "/" + out.host_path;
   std::error_code ec;
   out.host_path = std::filesystem::absolute(out.host_path, ec).lexically_normal().string();
   if (out.guest_path.empty()) out.guest_path = out.host_path;
@@ -83,7 +84,8 @@ result<void> read_environment(config_map& map, std::vector<std::string>& out) {
   if (env->type() != config_value::kind::map) return env->fail("expected a map of names and values");
   for (std::size_t i = 0; i < env->keys().size(); ++i) {
     OSVM_TRY(const auto name, env->keys()[i].as_string());
-    if (name.empty() || name.find('=') != std::string::npos) return env->keys()[i].fail("expected a name without '='");
+    if (name.empty() || name.find('=') != std::string::npos)
+      return env->keys()[i].fail("expected a name without '='");
     const config_value& value = env->items()[i];
     std::string text;
     if (value.type() != config_value::kind::null) {
@@ -115,11 +117,13 @@ result<void> read_rights(config_map& map, policy& out) {
     OSVM_TRY(l, read_text(v, parse_listener));
     return {};
   }));
-  OSVM_CHECK(read_list(map, "connect", ignored, [&](const config_value& v, char&) { return read_connections(v, out); }));
-  OSVM_CHECK(read_list(map, "listen_unix", out.listen_unix, [](const config_value& v, unix_listener& l) -> result<void> {
-    OSVM_TRY(l, read_text(v, parse_unix_listener));
-    return {};
-  }));
+  OSVM_CHECK(read_list(map, "connect", ignored,
+                       [&](const config_value& v, char&) { return read_connections(v, out); }));
+  OSVM_CHECK(read_list(map, "listen_unix", out.listen_unix,
+                       [](const config_value& v, unix_listener& l) -> result<void> {
+                         OSVM_TRY(l, read_text(v, parse_unix_listener));
+                         return {};
+                       }));
   return read_list(map, "allow", ignored, [&](const config_value& v, char&) -> result<void> {
     OSVM_TRY(const auto name, v.as_string());
     if (name != "jit") return v.fail("expected jit");
@@ -141,22 +145,29 @@ result<void> read_budgets(config_map& outer, budgets& out) {
   return map.done();
 }
 
-// --- writing ----------------------------------------------------------------------------------------------------
+// --- writing
+// ----------------------------------------------------------------------------------------------------
 
-bool is_text(std::string_view s) { return utf8_prefix(s) == s.size(); }
+bool is_text(std::string_view s) {
+  return utf8_prefix(s) == s.size();
+}
 
 bool plain(std::string_view s) {
   const auto ordinary = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' || c == '.' || c == '_' || c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' ||
+           c == '.' || c == '_' || c == '-';
   };
   // A path cannot be read as a number, a boolean or nothing.
   return s.starts_with('/') && std::all_of(s.begin(), s.end(), ordinary);
 }
 
-std::string scalar(std::string_view s) { return plain(s) ? std::string(s) : "\"" + json_escape(s) + "\""; }
+std::string scalar(std::string_view s) {
+  return plain(s) ? std::string(s) : "\"" + json_escape(s) + "\"";
+}
 
 std::string mount_text(const mount& m) {
-  if (!is_text(m.host_path) || !is_text(m.guest_path)) return "  # left out, not UTF-8: " + printable(m.host_path) + "\n";
+  if (!is_text(m.host_path) || !is_text(m.guest_path))
+    return "  # left out, not UTF-8: " + printable(m.host_path) + "\n";
   std::string line = "  - {host: " + scalar(m.host_path) + ", guest: " + scalar(m.guest_path);
   if (m.writable) line += ", access: rw";
   if (m.quota_bytes != 0) line += ", quota: " + format_size(m.quota_bytes);
@@ -191,8 +202,9 @@ std::string environment_text(const std::vector<std::string>& environment) {
 }
 
 std::string budgets_text(const budgets& b) {
-  std::string out = fmt::format("budgets:\n  memory: {}\n  threads: {}\n  descriptors: {}\n  written: {}\n",
-                                format_size(b.memory_bytes), b.threads, b.descriptors, format_size(b.written_bytes));
+  std::string out =
+      fmt::format("budgets:\n  memory: {}\n  threads: {}\n  descriptors: {}\n  written: {}\n",
+                  format_size(b.memory_bytes), b.threads, b.descriptors, format_size(b.written_bytes));
   if (b.cpu_time.count() != 0) out += "  cpu_time: " + format_duration(b.cpu_time) + "\n";
   if (b.wall_time.count() != 0) out += "  wall_time: " + format_duration(b.wall_time) + "\n";
   return out;
@@ -217,7 +229,9 @@ result<listener> parse_listener(std::string_view text) {
   return listener{vsock ? transport::vsock : transport::tcp, static_cast<std::uint32_t>(*number)};
 }
 
-std::string to_string(const listener& l) { return (l.kind == transport::tcp ? "tcp:" : "vsock:") + std::to_string(l.port); }
+std::string to_string(const listener& l) {
+  return (l.kind == transport::tcp ? "tcp:" : "vsock:") + std::to_string(l.port);
+}
 
 result<void> read_policy(config_map& map, const policy_file_options& options, policy_file& out) {
   OSVM_CHECK(read_list(map, "mounts", out.granted.mounts,
@@ -227,7 +241,8 @@ result<void> read_policy(config_map& map, const policy_file_options& options, po
   return read_budgets(map, out.limits);
 }
 
-result<policy_file> parse_policy(std::string_view text, std::string_view name, const policy_file_options& options) {
+result<policy_file> parse_policy(std::string_view text, std::string_view name,
+                                 const policy_file_options& options) {
   OSVM_TRY(const auto document, parse_config(text, name));
   OSVM_TRY(auto map, config_map::of(document));
   policy_file out = options.defaults;
@@ -268,13 +283,17 @@ std::string format_policy(const policy_file& file, std::string_view comment) {
 }
 
 bool valid_mount_name(std::string_view name) noexcept {
-  const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); };
+  const auto letter = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+  };
   return !name.empty() && name.size() <= 64 && letter(name.front()) &&
-         std::all_of(name.begin(), name.end(), [&](char c) { return letter(c) || c == '-' || c == '_' || c == '.'; });
+         std::all_of(name.begin(), name.end(),
+                     [&](char c) { return letter(c) || c == '-' || c == '_' || c == '.'; });
 }
 
 const named_mount* find_mount(std::span<const named_mount> mounts, std::string_view name) noexcept {
-  const auto at = std::find_if(mounts.begin(), mounts.end(), [&](const named_mount& m) { return m.name == name; });
+  const auto at =
+      std::find_if(mounts.begin(), mounts.end(), [&](const named_mount& m) { return m.name == name; });
   return at == mounts.end() ? nullptr : &*at;
 }
 
@@ -288,7 +307,8 @@ result<std::vector<named_mount>> load_mounts(const std::string& path) {
     named_mount m;
     OSVM_TRY(m.name, document->keys()[i].as_string());
     if (!valid_mount_name(m.name)) return document->keys()[i].fail("not a mount's name");
-    if (document->items()[i].type() != config_value::kind::map) return document->items()[i].fail("expected a map");
+    if (document->items()[i].type() != config_value::kind::map)
+      return document->items()[i].fail("expected a map");
     OSVM_CHECK(read_mount(document->items()[i], {}, m.grant));
     out.push_back(std::move(m));
   }
@@ -298,7 +318,8 @@ result<std::vector<named_mount>> load_mounts(const std::string& path) {
 result<void> save_mounts(const std::string& path, std::span<const named_mount> mounts) {
   std::string text = "# Named mounts: osvm mount add|remove|list.\n";
   for (const named_mount& m : mounts) {
-    if (!valid_mount_name(m.name)) return error(osvm::errc::invalid_argument, "mount name '" + printable(m.name) + "'");
+    if (!valid_mount_name(m.name))
+      return error(osvm::errc::invalid_argument, "mount name '" + printable(m.name) + "'");
     if (!is_text(m.grant.host_path) || !is_text(m.grant.guest_path)) {
       return error(osvm::errc::invalid_argument, "mount " + m.name + ": paths must be UTF-8");
     }

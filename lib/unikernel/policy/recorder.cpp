@@ -40,7 +40,9 @@ bool covered(const mount& m, const mounts_by_guest& all) {
     if (at == all.end() || (m.writable && !at->second.writable)) continue;
     const std::string_view rest = std::string_view(m.guest_path).substr(folder == "/" ? 0 : folder.size());
     const std::string_view host = at->second.host_path == "/" ? std::string_view() : at->second.host_path;
-    if (m.host_path.size() == host.size() + rest.size() && m.host_path.starts_with(host) && m.host_path.ends_with(rest)) return true;
+    if (m.host_path.size() == host.size() + rest.size() && m.host_path.starts_with(host) &&
+        m.host_path.ends_with(rest))
+      return true;
   }
   return false;
 }
@@ -111,7 +113,8 @@ void usage_recorder::denied_file(std::string_view guest, file_use use) {
   const std::string path(guest);
   struct stat st {};
   if (::stat(path.c_str(), &st) != 0) return;
-  if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) return note(printable(path) + ": neither a file nor a folder");
+  if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+    return note(printable(path) + ": neither a file nor a folder");
   for (const std::string_view kept : {"/proc", "/sys", "/dev"})
     if (beneath(path, kept)) return note(printable(path) + ": of the host's kernel; not granted");
   if (files_.size() >= max_files && !files_.contains(path)) {
@@ -129,16 +132,19 @@ void usage_recorder::denied(std::string_view what, std::string_view rule) noexce
   try {
     const std::lock_guard guard(lock_);
     std::uint32_t port = 0;
-    if (const auto path = after(rule, "--ro HOST:"); path.starts_with('/')) return denied_file(path, file_use::reads);
-    if (const auto path = after(rule, "--rw HOST:"); path.starts_with('/')) return denied_file(path, file_use::writes);
+    if (const auto path = after(rule, "--ro HOST:"); path.starts_with('/'))
+      return denied_file(path, file_use::reads);
+    if (const auto path = after(rule, "--rw HOST:"); path.starts_with('/'))
+      return denied_file(path, file_use::writes);
     if (const auto guest = after(rule, "--publish HOST:PORT=guest:"); parse_number(guest, port)) {
       listeners_.emplace(static_cast<int>(transport::tcp), port);
     } else if (const auto name = after(rule, "--publish-vsock HOST:PORT=guest:"); parse_number(name, port)) {
       listeners_.emplace(static_cast<int>(transport::vsock), port);
     } else if (const auto to = after(rule, "--allow vsock:"); parse_number(to, port)) {
       vsock_.insert(port);
-    } else if (const auto out = after(rule, "--connect ");
-               !out.empty() && !out.ends_with(":PORT") && !out.starts_with("unix:") && parse_connect_grant(out)) {
+    } else if (const auto out = after(rule, "--connect "); !out.empty() && !out.ends_with(":PORT") &&
+                                                           !out.starts_with("unix:") &&
+                                                           parse_connect_grant(out)) {
       if (connections_.size() < max_notes) connections_.emplace(out);
     } else if (rule == "--allow jit") {
       jit_ = true;
@@ -175,13 +181,15 @@ learned_policy usage_recorder::result(const policy& granted, const budgets& used
     if (std::find(p.listen.begin(), p.listen.end(), l) == p.listen.end()) p.listen.push_back(l);
   }
   for (const std::uint32_t port : vsock_) {
-    if (std::find(p.vsock_connect.begin(), p.vsock_connect.end(), port) == p.vsock_connect.end()) p.vsock_connect.push_back(port);
+    if (std::find(p.vsock_connect.begin(), p.vsock_connect.end(), port) == p.vsock_connect.end())
+      p.vsock_connect.push_back(port);
   }
   for (const auto& text : connections_) {
     auto grant = parse_connect_grant(text);
-    const bool known = grant && std::any_of(p.connect.begin(), p.connect.end(), [&](const connect_grant& g) {
-      return g.host == grant->host && g.port == grant->port && g.guest_name == grant->guest_name;
-    });
+    const bool known =
+        grant && std::any_of(p.connect.begin(), p.connect.end(), [&](const connect_grant& g) {
+          return g.host == grant->host && g.port == grant->port && g.guest_name == grant->guest_name;
+        });
     if (grant && !known) p.connect.push_back(std::move(*grant));
   }
   p.allow.jit = p.allow.jit || jit_;

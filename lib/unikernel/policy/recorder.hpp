@@ -1,5 +1,5 @@
-// Notes, while a guest runs, what it uses or is denied; afterwards says which grants that takes. Bounded: beyond the
-// bound it says so instead of growing.
+// Notes, while a guest runs, what it uses or is denied; afterwards says which grants that takes. Bounded:
+// beyond the bound it says so instead of growing.
 #pragma once
 
 #include <osvm/unikernel/learning.hpp>
@@ -35,8 +35,8 @@ class usage_recorder final {
   // A denial's rule, as instance_state::deny() is given it.
   void denied(std::string_view what, std::string_view rule) noexcept;
 
-  // The policy of this run and all that was noted. With allow_all, of `granted` only what a person wrote counts:
-  // its environment; files, ports and rights are those that were used.
+  // The policy of this run and all that was noted. With allow_all, of `granted` only what a person wrote
+  // counts: its environment; files, ports and rights are those that were used.
   learned_policy result(const policy& granted, const budgets& used) const;
 
  private:

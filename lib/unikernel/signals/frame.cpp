@@ -47,7 +47,8 @@ struct xsave_header {
 };
 static_assert(sizeof(software_bytes) == 48 && sizeof(xsave_header) == 64);
 
-constexpr std::uint32_t magic_begin = 0x46505853, magic_end = 0x46505845;  // FP_XSTATE_MAGIC1, FP_XSTATE_MAGIC2
+constexpr std::uint32_t magic_begin = 0x46505853,
+                        magic_end = 0x46505845;  // FP_XSTATE_MAGIC1, FP_XSTATE_MAGIC2
 constexpr std::size_t legacy_size = 512, header_size = 64, software_offset = 464, mxcsr_offset = 24;
 constexpr std::uint64_t red_zone = 128;
 constexpr std::uint64_t context_has_xstate = 1, context_has_ss = 2, context_strict_ss = 4;
@@ -56,7 +57,8 @@ constexpr std::uint64_t legacy_features = 3;                   // x87 and SSE
 
 machine_context to_machine(const kvm::registers& r) noexcept {
   machine_context m{};
-  m.r8 = r.r8, m.r9 = r.r9, m.r10 = r.r10, m.r11 = r.r11, m.r12 = r.r12, m.r13 = r.r13, m.r14 = r.r14, m.r15 = r.r15;
+  m.r8 = r.r8, m.r9 = r.r9, m.r10 = r.r10, m.r11 = r.r11, m.r12 = r.r12, m.r13 = r.r13, m.r14 = r.r14,
+  m.r15 = r.r15;
   m.rdi = r.rdi, m.rsi = r.rsi, m.rbp = r.rbp, m.rbx = r.rbx, m.rdx = r.rdx, m.rax = r.rax, m.rcx = r.rcx;
   m.rsp = r.rsp, m.rip = r.rip, m.rflags = r.rflags;
   m.cs = linux_code;
@@ -66,7 +68,8 @@ machine_context to_machine(const kvm::registers& r) noexcept {
 
 kvm::registers to_registers(const machine_context& m) noexcept {
   kvm::registers r;
-  r.r8 = m.r8, r.r9 = m.r9, r.r10 = m.r10, r.r11 = m.r11, r.r12 = m.r12, r.r13 = m.r13, r.r14 = m.r14, r.r15 = m.r15;
+  r.r8 = m.r8, r.r9 = m.r9, r.r10 = m.r10, r.r11 = m.r11, r.r12 = m.r12, r.r13 = m.r13, r.r14 = m.r14,
+  r.r15 = m.r15;
   r.rdi = m.rdi, r.rsi = m.rsi, r.rbp = m.rbp, r.rbx = m.rbx, r.rdx = m.rdx, r.rax = m.rax, r.rcx = m.rcx;
   r.rsp = m.rsp, r.rip = m.rip, r.rflags = m.rflags;
   return r;
@@ -161,7 +164,8 @@ bool acceptable(std::span<const std::byte> area, const xstate_layout& layout) no
   const auto header = part<xsave_header>(area, legacy_size);
   constexpr std::uint32_t mxcsr_bits = 0xffff;
   return !(header.present & ~layout.features) && header.compaction == 0 &&
-         std::all_of(std::begin(header.reserved), std::end(header.reserved), [](std::uint64_t v) { return v == 0; }) &&
+         std::all_of(std::begin(header.reserved), std::end(header.reserved),
+                     [](std::uint64_t v) { return v == 0; }) &&
          !(part<std::uint32_t>(area, mxcsr_offset) & ~mxcsr_bits);
 }
 
@@ -171,8 +175,9 @@ bool read_xstate(memory_access& memory, std::uint64_t va, const xstate_layout& l
   if (va % 64 || !memory.read(va, legacy.data(), legacy.size())) return false;
   const auto sw = part<software_bytes>(legacy, software_offset);
   std::uint32_t end = 0;
-  const bool described = sw.magic == magic_begin && sw.size >= legacy_size + header_size && sw.size <= layout.size &&
-                         sw.extended_size == sw.size + sizeof end && memory.read(va + sw.size, end) && end == magic_end;
+  const bool described = sw.magic == magic_begin && sw.size >= legacy_size + header_size &&
+                         sw.size <= layout.size && sw.extended_size == sw.size + sizeof end &&
+                         memory.read(va + sw.size, end) && end == magic_end;
   out = {};
   if (!described) {
     std::copy(legacy.begin(), legacy.end(), out.begin());
@@ -187,7 +192,8 @@ bool read_xstate(memory_access& memory, std::uint64_t va, const xstate_layout& l
 
 }  // namespace
 
-bool read_signal_frame(address_space& memory, std::uint64_t rsp, const xstate_layout& layout, signal_context& out) {
+bool read_signal_frame(address_space& memory, std::uint64_t rsp, const xstate_layout& layout,
+                       signal_context& out) {
   memory_access access(memory);
   user_context c;
   // The handler's return took the restorer's address off the stack.

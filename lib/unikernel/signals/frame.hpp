@@ -1,8 +1,8 @@
 // The frame that a signal handler finds on its stack (struct rt_sigframe of x86-64), written and read back.
 //
-// What rt_sigreturn reads is the guest's own memory: a hostile program can put anything there. The general registers
-// pass the engine's register check; the segment registers of the frame are not used; the extended state is checked here
-// (header, size, features, MXCSR) and once more by KVM.
+// What rt_sigreturn reads is the guest's own memory: a hostile program can put anything there. The general
+// registers pass the engine's register check; the segment registers of the frame are not used; the extended
+// state is checked here (header, size, features, MXCSR) and once more by KVM.
 #pragma once
 
 #include "kvm/registers.hpp"
@@ -43,7 +43,8 @@ struct frame_request {
   std::span<const std::byte, xstate_capacity> xstate;
 };
 
-// Writes the frame and returns the registers with which the handler starts; nothing when the stack does not take it.
+// Writes the frame and returns the registers with which the handler starts; nothing when the stack does not
+// take it.
 std::optional<kvm::registers> push_signal_frame(address_space& memory, const frame_request& request);
 
 // What rt_sigreturn restores.
@@ -56,7 +57,8 @@ struct signal_context {
 };
 
 // Reads the frame below `rsp`; nothing when it is not readable or its extended state is not acceptable.
-bool read_signal_frame(address_space& memory, std::uint64_t rsp, const xstate_layout& layout, signal_context& out);
+bool read_signal_frame(address_space& memory, std::uint64_t rsp, const xstate_layout& layout,
+                       signal_context& out);
 
 // The state that a handler starts with.
 xstate_bytes initial_xstate() noexcept;

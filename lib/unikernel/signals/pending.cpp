@@ -37,7 +37,8 @@ int pending_signals::take(signal_mask wanted, siginfo_t& out, bool& queued) {
 
 unsigned pending_signals::discard(signal_mask which) {
   set_ &= ~which;
-  return static_cast<unsigned>(std::erase_if(queue_, [which](const siginfo_t& i) { return which & signal_bit(i.si_signo); }));
+  return static_cast<unsigned>(
+      std::erase_if(queue_, [which](const siginfo_t& i) { return which & signal_bit(i.si_signo); }));
 }
 
 }  // namespace osvm::unikernel

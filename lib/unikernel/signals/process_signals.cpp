@@ -9,7 +9,8 @@
 
 namespace osvm::unikernel {
 
-// --- threads ----------------------------------------------------------------------------------------------------
+// --- threads
+// ----------------------------------------------------------------------------------------------------
 
 void process_signals::add(guest_thread& t) {
   const std::scoped_lock lock(lock_);
@@ -46,7 +47,8 @@ void process_signals::mark(guest_thread& t, wake_list& wake) {
 
 // Sets or clears the mark of a thread to what is pending for it now.
 void process_signals::recalculate(guest_thread& t) {
-  const signal_mask ready = (t.signals.pending.set() | shared_.set()) & (~t.signals.blocked | t.signals.waited_for);
+  const signal_mask ready =
+      (t.signals.pending.set() | shared_.set()) & (~t.signals.blocked | t.signals.waited_for);
   if (ready || stopped_.load(std::memory_order_relaxed)) {
     t.wait.signal();
   } else {
@@ -54,7 +56,8 @@ void process_signals::recalculate(guest_thread& t) {
   }
 }
 
-// Wakes each thread that could take a signal of the process: after a thread that was to take it has gone, or blocks it.
+// Wakes each thread that could take a signal of the process: after a thread that was to take it has gone, or
+// blocks it.
 void process_signals::offer_shared(const guest_thread* except, wake_list& wake) {
   if (!shared_.set()) return;
   for (auto& [tid, t] : threads_) {
@@ -66,7 +69,8 @@ void process_signals::kick(const wake_list& wake) const {
   for (const int tid : wake) kick_(tid);
 }
 
-// --- actions and masks --------------------------------------------------------------------------------------------
+// --- actions and masks
+// --------------------------------------------------------------------------------------------
 
 signal_action process_signals::action(int signal) const {
   const std::scoped_lock lock(lock_);
@@ -108,10 +112,11 @@ signal_mask process_signals::pending(const guest_thread& t) const {
   return (t.signals.pending.set() | shared_.set()) & t.signals.blocked;
 }
 
-// --- sending ------------------------------------------------------------------------------------------------------
+// --- sending
+// ------------------------------------------------------------------------------------------------------
 
-// What sending does whatever becomes of the signal: SIGCONT and the stop signals cancel each other. False: the signal
-// has no effect beyond that.
+// What sending does whatever becomes of the signal: SIGCONT and the stop signals cancel each other. False:
+// the signal has no effect beyond that.
 bool process_signals::prepare(int signal, wake_list& wake) {
   if (signal_bit(signal) & stop_signals) discard_everywhere(signal_bit(SIGCONT));
   if (signal == SIGCONT || signal == SIGKILL) {
@@ -123,7 +128,8 @@ bool process_signals::prepare(int signal, wake_list& wake) {
   if (!actions_[static_cast<unsigned>(signal)].ignores(signal)) return true;
   // A blocked signal stays pending: its action may change before it is unblocked, and it can be waited for.
   return std::any_of(threads_.begin(), threads_.end(), [&](const auto& t) {
-    return (t.second->signals.blocked & signal_bit(signal)) || (t.second->signals.waited_for & signal_bit(signal));
+    return (t.second->signals.blocked & signal_bit(signal)) ||
+           (t.second->signals.waited_for & signal_bit(signal));
   });
 }
 
@@ -144,12 +150,14 @@ process_signals::posted process_signals::post(int tid, const siginfo_t& info, bo
   if (tid != 0) target = threads_.at(tid);
   if (!prepare(signal, wake)) return posted::dropped;
   const bool ignored = actions_[static_cast<unsigned>(signal)].ignores(signal);
-  if (target && ignored && !((target->signals.blocked | target->signals.waited_for) & signal_bit(signal))) return posted::dropped;
+  if (target && ignored && !((target->signals.blocked | target->signals.waited_for) & signal_bit(signal)))
+    return posted::dropped;
   if (!queue(target ? target->signals.pending : shared_, info, always)) return posted::full;
   if (target) {
     if (wants(*target, signal)) mark(*target, wake);
   } else {
-    const auto it = std::find_if(threads_.begin(), threads_.end(), [&](const auto& t) { return wants(*t.second, signal); });
+    const auto it = std::find_if(threads_.begin(), threads_.end(),
+                                 [&](const auto& t) { return wants(*t.second, signal); });
     if (it != threads_.end()) mark(*it->second, wake);
   }
   return posted::pending;
@@ -190,7 +198,8 @@ bool process_signals::send_from_timer(int tid, const siginfo_t& info) {
   return r == posted::pending;
 }
 
-// --- taking -------------------------------------------------------------------------------------------------------
+// --- taking
+// -------------------------------------------------------------------------------------------------------
 
 bool process_signals::take_locked(guest_thread& t, signal_mask wanted, siginfo_t& out) {
   bool queued = false;
@@ -277,7 +286,8 @@ void process_signals::wait_for(guest_thread& t, signal_mask wanted) {
   recalculate(t);
 }
 
-// --- signalfd -----------------------------------------------------------------------------------------------------
+// --- signalfd
+// -----------------------------------------------------------------------------------------------------
 
 void signal_watch::show(bool ready) noexcept {
   if (ready == ready_) return;

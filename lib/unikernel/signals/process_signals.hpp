@@ -1,7 +1,7 @@
 // The signals of one guest process: actions, what is pending, and which thread a signal wakes.
 //
-// A thread that has something to do is marked by its waiter's signal flag, which ends its waits; kick() ends its
-// KVM_RUN. The engine looks at that flag before each entry and calls take() until nothing is left.
+// A thread that has something to do is marked by its waiter's signal flag, which ends its waits; kick() ends
+// its KVM_RUN. The engine looks at that flag before each entry and calls take() until nothing is left.
 #pragma once
 
 #include "unikernel/signals/thread_signals.hpp"
@@ -29,7 +29,8 @@ inline constexpr unsigned max_queued_signals = 1024;  // RLIMIT_SIGPENDING
 class process_signals final {
  public:
   using kicker = std::function<void(int tid)>;
-  // Told outside the lock when a timer's signal (SI_TIMER, or any SIGALRM) was taken; may complete the information.
+  // Told outside the lock when a timer's signal (SI_TIMER, or any SIGALRM) was taken; may complete the
+  // information.
   using timer_note = std::function<void(siginfo_t&)>;
   explicit process_signals(kicker kick) : kick_(std::move(kick)) {}
 
@@ -64,8 +65,8 @@ class process_signals final {
   };
   // What the thread must do next.
   taken take(guest_thread& t);
-  // The handler of a signal that its own instruction raised; nothing when it is blocked, ignored or default, which ends
-  // the process.
+  // The handler of a signal that its own instruction raised; nothing when it is blocked, ignored or default,
+  // which ends the process.
   std::optional<signal_action> force(guest_thread& t, int signal);
   // A handler was entered: blocks what it wants blocked.
   void entered(guest_thread& t, int signal, const signal_action& action);
@@ -115,7 +116,7 @@ class signal_watch final {
   friend class process_signals;
   void show(bool ready) noexcept;
   const unique_fd event_;
-  bool ready_ = false;   // under process_signals' lock
+  bool ready_ = false;  // under process_signals' lock
 };
 
 }  // namespace osvm::unikernel

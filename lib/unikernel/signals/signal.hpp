@@ -7,24 +7,27 @@
 namespace osvm::unikernel {
 
 inline constexpr int max_signal = 64;
-inline constexpr int first_real_time = 32;  // of the kernel: libc keeps some for itself
-inline constexpr int guest_process_id = 1000;     // and its main thread's
+inline constexpr int first_real_time = 32;     // of the kernel: libc keeps some for itself
+inline constexpr int guest_process_id = 1000;  // and its main thread's
 inline constexpr unsigned guest_user_id = 1000;
 using signal_mask = std::uint64_t;  // bit n - 1 is signal n
 
-constexpr signal_mask signal_bit(int signal) noexcept { return signal_mask{1} << (signal - 1); }
+constexpr signal_mask signal_bit(int signal) noexcept {
+  return signal_mask{1} << (signal - 1);
+}
 
 inline constexpr signal_mask unblockable_signals = signal_bit(SIGKILL) | signal_bit(SIGSTOP);
 inline constexpr signal_mask stop_signals =
     signal_bit(SIGSTOP) | signal_bit(SIGTSTP) | signal_bit(SIGTTIN) | signal_bit(SIGTTOU);
 // Raised by the instruction that runs: these go before all others.
-inline constexpr signal_mask synchronous_signals = signal_bit(SIGSEGV) | signal_bit(SIGBUS) | signal_bit(SIGILL) |
-                                                   signal_bit(SIGTRAP) | signal_bit(SIGFPE) | signal_bit(SIGSYS);
-// Without a handler they do nothing. A guest is the only member of an orphaned process group, where SIGTSTP, SIGTTIN and
-// SIGTTOU do nothing either.
-inline constexpr signal_mask ignored_by_default = signal_bit(SIGCHLD) | signal_bit(SIGURG) | signal_bit(SIGWINCH) |
-                                                  signal_bit(SIGCONT) | signal_bit(SIGTSTP) | signal_bit(SIGTTIN) |
-                                                  signal_bit(SIGTTOU);
+inline constexpr signal_mask synchronous_signals = signal_bit(SIGSEGV) | signal_bit(SIGBUS) |
+                                                   signal_bit(SIGILL) | signal_bit(SIGTRAP) |
+                                                   signal_bit(SIGFPE) | signal_bit(SIGSYS);
+// Without a handler they do nothing. A guest is the only member of an orphaned process group, where SIGTSTP,
+// SIGTTIN and SIGTTOU do nothing either.
+inline constexpr signal_mask ignored_by_default =
+    signal_bit(SIGCHLD) | signal_bit(SIGURG) | signal_bit(SIGWINCH) | signal_bit(SIGCONT) |
+    signal_bit(SIGTSTP) | signal_bit(SIGTTIN) | signal_bit(SIGTTOU);
 
 // struct sigaction as rt_sigaction passes it.
 struct signal_action {
@@ -52,15 +55,19 @@ struct alternate_stack {
   bool usable() const noexcept { return size != 0 && !(flags & SS_DISABLE); }
 };
 
-// What a handler returns when a signal stopped it. The engine turns these into -EINTR or repeats the call, as the
-// signal's action says; a guest never sees them. Numbers as in Linux, outside of errno's range.
+// What a handler returns when a signal stopped it. The engine turns these into -EINTR or repeats the call, as
+// the signal's action says; a guest never sees them. Numbers as in Linux, outside of errno's range.
 enum class interrupted_call : std::int64_t {
-  restart = 512,           // ERESTARTSYS: repeated after a handler with SA_RESTART
-  always_restart = 513,    // ERESTARTNOINTR: repeated after any handler
-  unless_handled = 514,    // ERESTARTNOHAND: repeated only when no handler ran
-  with_deadline = 516,     // ERESTART_RESTARTBLOCK: the same, with the deadline of the first attempt
+  restart = 512,         // ERESTARTSYS: repeated after a handler with SA_RESTART
+  always_restart = 513,  // ERESTARTNOINTR: repeated after any handler
+  unless_handled = 514,  // ERESTARTNOHAND: repeated only when no handler ran
+  with_deadline = 516,   // ERESTART_RESTARTBLOCK: the same, with the deadline of the first attempt
 };
-constexpr std::int64_t code(interrupted_call c) noexcept { return -static_cast<std::int64_t>(c); }
-constexpr bool is_interrupted_call(std::int64_t value) noexcept { return value <= -512 && value >= -516; }
+constexpr std::int64_t code(interrupted_call c) noexcept {
+  return -static_cast<std::int64_t>(c);
+}
+constexpr bool is_interrupted_call(std::int64_t value) noexcept {
+  return value <= -512 && value >= -516;
+}
 
 }  // namespace osvm::unikernel

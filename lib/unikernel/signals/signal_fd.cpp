@@ -26,7 +26,8 @@ signalfd_siginfo record_of(const siginfo_t& i) noexcept {
   return r;
 }
 
-bool scatter(call_context& ctx, std::span<const guest_range> to, const std::vector<signalfd_siginfo>& records) {
+bool scatter(call_context& ctx, std::span<const guest_range> to,
+             const std::vector<signalfd_siginfo>& records) {
   memory_access memory(ctx.memory);
   const auto* bytes = reinterpret_cast<const std::byte*>(records.data());
   std::size_t left = records.size() * sizeof records[0];

@@ -7,11 +7,12 @@
 
 namespace osvm::unikernel {
 
-// The owner reads `blocked` and `stack` freely; everything else, and each change, is under process_signals' lock.
+// The owner reads `blocked` and `stack` freely; everything else, and each change, is under process_signals'
+// lock.
 struct thread_signals {
   signal_mask blocked = 0;
-  // The mask from before a call that waits with one of its own (ppoll, rt_sigsuspend): what a handler's frame restores.
-  // Used by the owner only.
+  // The mask from before a call that waits with one of its own (ppoll, rt_sigsuspend): what a handler's frame
+  // restores. Used by the owner only.
   std::optional<signal_mask> saved;
   signal_mask waited_for = 0;  // by rt_sigtimedwait: these wake the thread although they are blocked
   alternate_stack stack;

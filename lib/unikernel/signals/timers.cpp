@@ -18,7 +18,9 @@ constexpr auto shortest_nap = 200us;  // between two looks at a CPU clock
 constexpr auto longest_nap = 50ms;    // when that clock stands still
 constexpr auto ignored_period = 1ms;  // at least, between expirations that nobody sees
 
-constexpr int interval_id(int which) noexcept { return -1 - which; }
+constexpr int interval_id(int which) noexcept {
+  return -1 - which;
+}
 constexpr int interval_signal(int which) noexcept {
   return which == ITIMER_REAL ? SIGALRM : which == ITIMER_VIRTUAL ? SIGVTALRM : SIGPROF;
 }
@@ -54,7 +56,8 @@ std::optional<timer_clock> timer_clock_of(clockid_t id, int self) noexcept {
   const int pid = ~(id >> 3);
   if ((id & 3) == 3) return std::nullopt;
   if (id & 4) return timer_clock{what::thread_cpu, pid == 0 ? self : pid};
-  return pid == 0 || pid == guest_process_id ? std::optional(timer_clock{what::process_cpu, 0}) : std::nullopt;
+  return pid == 0 || pid == guest_process_id ? std::optional(timer_clock{what::process_cpu, 0})
+                                             : std::nullopt;
 }
 
 guest_timers::guest_timers(process_signals& signals, instance_host& host) : signals_(signals), host_(host) {

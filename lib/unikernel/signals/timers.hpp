@@ -1,8 +1,8 @@
-// Timers that send signals: timer_create, setitimer and alarm. One thread per instance, made by the first timer, sleeps
-// until the earliest of them.
+// Timers that send signals: timer_create, setitimer and alarm. One thread per instance, made by the first
+// timer, sleeps until the earliest of them.
 //
-// A repeating timer whose signal is still pending is not armed again before the signal is taken; what it missed is
-// counted as overruns. So a guest cannot make the thread run faster than it takes signals itself.
+// A repeating timer whose signal is still pending is not armed again before the signal is taken; what it
+// missed is counted as overruns. So a guest cannot make the thread run faster than it takes signals itself.
 #pragma once
 
 #include "unikernel/signals/signal.hpp"
@@ -27,7 +27,8 @@ struct timer_clock {
   int tid = 0;  // of thread_cpu
 };
 
-// A clockid_t of the guest, per-thread and per-process encodings included; nothing: unknown. `self` is the caller.
+// A clockid_t of the guest, per-thread and per-process encodings included; nothing: unknown. `self` is the
+// caller.
 std::optional<timer_clock> timer_clock_of(clockid_t id, int self) noexcept;
 
 struct timer_times {
@@ -45,7 +46,7 @@ class guest_timers final {
   struct notice {
     bool silent = false;  // SIGEV_NONE
     int signal = SIGALRM;
-    int tid = 0;  // SIGEV_THREAD_ID; 0: the process
+    int tid = 0;                  // SIGEV_THREAD_ID; 0: the process
     std::optional<sigval> value;  // none: the timer's number
   };
   // The timer's number, or -EAGAIN when there are too many.
@@ -68,9 +69,9 @@ class guest_timers final {
     notice how;
     nanoseconds expiry{0}, interval{0};  // expiry on the timer's clock
     bool armed = false;
-    bool queued = false;  // its signal is pending
-    int overruns = 0;     // of the signal taken last
-    nanoseconds seen{-1}; // CPU clocks: what they showed at the last look, and how long was slept since
+    bool queued = false;   // its signal is pending
+    int overruns = 0;      // of the signal taken last
+    nanoseconds seen{-1};  // CPU clocks: what they showed at the last look, and how long was slept since
     nanoseconds nap{0};
   };
   nanoseconds now(const timer_clock& c) const;

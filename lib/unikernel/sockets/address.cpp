@@ -90,14 +90,11 @@ std::string to_text(const guest_address& a) {
   const std::string port = std::to_string(a.port);
   char text[INET6_ADDRSTRLEN] = {};
   switch (a.family) {
-    case AF_INET:
-      return ::inet_ntop(AF_INET, a.ip.data(), text, sizeof text) + (":" + port);
+    case AF_INET: return ::inet_ntop(AF_INET, a.ip.data(), text, sizeof text) + (":" + port);
     case AF_INET6:
       return "[" + std::string(::inet_ntop(AF_INET6, a.ip.data(), text, sizeof text)) + "]:" + port;
-    case AF_UNIX:
-      return a.name.starts_with('\0') ? "unix:@" + a.name.substr(1) : "unix:" + a.name;
-    default:
-      return std::to_string(a.cid) + ":" + port;
+    case AF_UNIX: return a.name.starts_with('\0') ? "unix:@" + a.name.substr(1) : "unix:" + a.name;
+    default: return std::to_string(a.cid) + ":" + port;
   }
 }
 

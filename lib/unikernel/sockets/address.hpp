@@ -21,9 +21,9 @@ using ip_bytes = std::array<std::uint8_t, 16>;  // IPv4: the first four bytes
 struct guest_address {
   int family = AF_UNSPEC;
   ip_bytes ip{};
-  std::uint32_t cid = 0;   // AF_VSOCK; AF_NETLINK: the port id
+  std::uint32_t cid = 0;  // AF_VSOCK; AF_NETLINK: the port id
   std::uint32_t port = 0;
-  std::string name;        // AF_UNIX: a path, or NUL and an abstract name; empty: unnamed
+  std::string name;  // AF_UNIX: a path, or NUL and an abstract name; empty: unnamed
   bool operator==(const guest_address&) const = default;
 };
 

@@ -11,7 +11,8 @@ constexpr std::uint16_t response = 0x8000, recursion_available = 0x0080, recursi
 constexpr std::uint32_t seconds = 60;  // how long an answer may be kept
 
 std::uint16_t word(std::span<const std::byte> m, std::size_t at) {
-  return static_cast<std::uint16_t>(std::to_integer<unsigned>(m[at]) << 8 | std::to_integer<unsigned>(m[at + 1]));
+  return static_cast<std::uint16_t>(std::to_integer<unsigned>(m[at]) << 8 |
+                                    std::to_integer<unsigned>(m[at + 1]));
 }
 void put16(std::vector<std::byte>& out, unsigned value) {
   out.push_back(static_cast<std::byte>(value >> 8 & 0xff));
@@ -40,7 +41,8 @@ bool parse(std::span<const std::byte> message, question& out) {
   if (message.size() < header || message.size() > max_query) return false;
   out = {.id = word(message, 0), .flags = word(message, 2), .name = {}};
   constexpr std::uint16_t internet = 1;
-  if ((out.flags & (response | opcode_mask)) != 0 || word(message, 4) != 1 || word(message, 6) != 0) return false;
+  if ((out.flags & (response | opcode_mask)) != 0 || word(message, 4) != 1 || word(message, 6) != 0)
+    return false;
   std::size_t at = header;
   if (!take_name(message, at, out.name) || message.size() - at < 4) return false;
   out.type = word(message, at);
@@ -49,11 +51,13 @@ bool parse(std::span<const std::byte> message, question& out) {
   return true;
 }
 
-std::vector<std::byte> respond(std::span<const std::byte> message, const question& asked, const answer& with) {
+std::vector<std::byte> respond(std::span<const std::byte> message, const question& asked,
+                               const answer& with) {
   const std::size_t count = with.known ? std::min(with.addresses.size(), most_addresses) : 0;
   std::vector<std::byte> out;
   put16(out, asked.id);
-  put16(out, response | recursion_available | (asked.flags & recursion_desired) | (with.known ? 0U : name_error));
+  put16(out,
+        response | recursion_available | (asked.flags & recursion_desired) | (with.known ? 0U : name_error));
   put16(out, 1);
   put16(out, static_cast<unsigned>(count));
   put16(out, 0);

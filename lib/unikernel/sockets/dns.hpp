@@ -24,8 +24,8 @@ struct question {
 bool parse(std::span<const std::byte> message, question& out);
 
 struct answer {
-  bool known = false;                                  // the name exists, whatever its addresses
-  std::vector<std::vector<std::uint8_t>> addresses;    // 4 or 16 bytes each, of the type asked for
+  bool known = false;                                // the name exists, whatever its addresses
+  std::vector<std::vector<std::uint8_t>> addresses;  // 4 or 16 bytes each, of the type asked for
 };
 // The answer to `message`, whose question is `asked`: its question again, then at most 16 addresses.
 std::vector<std::byte> respond(std::span<const std::byte> message, const question& asked, const answer& with);

@@ -16,7 +16,8 @@ namespace {
 
 constexpr std::uint64_t step_bytes = std::uint64_t{1} << 20;
 constexpr auto full_queue_look = std::chrono::milliseconds(1);
-constexpr auto udp_patience = std::chrono::milliseconds(200);  // then a datagram is lost, as on a busy network
+constexpr auto udp_patience =
+    std::chrono::milliseconds(200);  // then a datagram is lost, as on a busy network
 
 // What a call needs of the socket, read once under its lock.
 struct endpoint_view {
@@ -54,7 +55,8 @@ std::int64_t view(descriptor& d, int flags, endpoint_view& out) {
   return 0;
 }
 
-// --- sending ---------------------------------------------------------------------------------------------------
+// --- sending
+// ---------------------------------------------------------------------------------------------------
 
 // Room for one descriptor beside a message.
 struct control_room {
@@ -76,8 +78,8 @@ struct send_plan {
   int token = -1;
 };
 
-std::int64_t send_step(call_context& ctx, const endpoint_view& v, const socket_message& m, const send_plan& plan,
-                       std::uint64_t skip) {
+std::int64_t send_step(call_context& ctx, const endpoint_view& v, const socket_message& m,
+                       const send_plan& plan, std::uint64_t skip) {
   memory_access memory(ctx.memory);
   std::vector<iovec> pieces;
   const std::int64_t covered = gather(memory, m.ranges, skip, step_bytes, PROT_READ, pieces);
@@ -97,7 +99,8 @@ std::int64_t send_step(call_context& ctx, const endpoint_view& v, const socket_m
   return host_result(::sendmsg(v.d->host.get(), &h, MSG_DONTWAIT | MSG_NOSIGNAL | (m.flags & MSG_EOR)));
 }
 
-std::int64_t send_stream(call_context& ctx, const endpoint_view& v, socket_message& m, const send_plan& plan) {
+std::int64_t send_stream(call_context& ctx, const endpoint_view& v, socket_message& m,
+                         const send_plan& plan) {
   const std::uint64_t size = total(m.ranges);
   if (size == 0 && v.stream) return 0;
   const deadline until = after(v.d->what->send_timeout_ns);
@@ -111,8 +114,8 @@ std::int64_t send_stream(call_context& ctx, const endpoint_view& v, socket_messa
   return static_cast<std::int64_t>(done);
 }
 
-// To a named socket: poll() of the sender does not tell when the receiver's queue has room, so a blocking sender
-// looks again and again.
+// To a named socket: poll() of the sender does not tell when the receiver's queue has room, so a blocking
+// sender looks again and again.
 std::int64_t send_to(call_context& ctx, const endpoint_view& v, socket_message& m, const bound_socket& target,
                      int token) {
   const place_address to(target);
@@ -180,7 +183,8 @@ std::int64_t pipe_error(call_context& ctx, const endpoint_view& v, const socket_
 }
 
 // Where an AF_UNIX datagram goes.
-std::int64_t find_unix_target(call_context& ctx, const guest_address& to, std::shared_ptr<bound_socket>& out) {
+std::int64_t find_unix_target(call_context& ctx, const guest_address& to,
+                              std::shared_ptr<bound_socket>& out) {
   bool known = false;
   guest_address named = to;
   if (const std::int64_t r = resolve_unix_name(ctx, named, out, known); r < 0) return r;
@@ -191,16 +195,19 @@ std::int64_t pack_rights(call_context& ctx, const endpoint_view& v, socket_messa
   if (m.rights.empty()) return 0;
   if (!v.inside && ctx.instance.rules.descriptor_passing)
     return ctx.instance.deny("sendmsg with descriptors", "descriptors never leave a guest", EPERM);
-  if (!ctx.instance.rules.descriptor_passing) {  // the control of that rule: the host's own descriptor travels
+  if (!ctx.instance.rules
+           .descriptor_passing) {  // the control of that rule: the host's own descriptor travels
     token = m.rights.front()->host.duplicate();
     return token ? 0 : -EBADF;
   }
   return ctx.instance.network.parcels.pack(std::move(m.rights), ctx.instance.descriptors.limit(), token);
 }
 
-// --- receiving -------------------------------------------------------------------------------------------------
+// --- receiving
+// -------------------------------------------------------------------------------------------------
 
-// Descriptors that came with a message: tokens of our own become what they stand for, everything else is closed.
+// Descriptors that came with a message: tokens of our own become what they stand for, everything else is
+// closed.
 void take_control(call_context& ctx, const endpoint_view& v, msghdr& h, socket_message& m) {
   for (cmsghdr* c = CMSG_FIRSTHDR(&h); c; c = CMSG_NXTHDR(&h, c)) {
     if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
@@ -220,7 +227,8 @@ void take_control(call_context& ctx, const endpoint_view& v, msghdr& h, socket_m
         d->host = std::move(arrived);
         m.received.push_back(std::move(d));
       } else {
-        (void)ctx.instance.deny("a descriptor that arrived on a socket", "descriptors never enter a guest", EPERM);
+        (void)ctx.instance.deny("a descriptor that arrived on a socket", "descriptors never enter a guest",
+                                EPERM);
       }
     }
   }
@@ -260,7 +268,8 @@ std::int64_t receive_step(call_context& ctx, const endpoint_view& v, socket_mess
   if (h.msg_controllen != 0 && h.msg_control) take_control(ctx, v, h, m);
   if ((h.msg_flags & MSG_CTRUNC) != 0) {
     m.result_flags |= MSG_CTRUNC;
-    (void)ctx.instance.deny("a descriptor that arrived on a socket", "descriptors never enter a guest", EPERM);
+    (void)ctx.instance.deny("a descriptor that arrived on a socket", "descriptors never enter a guest",
+                            EPERM);
   }
   return r;
 }

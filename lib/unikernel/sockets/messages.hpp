@@ -1,5 +1,5 @@
-// Bytes and messages over a guest's sockets, with what may travel beside them: addresses, and descriptors between
-// the guest's own sockets.
+// Bytes and messages over a guest's sockets, with what may travel beside them: addresses, and descriptors
+// between the guest's own sockets.
 #pragma once
 
 #include "unikernel/files/transfer.hpp"
@@ -21,7 +21,7 @@ struct socket_message {
   bool takes_rights = false;          // else they are dropped, and MSG_CTRUNC says so
   std::optional<guest_address> from;  // of a datagram
   descriptor_parcels::content received;
-  int result_flags = 0;               // MSG_TRUNC, MSG_CTRUNC, MSG_EOR
+  int result_flags = 0;  // MSG_TRUNC, MSG_CTRUNC, MSG_EOR
 };
 
 // The number of bytes, or -errno. They block as the guest's descriptor and `flags` say.

@@ -73,8 +73,8 @@ int fit(const bound_socket& s, const guest_address& to) {
 
 place_address::place_address(const bound_socket& to) {
   address.sun_family = AF_UNIX;
-  const auto end = fmt::format_to_n(address.sun_path, sizeof address.sun_path - 1, "/proc/self/fd/{}",
-                                    to.place.get());
+  const auto end =
+      fmt::format_to_n(address.sun_path, sizeof address.sun_path - 1, "/proc/self/fd/{}", to.place.get());
   size = static_cast<socklen_t>(path_offset + end.size + 1);
 }
 
@@ -91,7 +91,8 @@ std::int64_t socket_names::bind_hidden(int host, const std::string& name, bound_
       temporary = "/tmp/osvm-XXXXXX";
       if (!::mkdtemp(temporary.data())) return -ENOBUFS;
     }
-    folder_fd_.reset(::open((temporary.empty() ? folder_ : temporary).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    folder_fd_.reset(
+        ::open((temporary.empty() ? folder_ : temporary).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   }
   const auto attempt = [&]() -> std::int64_t {
     sockaddr_un address{};

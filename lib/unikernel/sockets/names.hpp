@@ -1,11 +1,11 @@
 // The names of an instance's sockets: TCP and UDP ports of its loopback, abstract names, and paths that lie
 // below no mount. None of them is a name on the host: a socket is bound in the instance's private folder,
 // opened with O_PATH, and its file is unlinked at once; others of the instance reach it through that
-// descriptor (connect() follows /proc/self/fd/N to the inode). So two guests never meet here, and neither does a
-// guest meet a socket of the host.
+// descriptor (connect() follows /proc/self/fd/N to the inode). So two guests never meet here, and neither
+// does a guest meet a socket of the host.
 //
-// What the kernel reports as a peer's address is the text that it was bound with. For ports that text holds the
-// guest's address, so that accept() needs no bookkeeping of ours.
+// What the kernel reports as a peer's address is the text that it was bound with. For ports that text holds
+// the guest's address, so that accept() needs no bookkeeping of ours.
 #pragma once
 
 #include "unikernel/sockets/address.hpp"
@@ -82,13 +82,13 @@ class socket_names final {
   mutable std::mutex lock_;  // guards everything below
   std::string folder_;
   unique_fd folder_fd_;
-  std::uint32_t id_ = 0;     // random, in the names
+  std::uint32_t id_ = 0;  // random, in the names
   std::uint64_t next_ = 0;
   std::uint16_t next_port_ = 32768;
   std::uint32_t next_abstract_ = 1;
   std::multimap<port_key, std::weak_ptr<bound_socket>> ports_;
-  std::map<std::string, std::weak_ptr<bound_socket>, std::less<>> unix_;   // paths stay until they are removed
-  std::map<std::uint64_t, std::weak_ptr<bound_socket>> numbers_;           // of AF_UNIX sockets, in host names
+  std::map<std::string, std::weak_ptr<bound_socket>, std::less<>> unix_;  // paths stay until they are removed
+  std::map<std::uint64_t, std::weak_ptr<bound_socket>> numbers_;          // of AF_UNIX sockets, in host names
   std::map<std::pair<std::uint64_t, std::uint64_t>, std::weak_ptr<bound_socket>> inodes_;
 };
 

@@ -1,5 +1,5 @@
-// What a guest may ask of NETLINK_ROUTE: its one interface, lo, and its addresses. That is what getifaddrs() and
-// if_nameindex() need; everything else is an error that the answer names.
+// What a guest may ask of NETLINK_ROUTE: its one interface, lo, and its addresses. That is what getifaddrs()
+// and if_nameindex() need; everything else is an error that the answer names.
 #pragma once
 
 #include <cstddef>

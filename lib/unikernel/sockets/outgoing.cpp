@@ -81,7 +81,8 @@ guest_address outgoing_targets::invent() {
 // One name has one address, whatever number of its ports is granted.
 guest_address outgoing_targets::invented_for(const std::string& name) {
   for (const target& t : targets_)
-    if (t.name == name && !t.visible.empty() && t.visible.front().ip[0] == 198 && t.visible.front().ip[1] == 18)
+    if (t.name == name && !t.visible.empty() && t.visible.front().ip[0] == 198 &&
+        t.visible.front().ip[1] == 18)
       return t.visible.front();
   return invent();
 }
@@ -96,7 +97,8 @@ result<void> outgoing_targets::add_unix(const connect_grant& grant, target& out)
     if (grant.port != 0) return bad(grant, "a path of the guest has no port");
     return {};
   }
-  if (grant.port == 0 || grant.guest_name.empty()) return bad(grant, "give the guest's name and port, or its path");
+  if (grant.port == 0 || grant.guest_name.empty())
+    return bad(grant, "give the guest's name and port, or its path");
   out.name = lower(grant.guest_name);
   out.visible.push_back(invented_for(out.name));
   return {};
@@ -107,11 +109,13 @@ result<void> outgoing_targets::add_tcp(const connect_grant& grant, target& out) 
   OSVM_TRY(out.real, resolved(grant));
   guest_address ignored;
   const bool address = literal(grant.host, ignored);
-  if (!address || !grant.guest_name.empty()) out.name = lower(grant.guest_name.empty() ? grant.host : grant.guest_name);
+  if (!address || !grant.guest_name.empty())
+    out.name = lower(grant.guest_name.empty() ? grant.host : grant.guest_name);
   const bool local = std::any_of(out.real.begin(), out.real.end(),
                                  [](const auto& a) { return is_loopback(a) || is_any(a); });
   if (local && !out.name.empty() && out.name != "localhost") {
-    // One address that does not mean the guest itself; IPv4 first, which most servers of a loopback listen on.
+    // One address that does not mean the guest itself; IPv4 first, which most servers of a loopback listen
+    // on.
     std::stable_sort(out.real.begin(), out.real.end(),
                      [](const auto& a, const auto& b) { return a.family == AF_INET && b.family != AF_INET; });
     out.visible.push_back(invented_for(out.name));
@@ -150,7 +154,8 @@ bool outgoing_targets::find(const guest_address& to, route& out) const {
       return true;
     }
     // Also the address itself, for a program that has it from elsewhere.
-    const auto real = std::find_if(t.real.begin(), t.real.end(), [&](const auto& a) { return same_ip(a, at); });
+    const auto real =
+        std::find_if(t.real.begin(), t.real.end(), [&](const auto& a) { return same_ip(a, at); });
     if (real == t.real.end()) continue;
     out = {*real, {}};
     return true;

@@ -18,12 +18,13 @@ guest_address nameserver();
 // Immutable after resolve(); thread-safe then.
 class outgoing_targets final {
  public:
-  // Resolves every name, which blocks. errc::bad_policy for a name that does not resolve or a malformed grant.
+  // Resolves every name, which blocks. errc::bad_policy for a name that does not resolve or a malformed
+  // grant.
   result<void> resolve(const std::vector<connect_grant>& grants);
 
   struct route {
-    guest_address real;      // of the host's network
-    std::string unix_path;   // or a unix socket of the host
+    guest_address real;     // of the host's network
+    std::string unix_path;  // or a unix socket of the host
   };
   // False: not granted.
   bool find(const guest_address& to, route& out) const;
@@ -34,11 +35,11 @@ class outgoing_targets final {
 
  private:
   struct target {
-    std::string name;                     // the guest's, in lower case; empty: addresses only
+    std::string name;  // the guest's, in lower case; empty: addresses only
     std::uint16_t port = 0;
-    std::string unix_path, guest_path;    // guest_path: an AF_UNIX target
-    std::vector<guest_address> real;      // as the host resolved
-    std::vector<guest_address> visible;   // what the guest is told, each leading to real[i]
+    std::string unix_path, guest_path;   // guest_path: an AF_UNIX target
+    std::vector<guest_address> real;     // as the host resolved
+    std::vector<guest_address> visible;  // what the guest is told, each leading to real[i]
   };
   result<void> add_unix(const connect_grant& grant, target& out);
   result<void> add_tcp(const connect_grant& grant, target& out);

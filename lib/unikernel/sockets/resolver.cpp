@@ -18,10 +18,13 @@ dns::answer look_up(call_context& ctx, const dns::question& asked) {
   dns::answer out;
   std::vector<guest_address> addresses;
   out.known = ctx.instance.network.outgoing.look_up(asked.name, addresses);
-  if (!out.known) (void)ctx.instance.deny("resolve " + asked.name, "--connect " + asked.name + ":PORT", EPERM);
+  if (!out.known)
+    (void)ctx.instance.deny("resolve " + asked.name, "--connect " + asked.name + ":PORT", EPERM);
   for (const guest_address& a : addresses) {
-    if (asked.type == dns::type_a && a.family == AF_INET) out.addresses.emplace_back(a.ip.begin(), a.ip.begin() + 4);
-    if (asked.type == dns::type_aaaa && a.family == AF_INET6) out.addresses.emplace_back(a.ip.begin(), a.ip.end());
+    if (asked.type == dns::type_a && a.family == AF_INET)
+      out.addresses.emplace_back(a.ip.begin(), a.ip.begin() + 4);
+    if (asked.type == dns::type_aaaa && a.family == AF_INET6)
+      out.addresses.emplace_back(a.ip.begin(), a.ip.end());
   }
   return out;
 }

@@ -34,7 +34,8 @@ std::int64_t descriptor_parcels::pack(content what, std::size_t limit, unique_fd
 }
 
 bool descriptor_parcels::unpack(int token, bool keep, content& out) {
-  struct stat mine {}, theirs {};
+  struct stat mine {
+  }, theirs{};
   if (::fstat(token, &theirs) != 0 || !S_ISFIFO(theirs.st_mode)) return false;
   const std::lock_guard guard(lock_);
   const auto it = parcels_.find(theirs.st_ino);

@@ -1,6 +1,7 @@
-// Descriptors in flight between a guest's own sockets (SCM_RIGHTS). No descriptor of the host ever travels: the
-// message carries the write end of an empty pipe as a token, and what it stands for waits here. A token that a
-// process of the host got hold of is worth nothing, and a descriptor that arrives from outside is no token.
+// Descriptors in flight between a guest's own sockets (SCM_RIGHTS). No descriptor of the host ever travels:
+// the message carries the write end of an empty pipe as a token, and what it stands for waits here. A token
+// that a process of the host got hold of is worth nothing, and a descriptor that arrives from outside is no
+// token.
 #pragma once
 
 #include "unikernel/files/descriptor.hpp"

@@ -46,9 +46,10 @@ socket_arg::socket_arg(const call_context& ctx) : d(descriptor_arg(ctx)) {
   }
 }
 
-// dup3() replaces what the host number means at once, so that no other guest thread sees it closed or reused. The
-// host's epoll forgets a file with its last descriptor: the new one is entered in its place.
-std::int64_t replace_host(call_context& ctx, const std::shared_ptr<description>& what, const unique_fd& fresh) {
+// dup3() replaces what the host number means at once, so that no other guest thread sees it closed or reused.
+// The host's epoll forgets a file with its last descriptor: the new one is entered in its place.
+std::int64_t replace_host(call_context& ctx, const std::shared_ptr<description>& what,
+                          const unique_fd& fresh) {
   auto& table = ctx.instance.descriptors;
   std::vector<std::shared_ptr<descriptor>> mine, sets;
   for (const int number : table.numbers()) {

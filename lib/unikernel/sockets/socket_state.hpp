@@ -1,5 +1,5 @@
-// What a guest's socket is to the guest, apart from the host's socket behind it: its family, its names, and the
-// options that it believes it has set. Behind every socket stands a unix socket of the host, but behind a
+// What a guest's socket is to the guest, apart from the host's socket behind it: its family, its names, and
+// the options that it believes it has set. Behind every socket stands a unix socket of the host, but behind a
 // connection that policy grants to the host's network stands a TCP socket.
 #pragma once
 
@@ -46,10 +46,10 @@ struct socket_state {
       32768;  // of clients of a TCP listener, whose own names mean nothing to the guest
 
   std::shared_ptr<bound_socket> bound;  // its name inside the instance
-  bool inside = false;     // its peer is the guest itself: descriptors may pass
-  bool host_tcp = false;   // the host's descriptor is a TCP socket
-  int pending_error = 0;   // SO_ERROR of what has no error on the host (UDP to nobody)
-  unique_fd answers;       // AF_NETLINK: where answers are put, to be read from the guest's end
+  bool inside = false;                  // its peer is the guest itself: descriptors may pass
+  bool host_tcp = false;                // the host's descriptor is a TCP socket
+  int pending_error = 0;                // SO_ERROR of what has no error on the host (UDP to nobody)
+  unique_fd answers;                    // AF_NETLINK: where answers are put, to be read from the guest's end
 
   std::string bound_path;  // a unix socket file that bind() made
   std::uint64_t bound_device = 0, bound_inode = 0;
@@ -72,8 +72,9 @@ struct socket_arg {
   std::int64_t error = -EBADF;
 };
 
-// Puts another host descriptor behind a socket, in all its duplicates and in every epoll set that watches one.
-// 0 or -errno. The description's lock need not be held.
-std::int64_t replace_host(call_context& ctx, const std::shared_ptr<description>& what, const unique_fd& fresh);
+// Puts another host descriptor behind a socket, in all its duplicates and in every epoll set that watches
+// one. 0 or -errno. The description's lock need not be held.
+std::int64_t replace_host(call_context& ctx, const std::shared_ptr<description>& what,
+                          const unique_fd& fresh);
 
 }  // namespace osvm::unikernel

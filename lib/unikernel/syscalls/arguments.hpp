@@ -123,20 +123,17 @@ inline void restore_mask(call_context& ctx) {
 }
 
 // Repeats a non-blocking step until it gives something other than -EAGAIN. `fd` and `events` are what the
-// step waits for. With `blocking` false it is tried once. A signal makes it stop as Linux' sockets and pipes do: a call
-// with a time limit of its own is not repeated.
+// step waits for. With `blocking` false it is tried once. A signal makes it stop as Linux' sockets and pipes
+// do: a call with a time limit of its own is not repeated.
 template <class Step>
 std::int64_t until_done(call_context& ctx, int fd, short events, bool blocking, deadline until, Step step) {
   for (;;) {
     const std::int64_t r = step();
     if (r != -EAGAIN || !blocking) return r;
     switch (ctx.thread.wait.wait_fd(fd, events, until)) {
-      case wait_result::ready:
-        break;
-      case wait_result::timed_out:
-        return -EAGAIN;
-      case wait_result::interrupted:
-        return until ? -EINTR : stopped_call(ctx, interrupted_call::restart);
+      case wait_result::ready: break;
+      case wait_result::timed_out: return -EAGAIN;
+      case wait_result::interrupted: return until ? -EINTR : stopped_call(ctx, interrupted_call::restart);
     }
   }
 }

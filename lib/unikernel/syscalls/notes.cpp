@@ -8,10 +8,12 @@ namespace {
 constexpr auto partly = call_support::partly;
 constexpr auto refused = call_support::refused;
 
-// Sorted by subject. A call without a line here is served in full, or unknown (-ENOSYS) when it has no handler.
+// Sorted by subject. A call without a line here is served in full, or unknown (-ENOSYS) when it has no
+// handler.
 constexpr call_note notes[] = {
     // files
-    {"open", partly, "regular files, directories and synthetic files; O_TMPFILE, O_DIRECT and O_ASYNC are refused"},
+    {"open", partly,
+     "regular files, directories and synthetic files; O_TMPFILE, O_DIRECT and O_ASYNC are refused"},
     {"openat", partly, "as open"},
     {"chmod", partly, "set-ID bits are refused; below writable mounts only"},
     {"fchmod", partly, "as chmod"},
@@ -28,7 +30,8 @@ constexpr call_note notes[] = {
     {"renameat", partly, "as rename"},
     {"renameat2", partly, "RENAME_NOREPLACE and RENAME_EXCHANGE"},
     {"fcntl", partly, "no owner, signal, lease or notify commands"},
-    {"ioctl", partly, "an allow-list: TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIOCLEX, FIONCLEX, the vsock id"},
+    {"ioctl", partly,
+     "an allow-list: TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIOCLEX, FIONCLEX, the vsock id"},
     {"fallocate", partly, "FALLOC_FL_KEEP_SIZE and FALLOC_FL_PUNCH_HOLE"},
     {"preadv2", partly, "RWF_HIPRI, RWF_DSYNC and RWF_SYNC"},
     {"pwritev2", partly, "as preadv2"},
@@ -134,7 +137,9 @@ constexpr call_note notes[] = {
 
 }  // namespace
 
-std::span<const call_note> call_notes() noexcept { return notes; }
+std::span<const call_note> call_notes() noexcept {
+  return notes;
+}
 
 const call_note* find_note(const char* name) noexcept {
   for (const call_note& n : notes)

@@ -1,5 +1,5 @@
-// What the table of handlers cannot say by itself: which calls are served in part, and why others are refused.
-// docs/syscalls.md is made of this, of the table and of the conformance programs.
+// What the table of handlers cannot say by itself: which calls are served in part, and why others are
+// refused. docs/syscalls.md is made of this, of the table and of the conformance programs.
 #pragma once
 
 #include <cstdint>

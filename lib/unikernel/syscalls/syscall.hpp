@@ -1,5 +1,5 @@
-// The shape of a system call: data in a table, a handler that sees only this context. A handler never throws, keeps
-// no process-wide state, and works without KVM.
+// The shape of a system call: data in a table, a handler that sees only this context. A handler never throws,
+// keeps no process-wide state, and works without KVM.
 #pragma once
 
 #include "unikernel/controls.hpp"
@@ -38,8 +38,8 @@ struct syscall_entry {
   const char* name;
   syscall_handler call;
   capability needs = capability::always;
-  // Argument shape for traces and the fuzzer: one letter each. i int, u unsigned, f descriptor, p pointer, s path
-  // string, x flags, l length. Upper case P: pointer that the call writes through.
+  // Argument shape for traces and the fuzzer: one letter each. i int, u unsigned, f descriptor, p pointer, s
+  // path string, x flags, l length. Upper case P: pointer that the call writes through.
   const char* shape = "";
 };
 

@@ -61,7 +61,8 @@ std::int64_t dispatch(call_context& ctx, std::uint64_t number) noexcept {
   } else {
     ctx.instance.unknown_syscalls.fetch_add(1, std::memory_order_relaxed);
   }
-  if (ctx.instance.tracing) [[unlikely]] return traced(ctx, number, serve);
+  if (ctx.instance.tracing) [[unlikely]]
+    return traced(ctx, number, serve);
   return serve(ctx, number);
 }
 

@@ -1,5 +1,5 @@
-// Lock order: guest memory access (shared VMA lock), then bucket, then nothing. A waiter reads its word and enqueues
-// under the bucket lock, and a waker changes the word before it takes that lock, so no wake is lost.
+// Lock order: guest memory access (shared VMA lock), then bucket, then nothing. A waiter reads its word and
+// enqueues under the bucket lock, and a waker changes the word before it takes that lock, so no wake is lost.
 #include "unikernel/thread/futex.hpp"
 
 #include "unikernel/memory/address_space.hpp"
@@ -19,8 +19,8 @@ struct futex_table::node {
   waiter* owner = nullptr;
   node* next = nullptr;
   node* previous = nullptr;
-  bool queued = false;       // guarded by the lock of the bucket of `key`
-  bucket* home = nullptr;    // where it is queued now; changed by requeue under both locks
+  bool queued = false;     // guarded by the lock of the bucket of `key`
+  bucket* home = nullptr;  // where it is queued now; changed by requeue under both locks
 };
 
 void futex_table::bucket::push(node* n) noexcept {
@@ -44,8 +44,8 @@ futex_table::bucket& futex_table::bucket_of(const futex_key& key) noexcept {
   return buckets_[(h >> 7) % buckets_.size()];
 }
 
-std::int64_t futex_table::wait(address_space& space, std::uint64_t va, std::uint32_t expected, std::uint32_t bitset,
-                               waiter& self, deadline until) {
+std::int64_t futex_table::wait(address_space& space, std::uint64_t va, std::uint32_t expected,
+                               std::uint32_t bitset, waiter& self, deadline until) {
   if (bitset == 0) return -EINVAL;
   node n;
   n.key = {&space, va};
@@ -70,22 +70,23 @@ std::int64_t futex_table::wait(address_space& space, std::uint64_t va, std::uint
       home = __atomic_load_n(&n.home, __ATOMIC_ACQUIRE);
       lock = std::unique_lock(home->lock);
     }
-    if (!n.queued) return 0;             // woken, even when the deadline passed in the same moment
+    if (!n.queued) return 0;                // woken, even when the deadline passed in the same moment
     if (r == wait_result::ready) continue;  // a token left over from an earlier wait
     home->remove(&n);
     return r == wait_result::timed_out ? -ETIMEDOUT : -EINTR;
   }
 }
 
-std::int64_t futex_table::wake_locked(bucket& b, futex_key key, std::uint32_t count, std::uint32_t bitset) noexcept {
+std::int64_t futex_table::wake_locked(bucket& b, futex_key key, std::uint32_t count,
+                                      std::uint32_t bitset) noexcept {
   std::int64_t woken = 0;
   for (node* n = b.head; n && woken < static_cast<std::int64_t>(count);) {
     node* next = n->next;
     if (n->key == key && (n->bitset & bitset)) {
       waiter* owner = n->owner;
       b.remove(n);
-      // The node may be gone as soon as the lock is; its owner lives as long as its thread, which cannot leave wait()
-      // without this bucket's lock.
+      // The node may be gone as soon as the lock is; its owner lives as long as its thread, which cannot
+      // leave wait() without this bucket's lock.
       owner->unpark();
       ++woken;
     }
@@ -102,7 +103,8 @@ std::int64_t futex_table::wake(futex_key key, std::uint32_t count, std::uint32_t
 }
 
 std::int64_t futex_table::requeue(address_space& space, std::uint64_t from_va, std::uint64_t to_va,
-                                  std::uint32_t wake_count, std::uint32_t move_count, const std::uint32_t* expected) {
+                                  std::uint32_t wake_count, std::uint32_t move_count,
+                                  const std::uint32_t* expected) {
   const futex_key from{&space, from_va}, to{&space, to_va};
   memory_access memory(space);
   const std::uint32_t* word = memory.word(from_va, PROT_READ);
@@ -110,7 +112,8 @@ std::int64_t futex_table::requeue(address_space& space, std::uint64_t from_va, s
   bucket& a = bucket_of(from);
   bucket& b = bucket_of(to);
   std::unique_lock first(&a < &b ? a.lock : b.lock);
-  std::unique_lock second = &a == &b ? std::unique_lock<std::mutex>() : std::unique_lock(&a < &b ? b.lock : a.lock);
+  std::unique_lock second =
+      &a == &b ? std::unique_lock<std::mutex>() : std::unique_lock(&a < &b ? b.lock : a.lock);
   if (expected && __atomic_load_n(word, __ATOMIC_SEQ_CST) != *expected) return -EAGAIN;
   std::int64_t done = wake_locked(a, from, wake_count, FUTEX_BITSET_MATCH_ANY);
   if (from == to) return done;
@@ -168,8 +171,8 @@ bool compare(std::uint32_t old, std::uint32_t op, bool& valid) noexcept {
 
 }  // namespace
 
-std::int64_t futex_table::wake_op(address_space& space, std::uint64_t va1, std::uint64_t va2, std::uint32_t wake1,
-                                  std::uint32_t wake2, std::uint32_t op) {
+std::int64_t futex_table::wake_op(address_space& space, std::uint64_t va1, std::uint64_t va2,
+                                  std::uint32_t wake1, std::uint32_t wake2, std::uint32_t op) {
   const futex_key k1{&space, va1}, k2{&space, va2};
   memory_access memory(space);
   std::uint32_t* word = memory.word(va2, PROT_WRITE);
@@ -177,7 +180,8 @@ std::int64_t futex_table::wake_op(address_space& space, std::uint64_t va1, std::
   bucket& a = bucket_of(k1);
   bucket& b = bucket_of(k2);
   std::unique_lock first(&a < &b ? a.lock : b.lock);
-  std::unique_lock second = &a == &b ? std::unique_lock<std::mutex>() : std::unique_lock(&a < &b ? b.lock : a.lock);
+  std::unique_lock second =
+      &a == &b ? std::unique_lock<std::mutex>() : std::unique_lock(&a < &b ? b.lock : a.lock);
   bool valid = false;
   (void)compare(0, op, valid);
   if (!valid) return -ENOSYS;

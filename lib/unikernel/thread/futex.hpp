@@ -1,5 +1,5 @@
-// futex(2) for guest threads: a table of waiters keyed by (object, offset). Private futexes use the address space and
-// the address; there is no timeout or wake that depends on the guest behaving.
+// futex(2) for guest threads: a table of waiters keyed by (object, offset). Private futexes use the address
+// space and the address; there is no timeout or wake that depends on the guest behaving.
 #pragma once
 
 #include "unikernel/thread/waiter.hpp"
@@ -26,8 +26,8 @@ class futex_table final {
                     waiter& self, deadline until);
   std::int64_t wake(futex_key key, std::uint32_t count, std::uint32_t bitset);
   // FUTEX_REQUEUE / CMP_REQUEUE: wakes `wake`, moves up to `move` to `to`. Returns how many of both.
-  std::int64_t requeue(address_space& space, std::uint64_t from_va, std::uint64_t to_va, std::uint32_t wake_count,
-                       std::uint32_t move_count, const std::uint32_t* expected);
+  std::int64_t requeue(address_space& space, std::uint64_t from_va, std::uint64_t to_va,
+                       std::uint32_t wake_count, std::uint32_t move_count, const std::uint32_t* expected);
   // FUTEX_WAKE_OP.
   std::int64_t wake_op(address_space& space, std::uint64_t va1, std::uint64_t va2, std::uint32_t wake1,
                        std::uint32_t wake2, std::uint32_t operation);

@@ -1,5 +1,5 @@
-// One guest thread: what Linux keeps per task. Its registers are a plain value while a system call is served; the
-// engine moves them to and from the vCPU.
+// One guest thread: what Linux keeps per task. Its registers are a plain value while a system call is served;
+// the engine moves them to and from the vCPU.
 #pragma once
 
 #include "kvm/registers.hpp"
@@ -18,14 +18,16 @@ struct guest_thread {
   explicit guest_thread(int id) noexcept : tid(id) {}
 
   const int tid;
-  kvm::registers* regs = nullptr;     // of the guest at this system call; valid while it is served
+  kvm::registers* regs = nullptr;  // of the guest at this system call; valid while it is served
   std::uint64_t fs_base = 0, gs_base = 0;
-  bool bases_changed = false;         // the engine loads fs_base/gs_base before the next entry
-  std::unique_ptr<signal_context> context;  // set by rt_sigreturn: what is loaded instead of the call's result
-  // A call that a signal stopped is made again without entering the guest: its deadline is that of the first attempt.
+  bool bases_changed = false;  // the engine loads fs_base/gs_base before the next entry
+  std::unique_ptr<signal_context>
+      context;  // set by rt_sigreturn: what is loaded instead of the call's result
+  // A call that a signal stopped is made again without entering the guest: its deadline is that of the first
+  // attempt.
   bool repeated = false;
   deadline first_deadline;
-  bool exiting = false;               // exit(2): the thread ends when the call returns
+  bool exiting = false;  // exit(2): the thread ends when the call returns
   std::uint64_t clear_child_tid = 0;
   std::uint64_t robust_list = 0;
   thread_signals signals;

@@ -34,7 +34,7 @@ void release_one(address_space& space, futex_table& futexes, std::uint64_t va, i
 }  // namespace
 
 void release_robust_list(address_space& space, futex_table& futexes, std::uint64_t head, int tid) {
-  constexpr unsigned max_entries = 2048;           // ROBUST_LIST_LIMIT
+  constexpr unsigned max_entries = 2048;                // ROBUST_LIST_LIMIT
   constexpr std::uint64_t pointer = ~std::uint64_t{1};  // bit 0 marks a priority-inheriting futex
   list_head h{};
   if (!head || !memory_access(space).read(head, h)) return;
@@ -43,10 +43,12 @@ void release_robust_list(address_space& space, futex_table& futexes, std::uint64
     std::uint64_t next = 0;
     // Read before the futex is released: its new owner may reuse the entry.
     if (!memory_access(space).read(entry, next)) return;
-    if (entry != (h.pending & pointer)) release_one(space, futexes, entry + static_cast<std::uint64_t>(h.futex_offset), tid);
+    if (entry != (h.pending & pointer))
+      release_one(space, futexes, entry + static_cast<std::uint64_t>(h.futex_offset), tid);
     entry = next & pointer;
   }
-  if (h.pending & pointer) release_one(space, futexes, (h.pending & pointer) + static_cast<std::uint64_t>(h.futex_offset), tid);
+  if (h.pending & pointer)
+    release_one(space, futexes, (h.pending & pointer) + static_cast<std::uint64_t>(h.futex_offset), tid);
 }
 
 }  // namespace osvm::unikernel

@@ -18,7 +18,9 @@ timespec to_timespec(std::chrono::nanoseconds d) noexcept {
   return {static_cast<time_t>(d.count() / 1'000'000'000), static_cast<long>(d.count() % 1'000'000'000)};
 }
 
-bool passed(const deadline& until) noexcept { return until && wait_clock::now() >= *until; }
+bool passed(const deadline& until) noexcept {
+  return until && wait_clock::now() >= *until;
+}
 
 }  // namespace
 
@@ -38,7 +40,8 @@ wait_result waiter::wait_fd(int fd, short events, deadline until) {
   until = bounded(until);
   while (true) {
     if (flags_.load(std::memory_order_seq_cst)) return wait_result::interrupted;
-    pollfd fds[2] = {{.fd = kick_.get(), .events = POLLIN, .revents = 0}, {.fd = fd, .events = events, .revents = 0}};
+    pollfd fds[2] = {{.fd = kick_.get(), .events = POLLIN, .revents = 0},
+                     {.fd = fd, .events = events, .revents = 0}};
     timespec left{};
     if (until) left = to_timespec(*until - wait_clock::now());
     const int n = ::ppoll(fds, 2, until ? &left : nullptr, nullptr);
@@ -73,14 +76,15 @@ wait_result waiter::park(deadline until) {
     timespec left{};
     if (until) left = to_timespec(*until - wait_clock::now());
     // atomic<uint32_t> is a plain 4-byte word for the kernel.
-    (void)::syscall(SYS_futex, reinterpret_cast<std::uint32_t*>(&token_), FUTEX_WAIT_PRIVATE, 0, until ? &left : nullptr,
-                    nullptr, 0);
+    (void)::syscall(SYS_futex, reinterpret_cast<std::uint32_t*>(&token_), FUTEX_WAIT_PRIVATE, 0,
+                    until ? &left : nullptr, nullptr, 0);
   }
 }
 
 void waiter::unpark() noexcept {
   token_.store(1, std::memory_order_seq_cst);
-  (void)::syscall(SYS_futex, reinterpret_cast<std::uint32_t*>(&token_), FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
+  (void)::syscall(SYS_futex, reinterpret_cast<std::uint32_t*>(&token_), FUTEX_WAKE_PRIVATE, 1, nullptr,
+                  nullptr, 0);
 }
 
 void waiter::raise_flag(std::uint32_t flag) noexcept {

@@ -1,5 +1,5 @@
-// The only place where a guest thread blocks in the host outside KVM_RUN. Every wait ends on its condition, on its
-// deadline, or when the thread is interrupted (kill, signal).
+// The only place where a guest thread blocks in the host outside KVM_RUN. Every wait ends on its condition,
+// on its deadline, or when the thread is interrupted (kill, signal).
 #pragma once
 
 #include <osvm/core/unique_fd.hpp>
@@ -44,7 +44,7 @@ class waiter final {
   static constexpr std::uint32_t ended_flag = 1, signal_flag = 2;
   void raise_flag(std::uint32_t flag) noexcept;
   deadline bounded(deadline until) const noexcept;
-  unique_fd kick_;                       // eventfd, created at the first wait_fd
+  unique_fd kick_;  // eventfd, created at the first wait_fd
   std::atomic<int> kick_fd_{-1};
   std::atomic<std::uint32_t> flags_{0};
   std::atomic<std::uint32_t> token_{0};  // futex word: 1 = unparked or interrupted

@@ -21,7 +21,7 @@ namespace {
 
 using k = argument_kind;
 
-constexpr std::size_t max_items = 4;       // of an array that are shown
+constexpr std::size_t max_items = 4;  // of an array that are shown
 constexpr std::size_t max_path_shown = 256;
 
 // Quoted, as C writes it. `more`: the guest's buffer goes on.
@@ -46,7 +46,9 @@ std::string quoted(std::string_view bytes, bool more) {
   return out + (more ? "\"..." : "\"");
 }
 
-std::string pointer(std::uint64_t va) { return va == 0 ? "NULL" : fmt::format("{:#x}", va); }
+std::string pointer(std::uint64_t va) {
+  return va == 0 ? "NULL" : fmt::format("{:#x}", va);
+}
 
 template <class T>
 bool load(call_context& ctx, std::uint64_t va, T& out) {
@@ -88,7 +90,9 @@ std::string timer_spec(call_context& ctx, std::uint64_t va) {
 std::string limits(call_context& ctx, std::uint64_t va) {
   rlimit l{};
   if (!load(ctx, va, l)) return pointer(va);
-  const auto one = [](rlim_t v) { return v == RLIM_INFINITY ? std::string("RLIM64_INFINITY") : std::to_string(v); };
+  const auto one = [](rlim_t v) {
+    return v == RLIM_INFINITY ? std::string("RLIM64_INFINITY") : std::to_string(v);
+  };
   return "{rlim_cur=" + one(l.rlim_cur) + ", rlim_max=" + one(l.rlim_max) + "}";
 }
 
@@ -111,7 +115,9 @@ std::string action(call_context& ctx, std::uint64_t va) {
     std::uint64_t handler, flags, restorer, mask;
   } a{};
   if (!load(ctx, va, a)) return pointer(va);
-  const std::string handler = a.handler == 0 ? "SIG_DFL" : a.handler == 1 ? "SIG_IGN" : fmt::format("{:#x}", a.handler);
+  const std::string handler = a.handler == 0   ? "SIG_DFL"
+                              : a.handler == 1 ? "SIG_IGN"
+                                               : fmt::format("{:#x}", a.handler);
   return fmt::format("{{sa_handler={}, sa_mask={:#x}, sa_flags={:#x}}}", handler, a.mask, a.flags);
 }
 
@@ -119,7 +125,8 @@ std::string status(call_context& ctx, std::uint64_t va) {
   struct stat st {};
   if (!load(ctx, va, st)) return pointer(va);
   const char* type = file_type_name(st.st_mode);
-  return fmt::format("{{st_mode={}|{:#o}, st_size={}, ...}}", type ? type : "0", st.st_mode & 07777U, st.st_size);
+  return fmt::format("{{st_mode={}|{:#o}, st_size={}, ...}}", type ? type : "0", st.st_mode & 07777U,
+                     st.st_size);
 }
 
 std::string address_of(call_context& ctx, std::uint64_t va, std::uint64_t size) {
@@ -130,16 +137,20 @@ std::string address_of(call_context& ctx, std::uint64_t va, std::uint64_t size) 
   std::memcpy(&family, raw.data(), sizeof family);
   if (family == AF_UNIX) {
     const std::string_view name(reinterpret_cast<const char*>(raw.data()) + 2, length - 2);
-    if (!name.empty() && name.front() == '\0') return "{sa_family=AF_UNIX, sun_path=@" + quoted(name.substr(1), false) + "}";
+    if (!name.empty() && name.front() == '\0')
+      return "{sa_family=AF_UNIX, sun_path=@" + quoted(name.substr(1), false) + "}";
     return "{sa_family=AF_UNIX, sun_path=" + quoted(name.substr(0, name.find('\0')), false) + "}";
   }
   guest_address a;
-  if (!parse_address(std::span(raw).first(length), family, a)) return fmt::format("{{sa_family={}, ...}}", family);
-  if (family == AF_VSOCK) return fmt::format("{{sa_family=AF_VSOCK, svm_cid={:#x}, svm_port={}}}", a.cid, a.port);
+  if (!parse_address(std::span(raw).first(length), family, a))
+    return fmt::format("{{sa_family={}, ...}}", family);
+  if (family == AF_VSOCK)
+    return fmt::format("{{sa_family=AF_VSOCK, svm_cid={:#x}, svm_port={}}}", a.cid, a.port);
   char text[INET6_ADDRSTRLEN] = "?";
   ::inet_ntop(family, a.ip.data(), text, sizeof text);
-  return family == AF_INET ? fmt::format("{{sa_family=AF_INET, sin_port={}, sin_addr=\"{}\"}}", a.port, text)
-                           : fmt::format("{{sa_family=AF_INET6, sin6_port={}, sin6_addr=\"{}\"}}", a.port, text);
+  return family == AF_INET
+             ? fmt::format("{{sa_family=AF_INET, sin_port={}, sin_addr=\"{}\"}}", a.port, text)
+             : fmt::format("{{sa_family=AF_INET6, sin6_port={}, sin6_addr=\"{}\"}}", a.port, text);
 }
 
 std::string written_address(call_context& ctx, std::uint64_t va, std::uint64_t size_va) {
@@ -158,7 +169,8 @@ std::string ranges(call_context& ctx, std::uint64_t va, std::uint64_t count, std
     if (!load(ctx, va + i * sizeof r, r)) return pointer(va);
     const std::uint64_t shown = std::min(bytes, r.size);
     bytes -= shown;
-    out += fmt::format("{}{{iov_base={}, iov_len={}}}", i == 0 ? "" : ", ", data(ctx, r.address, shown), r.size);
+    out +=
+        fmt::format("{}{{iov_base={}, iov_len={}}}", i == 0 ? "" : ", ", data(ctx, r.address, shown), r.size);
   }
   return out + (count > max_items ? ", ...]" : "]");
 }
@@ -172,14 +184,17 @@ std::string message(call_context& ctx, std::uint64_t va, std::uint64_t bytes) {
   } m{};
   if (!load(ctx, va, m)) return pointer(va);
   return fmt::format("{{msg_name={}, msg_iov={}, msg_iovlen={}, msg_controllen={}}}",
-                     m.name ? address_of(ctx, m.name, m.name_size) : "NULL", ranges(ctx, m.iov, m.iov_count, bytes),
-                     m.iov_count, m.control_size);
+                     m.name ? address_of(ctx, m.name, m.name_size) : "NULL",
+                     ranges(ctx, m.iov, m.iov_count, bytes), m.iov_count, m.control_size);
 }
 
 std::string events_of(unsigned events) {
   static constexpr std::pair<unsigned, const char*> names[] = {
-      {EPOLLIN, "IN"},   {EPOLLOUT, "OUT"},     {EPOLLPRI, "PRI"}, {EPOLLERR, "ERR"},         {EPOLLHUP, "HUP"},
-      {EPOLLET, "ET"},   {EPOLLRDHUP, "RDHUP"}, {POLLNVAL, "NVAL"}, {EPOLLONESHOT, "ONESHOT"}, {EPOLLEXCLUSIVE, "EXCLUSIVE"}};
+      {EPOLLIN, "IN"},           {EPOLLOUT, "OUT"},
+      {EPOLLPRI, "PRI"},         {EPOLLERR, "ERR"},
+      {EPOLLHUP, "HUP"},         {EPOLLET, "ET"},
+      {EPOLLRDHUP, "RDHUP"},     {POLLNVAL, "NVAL"},
+      {EPOLLONESHOT, "ONESHOT"}, {EPOLLEXCLUSIVE, "EXCLUSIVE"}};
   std::string out;
   for (const auto& [bit, name] : names) {
     if ((events & bit) == 0) continue;
@@ -195,7 +210,8 @@ std::string epoll_events(call_context& ctx, std::uint64_t va, std::int64_t count
   for (std::int64_t i = 0; i < std::min<std::int64_t>(count, max_items); ++i) {
     epoll_event e{};
     if (!load(ctx, va + static_cast<std::uint64_t>(i) * sizeof e, e)) return pointer(va);
-    out += fmt::format("{}{{events={}, data={:#x}}}", i == 0 ? "" : ", ", events_of(e.events), std::uint64_t{e.data.u64});
+    out += fmt::format("{}{{events={}, data={:#x}}}", i == 0 ? "" : ", ", events_of(e.events),
+                       std::uint64_t{e.data.u64});
   }
   return out + (count > static_cast<std::int64_t>(max_items) ? ", ...]" : "]");
 }
@@ -205,7 +221,8 @@ std::string poll_descriptors(call_context& ctx, std::uint64_t va, std::uint64_t 
   for (std::uint64_t i = 0; i < std::min<std::uint64_t>(count, max_items); ++i) {
     pollfd p{};
     if (!load(ctx, va + i * sizeof p, p)) return pointer(va);
-    out += fmt::format("{}{{fd={}, events={}}}", i == 0 ? "" : ", ", p.fd, events_of(static_cast<std::uint16_t>(p.events)));
+    out += fmt::format("{}{{fd={}, events={}}}", i == 0 ? "" : ", ", p.fd,
+                       events_of(static_cast<std::uint16_t>(p.events)));
   }
   return out + (count > max_items ? ", ...]" : "]");
 }
@@ -217,30 +234,47 @@ std::string descriptor_pair(call_context& ctx, std::uint64_t va) {
 
 bool shown_after(argument_kind kind) {
   switch (kind) {
-    case k::path_out: case k::data_out: case k::iovec_out: case k::fd_pair_out: case k::stat_out: case k::dirents_out:
-    case k::epoll_events_out: case k::sigaction_out: case k::sigset_out: case k::sockaddr_out: case k::msghdr:
-    case k::timespec_out: case k::timeval_out: case k::itimerspec_out: case k::rlimit_out:
-      return true;
-    default:
-      return false;
+    case k::path_out:
+    case k::data_out:
+    case k::iovec_out:
+    case k::fd_pair_out:
+    case k::stat_out:
+    case k::dirents_out:
+    case k::epoll_events_out:
+    case k::sigaction_out:
+    case k::sigset_out:
+    case k::sockaddr_out:
+    case k::msghdr:
+    case k::timespec_out:
+    case k::timeval_out:
+    case k::itimerspec_out:
+    case k::rlimit_out: return true;
+    default: return false;
   }
 }
 
-bool never_returns(std::uint64_t number) { return number == 15 || number == 60 || number == 231; }
-bool returns_address(std::uint64_t number) { return number == 9 || number == 12 || number == 25 || number == 30; }
+bool never_returns(std::uint64_t number) {
+  return number == 15 || number == 60 || number == 231;
+}
+bool returns_address(std::uint64_t number) {
+  return number == 9 || number == 12 || number == 25 || number == 30;
+}
 
 }  // namespace
 
 std::string result_text(std::uint64_t number, std::int64_t result) {
   if (never_returns(number)) return "?";
-  if (returns_address(number) && (result >= 0 || result < -4095)) return fmt::format("{:#x}", static_cast<std::uint64_t>(result));
+  if (returns_address(number) && (result >= 0 || result < -4095))
+    return fmt::format("{:#x}", static_cast<std::uint64_t>(result));
   if (result >= 0 || result < -4095) return std::to_string(result);
   const int e = static_cast<int>(-result);
   const char* name = errno_name(e);
-  return fmt::format("-1 {} ({})", name ? name : fmt::format("errno {}", e), e < 512 ? ::strerrordesc_np(e) : "to be restarted");
+  return fmt::format("-1 {} ({})", name ? name : fmt::format("errno {}", e),
+                     e < 512 ? ::strerrordesc_np(e) : "to be restarted");
 }
 
-call_text::call_text(call_context& ctx, std::uint64_t number) : ctx_(ctx), number_(number), info_(find_call(number)) {
+call_text::call_text(call_context& ctx, std::uint64_t number)
+    : ctx_(ctx), number_(number), info_(find_call(number)) {
   std::copy_n(ctx.args, 6, given_);
   if (!info_) return;
   for (unsigned i = 0; i < 6; ++i) {
@@ -253,13 +287,20 @@ void call_text::before(unsigned i) {
   const std::uint64_t next = i < 5 ? given_[i + 1] : 0;
   std::string& out = arguments_[i];
   switch (info_->arguments[i]) {
-    case k::end: case k::nothing: return;
-    case k::number: case k::milliseconds: case k::fd: out = std::to_string(static_cast<std::int32_t>(v)); return;
-    case k::count: case k::size: out = std::to_string(v); return;
+    case k::end:
+    case k::nothing: return;
+    case k::number:
+    case k::milliseconds:
+    case k::fd: out = std::to_string(static_cast<std::int32_t>(v)); return;
+    case k::count:
+    case k::size: out = std::to_string(v); return;
     case k::offset: out = std::to_string(static_cast<std::int64_t>(v)); return;
     case k::hex: out = fmt::format("{:#x}", v); return;
     case k::mode: out = fmt::format("{:#o}", v & 0xffffU); return;
-    case k::directory: out = static_cast<std::int32_t>(v) == AT_FDCWD ? "AT_FDCWD" : std::to_string(static_cast<std::int32_t>(v)); return;
+    case k::directory:
+      out = static_cast<std::int32_t>(v) == AT_FDCWD ? "AT_FDCWD"
+                                                     : std::to_string(static_cast<std::int32_t>(v));
+      return;
     case k::signal_number: {
       const char* name = signal_name(static_cast<int>(v));
       out = name ? name : std::to_string(static_cast<std::int32_t>(v));

@@ -1,5 +1,6 @@
-// A system call as a line of text, strace's way: openat(AT_FDCWD, "/etc/hosts", O_RDONLY|O_CLOEXEC) = 3. Guest
-// memory is foreign: every read is bounded and checked, strings are escaped, and a bad pointer shows as a number.
+// A system call as a line of text, strace's way: openat(AT_FDCWD, "/etc/hosts", O_RDONLY|O_CLOEXEC) = 3.
+// Guest memory is foreign: every read is bounded and checked, strings are escaped, and a bad pointer shows as
+// a number.
 #pragma once
 
 #include "unikernel/syscalls/syscall.hpp"

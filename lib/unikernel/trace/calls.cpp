@@ -376,7 +376,9 @@ constexpr call_info table[] = {
 
 }  // namespace
 
-std::span<const call_info> all_calls() noexcept { return table; }
+std::span<const call_info> all_calls() noexcept {
+  return table;
+}
 
 const call_info* find_call(std::uint64_t number) noexcept {
   const auto at = std::lower_bound(std::begin(table), std::end(table), number,

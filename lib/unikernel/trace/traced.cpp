@@ -21,9 +21,11 @@ std::int64_t traced(call_context& ctx, std::uint64_t number,
   const std::int64_t result = serve(ctx, number);
   auto& events = *ctx.instance.events;
   try {
-    events.trace(ctx.thread.tid, static_cast<std::uint32_t>(number), text ? text->finish(result) : "(no memory for the arguments)", result, entered);
+    events.trace(ctx.thread.tid, static_cast<std::uint32_t>(number),
+                 text ? text->finish(result) : "(no memory for the arguments)", result, entered);
   } catch (const std::bad_alloc&) {
-    events.trace(ctx.thread.tid, static_cast<std::uint32_t>(number), "(no memory for the arguments)", result, entered);
+    events.trace(ctx.thread.tid, static_cast<std::uint32_t>(number), "(no memory for the arguments)", result,
+                 entered);
   }
   return result;
 }

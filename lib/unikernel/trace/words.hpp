@@ -8,8 +8,8 @@
 
 namespace osvm::unikernel {
 
-// Appends `value` as `kind` reads, for example "O_RDONLY|O_CLOEXEC"; bits without a name are appended as a number.
-// False: the kind has no words.
+// Appends `value` as `kind` reads, for example "O_RDONLY|O_CLOEXEC"; bits without a name are appended as a
+// number. False: the kind has no words.
 bool append_words(std::string& out, argument_kind kind, std::uint64_t value);
 // "ENOENT", or null.
 const char* errno_name(int error) noexcept;

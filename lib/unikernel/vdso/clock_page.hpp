@@ -1,4 +1,5 @@
-// The page that the VMM writes and guests read to turn the TSC into time. Plain C layout: vdso.c includes it too.
+// The page that the VMM writes and guests read to turn the TSC into time. Plain C layout: vdso.c includes it
+// too.
 #pragma once
 
 #ifdef __cplusplus

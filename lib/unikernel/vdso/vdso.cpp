@@ -11,7 +11,7 @@ namespace osvm::unikernel {
 namespace {
 
 constexpr std::uint32_t shift = 32;
-constexpr std::uint64_t period_ms = 100;  // between adjustments
+constexpr std::uint64_t period_ms = 100;    // between adjustments
 constexpr std::uint64_t catch_up_ms = 500;  // over which a clock that ran ahead is slowed
 
 std::uint64_t read_clock(clockid_t id) noexcept {
@@ -26,7 +26,9 @@ std::uint64_t scale(std::uint64_t ticks, std::uint64_t mult) noexcept {
 
 }  // namespace
 
-std::span<const std::byte> vdso_image() noexcept { return {osvm_vdso_begin, osvm_vdso_end}; }
+std::span<const std::byte> vdso_image() noexcept {
+  return {osvm_vdso_begin, osvm_vdso_end};
+}
 
 // The tightest of three sandwiched readings: preemption in between would shift the guest's clock.
 clock_updater::sample clock_updater::take() noexcept {
@@ -44,7 +46,8 @@ clock_updater::sample clock_updater::take() noexcept {
   return best;
 }
 
-void clock_updater::publish(const sample& s, std::uint64_t monotonic, std::uint64_t realtime, std::uint64_t mult) noexcept {
+void clock_updater::publish(const sample& s, std::uint64_t monotonic, std::uint64_t realtime,
+                            std::uint64_t mult) noexcept {
   const std::uint32_t sequence = page_->sequence;
   __atomic_store_n(&page_->sequence, sequence + 1, __ATOMIC_RELEASE);
   __atomic_thread_fence(__ATOMIC_RELEASE);
@@ -79,10 +82,10 @@ void clock_updater::tick() noexcept {
   }
   const std::uint64_t ahead = guest_monotonic - s.monotonic;
   const std::uint64_t horizon = catch_up_ms * 1'000'000;
-  const std::uint64_t slowed = ahead < horizon / 2
-                                   ? static_cast<std::uint64_t>(static_cast<unsigned __int128>(nominal_mult_) *
-                                                                (horizon - ahead) / horizon)
-                                   : nominal_mult_ / 2;
+  const std::uint64_t slowed =
+      ahead < horizon / 2 ? static_cast<std::uint64_t>(static_cast<unsigned __int128>(nominal_mult_) *
+                                                       (horizon - ahead) / horizon)
+                          : nominal_mult_ / 2;
   publish(s, guest_monotonic, s.realtime, slowed);
 }
 

@@ -18,8 +18,8 @@ class clock_updater final {
  public:
   // Writes the first parameters. `page` must outlive this object; `tsc_khz` is the nominal frequency.
   void start(clock_page* page, std::uint64_t tsc_khz) noexcept;
-  // Called often (at system calls); does something only when the last adjustment is old. The guest's clock never
-  // goes back: if it ran ahead, it is slowed until the host's has caught up.
+  // Called often (at system calls); does something only when the last adjustment is old. The guest's clock
+  // never goes back: if it ran ahead, it is slowed until the host's has caught up.
   void tick() noexcept;
 
  private:

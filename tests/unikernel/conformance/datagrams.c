@@ -14,8 +14,9 @@ static const char* name(long r) {
   return r < 0 ? strerrorname_np(errno) : "ok";
 }
 static struct sockaddr_in at(int port) {
-  return (struct sockaddr_in){
-      .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((unsigned short)port)};
+  return (struct sockaddr_in){.sin_family = AF_INET,
+                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                              .sin_port = htons((unsigned short)port)};
 }
 static int port_of(int fd) {
   struct sockaddr_in a = {0};

@@ -1,6 +1,6 @@
 // Pipes, event and timer descriptors, memory files, and bytes that move between descriptors.
-// exercises: pipe2 eventfd2 timerfd_create timerfd_settime timerfd_gettime memfd_create sendfile splice tee fcntl ioctl
-// exercises: copy_file_range ftruncate pread64 pwrite64 lseek readv writev
+// exercises: pipe2 eventfd2 timerfd_create timerfd_settime timerfd_gettime memfd_create sendfile splice tee
+// fcntl ioctl exercises: copy_file_range ftruncate pread64 pwrite64 lseek readv writev
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -100,7 +100,8 @@ static int memory_file(void) {
   char* p = mmap(NULL, 5000, PROT_READ, MAP_PRIVATE, m, 0);
   printf("mapped %.10s %d\n", p, p[4999]);
   printf("seal %s\n", name(fcntl(m, F_ADD_SEALS, F_SEAL_GROW)));
-  printf("grow %s shrink %s seals %d\n", name(ftruncate(m, 6000)), name(ftruncate(m, 10)), fcntl(m, F_GET_SEALS));
+  printf("grow %s shrink %s seals %d\n", name(ftruncate(m, 6000)), name(ftruncate(m, 10)),
+         fcntl(m, F_GET_SEALS));
   printf("no seals %s\n", name(fcntl(1, F_ADD_SEALS, F_SEAL_GROW)));
   printf("unknown flag %s\n", name(memfd_create("x", 0x8000)));
   return m;

@@ -1,5 +1,6 @@
-// epoll: levels and edges, one shot, nested sets, duplicates, closing, and what epoll_ctl refuses; select and poll.
-// exercises: epoll_create1 epoll_ctl epoll_wait epoll_pwait poll ppoll select pselect6 eventfd2 dup dup2 dup3 close
+// epoll: levels and edges, one shot, nested sets, duplicates, closing, and what epoll_ctl refuses; select and
+// poll. exercises: epoll_create1 epoll_ctl epoll_wait epoll_pwait poll ppoll select pselect6 eventfd2 dup
+// dup2 dup3 close
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -77,18 +78,21 @@ static void nested(void) {
 }
 
 static void errors(void) {
-  int set = epoll_create1(0), event = eventfd(0, 0), file = open("/etc/passwd", O_RDONLY), other = eventfd(0, 0);
+  int set = epoll_create1(0), event = eventfd(0, 0), file = open("/etc/passwd", O_RDONLY),
+      other = eventfd(0, 0);
   struct epoll_event e;
   printf("add %s\n", name(control(set, EPOLL_CTL_ADD, event, EPOLLIN, 0)));
   printf("add twice %s\n", name(control(set, EPOLL_CTL_ADD, event, EPOLLIN, 0)));
   printf("file %s\n", name(control(set, EPOLL_CTL_ADD, file, EPOLLIN, 0)));
   printf("itself %s\n", name(control(set, EPOLL_CTL_ADD, set, EPOLLIN, 0)));
   printf("mod missing %s\n", name(control(set, EPOLL_CTL_MOD, other, EPOLLIN, 0)));
-  printf("bad %s %s\n", name(control(set, EPOLL_CTL_ADD, 99, EPOLLIN, 0)), name(control(99, EPOLL_CTL_ADD, event, 0, 0)));
+  printf("bad %s %s\n", name(control(set, EPOLL_CTL_ADD, 99, EPOLLIN, 0)),
+         name(control(99, EPOLL_CTL_ADD, event, 0, 0)));
   printf("no set %s\n", name(control(event, EPOLL_CTL_ADD, set, EPOLLIN, 0)));
   printf("operation %s\n", name(control(set, 77, event, EPOLLIN, 0)));
   printf("exclusive mod %s\n", name(control(set, EPOLL_CTL_MOD, event, EPOLLIN | EPOLLEXCLUSIVE, 0)));
-  printf("del %s %s\n", name(epoll_ctl(set, EPOLL_CTL_DEL, event, NULL)), name(epoll_ctl(set, EPOLL_CTL_DEL, event, NULL)));
+  printf("del %s %s\n", name(epoll_ctl(set, EPOLL_CTL_DEL, event, NULL)),
+         name(epoll_ctl(set, EPOLL_CTL_DEL, event, NULL)));
   printf("exclusive %s\n", name(control(set, EPOLL_CTL_ADD, event, EPOLLIN | EPOLLEXCLUSIVE, 0)));
   printf("none wanted %s\n", name(epoll_wait(set, &e, 0, 0)));
   printf("null %s\n", name(epoll_ctl(set, EPOLL_CTL_ADD, file, NULL)));

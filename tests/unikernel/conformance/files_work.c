@@ -1,9 +1,10 @@
 // Files below one folder: opening, moving bytes, names, times, modes, listings, locks.
-// exercises: open openat creat close read write pread64 pwrite64 readv writev preadv pwritev lseek stat fstat lstat
-// exercises: newfstatat statx access faccessat truncate ftruncate fallocate dup dup2 dup3 fcntl flock fsync fdatasync
-// exercises: rename renameat renameat2 link linkat symlink symlinkat readlink readlinkat unlink unlinkat mkdir mkdirat
-// exercises: rmdir chmod fchmod fchmodat utimensat utime utimes futimesat getdents64 getcwd chdir fchdir umask sendfile
-// exercises: copy_file_range close_range sync syncfs readahead sync_file_range fadvise64 mmap munmap
+// exercises: open openat creat close read write pread64 pwrite64 readv writev preadv pwritev lseek stat fstat
+// lstat exercises: newfstatat statx access faccessat truncate ftruncate fallocate dup dup2 dup3 fcntl flock
+// fsync fdatasync exercises: rename renameat renameat2 link linkat symlink symlinkat readlink readlinkat
+// unlink unlinkat mkdir mkdirat exercises: rmdir chmod fchmod fchmodat utimensat utime utimes futimesat
+// getdents64 getcwd chdir fchdir umask sendfile exercises: copy_file_range close_range sync syncfs readahead
+// sync_file_range fadvise64 mmap munmap
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
@@ -99,14 +100,16 @@ static void names(void) {
   show("creat", creat("d/f", 0600) >= 0);
   show("openat", openat(d, "g", O_CREAT | O_WRONLY, 0640) >= 0);
   show("open dir for writing", open("d", O_WRONLY));
-  show("file as dir", open("d/f/x", O_RDONLY)), show("O_DIRECTORY on file", open("d/f", O_RDONLY | O_DIRECTORY));
+  show("file as dir", open("d/f/x", O_RDONLY)),
+      show("O_DIRECTORY on file", open("d/f", O_RDONLY | O_DIRECTORY));
   show("missing", open("d/none/x", O_RDONLY));
   show("symlink", symlink("f", "d/l")), show("symlinkat", symlinkat("e", d, "le"));
   show("O_NOFOLLOW", open("d/l", O_RDONLY | O_NOFOLLOW));
   char text[64] = "";
   show("readlink", readlink("d/l", text, sizeof text)), show("readlinkat", readlinkat(d, "le", text, 1));
   show("readlink of file", readlink("d/f", text, sizeof text));
-  show("link", link("d/f", "d/h")), show("linkat", linkat(d, "f", d, "i", 0)), show("link exists", link("d/f", "d/h"));
+  show("link", link("d/f", "d/h")), show("linkat", linkat(d, "f", d, "i", 0)),
+      show("link exists", link("d/f", "d/h"));
   struct stat st;
   show("stat", stat("d/h", &st)), show("nlink", (long)st.st_nlink), show("mode", st.st_mode);
   show("lstat", lstat("d/l", &st)), show("is link", S_ISLNK(st.st_mode)), show("size", st.st_size);
@@ -114,7 +117,8 @@ static void names(void) {
   struct statx x;
   show("statx", statx(d, "g", 0, STATX_BASIC_STATS, &x)), show("mode", x.stx_mode);
   show("rename", rename("d/h", "d/j")), show("renameat", renameat(d, "j", d, "k"));
-  show("no replace", syscall(SYS_renameat2, d, "k", d, "f", 1)), show("exchange", syscall(SYS_renameat2, d, "k", d, "g", 2));
+  show("no replace", syscall(SYS_renameat2, d, "k", d, "f", 1)),
+      show("exchange", syscall(SYS_renameat2, d, "k", d, "g", 2));
   show("rename missing", rename("d/none", "d/x")), show("dir over file", rename("d/e", "d/f"));
   show("unlink dir", unlink("d/e") < 0), show("rmdir full", rmdir("d")), show("rmdir file", rmdir("d/f"));
   show("rmdir", rmdir("d/e")), show("unlinkat", unlinkat(d, "k", 0)), show("unlink missing", unlink("d/k"));
@@ -127,7 +131,11 @@ static void names(void) {
   while ((e = readdir(listing)) && n < 16) sorted[n++] = strdup(e->d_name);
   for (int i = 0; i < n; ++i)
     for (int j = i + 1; j < n; ++j)
-      if (strcmp(sorted[i], sorted[j]) > 0) { char* t = sorted[i]; sorted[i] = sorted[j]; sorted[j] = t; }
+      if (strcmp(sorted[i], sorted[j]) > 0) {
+        char* t = sorted[i];
+        sorted[i] = sorted[j];
+        sorted[j] = t;
+      }
   for (int i = 0; i < n; ++i) printf("%s ", sorted[i]);
   puts("");
   show("chdir", chdir("d"));
@@ -146,14 +154,16 @@ static void modes(void) {
   show("fchmod", fchmod(fd, 0600)), show("mode", (fstat(fd, &st), st.st_mode));
   struct timespec t[2] = {{1000, 5000}, {2000, 7000}};
   show("utimensat", utimensat(AT_FDCWD, "m", t, 0));
-  stat("m", &st), printf("%ld.%ld %ld.%ld\n", st.st_atim.tv_sec, st.st_atim.tv_nsec, st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+  stat("m", &st), printf("%ld.%ld %ld.%ld\n", st.st_atim.tv_sec, st.st_atim.tv_nsec, st.st_mtim.tv_sec,
+                         st.st_mtim.tv_nsec);
   t[0].tv_nsec = UTIME_OMIT, t[1].tv_sec = 3000;
   show("futimens", futimens(fd, t));
   struct utimbuf u = {11, 22};
   show("utime", syscall(SYS_utime, "m", &u)), show("mtime", (stat("m", &st), st.st_mtim.tv_sec));
   struct timeval v[2] = {{33, 0}, {44, 5}};
   show("utimes", syscall(SYS_utimes, "m", v)), show("mtime", (stat("m", &st), st.st_mtim.tv_sec));
-  show("futimesat", syscall(SYS_futimesat, AT_FDCWD, "m", v)), show("bad", (v[0].tv_usec = -1, syscall(SYS_utimes, "m", v)));
+  show("futimesat", syscall(SYS_futimesat, AT_FDCWD, "m", v)),
+      show("bad", (v[0].tv_usec = -1, syscall(SYS_utimes, "m", v)));
   struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
   show("lock", fcntl(fd, F_SETLK, &l)), show("asked", (fcntl(fd, F_GETLK, &l), l.l_type == F_UNLCK));
   show("flock", flock(fd, LOCK_EX | LOCK_NB)), show("flock bad", flock(fd, 77));

@@ -15,7 +15,8 @@ int main(void) {
     char text[64] = "";
     if (strcmp(i->ifa_name, "lo") != 0 || !i->ifa_addr || i->ifa_addr->sa_family != AF_INET) continue;
     inet_ntop(AF_INET, &((struct sockaddr_in*)i->ifa_addr)->sin_addr, text, sizeof text);
-    printf("%s %s up %d loopback %d\n", i->ifa_name, text, !!(i->ifa_flags & IFF_UP), !!(i->ifa_flags & IFF_LOOPBACK));
+    printf("%s %s up %d loopback %d\n", i->ifa_name, text, !!(i->ifa_flags & IFF_UP),
+           !!(i->ifa_flags & IFF_LOOPBACK));
   }
   freeifaddrs(all);
   printf("index of lo %u\n", if_nametoindex("lo"));

@@ -36,14 +36,17 @@ static void show(const char* what, int fd, int (*ask)(int, struct sockaddr*, soc
     p = ntohs(a.v6.sin6_port);
   }
   printf("%s: %s family %d size %d %s %s\n", what, name(r), a.any.sa_family, size, text,
-         p == port ? "the port" : p ? "some port" : "no port");
+         p == port ? "the port"
+         : p       ? "some port"
+                   : "no port");
 }
 
 static int listener(int family, int* port) {
   int fd = socket(family, SOCK_STREAM, 0);
   struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
-  printf("bind %s\n", name(family == AF_INET ? bind(fd, (void*)&v4, sizeof v4) : bind(fd, (void*)&v6, sizeof v6)));
+  printf("bind %s\n",
+         name(family == AF_INET ? bind(fd, (void*)&v4, sizeof v4) : bind(fd, (void*)&v6, sizeof v6)));
   printf("listen %s\n", name(listen(fd, 5)));
   struct sockaddr_in6 got;
   socklen_t size = sizeof got;

@@ -17,7 +17,10 @@ static void show(const char* what, long r) {
   printf("%s %ld\n", what, r < 0 ? -(long)errno : r);
 }
 static void place(const char* what, const void* at, const char* expected) {
-  printf("%s %s\n", what, at == MAP_FAILED ? strerror(errno) : (const char*)at == expected ? "as asked" : "elsewhere");
+  printf("%s %s\n", what,
+         at == MAP_FAILED              ? strerror(errno)
+         : (const char*)at == expected ? "as asked"
+                                       : "elsewhere");
 }
 
 // What a system call that reads the byte says: 1, or EFAULT.

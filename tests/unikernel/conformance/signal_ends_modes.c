@@ -31,8 +31,10 @@ int main(int argc, char** argv) {
   const char* how = argc > 1 ? argv[1] : "";
   setvbuf(stdout, NULL, _IONBF, 0);
   if (!strcmp(how, "modes")) {
-    puts("modes: abort abort_handled segv segv_twice bus fpe ill trap term kill usr1 real_time alarm thread_abort "
-         "spinning_thread no_room ignored_segv blocked_segv quit_by_handler exit_in_handler");
+    puts(
+        "modes: abort abort_handled segv segv_twice bus fpe ill trap term kill usr1 real_time alarm "
+        "thread_abort "
+        "spinning_thread no_room ignored_segv blocked_segv quit_by_handler exit_in_handler");
     return 0;
   }
   puts(how);
@@ -41,7 +43,8 @@ int main(int argc, char** argv) {
   if (!strcmp(how, "segv")) *(volatile int*)8 = 1;
   if (!strcmp(how, "segv_twice")) signal(SIGSEGV, segv_again), *(volatile int*)8 = 1;
   if (!strcmp(how, "bus")) raise(SIGBUS);
-  if (!strcmp(how, "fpe")) __asm__ volatile("xor %%edx, %%edx\nxor %%ecx, %%ecx\ndiv %%ecx" ::: "eax", "ecx", "edx");
+  if (!strcmp(how, "fpe"))
+    __asm__ volatile("xor %%edx, %%edx\nxor %%ecx, %%ecx\ndiv %%ecx" ::: "eax", "ecx", "edx");
   if (!strcmp(how, "ill")) __builtin_trap();
   if (!strcmp(how, "trap")) __asm__ volatile("int3");
   if (!strcmp(how, "term")) kill(getpid(), SIGTERM);
@@ -54,12 +57,15 @@ int main(int argc, char** argv) {
   }
   pthread_t t;
   if (!strcmp(how, "thread_abort")) pthread_create(&t, NULL, abort_in_thread, NULL), pthread_join(t, NULL);
-  if (!strcmp(how, "spinning_thread")) pthread_create(&t, NULL, spin, NULL), usleep(1000), pthread_kill(t, SIGUSR2), pthread_join(t, NULL);
+  if (!strcmp(how, "spinning_thread"))
+    pthread_create(&t, NULL, spin, NULL), usleep(1000), pthread_kill(t, SIGUSR2), pthread_join(t, NULL);
   if (!strcmp(how, "no_room")) {  // a handler, and a stack that cannot take its frame
     signal(SIGUSR1, again);
     char* small = mmap(NULL, 8192, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     const int pid = getpid(), tid = gettid();
-    __asm__ volatile("mov %0, %%rsp\nmov $234, %%eax\nsyscall\nud2" ::"r"(small + 8192), "D"(pid), "S"(tid), "d"(SIGUSR1) : "rax", "rcx", "r11");
+    __asm__ volatile("mov %0, %%rsp\nmov $234, %%eax\nsyscall\nud2" ::"r"(small + 8192), "D"(pid), "S"(tid),
+                     "d"(SIGUSR1)
+                     : "rax", "rcx", "r11");
   }
   if (!strcmp(how, "ignored_segv")) signal(SIGSEGV, SIG_IGN), *(volatile int*)8 = 1;
   if (!strcmp(how, "blocked_segv")) {

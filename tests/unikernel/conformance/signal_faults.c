@@ -19,23 +19,26 @@ static void fault(int signal, siginfo_t* info, void* context) {
   const greg_t* r = ((ucontext_t*)context)->uc_mcontext.gregs;
   const uintptr_t address = (uintptr_t)info->si_addr;
   char where[40];
-  if (address == (uintptr_t)r[REG_RIP]) snprintf(where, sizeof where, "rip");
-  else if (address - (uintptr_t)page < 4096) snprintf(where, sizeof where, "page+%d", (int)(address - (uintptr_t)page));
-  else snprintf(where, sizeof where, "%#lx", address);
-  printf("%s: signal %d code %d address %s trap %lld error %llx", name, signal, info->si_code, where, r[REG_TRAPNO],
-         r[REG_ERR]);
+  if (address == (uintptr_t)r[REG_RIP])
+    snprintf(where, sizeof where, "rip");
+  else if (address - (uintptr_t)page < 4096)
+    snprintf(where, sizeof where, "page+%d", (int)(address - (uintptr_t)page));
+  else
+    snprintf(where, sizeof where, "%#lx", address);
+  printf("%s: signal %d code %d address %s trap %lld error %llx", name, signal, info->si_code, where,
+         r[REG_TRAPNO], r[REG_ERR]);
   if (r[REG_TRAPNO] == 14) printf(" cr2 %d", (uintptr_t)r[REG_CR2] == address);
   printf(" segments %llx\n", r[REG_CSGSFS] & 0xffff00000000ffff);
   siglongjmp(back, 1);
 }
 
-#define TRY(what, ...)               \
-  do {                               \
-    name = what;                     \
-    if (!sigsetjmp(back, 1)) {       \
-      __VA_ARGS__;                   \
+#define TRY(what, ...)                \
+  do {                                \
+    name = what;                      \
+    if (!sigsetjmp(back, 1)) {        \
+      __VA_ARGS__;                    \
       printf("%s: no fault\n", name); \
-    }                                \
+    }                                 \
   } while (0)
 
 // Lets these arithmetic exceptions through, in SSE and x87.
@@ -117,7 +120,8 @@ int main(void) {
   munmap(page, 4096);
   TRY("unmapped", (void)((volatile char*)page)[11]);
   TRY("non-canonical", (void)*(volatile int*)0x8000000000000000);
-  TRY("divide", __asm__ volatile("xor %%edx, %%edx\nxor %%ecx, %%ecx\nmov $1, %%eax\ndiv %%ecx" ::: "eax", "ecx", "edx"));
+  TRY("divide", __asm__ volatile("xor %%edx, %%edx\nxor %%ecx, %%ecx\nmov $1, %%eax\ndiv %%ecx" ::
+                                     : "eax", "ecx", "edx"));
   TRY("undefined", __asm__ volatile("ud2"));
   TRY("breakpoint", __asm__ volatile("int3"));
   TRY("halt", __asm__ volatile("hlt"));
@@ -125,7 +129,9 @@ int main(void) {
   TRY("simd invalid", unmask(1); volatile double z = 0; z = z / z);
   TRY("x87 divide", unmask(4); volatile long double z = 0; z = 1 / z; __asm__ volatile("fwait"));
   unmask(0);
-  TRY("single step", __asm__ volatile("pushf\norq $0x100, (%%rsp)\npopf\nnop\nnop\npushf\nandq $~0x100, (%%rsp)\npopf" ::: "memory", "cc"));
+  TRY("single step",
+      __asm__ volatile("pushf\norq $0x100, (%%rsp)\npopf\nnop\nnop\npushf\nandq $~0x100, (%%rsp)\npopf" ::
+                           : "memory", "cc"));
   skipping();
   write_barrier();
   struct sigaction o = {.sa_sigaction = overflowed, .sa_flags = SA_SIGINFO | SA_ONSTACK};

@@ -72,7 +72,8 @@ static void extended_state(void) {
       : [low] "=&r"(low), [high] "=&r"(high), [x] "=m"(x), [cw_after] "=m"(rounding_after)
       : [pattern] "r"(0x1122334455667788ull), [pid] "r"(pid), [tid] "r"(tid), [cw] "m"(rounding)
       : "rax", "rcx", "r11", "rdi", "rsi", "rdx", "xmm5", "memory");
-  printf("xmm %lx %lx pi %.15Lf x87 %x mxcsr %x, in the handler %x\n", low, high, x, rounding_after, _mm_getcsr(), mxcsr_inside);
+  printf("xmm %lx %lx pi %.15Lf x87 %x mxcsr %x, in the handler %x\n", low, high, x, rounding_after,
+         _mm_getcsr(), mxcsr_inside);
   if (__builtin_cpu_supports("avx2")) {
     __asm__ volatile(
         "vmovdqu %[in], %%ymm9\n"

@@ -1,5 +1,6 @@
 // Timers that send signals.
-// exercises: setitimer getitimer alarm timer_create timer_settime timer_gettime timer_getoverrun timer_delete clock_gettime
+// exercises: setitimer getitimer alarm timer_create timer_settime timer_gettime timer_getoverrun timer_delete
+// clock_gettime
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
@@ -49,7 +50,8 @@ static void intervals(void) {
   setitimer(ITIMER_REAL, &t, &old);
   printf("old interval %ld\n", (long)old.it_interval.tv_usec);
   getitimer(ITIMER_REAL, &old);
-  printf("left %d interval %ld\n", old.it_value.tv_sec >= 90 && old.it_value.tv_sec <= 100, (long)old.it_interval.tv_sec);
+  printf("left %d interval %ld\n", old.it_value.tv_sec >= 90 && old.it_value.tv_sec <= 100,
+         (long)old.it_interval.tv_sec);
   printf("alarm %u\n", alarm(0) >= 90);
   printf("alarm again %u\n", alarm(7));
   printf("alarm rest %d\n", alarm(0) >= 5);

@@ -1,5 +1,6 @@
 // Signals that are waited for instead of handled, and the process' against the threads' pending sets.
-// exercises: rt_sigtimedwait rt_sigqueueinfo signalfd4 signalfd poll epoll_wait pidfd_open pidfd_send_signal tgkill
+// exercises: rt_sigtimedwait rt_sigqueueinfo signalfd4 signalfd poll epoll_wait pidfd_open pidfd_send_signal
+// tgkill
 #define _GNU_SOURCE
 #include <errno.h>
 #include <poll.h>
@@ -16,7 +17,9 @@ static sigset_t waited;
 
 static void show(const char* what, const siginfo_t* i, int r) {
   printf("%s: %d", what, r < 0 ? -errno : r);
-  if (r > 0) printf(" signo %d code %d value %d own %d", i->si_signo, i->si_code, i->si_code == SI_QUEUE ? i->si_int : 0, i->si_pid == getpid());
+  if (r > 0)
+    printf(" signo %d code %d value %d own %d", i->si_signo, i->si_code,
+           i->si_code == SI_QUEUE ? i->si_int : 0, i->si_pid == getpid());
   puts("");
 }
 
@@ -28,8 +31,10 @@ static void take(const char* what, long ms) {
 
 static void* sender(void* to) {
   usleep(30000);
-  if (to) pthread_kill(*(pthread_t*)to, SIGUSR1);
-  else kill(getpid(), SIGUSR2);
+  if (to)
+    pthread_kill(*(pthread_t*)to, SIGUSR1);
+  else
+    kill(getpid(), SIGUSR2);
   return NULL;
 }
 
@@ -44,8 +49,11 @@ static void* waiter(void* unused) {
 static void read_one(int fd, const char* what) {
   struct signalfd_siginfo s;
   const ssize_t n = read(fd, &s, sizeof s);
-  if (n < 0) printf("%s: %d\n", what, -errno);
-  else printf("%s: %zd signo %u code %d int %d own %d\n", what, n, s.ssi_signo, s.ssi_code, s.ssi_int, s.ssi_pid == (unsigned)getpid());
+  if (n < 0)
+    printf("%s: %d\n", what, -errno);
+  else
+    printf("%s: %zd signo %u code %d int %d own %d\n", what, n, s.ssi_signo, s.ssi_code, s.ssi_int,
+           s.ssi_pid == (unsigned)getpid());
 }
 
 static void descriptors(void) {

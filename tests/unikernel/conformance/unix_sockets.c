@@ -1,6 +1,6 @@
 // AF_UNIX: paths, abstract names, datagrams, sequenced packets, descriptors between a program's own sockets.
-// exercises: socket socketpair bind listen accept4 connect getsockname getpeername sendmsg recvmsg sendto recvfrom
-// exercises: sendmmsg recvmmsg unlink stat getsockopt
+// exercises: socket socketpair bind listen accept4 connect getsockname getpeername sendmsg recvmsg sendto
+// recvfrom exercises: sendmmsg recvmmsg unlink stat getsockopt
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -84,7 +84,8 @@ static void stream(const char* text, size_t length, int type) {
 
 static void datagrams(const char* one, const char* two) {
   struct sockaddr_un a, b, from = {0};
-  socklen_t a_size = address(&a, one, strlen(one) + 1), b_size = address(&b, two, strlen(two) + 1), size = sizeof from;
+  socklen_t a_size = address(&a, one, strlen(one) + 1), b_size = address(&b, two, strlen(two) + 1),
+            size = sizeof from;
   int x = socket(AF_UNIX, SOCK_DGRAM, 0), y = socket(AF_UNIX, SOCK_DGRAM, 0);
   char buffer[32] = "";
   printf("nobody %s\n", name(sendto(x, "x", 1, 0, (void*)&b, b_size)));
@@ -109,7 +110,8 @@ static void datagrams(const char* one, const char* two) {
     r[i].msg_hdr.msg_iovlen = 1;
   }
   printf("recvmmsg %d\n", recvmmsg(x, r, 4, MSG_DONTWAIT, NULL));
-  for (int i = 0; i < 3; ++i) printf("%u %.5s truncated %d\n", r[i].msg_len, in[i], !!(r[i].msg_hdr.msg_flags & MSG_TRUNC));
+  for (int i = 0; i < 3; ++i)
+    printf("%u %.5s truncated %d\n", r[i].msg_len, in[i], !!(r[i].msg_hdr.msg_flags & MSG_TRUNC));
   printf("empty %s\n", name(recv(x, buffer, 4, MSG_DONTWAIT)));
   unlink(one);
   unlink(two);

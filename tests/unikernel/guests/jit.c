@@ -16,7 +16,8 @@ static void emit(unsigned char* at, int value) {
 
 int main(void) {
   enum { size = 65536, rounds = 200 };
-  unsigned char* both = mmap(NULL, size, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  unsigned char* both =
+      mmap(NULL, size, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (both == MAP_FAILED) {
     printf("writable and executable: %d\n", -errno);
   } else {

@@ -143,20 +143,13 @@ static const struct row rows[] = {
 
 static u64 substitute(u64 v) {
   switch (v) {
-    case PIPE_R:
-      return (u64)pipe_fd[0];
-    case PIPE_W:
-      return (u64)pipe_fd[1];
-    case EVENT:
-      return (u64)event_fd;
-    case EPOLL:
-      return (u64)epoll_fd;
-    case TIMER:
-      return (u64)timer_fd;
-    case SOCKET:
-      return (u64)socket_fd;
-    case P:
-      return (u64)buffer;
+    case PIPE_R: return (u64)pipe_fd[0];
+    case PIPE_W: return (u64)pipe_fd[1];
+    case EVENT: return (u64)event_fd;
+    case EPOLL: return (u64)epoll_fd;
+    case TIMER: return (u64)timer_fd;
+    case SOCKET: return (u64)socket_fd;
+    case P: return (u64)buffer;
   }
   return v;
 }

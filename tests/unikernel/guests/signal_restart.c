@@ -1,6 +1,7 @@
-// Blocking calls that a signal meets: which end with EINTR, which go on, and with how much time. Run by hand, natively and
-// inside, and not a registered test: under load it stops now and then, natively too, so the fault is in its own hand-shake.
-// exercises: read nanosleep clock_nanosleep poll ppoll select pselect6 epoll_wait epoll_pwait futex pause rt_sigsuspend rt_sigtimedwait
+// Blocking calls that a signal meets: which end with EINTR, which go on, and with how much time. Run by hand,
+// natively and inside, and not a registered test: under load it stops now and then, natively too, so the
+// fault is in its own hand-shake. exercises: read nanosleep clock_nanosleep poll ppoll select pselect6
+// epoll_wait epoll_pwait futex pause rt_sigsuspend rt_sigtimedwait
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/futex.h>
@@ -28,8 +29,9 @@ static void handler(int signal) {
 
 enum { only_signal = 1, then_ready = 2 };
 
-// Sends the signal again and again until the call has returned; or until it was handled, and then makes the awaited thing
-// happen. So whatever the timing, the call ends: a signal that came before it began is followed by another.
+// Sends the signal again and again until the call has returned; or until it was handled, and then makes the
+// awaited thing happen. So whatever the timing, the call ends: a signal that came before it began is followed
+// by another.
 static void* helper(void* unused) {
   (void)unused;
   for (int last = 0;;) {
@@ -63,17 +65,17 @@ static void set(int flags) {
 }
 
 static int round_number;
-#define MEET(name, then, call)                                \
-  do {                                                        \
-    handled = 0;                                              \
-    word = 0;                                                 \
-    asked = ++round_number * 4 + then;                        \
-    errno = 0;                                                \
-    long r = (call);                                          \
-    int e = r < 0 ? errno : 0;                                \
-    while (!handled) usleep(200);                             \
-    asked = round_number * 4;                                 \
-    printf("%s: %ld errno %d\n", name, r < 0 ? -1 : r, e);    \
+#define MEET(name, then, call)                             \
+  do {                                                     \
+    handled = 0;                                           \
+    word = 0;                                              \
+    asked = ++round_number * 4 + then;                     \
+    errno = 0;                                             \
+    long r = (call);                                       \
+    int e = r < 0 ? errno : 0;                             \
+    while (!handled) usleep(200);                          \
+    asked = round_number * 4;                              \
+    printf("%s: %ld errno %d\n", name, r < 0 ? -1 : r, e); \
   } while (0)
 
 static void drain(void) {

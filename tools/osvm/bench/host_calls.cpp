@@ -81,9 +81,10 @@ result<host_calls> count_host_calls(const std::vector<std::string>& command) {
   if (child < 0) return errno_error("fork");
   if (child == 0) become(argv.data());
   int status = 0;
-  if (::waitpid(child, &status, 0) != child || !WIFSTOPPED(status)) return error(errc::unsupported, "tracing is forbidden here");
-  constexpr long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
-                           PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL;
+  if (::waitpid(child, &status, 0) != child || !WIFSTOPPED(status))
+    return error(errc::unsupported, "tracing is forbidden here");
+  constexpr long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK |
+                           PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL;
   if (::ptrace(PTRACE_SETOPTIONS, child, nullptr, options) != 0) return errno_error("ptrace");
   ::ptrace(PTRACE_SYSCALL, child, nullptr, nullptr);
   std::map<pid_t, traced_thread> threads;
@@ -102,7 +103,8 @@ result<host_calls> count_host_calls(const std::vector<std::string>& command) {
     }
     ::ptrace(PTRACE_SYSCALL, tid, nullptr, deliver);
   }
-  if (exit_status != 0) return error(errc::closed, "the traced program ended with status " + std::to_string(exit_status));
+  if (exit_status != 0)
+    return error(errc::closed, "the traced program ended with status " + std::to_string(exit_status));
   return sum(threads, child);
 }
 
@@ -113,12 +115,16 @@ result<std::map<std::string, std::uint64_t>> text_bytes(const std::vector<std::s
   std::map<std::string, std::uint64_t> out;
   std::set<std::uint64_t> seen;  // aliases of one function count once
   for (unsigned i = 0; i < h.e_shnum; ++i) {
-    OSVM_TRY(const auto symbols, read_at<Elf64_Shdr>(bytes, h.e_shoff + std::uint64_t{i} * sizeof(Elf64_Shdr)));
+    OSVM_TRY(const auto symbols,
+             read_at<Elf64_Shdr>(bytes, h.e_shoff + std::uint64_t{i} * sizeof(Elf64_Shdr)));
     if (symbols.sh_type != SHT_SYMTAB) continue;
-    OSVM_TRY(const auto names, read_at<Elf64_Shdr>(bytes, h.e_shoff + std::uint64_t{symbols.sh_link} * sizeof(Elf64_Shdr)));
+    OSVM_TRY(const auto names,
+             read_at<Elf64_Shdr>(bytes, h.e_shoff + std::uint64_t{symbols.sh_link} * sizeof(Elf64_Shdr)));
     for (std::uint64_t at = 0; at + sizeof(Elf64_Sym) <= symbols.sh_size; at += sizeof(Elf64_Sym)) {
       OSVM_TRY(const auto s, read_at<Elf64_Sym>(bytes, symbols.sh_offset + at));
-      if (ELF64_ST_TYPE(s.st_info) != STT_FUNC || s.st_size == 0 || names.sh_offset + s.st_name >= file.size()) continue;
+      if (ELF64_ST_TYPE(s.st_info) != STT_FUNC || s.st_size == 0 ||
+          names.sh_offset + s.st_name >= file.size())
+        continue;
       const std::string_view name(file.data() + names.sh_offset + s.st_name);
       for (const auto& m : modules) {
         if (name.find("4osvm" + std::to_string(m.size()) + m) == std::string_view::npos) continue;
@@ -140,7 +146,8 @@ result<std::uint64_t> kernel_text_bytes() {
     if (name == "_stext") begin = address;
     if (name == "_etext") end = address;
   }
-  if (begin == 0 || end <= begin) return error(errc::unsupported, "/proc/kallsyms hides the kernel's addresses");
+  if (begin == 0 || end <= begin)
+    return error(errc::unsupported, "/proc/kallsyms hides the kernel's addresses");
   return end - begin;
 }
 

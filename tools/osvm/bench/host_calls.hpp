@@ -16,7 +16,8 @@ struct host_calls {
   std::uint64_t elsewhere = 0;                         // all other threads
 };
 
-// Runs the command to its end under ptrace, its output discarded. errc::unsupported where tracing is forbidden.
+// Runs the command to its end under ptrace, its output discarded. errc::unsupported where tracing is
+// forbidden.
 result<host_calls> count_host_calls(const std::vector<std::string>& command);
 
 // Bytes of functions in this program's own symbol table whose names lie in one of the C++ namespaces

@@ -1,5 +1,5 @@
-// Servers of the distribution in a VM beside the same binaries natively and under bubblewrap, in alternating rounds:
-// how soon redis answers, what it and lighttpd serve, and what they keep resident.
+// Servers of the distribution in a VM beside the same binaries natively and under bubblewrap, in alternating
+// rounds: how soon redis answers, what it and lighttpd serve, and what they keep resident.
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -88,14 +88,27 @@ result<served> redis_outside(const environment& env, std::vector<std::string> pr
 }
 
 std::vector<std::string> bubblewrap(const environment& env) {
-  return {"bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--bind", env.sockets.path(),
-          env.sockets.path(), "--unshare-pid", "--unshare-net", "--die-with-parent"};
+  return {"bwrap",
+          "--ro-bind",
+          "/",
+          "/",
+          "--dev",
+          "/dev",
+          "--proc",
+          "/proc",
+          "--bind",
+          env.sockets.path(),
+          env.sockets.path(),
+          "--unshare-pid",
+          "--unshare-net",
+          "--die-with-parent"};
 }
 
 result<double> redis_load(const endpoint& where) {
   const auto* path = std::get_if<unix_endpoint>(&where);
   if (!path) return error(errc::unsupported, "redis is not on a unix socket");
-  OSVM_TRY(auto run, child_process::start({"redis-benchmark", "-s", path->path, "-n", "10000", "-c", "16", "-t", "get", "--csv"}));
+  OSVM_TRY(auto run, child_process::start({"redis-benchmark", "-s", path->path, "-n", "10000", "-c", "16",
+                                           "-t", "get", "--csv"}));
   OSVM_TRY(const auto text, run.finish());
   const auto at = text.find("\"GET\",\"");
   if (at == std::string::npos) return error(errc::malformed, "redis-benchmark printed no rate");
@@ -129,7 +142,8 @@ result<void> measure_redis(environment& env, report& out, unsigned rounds) {
   out.samples("redis.ready", "ms", inside);
   out.samples("redis.ready.native", "ms", native);
   if (!wrapped.empty()) out.samples("redis.ready.bwrap", "ms", wrapped);
-  if (wrapped.empty()) out.remark("redis.ready.bwrap: absent (bubblewrap is not installed, or may not make namespaces)");
+  if (wrapped.empty())
+    out.remark("redis.ready.bwrap: absent (bubblewrap is not installed, or may not make namespaces)");
   out.samples("redis.get", "1/s", inside_rate);
   out.samples("redis.get.native", "1/s", native_rate);
   out.samples("redis.get.ratio", "", ratios);
@@ -138,7 +152,8 @@ result<void> measure_redis(environment& env, report& out, unsigned rounds) {
   return {};
 }
 
-// --- lighttpd ------------------------------------------------------------------------------------------------------
+// --- lighttpd
+// ------------------------------------------------------------------------------------------------------
 
 result<double> web_load(const std::string& port) {
   OSVM_TRY(auto run, child_process::start({"wrk", "-t1", "-c8", "-d1s", "http://127.0.0.1:" + port + "/"}));

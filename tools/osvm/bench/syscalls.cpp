@@ -29,7 +29,8 @@ samples_by_name parse(const std::string& text) {
   return found;
 }
 
-result<std::string> run_guest(const environment& env, const unikernel::image& program, const std::string& rounds) {
+result<std::string> run_guest(const environment& env, const unikernel::image& program,
+                              const std::string& rounds) {
   auto options = env.options("calls");
   options.arguments = {"calls", rounds};
   options.output = unikernel::stdio::capture(std::size_t{1} << 20);
@@ -59,9 +60,11 @@ result<std::string> run_native(const std::string& path, const std::string& round
   if (failed != 0) return errno_error("spawn " + path, failed);
   std::string text;
   char piece[4096];
-  for (ssize_t n = 0; (n = ::read(reader.get(), piece, sizeof piece)) > 0;) text.append(piece, static_cast<std::size_t>(n));
+  for (ssize_t n = 0; (n = ::read(reader.get(), piece, sizeof piece)) > 0;)
+    text.append(piece, static_cast<std::size_t>(n));
   int status = 0;
-  if (::waitpid(child, &status, 0) != child || status != 0) return error(errc::malformed, path + " failed as a native process");
+  if (::waitpid(child, &status, 0) != child || status != 0)
+    return error(errc::malformed, path + " failed as a native process");
   return text;
 }
 

@@ -1,8 +1,8 @@
-// Guest to guest: 64 bytes there and back between two VMs, beside the same programs over the host's loopback TCP
-// and over veth pairs that meet in a bridge.
+// Guest to guest: 64 bytes there and back between two VMs, beside the same programs over the host's loopback
+// TCP and over veth pairs that meet in a bridge.
+#include <unistd.h>
 #include <algorithm>
 #include <charconv>
-#include <unistd.h>
 
 #include "../child_process.hpp"
 #include "../guest_programs.hpp"
@@ -39,7 +39,8 @@ std::uint64_t calls(const instance& guest) {
   return sum;
 }
 
-result<void> measure_guests(const environment& env, report& out, const std::string& program, unsigned rounds) {
+result<void> measure_guests(const environment& env, report& out, const std::string& program,
+                            unsigned rounds) {
   OSVM_TRY(const auto image, unikernel::image::load(program));
   auto server_options = env.options("server");
   server_options.arguments = {"echo_rtt", "serve", "127.0.0.1", std::to_string(echo_port.port)};
@@ -48,7 +49,8 @@ result<void> measure_guests(const environment& env, report& out, const std::stri
   OSVM_TRY(const auto where, server.wait_listening(echo_port, 10s));
 
   auto client_options = env.options("client");
-  client_options.arguments = {"echo_rtt", peer_address, std::to_string(echo_port.port), std::to_string(rounds)};
+  client_options.arguments = {"echo_rtt", peer_address, std::to_string(echo_port.port),
+                              std::to_string(rounds)};
   client_options.policy.connect = {
       {.host = to_string(where), .port = static_cast<std::uint16_t>(echo_port.port), .guest_name = "peer"}};
   client_options.output = unikernel::stdio::capture(std::size_t{16} << 20);

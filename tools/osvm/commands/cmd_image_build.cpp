@@ -23,12 +23,16 @@ class image_build final : public invocation {
     const auto made = build();
     if (!made) return ctx.fail(made.error());
     if (ctx.json()) {
-      ctx.print_json(boost::json::object{{"id", images::to_hex(made->id)}, {"files", made->files}, {"folders", made->folders},
-                                         {"links", made->links}, {"bytes", made->bytes}, {"stored_bytes", made->stored_bytes}});
+      ctx.print_json(boost::json::object{{"id", images::to_hex(made->id)},
+                                         {"files", made->files},
+                                         {"folders", made->folders},
+                                         {"links", made->links},
+                                         {"bytes", made->bytes},
+                                         {"stored_bytes", made->stored_bytes}});
     } else {
       ctx.print(images::to_hex(made->id) + "\n");
-      ctx.note(output_ + ": " + std::to_string(made->files) + " files, " + format_size(made->bytes) + ", stored in " +
-               format_size(made->stored_bytes));
+      ctx.note(output_ + ": " + std::to_string(made->files) + " files, " + format_size(made->bytes) +
+               ", stored in " + format_size(made->stored_bytes));
     }
     return static_cast<int>(exit_code::done);
   }
@@ -36,13 +40,15 @@ class image_build final : public invocation {
  private:
   result<images::build_report> build() const {
     if (output_.empty()) return error(errc::invalid_argument, "where to? (add: -o app.osvm)");
-    if (entry_.empty() == manifest_.empty()) return error(errc::invalid_argument, "give --entry PATH or --manifest FILE");
+    if (entry_.empty() == manifest_.empty())
+      return error(errc::invalid_argument, "give --entry PATH or --manifest FILE");
     images::build_options options{.source = source_, .output = output_, .manifest = {}, .limits = {}};
     if (!manifest_.empty()) {
       OSVM_TRY(options.manifest, read_small_file(manifest_));
     } else {
       options.manifest = "entry: " + quoted(entry_) + "\n";
-      for (std::size_t i = 0; i < arguments_.size(); ++i) options.manifest += (i == 0 ? "args:\n  - " : "  - ") + quoted(arguments_[i]) + "\n";
+      for (std::size_t i = 0; i < arguments_.size(); ++i)
+        options.manifest += (i == 0 ? "args:\n  - " : "  - ") + quoted(arguments_[i]) + "\n";
     }
     return images::build_image(options);
   }
@@ -57,9 +63,10 @@ extern const command cmd_image_build_entry;
 const command cmd_image_build_entry{
     .path = "image build",
     .summary = "make an image of a program and its files",
-    .examples = "  osvm image build ./root -o app.osvm --entry /bin/server\n"
-                "  osvm image build app.tar.zst -o app.osvm --manifest osvm.yaml\n"
-                "  osvm image build ./oci-layout -o app.osvm --entry /usr/bin/python3 --arg -V",
+    .examples =
+        "  osvm image build ./root -o app.osvm --entry /bin/server\n"
+        "  osvm image build app.tar.zst -o app.osvm --manifest osvm.yaml\n"
+        "  osvm image build ./oci-layout -o app.osvm --entry /usr/bin/python3 --arg -V",
     .make = make_invocation<image_build>,
 };
 

@@ -35,30 +35,42 @@ class image_inspect final : public invocation {
 
  private:
   void print_json(const context& ctx, const images::image_file& image) const {
-    boost::json::object out{{"id", images::to_hex(image.id())}, {"bytes", image.file_bytes()}, {"entries", image.entries().size()},
-                            {"entry", image.info().entry}, {"manifest", to_utf8(image.manifest_text())}};
+    boost::json::object out{{"id", images::to_hex(image.id())},
+                            {"bytes", image.file_bytes()},
+                            {"entries", image.entries().size()},
+                            {"entry", image.info().entry},
+                            {"manifest", to_utf8(image.manifest_text())}};
     out["signature"] = nullptr;
-    if (const auto& s = image.signature()) out["signature"] = {{"algorithm", s->algorithm}, {"key", images::to_hex(s->key_id)}};
+    if (const auto& s = image.signature())
+      out["signature"] = {{"algorithm", s->algorithm}, {"key", images::to_hex(s->key_id)}};
     boost::json::array files;
     for (const auto& e : image.entries()) {
       if (!files_) break;
-      files.push_back({{"type", type_name(e.type)}, {"path", to_utf8(e.path)}, {"mode", octal(e.mode)}, {"size", e.size},
-                       {"sha256", e.type == images::entry_type::file ? images::to_hex(e.sha256) : ""}, {"target", to_utf8(e.target)}});
+      files.push_back({{"type", type_name(e.type)},
+                       {"path", to_utf8(e.path)},
+                       {"mode", octal(e.mode)},
+                       {"size", e.size},
+                       {"sha256", e.type == images::entry_type::file ? images::to_hex(e.sha256) : ""},
+                       {"target", to_utf8(e.target)}});
     }
     if (files_) out["files"] = std::move(files);
     ctx.print_json(out);
   }
   void print_text(const context& ctx, const images::image_file& image) const {
-    std::string out = "id         " + images::to_hex(image.id()) + "\nsize       " + format_size(image.file_bytes()) + ", " +
-                      std::to_string(image.entries().size()) + " entries\nsignature  ";
-    out += image.signature() ? image.signature()->algorithm + ", key " + images::to_hex(image.signature()->key_id) : std::string("none");
+    std::string out = "id         " + images::to_hex(image.id()) + "\nsize       " +
+                      format_size(image.file_bytes()) + ", " + std::to_string(image.entries().size()) +
+                      " entries\nsignature  ";
+    out += image.signature()
+               ? image.signature()->algorithm + ", key " + images::to_hex(image.signature()->key_id)
+               : std::string("none");
     ctx.print(out + "\n\n" + std::string(image.manifest_text()));
     if (!files_) return;
     text_table table{{"type", "mode", "size", "path", "sha256"}};
     for (const auto& e : image.entries()) {
       const bool file = e.type == images::entry_type::file;
       table.push_back({type_name(e.type), octal(e.mode), std::to_string(e.size),
-                       printable(e.path) + (e.target.empty() ? "" : " -> " + printable(e.target)), file ? images::to_hex(e.sha256) : ""});
+                       printable(e.path) + (e.target.empty() ? "" : " -> " + printable(e.target)),
+                       file ? images::to_hex(e.sha256) : ""});
     }
     ctx.print("\n");
     ctx.print_table(table);

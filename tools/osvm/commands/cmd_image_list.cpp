@@ -32,9 +32,15 @@ class image_list final : public invocation {
         ctx.note("osvm: " + image.error().to_string());
         continue;
       }
-      const std::string id = images::to_hex(image->id()), signer = image->signature() ? image->signature()->algorithm : "";
-      rows.push_back({{"file", path}, {"id", id}, {"bytes", image->file_bytes()}, {"entry", image->info().entry}, {"signed", signer}});
-      table.push_back({path, id.substr(0, 16), format_size(image->file_bytes()), printable(image->info().entry), signer});
+      const std::string id = images::to_hex(image->id()),
+                        signer = image->signature() ? image->signature()->algorithm : "";
+      rows.push_back({{"file", path},
+                      {"id", id},
+                      {"bytes", image->file_bytes()},
+                      {"entry", image->info().entry},
+                      {"signed", signer}});
+      table.push_back(
+          {path, id.substr(0, 16), format_size(image->file_bytes()), printable(image->info().entry), signer});
     }
     if (ctx.json()) {
       ctx.print_json(boost::json::object{{"images", std::move(rows)}});

@@ -34,8 +34,9 @@ extern const command cmd_image_sign_entry;
 const command cmd_image_sign_entry{
     .path = "image sign",
     .summary = "sign an image, in place",
-    .examples = "  openssl genpkey -algorithm ed25519 -out key.pem\n  osvm image sign app.osvm --key key.pem\n"
-                "  openssl pkey -in key.pem -pubout -out publisher.pem",
+    .examples =
+        "  openssl genpkey -algorithm ed25519 -out key.pem\n  osvm image sign app.osvm --key key.pem\n"
+        "  openssl pkey -in key.pem -pubout -out publisher.pem",
     .make = make_invocation<image_sign>,
 };
 

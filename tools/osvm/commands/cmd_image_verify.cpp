@@ -19,7 +19,8 @@ class image_verify final : public invocation {
       ctx.print_json(boost::json::object{{"id", *done}, {"verified", true}, {"signature", !key_.empty()}});
     } else {
       ctx.print(*done + "\n");
-      ctx.note(std::string("every file has its SHA-256") + (key_.empty() ? "; no signature was asked for (see: --key)" : ", and the key signed it"));
+      ctx.note(std::string("every file has its SHA-256") +
+               (key_.empty() ? "; no signature was asked for (see: --key)" : ", and the key signed it"));
     }
     return static_cast<int>(exit_code::done);
   }

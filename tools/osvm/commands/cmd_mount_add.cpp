@@ -39,11 +39,13 @@ class mount_add final : public invocation {
     if (!quota_.empty()) {
       OSVM_TRY(grant.quota_bytes, parse_size(quota_));
       if (!writable_) return error(errc::invalid_argument, "--quota is for --rw");
-      if (kind != std::filesystem::file_type::directory) return error(errc::invalid_argument, "--quota is for folders");
+      if (kind != std::filesystem::file_type::directory)
+        return error(errc::invalid_argument, "--quota is for folders");
     }
     OSVM_TRY(auto path, mounts_file());
     std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ec);
-    if (ec) return error(error_code(ec.value(), boost::system::system_category()), "make the folder of " + path);
+    if (ec)
+      return error(error_code(ec.value(), boost::system::system_category()), "make the folder of " + path);
     OSVM_TRY(auto all, unikernel::load_mounts(path));
     const bool exists = unikernel::find_mount(all, name_) != nullptr;
     if (exists && !replace_) return error(errc::busy, "mount '" + name_ + "' exists (try: --replace)");
@@ -62,8 +64,9 @@ extern const command cmd_mount_add_entry;
 const command cmd_mount_add_entry{
     .path = "mount add",
     .summary = "give a name to a file or folder that guests may be granted",
-    .examples = "  osvm mount add site ./site:/site\n  osvm mount add data ./data:/data --rw --quota 1GiB\n"
-                "  osvm run --mount site --mount data ./server",
+    .examples =
+        "  osvm mount add site ./site:/site\n  osvm mount add data ./data:/data --rw --quota 1GiB\n"
+        "  osvm run --mount site --mount data ./server",
     .make = make_invocation<mount_add>,
 };
 

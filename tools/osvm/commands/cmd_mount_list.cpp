@@ -19,7 +19,10 @@ class mount_list final : public invocation {
     for (const auto& m : *all) {
       const char* access = m.grant.writable ? "rw" : "ro";
       const std::string quota = m.grant.quota_bytes == 0 ? "" : format_size(m.grant.quota_bytes);
-      rows.push_back({{"name", m.name}, {"host", m.grant.host_path}, {"guest", m.grant.guest_path}, {"access", access},
+      rows.push_back({{"name", m.name},
+                      {"host", m.grant.host_path},
+                      {"guest", m.grant.guest_path},
+                      {"access", access},
                       {"quota_bytes", m.grant.quota_bytes}});
       table.push_back({m.name, m.grant.host_path, m.grant.guest_path, access, quota});
     }

@@ -110,7 +110,8 @@ result<void> read_mounts(const std::vector<std::string>& texts, bool writable, u
 
 void add_grants(uk::policy from, uk::policy& to) {
   const auto append = [](auto&& source, auto& target) {
-    target.insert(target.end(), std::make_move_iterator(source.begin()), std::make_move_iterator(source.end()));
+    target.insert(target.end(), std::make_move_iterator(source.begin()),
+                  std::make_move_iterator(source.end()));
   };
   append(from.mounts, to.mounts);
   append(from.listen, to.listen);
@@ -232,13 +233,16 @@ result<int> run_command::execute(context& ctx, plan p) const {
   std::optional<trace_writer> trace;  // before the loop, whose threads write into it
   if (!raw_.trace.empty()) {
     OSVM_TRY(trace, trace_writer::open(raw_.trace, ctx.json()));
-    p.instance.events = {.denials = true, .trace = true, .capacity = trace_records, .handler = [&trace](auto events) {
-                           trace->write(events);
-                         }};
+    p.instance.events = {
+        .denials = true, .trace = true, .capacity = trace_records, .handler = [&trace](auto events) {
+          trace->write(events);
+        }};
   }
   const auto learn = p.instance.learn;
   if (learn == uk::learning::allow_all) {
-    ctx.note("osvm: --allow-all: this run may read and write all files of this host that you may; no policy holds");
+    ctx.note(
+        "osvm: --allow-all: this run may read and write all files of this host that you may; no policy "
+        "holds");
   }
   runtime loop;
   // From here on Ctrl-C is the guest's, a second one ends it, and this function cleans up.
@@ -261,7 +265,8 @@ result<int> run_command::execute(context& ctx, plan p) const {
   if (!raw_.learn.empty()) {
     OSVM_TRY(const auto learned, guest.learned());
     OSVM_CHECK(write_learned(raw_.learn, learned, learn));
-    ctx.note("osvm: wrote the policy of this run to " + raw_.learn + " (try: osvm run --policy " + raw_.learn + " ...)");
+    ctx.note("osvm: wrote the policy of this run to " + raw_.learn + " (try: osvm run --policy " +
+             raw_.learn + " ...)");
   }
   if (trace) trace->finish(guest.stats().events_dropped);
   report_end(ctx, guest, ended, signals.received() != 0);
@@ -275,7 +280,8 @@ void run_command::report_end(const context& ctx, const uk::instance& guest, cons
   const auto stats = guest.stats();
   // A program that needs another process mostly says so in its own words, which rarely name the reason.
   for (const auto& d : stats.denials) {
-    if (d.rule.starts_with("unsupported: one process")) ctx.note("osvm: the program called " + d.what + " (" + d.rule + ")");
+    if (d.rule.starts_with("unsupported: one process"))
+      ctx.note("osvm: the program called " + d.what + " (" + d.rule + ")");
   }
   if (!raw_.stats) {
     for (const auto& d : stats.denials) ctx.detail("denied " + d.what + " (grant it with " + d.rule + ")");

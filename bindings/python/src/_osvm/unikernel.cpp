@@ -186,7 +186,8 @@ py::dict stats_dict(const uk::instance_stats& s) {
   for (const auto& d : s.denials)
     denials.append(py::dict("what"_a = d.what, "rule"_a = d.rule, "count"_a = d.count));
   return py::dict("boot"_a = boot, "exits"_a = s.exits, "page_faults"_a = s.page_faults,
-                  "syscalls"_a = syscalls, "denials"_a = denials, "granted"_a = granted, "refused"_a = refused, "memory_bytes"_a = s.memory_bytes,
+                  "syscalls"_a = syscalls, "denials"_a = denials, "granted"_a = granted,
+                  "refused"_a = refused, "memory_bytes"_a = s.memory_bytes,
                   "memory_peak_bytes"_a = s.memory_peak_bytes, "resident_bytes"_a = s.resident_bytes,
                   "page_table_bytes"_a = s.page_table_bytes, "threads"_a = s.threads,
                   "descriptors"_a = s.descriptors, "written_bytes"_a = s.written_bytes,
@@ -194,8 +195,9 @@ py::dict stats_dict(const uk::instance_stats& s) {
 }
 
 py::dict event_dict(const uk::event& e) {
-  return py::dict("kind"_a = uk::to_string(e.kind), "at"_a = to_seconds(e.at), "thread"_a = e.thread, "text"_a = e.text,
-                  "rule"_a = e.rule, "call"_a = e.call, "result"_a = e.result, "duration"_a = to_seconds(e.duration));
+  return py::dict("kind"_a = uk::to_string(e.kind), "at"_a = to_seconds(e.at), "thread"_a = e.thread,
+                  "text"_a = e.text, "rule"_a = e.rule, "call"_a = e.call, "result"_a = e.result,
+                  "duration"_a = to_seconds(e.duration));
 }
 
 std::string learned_policy(const uk::instance& guest) {

@@ -59,14 +59,15 @@ std::int64_t charged(call_context& ctx, const mount_point& where, Make make) {
   return r;
 }
 
-// mkdir -p asks for each folder on its way, "/" and read-only ones included: what is there is -EEXIST before anything
-// else is judged.
+// mkdir -p asks for each folder on its way, "/" and read-only ones included: what is there is -EEXIST before
+// anything else is judged.
 bool is_there(call_context& ctx, int dirfd, std::uint64_t va) {
   std::string path, base;
   location at;
   if (load_path(ctx, va, path) < 0 || base_of(ctx, dirfd, path, base) < 0) return false;
   while (path.size() > 1 && path.ends_with('/')) path.pop_back();
-  return ctx.instance.files->find(ctx, base, path, false, at) == 0 && at.where != place::nowhere && at.where != place::creatable;
+  return ctx.instance.files->find(ctx, base, path, false, at) == 0 && at.where != place::nowhere &&
+         at.where != place::creatable;
 }
 
 std::int64_t make_directory(call_context& ctx, int dirfd, std::uint64_t va, std::uint64_t mode) {
@@ -148,8 +149,9 @@ std::int64_t sys_linkat(call_context& ctx) {
                       (int_arg(ctx, 4) & AT_SYMLINK_FOLLOW) != 0);
 }
 
-// Whether a link leads nowhere but down, so that programs of the host may follow it. Counting how far ".." climbs is
-// not enough: a link in the way, or a later rename of the link or of a folder above it, changes what it climbs from.
+// Whether a link leads nowhere but down, so that programs of the host may follow it. Counting how far ".."
+// climbs is not enough: a link in the way, or a later rename of the link or of a folder above it, changes
+// what it climbs from.
 bool leads_down(std::string_view target) {
   if (target.starts_with('/')) return false;
   while (!target.empty()) {
@@ -167,8 +169,10 @@ std::int64_t make_symlink(call_context& ctx, std::uint64_t target_va, int dirfd,
   parent_location p;
   if (const std::int64_t r = load_parent(ctx, dirfd, va, p); r < 0) return r;
   if (!leads_down(target) && ctx.instance.rules.beneath)
-    return ctx.instance.deny("symlink to " + target, "never granted: a link in a mount leads down only", EPERM);
-  return charged(ctx, *p.mount, [&] { return ::symlinkat(target.c_str(), p.directory.get(), p.name.c_str()); });
+    return ctx.instance.deny("symlink to " + target, "never granted: a link in a mount leads down only",
+                             EPERM);
+  return charged(ctx, *p.mount,
+                 [&] { return ::symlinkat(target.c_str(), p.directory.get(), p.name.c_str()); });
 }
 std::int64_t sys_symlink(call_context& ctx) {
   return make_symlink(ctx, ctx.args[0], AT_FDCWD, ctx.args[1]);
@@ -181,9 +185,9 @@ std::int64_t sys_truncate(call_context& ctx) {
   location at;
   if (const auto r = find_changeable(ctx, "truncate", AT_FDCWD, ctx.args[0], true, at); r < 0) return r;
   if (!S_ISREG(at.status.st_mode)) return S_ISDIR(at.status.st_mode) ? -EISDIR : -EINVAL;
-  const std::int64_t r = grow_file(ctx, at.mount->quota.get(), at.status.st_size, static_cast<off_t>(ctx.args[1]), [&] {
-    return ::truncate(self_path(at.object).c_str(), static_cast<off_t>(ctx.args[1]));
-  });
+  const std::int64_t r =
+      grow_file(ctx, at.mount->quota.get(), at.status.st_size, static_cast<off_t>(ctx.args[1]),
+                [&] { return ::truncate(self_path(at.object).c_str(), static_cast<off_t>(ctx.args[1])); });
   if (r == -EFBIG) eat_signal(SIGXFSZ);
   return r;
 }

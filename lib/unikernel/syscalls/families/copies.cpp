@@ -57,15 +57,12 @@ std::int64_t append_captured(capture_buffer& buffer, const char* data, std::size
 std::int64_t write_step(call_context& ctx, descriptor& out, const char* data, std::size_t size) {
   switch (out.what->kind) {
     case file_kind::null:
-    case file_kind::device:
-      return static_cast<std::int64_t>(size);
+    case file_kind::device: return static_cast<std::int64_t>(size);
     case file_kind::capture:
       return append_captured(*static_cast<capture_buffer*>(out.what->extra.get()), data, size);
     case file_kind::regular:
-    case file_kind::memory:
-      return write_file(ctx, out, data, size, current_offset);
-    default:
-      break;
+    case file_kind::memory: return write_file(ctx, out, data, size, current_offset);
+    default: break;
   }
   if (out.what->socket_io || out.what->kind == file_kind::socket) {
     return checked_write(::send(out.host.get(), data, size, MSG_DONTWAIT | MSG_NOSIGNAL));

@@ -200,33 +200,27 @@ std::int64_t sys_fcntl(call_context& ctx) {
     case F_DUPFD_CLOEXEC:
       if (arg >= table.limit()) return -EINVAL;
       return duplicate(ctx, static_cast<int>(arg), int_arg(ctx, 1) == F_DUPFD_CLOEXEC);
-    case F_GETFD:
-      return table.close_on_exec(fd) == 1 ? FD_CLOEXEC : 0;
-    case F_SETFD:
-      return table.set_close_on_exec(fd, (arg & FD_CLOEXEC) != 0);
-    case F_GETFL:
-      return status_flags(*d);
+    case F_GETFD: return table.close_on_exec(fd) == 1 ? FD_CLOEXEC : 0;
+    case F_SETFD: return table.set_close_on_exec(fd, (arg & FD_CLOEXEC) != 0);
+    case F_GETFL: return status_flags(*d);
     case F_SETFL:
       if ((arg & O_ASYNC) != 0) return ctx.instance.deny("fcntl O_ASYNC", "", EINVAL);
       d->what->nonblocking = (arg & O_NONBLOCK) != 0;
       d->what->append = (arg & O_APPEND) != 0;
       return 0;
-    case F_SETPIPE_SZ:
-      return resize_pipe(ctx, *d, arg);
+    case F_SETPIPE_SZ: return resize_pipe(ctx, *d, arg);
     case F_ADD_SEALS:
       if (d->what->kind != file_kind::memory) return -EINVAL;
       return d->what->writable ? host_result(::fcntl(d->host.get(), F_ADD_SEALS, arg)) : -EPERM;
     case F_GET_SEALS:
       return d->what->kind == file_kind::memory ? host_result(::fcntl(d->host.get(), F_GET_SEALS)) : -EINVAL;
-    case F_GETOWN:
-      return 0;
+    case F_GETOWN: return 0;
     case F_SETOWN:  // without O_ASYNC and urgent data nothing is ever sent
       (void)ctx.instance.deny("fcntl F_SETOWN", "ignored: signals for descriptors are not served", EPERM);
       return 0;
     case F_GETPIPE_SZ:
       return d->what->kind == file_kind::pipe ? host_result(::fcntl(d->host.get(), F_GETPIPE_SZ)) : -EBADF;
-    default:
-      return ctx.instance.deny("fcntl " + std::to_string(int_arg(ctx, 1)), "", EINVAL);
+    default: return ctx.instance.deny("fcntl " + std::to_string(int_arg(ctx, 1)), "", EINVAL);
   }
 }
 
@@ -253,7 +247,8 @@ std::int64_t ask_interface(call_context& ctx, unsigned request) {
   } else if (request == SIOCGIFFLAGS) {
     asked.ifr_flags = IFF_UP | IFF_LOOPBACK | IFF_RUNNING;
   } else {
-    const sockaddr_in address{.sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
+    const sockaddr_in address{
+        .sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
     std::memcpy(&asked.ifr_addr, &address, sizeof address);
   }
   return store(ctx, ctx.args[2], asked) ? 0 : -EFAULT;
@@ -265,14 +260,10 @@ std::int64_t sys_ioctl(call_context& ctx) {
   if (!d || d->what->path_only) return -EBADF;
   constexpr std::size_t kernel_termios = 36;  // struct termios of the kernel, shorter than glibc's
   switch (unsigned_arg(ctx, 1)) {
-    case TCGETS:
-      return query_terminal(ctx, *d, TCGETS, kernel_termios);
-    case TIOCGWINSZ:
-      return query_terminal(ctx, *d, TIOCGWINSZ, sizeof(winsize));
-    case FIOCLEX:
-      return ctx.instance.descriptors.set_close_on_exec(int_arg(ctx, 0), true);
-    case FIONCLEX:
-      return ctx.instance.descriptors.set_close_on_exec(int_arg(ctx, 0), false);
+    case TCGETS: return query_terminal(ctx, *d, TCGETS, kernel_termios);
+    case TIOCGWINSZ: return query_terminal(ctx, *d, TIOCGWINSZ, sizeof(winsize));
+    case FIOCLEX: return ctx.instance.descriptors.set_close_on_exec(int_arg(ctx, 0), true);
+    case FIONCLEX: return ctx.instance.descriptors.set_close_on_exec(int_arg(ctx, 0), false);
     case FIONBIO: {
       int on = 0;
       if (!load(ctx, ctx.args[2], on)) return -EFAULT;
@@ -297,8 +288,7 @@ std::int64_t sys_ioctl(call_context& ctx) {
       return d->what->kind == file_kind::socket ? ask_interface(ctx, unsigned_arg(ctx, 1)) : -ENOTTY;
     case SIOCATMARK:
       return d->what->kind == file_kind::socket ? (store(ctx, ctx.args[2], 0) ? 0 : -EFAULT) : -ENOTTY;
-    default:
-      break;
+    default: break;
   }
   if (d->what->kind != file_kind::stream) return -ENOTTY;
   return ctx.instance.deny("ioctl " + std::to_string(unsigned_arg(ctx, 1)), "", ENOTTY);

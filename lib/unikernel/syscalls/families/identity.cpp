@@ -83,14 +83,11 @@ template <int RealTime>
 std::int64_t priority_bound(call_context& ctx) {
   switch (int_arg(ctx, 0)) {
     case SCHED_FIFO:
-    case SCHED_RR:
-      return RealTime;
+    case SCHED_RR: return RealTime;
     case SCHED_OTHER:
     case SCHED_BATCH:
-    case SCHED_IDLE:
-      return 0;
-    default:
-      return -EINVAL;
+    case SCHED_IDLE: return 0;
+    default: return -EINVAL;
   }
 }
 

@@ -16,22 +16,29 @@ bool may_execute(const call_context& ctx) noexcept {
   return ctx.instance.may_jit() || !ctx.instance.rules.write_xor_execute;
 }
 
-std::int64_t deny_execute(call_context& ctx, const char* what) { return ctx.instance.deny(what, "--allow jit", EACCES); }
+std::int64_t deny_execute(call_context& ctx, const char* what) {
+  return ctx.instance.deny(what, "--allow jit", EACCES);
+}
 
-// Files that the guest cannot write to may be executed: their code came with the grant. Others are the guest's own data.
-bool is_trusted(const description& w) noexcept { return w.kind == file_kind::regular && !w.changeable && !w.synthetic && !w.writable; }
+// Files that the guest cannot write to may be executed: their code came with the grant. Others are the
+// guest's own data.
+bool is_trusted(const description& w) noexcept {
+  return w.kind == file_kind::regular && !w.changeable && !w.synthetic && !w.writable;
+}
 
 bool is_mappable(const descriptor& d, const struct stat& st) noexcept {
   const file_kind kind = d.what->kind;
-  return S_ISREG(st.st_mode) && (kind == file_kind::regular || kind == file_kind::stream || kind == file_kind::memory);
+  return S_ISREG(st.st_mode) &&
+         (kind == file_kind::regular || kind == file_kind::stream || kind == file_kind::memory);
 }
 
-// Private pages are read when they are touched. Shared ones that nobody may write are served the same way: what others
-// write to the file later shows only in pages that were not touched before.
+// Private pages are read when they are touched. Shared ones that nobody may write are served the same way:
+// what others write to the file later shows only in pages that were not touched before.
 std::int64_t map_file(call_context& ctx, map_request request, int fd, int flags, std::uint64_t offset) {
   auto d = ctx.instance.descriptors.get(fd);
   if (!d || d->what->path_only) return -EBADF;
-  if (d->what->kind == file_kind::device && d->what->guest_path == "/dev/zero") return ctx.memory.map(request);
+  if (d->what->kind == file_kind::device && d->what->guest_path == "/dev/zero")
+    return ctx.memory.map(request);
   struct stat st {};
   if (!d->host || ::fstat(d->host.get(), &st) != 0 || !is_mappable(*d, st)) return -ENODEV;
   if (!d->what->readable) return -EACCES;
@@ -45,8 +52,8 @@ std::int64_t map_file(call_context& ctx, map_request request, int fd, int flags,
   }
   auto file = std::make_shared<file_backing>();
   // Learning with everything allowed: a file of the host is code as it would be under a read-only grant.
-  file->trusted = is_trusted(*d->what) ||
-                  (ctx.instance.everything_allowed && d->what->kind == file_kind::regular && !d->what->writable);
+  file->trusted = is_trusted(*d->what) || (ctx.instance.everything_allowed &&
+                                           d->what->kind == file_kind::regular && !d->what->writable);
   if ((request.protection & PROT_EXEC) && !file->trusted && !may_execute(ctx)) {
     return deny_execute(ctx, "mmap of a file, executable");
   }
@@ -81,7 +88,9 @@ std::int64_t do_mmap(call_context& ctx) {
   return ctx.memory.map(r);
 }
 
-std::int64_t do_munmap(call_context& ctx) { return ctx.memory.unmap(ctx.args[0], ctx.args[1]); }
+std::int64_t do_munmap(call_context& ctx) {
+  return ctx.memory.unmap(ctx.args[0], ctx.args[1]);
+}
 
 std::int64_t do_mprotect(call_context& ctx) {
   const std::int64_t r = ctx.memory.protect(ctx.args[0], ctx.args[1], int_arg(ctx, 2) & ~PROT_GROWSDOWN,
@@ -93,12 +102,16 @@ std::int64_t do_mremap(call_context& ctx) {
   return ctx.memory.remap(ctx.args[0], ctx.args[1], ctx.args[2], int_arg(ctx, 3), ctx.args[4]);
 }
 
-std::int64_t do_madvise(call_context& ctx) { return ctx.memory.advise(ctx.args[0], ctx.args[1], int_arg(ctx, 2)); }
-std::int64_t do_brk(call_context& ctx) { return ctx.memory.set_break(ctx.args[0]); }
+std::int64_t do_madvise(call_context& ctx) {
+  return ctx.memory.advise(ctx.args[0], ctx.args[1], int_arg(ctx, 2));
+}
+std::int64_t do_brk(call_context& ctx) {
+  return ctx.memory.set_break(ctx.args[0]);
+}
 
-// Pages are never swapped by us and locking them is the host's business: success without effect is what Linux gives
-// to a process whose pages are resident anyway.
-// Nothing to lock or to write back; a range that is not mapped is still an error, as on Linux.
+// Pages are never swapped by us and locking them is the host's business: success without effect is what Linux
+// gives to a process whose pages are resident anyway. Nothing to lock or to write back; a range that is not
+// mapped is still an error, as on Linux.
 std::int64_t only_check_range(call_context& ctx) {
   const std::uint64_t begin = page_floor(ctx.args[0]);
   std::uint64_t size = 0;
@@ -106,8 +119,12 @@ std::int64_t only_check_range(call_context& ctx) {
   return ctx.memory.advise(begin, size, MADV_NORMAL);
 }
 
-std::int64_t do_mlock(call_context& ctx) { return only_check_range(ctx); }
-std::int64_t do_msync(call_context& ctx) { return ctx.args[0] % page_size ? -EINVAL : only_check_range(ctx); }
+std::int64_t do_mlock(call_context& ctx) {
+  return only_check_range(ctx);
+}
+std::int64_t do_msync(call_context& ctx) {
+  return ctx.args[0] % page_size ? -EINVAL : only_check_range(ctx);
+}
 
 constexpr syscall_entry entries[] = {
     {9, "mmap", call<do_mmap>, capability::always, "plxxfl"},

@@ -166,20 +166,13 @@ std::int64_t sys_faccessat2(call_context& ctx) {
 std::string descriptor_name(const descriptor& d) {
   if (!d.what->guest_path.empty()) return d.what->guest_path;
   switch (d.what->kind) {
-    case file_kind::socket:
-      return "socket:[1]";
-    case file_kind::epoll:
-      return "anon_inode:[eventpoll]";
-    case file_kind::eventfd:
-      return "anon_inode:[eventfd]";
-    case file_kind::timerfd:
-      return "anon_inode:[timerfd]";
-    case file_kind::watch:
-      return "anon_inode:inotify";
-    case file_kind::null:
-      return "/dev/null";
-    default:
-      return "pipe:[1]";
+    case file_kind::socket: return "socket:[1]";
+    case file_kind::epoll: return "anon_inode:[eventpoll]";
+    case file_kind::eventfd: return "anon_inode:[eventfd]";
+    case file_kind::timerfd: return "anon_inode:[timerfd]";
+    case file_kind::watch: return "anon_inode:inotify";
+    case file_kind::null: return "/dev/null";
+    default: return "pipe:[1]";
   }
 }
 

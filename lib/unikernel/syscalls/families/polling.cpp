@@ -49,8 +49,8 @@ std::int64_t sys_epoll_ctl(call_context& ctx) {
   return r;
 }
 
-// A signal mask that holds while a call waits. When a signal stopped the call it stays until the engine has looked for a
-// handler, whose frame then restores the mask from before.
+// A signal mask that holds while a call waits. When a signal stopped the call it stays until the engine has
+// looked for a handler, whose frame then restores the mask from before.
 class temporary_mask {
  public:
   explicit temporary_mask(call_context& ctx) : ctx_(ctx) {}
@@ -73,7 +73,8 @@ class temporary_mask {
   call_context& ctx_;
 };
 
-// Repeats `step` while it finds nothing (0) until the deadline; a zero timeout looks once. `how` is what a signal does.
+// Repeats `step` while it finds nothing (0) until the deadline; a zero timeout looks once. `how` is what a
+// signal does.
 template <class Step>
 std::int64_t wait_for(call_context& ctx, int fd, bool wait, deadline until, interrupted_call how, Step step) {
   const std::int64_t r = until_done(ctx, fd, POLLIN, wait, until, [&]() -> std::int64_t {

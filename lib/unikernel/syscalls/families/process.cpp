@@ -16,9 +16,15 @@ namespace {
 
 constexpr std::int64_t guest_pid = 1000, guest_uid = 1000;
 
-std::int64_t do_getpid(call_context&) { return guest_pid; }
-std::int64_t do_getppid(call_context&) { return 1; }
-std::int64_t do_getuid(call_context&) { return guest_uid; }
+std::int64_t do_getpid(call_context&) {
+  return guest_pid;
+}
+std::int64_t do_getppid(call_context&) {
+  return 1;
+}
+std::int64_t do_getuid(call_context&) {
+  return guest_uid;
+}
 
 std::int64_t do_exit_group(call_context& ctx) {
   exit_report r;
@@ -86,7 +92,8 @@ std::int64_t do_setrlimit(call_context& ctx) {
 std::int64_t do_sysinfo(call_context& ctx) {
   struct sysinfo s {};
   const auto used = ctx.memory.usage();
-  s.uptime = std::chrono::duration_cast<std::chrono::seconds>(wait_clock::now() - ctx.instance.started).count();
+  s.uptime =
+      std::chrono::duration_cast<std::chrono::seconds>(wait_clock::now() - ctx.instance.started).count();
   s.totalram = ctx.instance.budgets.memory_bytes;
   s.freeram = s.totalram - std::min<std::uint64_t>(used.bytes, s.totalram);
   s.procs = static_cast<unsigned short>(ctx.instance.host.thread_count());
@@ -94,8 +101,9 @@ std::int64_t do_sysinfo(call_context& ctx) {
   return store(ctx, ctx.args[0], s) ? 0 : -EFAULT;
 }
 
-constexpr int pr_set_name = 15, pr_get_name = 16, pr_set_dumpable = 4, pr_get_dumpable = 3, pr_set_no_new_privs = 38,
-              pr_get_no_new_privs = 39, pr_set_vma = 0x53564d41, pr_set_pdeathsig = 1, pr_set_thp_disable = 41;
+constexpr int pr_set_name = 15, pr_get_name = 16, pr_set_dumpable = 4, pr_get_dumpable = 3,
+              pr_set_no_new_privs = 38, pr_get_no_new_privs = 39, pr_set_vma = 0x53564d41,
+              pr_set_pdeathsig = 1, pr_set_thp_disable = 41;
 
 std::int64_t do_prctl(call_context& ctx) {
   switch (int_arg(ctx, 0)) {
@@ -110,7 +118,8 @@ std::int64_t do_prctl(call_context& ctx) {
     }
     case pr_get_name: return memory_access(ctx.memory).write(ctx.args[1], ctx.thread.name, 16) ? 0 : -EFAULT;
     case pr_get_dumpable: return 0;
-    case PR_SET_PDEATHSIG: return ctx.args[1] <= max_signal ? 0 : -EINVAL;  // the parent does not die before the guest
+    case PR_SET_PDEATHSIG:
+      return ctx.args[1] <= max_signal ? 0 : -EINVAL;  // the parent does not die before the guest
     case PR_GET_PDEATHSIG: return store(ctx, ctx.args[1], 0) ? 0 : -EFAULT;
     case PR_GET_KEEPCAPS: return 0;
     case PR_SET_KEEPCAPS: return ctx.args[1] <= 1 ? 0 : -EINVAL;
@@ -119,7 +128,8 @@ std::int64_t do_prctl(call_context& ctx) {
     case PR_SET_TIMERSLACK: return 0;
     case PR_SET_CHILD_SUBREAPER: return 0;
     case PR_GET_SECCOMP: return 0;
-    case PR_SET_SECCOMP: return ctx.instance.deny("prctl(PR_SET_SECCOMP)", "unsupported: the VM is the filter", EINVAL);
+    case PR_SET_SECCOMP:
+      return ctx.instance.deny("prctl(PR_SET_SECCOMP)", "unsupported: the VM is the filter", EINVAL);
     case pr_get_no_new_privs: return 1;
     case pr_set_dumpable:
     case pr_set_no_new_privs:
@@ -151,7 +161,8 @@ rusage usage_of(call_context& ctx, bool thread_only) {
   rusage u{};
   (void)::getrusage(RUSAGE_THREAD, &u);
   if (!thread_only) {
-    const auto us = std::chrono::duration_cast<std::chrono::microseconds>(ctx.instance.host.cpu_time()).count();
+    const auto us =
+        std::chrono::duration_cast<std::chrono::microseconds>(ctx.instance.host.cpu_time()).count();
     u.ru_utime = {us / 1'000'000, us % 1'000'000};
     u.ru_stime = {};
   }
@@ -162,7 +173,9 @@ rusage usage_of(call_context& ctx, bool thread_only) {
 std::int64_t do_getrusage(call_context& ctx) {
   const int who = int_arg(ctx, 0);
   if (who != RUSAGE_SELF && who != RUSAGE_THREAD && who != RUSAGE_CHILDREN) return -EINVAL;
-  return store(ctx, ctx.args[1], who == RUSAGE_CHILDREN ? rusage{} : usage_of(ctx, who == RUSAGE_THREAD)) ? 0 : -EFAULT;
+  return store(ctx, ctx.args[1], who == RUSAGE_CHILDREN ? rusage{} : usage_of(ctx, who == RUSAGE_THREAD))
+             ? 0
+             : -EFAULT;
 }
 
 // Fills what is writable of [va, va + size).
@@ -174,7 +187,8 @@ std::int64_t random_piece(call_context& ctx, std::uint64_t va, std::uint64_t siz
   for (const iovec& s : spans) {
     for (std::size_t at = 0; at < s.iov_len;) {
       // At most 256 bytes at once: such calls neither block nor return early once the pool is ready.
-      const ssize_t n = ::getrandom(static_cast<char*>(s.iov_base) + at, std::min<std::size_t>(s.iov_len - at, 256), 0);
+      const ssize_t n =
+          ::getrandom(static_cast<char*>(s.iov_base) + at, std::min<std::size_t>(s.iov_len - at, 256), 0);
       if (n <= 0) return done ? done : -EAGAIN;
       at += static_cast<std::size_t>(n);
       done += n;
@@ -201,21 +215,33 @@ std::int64_t do_getrandom(call_context& ctx) {
 // Processes come with a later version: named, not silently ignored.
 constexpr const char* one_process = "unsupported: one process per VM in this version";
 
-std::int64_t do_refuse_process(call_context& ctx) { return ctx.instance.deny("fork", one_process, ENOSYS); }
+std::int64_t do_refuse_process(call_context& ctx) {
+  return ctx.instance.deny("fork", one_process, ENOSYS);
+}
 
 std::int64_t refuse_program(call_context& ctx, std::uint64_t path_va) {
   std::string path;
   (void)load_path(ctx, path_va, path);
   return ctx.instance.deny("execve " + path, one_process, ENOSYS);
 }
-std::int64_t do_execve(call_context& ctx) { return refuse_program(ctx, ctx.args[0]); }
-std::int64_t do_execveat(call_context& ctx) { return refuse_program(ctx, ctx.args[1]); }
+std::int64_t do_execve(call_context& ctx) {
+  return refuse_program(ctx, ctx.args[0]);
+}
+std::int64_t do_execveat(call_context& ctx) {
+  return refuse_program(ctx, ctx.args[1]);
+}
 std::int64_t do_refuse_seccomp(call_context& ctx) {
   return ctx.instance.deny("seccomp", "unsupported: the VM and its policy are the filter", ENOSYS);
 }
-std::int64_t do_no_children(call_context&) { return -ECHILD; }
-std::int64_t do_getgroups(call_context&) { return 0; }
-std::int64_t do_set_own_id(call_context& ctx) { return int_arg(ctx, 0) == guest_uid ? 0 : -EPERM; }
+std::int64_t do_no_children(call_context&) {
+  return -ECHILD;
+}
+std::int64_t do_getgroups(call_context&) {
+  return 0;
+}
+std::int64_t do_set_own_id(call_context& ctx) {
+  return int_arg(ctx, 0) == guest_uid ? 0 : -EPERM;
+}
 
 std::int64_t do_getres(call_context& ctx) {
   const std::uint32_t id = guest_uid;
@@ -225,7 +251,9 @@ std::int64_t do_getres(call_context& ctx) {
   return 0;
 }
 
-std::int64_t do_umask(call_context& ctx) { return ctx.instance.umask.exchange(unsigned_arg(ctx, 0) & 0777); }
+std::int64_t do_umask(call_context& ctx) {
+  return ctx.instance.umask.exchange(unsigned_arg(ctx, 0) & 0777);
+}
 
 std::int64_t do_personality(call_context& ctx) {
   return ctx.args[0] == 0xffffffff || ctx.args[0] == 0 ? 0 : -EINVAL;

@@ -40,8 +40,12 @@ std::int64_t make_signalfd(call_context& ctx, int flags) {
   return install(ctx, std::move(what), std::move(host), (flags & SFD_CLOEXEC) != 0);
 }
 
-std::int64_t do_signalfd(call_context& ctx) { return make_signalfd(ctx, 0); }
-std::int64_t do_signalfd4(call_context& ctx) { return make_signalfd(ctx, int_arg(ctx, 3)); }
+std::int64_t do_signalfd(call_context& ctx) {
+  return make_signalfd(ctx, 0);
+}
+std::int64_t do_signalfd4(call_context& ctx) {
+  return make_signalfd(ctx, int_arg(ctx, 3));
+}
 
 constexpr syscall_entry entries[] = {
     {282, "signalfd", call<do_signalfd>, capability::always, "fpl"},

@@ -7,7 +7,9 @@
 namespace osvm::unikernel {
 namespace {
 
-bool valid_signal(int signal) noexcept { return signal >= 0 && signal <= max_signal; }
+bool valid_signal(int signal) noexcept {
+  return signal >= 0 && signal <= max_signal;
+}
 
 siginfo_t from_self(int signal, int how) noexcept {
   siginfo_t info{};
@@ -27,7 +29,8 @@ std::int64_t to_thread(call_context& ctx, int tid, const siginfo_t& info) {
   return info.si_signo == 0 ? 0 : ctx.instance.signals.send_to(tid, info);
 }
 
-// -1 means everybody but oneself, and there is nobody else; 1 is the parent, which is not the guest's to signal.
+// -1 means everybody but oneself, and there is nobody else; 1 is the parent, which is not the guest's to
+// signal.
 std::int64_t do_kill(call_context& ctx) {
   const int pid = int_arg(ctx, 0), signal = int_arg(ctx, 1);
   if (!valid_signal(signal)) return -EINVAL;

@@ -63,7 +63,9 @@ std::int64_t do_timer_create(call_context& ctx) {
   return -EFAULT;
 }
 
-itimerspec shown(const timer_times& t) noexcept { return {to_timespec(t.interval), to_timespec(t.value)}; }
+itimerspec shown(const timer_times& t) noexcept {
+  return {to_timespec(t.interval), to_timespec(t.value)};
+}
 
 std::int64_t do_timer_settime(call_context& ctx) {
   itimerspec wanted{};
@@ -90,11 +92,17 @@ std::int64_t do_timer_delete(call_context& ctx) {
   return ctx.instance.timers.erase(int_arg(ctx, 0)) ? 0 : -EINVAL;
 }
 
-itimerval shown_interval(const timer_times& t) noexcept { return {to_timeval(t.interval), to_timeval(t.value)}; }
+itimerval shown_interval(const timer_times& t) noexcept {
+  return {to_timeval(t.interval), to_timeval(t.value)};
+}
 
-bool valid(const timeval& t) noexcept { return t.tv_sec >= 0 && t.tv_usec >= 0 && t.tv_usec < 1'000'000; }
+bool valid(const timeval& t) noexcept {
+  return t.tv_sec >= 0 && t.tv_usec >= 0 && t.tv_usec < 1'000'000;
+}
 
-bool known_interval_timer(int which) noexcept { return which >= ITIMER_REAL && which <= ITIMER_PROF; }
+bool known_interval_timer(int which) noexcept {
+  return which >= ITIMER_REAL && which <= ITIMER_PROF;
+}
 
 std::int64_t do_setitimer(call_context& ctx) {
   const int which = int_arg(ctx, 0);

@@ -75,7 +75,9 @@ std::int64_t set_stack(call_context& ctx, const kernel_stack& wanted, bool on_it
 std::int64_t do_sigaltstack(call_context& ctx) {
   const alternate_stack now = ctx.thread.signals.stack;
   const bool on_it = now.usable() && now.holds(ctx.thread.regs->rsp);
-  const std::uint32_t state = !now.usable() ? std::uint32_t{SS_DISABLE} : on_it ? std::uint32_t{SS_ONSTACK} : 0;
+  const std::uint32_t state = !now.usable() ? std::uint32_t{SS_DISABLE}
+                              : on_it       ? std::uint32_t{SS_ONSTACK}
+                                            : 0;
   if (ctx.args[0]) {
     kernel_stack wanted{};
     if (!load(ctx, ctx.args[0], wanted)) return -EFAULT;
@@ -144,7 +146,9 @@ std::int64_t do_rt_sigtimedwait(call_context& ctx) {
 }
 
 // A call that a signal stopped is repeated by the engine; what reaches this number has nothing to go on with.
-std::int64_t do_restart_syscall(call_context&) { return -EINTR; }
+std::int64_t do_restart_syscall(call_context&) {
+  return -EINTR;
+}
 
 constexpr syscall_entry entries[] = {
     {13, "rt_sigaction", call<do_rt_sigaction>, capability::always, "ipPl"},

@@ -60,14 +60,16 @@ void connected(const connect_call& c, const guest_address& peer, bool inside) {
   c.d->what->connected = true;
 }
 
-// --- vsock -------------------------------------------------------------------------------------------------------
+// --- vsock
+// -------------------------------------------------------------------------------------------------------
 
 std::int64_t connect_vsock(call_context& ctx, const connect_call& c) {
   const auto& granted = ctx.instance.policy.vsock_connect;
   const bool known = ctx.instance.everything_allowed ||
                      std::find(granted.begin(), granted.end(), c.to.port) != granted.end();
   if (c.to.cid != host_cid || (!known && ctx.instance.rules.policy_connect))
-    return ctx.instance.deny("connect vsock:" + to_text(c.to), "--allow vsock:" + std::to_string(c.to.port), EACCES);
+    return ctx.instance.deny("connect vsock:" + to_text(c.to), "--allow vsock:" + std::to_string(c.to.port),
+                             EACCES);
   const std::string path = ctx.instance.host.vsock_path();
   if (path.empty()) return -ECONNRESET;  // this instance has no folder for sockets
   if (ctx.instance.recorder) ctx.instance.recorder->connects_vsock(c.to.port);
@@ -76,11 +78,13 @@ std::int64_t connect_vsock(call_context& ctx, const connect_call& c) {
   if (r < 0) return -ECONNRESET;
   connected(c, c.to, false);
   const std::lock_guard guard(c.d->what->lock);
-  if (c.state->local.port == 0) c.state->local = {.family = AF_VSOCK, .cid = guest_cid, .port = 1U << 30, .name = {}};
+  if (c.state->local.port == 0)
+    c.state->local = {.family = AF_VSOCK, .cid = guest_cid, .port = 1U << 30, .name = {}};
   return 0;
 }
 
-// --- the guest's own ------------------------------------------------------------------------------------------------
+// --- the guest's own
+// ------------------------------------------------------------------------------------------------
 
 std::int64_t connect_inside(call_context& ctx, const connect_call& c, const bound_socket& target) {
   if (is_inet(c.family)) {
@@ -88,7 +92,8 @@ std::int64_t connect_inside(call_context& ctx, const connect_call& c, const boun
     socket_state& s = *c.state;
     if (!s.bound && s.local.port == 0) {
       guest_address local = loopback(plain(c.to).family, 0);
-      if (const std::int64_t r = ctx.instance.network.names.name_client(c.d->host.get(), local); r < 0) return r;
+      if (const std::int64_t r = ctx.instance.network.names.name_client(c.d->host.get(), local); r < 0)
+        return r;
       s.local = as_seen_by(c.family, local);
     } else if (is_any(s.local)) {
       s.local = as_seen_by(c.family, loopback(plain(c.to).family, s.local.port));
@@ -102,18 +107,20 @@ std::int64_t connect_inside(call_context& ctx, const connect_call& c, const boun
   return 0;
 }
 
-// --- outside ------------------------------------------------------------------------------------------------------
+// --- outside
+// ------------------------------------------------------------------------------------------------------
 
 // What the guest has asked of its socket before there was a TCP socket to ask.
 void carry_options(const socket_state& s, int host) {
   static constexpr std::pair<int, int> carried[] = {
-      {IPPROTO_TCP, TCP_NODELAY},   {SOL_SOCKET, SO_KEEPALIVE},    {IPPROTO_TCP, TCP_KEEPIDLE},
-      {IPPROTO_TCP, TCP_KEEPINTVL}, {IPPROTO_TCP, TCP_KEEPCNT},    {IPPROTO_TCP, TCP_USER_TIMEOUT},
+      {IPPROTO_TCP, TCP_NODELAY},   {SOL_SOCKET, SO_KEEPALIVE}, {IPPROTO_TCP, TCP_KEEPIDLE},
+      {IPPROTO_TCP, TCP_KEEPINTVL}, {IPPROTO_TCP, TCP_KEEPCNT}, {IPPROTO_TCP, TCP_USER_TIMEOUT},
       {SOL_SOCKET, SO_LINGER},      {IPPROTO_TCP, TCP_QUICKACK}};
   for (const auto& key : carried) {
     const auto it = s.options.find(key);
     if (it == s.options.end()) continue;
-    (void)::setsockopt(host, key.first, key.second, it->second.data(), static_cast<socklen_t>(it->second.size()));
+    (void)::setsockopt(host, key.first, key.second, it->second.data(),
+                       static_cast<socklen_t>(it->second.size()));
   }
 }
 
@@ -131,12 +138,9 @@ std::int64_t wait_connected(call_context& ctx, const connect_call& c) {
   if (const auto ns = c.d->what->send_timeout_ns.load(); ns != 0)
     until = wait_clock::now() + std::chrono::nanoseconds(ns);
   switch (ctx.thread.wait.wait_fd(c.d->host.get(), POLLOUT, until)) {
-    case wait_result::ready:
-      return finish_connect(c);
-    case wait_result::timed_out:
-      return -EINPROGRESS;
-    case wait_result::interrupted:
-      break;
+    case wait_result::ready: return finish_connect(c);
+    case wait_result::timed_out: return -EINPROGRESS;
+    case wait_result::interrupted: break;
   }
   return stopped_call(ctx, interrupted_call::restart);
 }
@@ -188,7 +192,8 @@ std::int64_t connect_inet(call_context& ctx, connect_call& c) {
   const bool own = is_loopback(c.to) || is_any(c.to);
   if (is_any(c.to)) c.to = as_seen_by(c.family, c.to);
   if (own) {
-    if (const auto target = ctx.instance.network.names.find(SOCK_STREAM, c.to)) return connect_inside(ctx, c, *target);
+    if (const auto target = ctx.instance.network.names.find(SOCK_STREAM, c.to))
+      return connect_inside(ctx, c, *target);
   }
   outgoing_targets::route route;
   const bool granted = ctx.instance.network.outgoing.find(c.to, route);
@@ -233,9 +238,11 @@ std::int64_t connect_unix(call_context& ctx, connect_call& c) {
     sockaddr_un host{};
     const auto raw = encode_address(canonical);
     std::memcpy(&host, raw.data(), std::min(raw.size(), sizeof host));
-    return connect_unix_host(ctx, *c.d, reinterpret_cast<const sockaddr*>(&host), static_cast<socklen_t>(raw.size()));
+    return connect_unix_host(ctx, *c.d, reinterpret_cast<const sockaddr*>(&host),
+                             static_cast<socklen_t>(raw.size()));
   }
-  (void)ctx.instance.deny("connect " + to_text(canonical), "--connect unix:HOST-PATH=" + canonical.name, EACCES);
+  (void)ctx.instance.deny("connect " + to_text(canonical), "--connect unix:HOST-PATH=" + canonical.name,
+                          EACCES);
   return canonical.name.starts_with('\0') ? -ECONNREFUSED : -ENOENT;
 }
 
@@ -275,14 +282,10 @@ std::int64_t check_phase(const connect_call& c) {
   const std::lock_guard guard(c.d->what->lock);
   const bool datagram = c.type == SOCK_DGRAM;
   switch (c.state->phase) {
-    case socket_phase::connected:
-      return datagram ? 0 : -EISCONN;
-    case socket_phase::listening:
-      return -EINVAL;
-    case socket_phase::connecting:
-      return -EALREADY;
-    default:
-      return 0;
+    case socket_phase::connected: return datagram ? 0 : -EISCONN;
+    case socket_phase::listening: return -EINVAL;
+    case socket_phase::connecting: return -EALREADY;
+    default: return 0;
   }
 }
 

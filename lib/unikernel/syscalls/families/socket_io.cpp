@@ -80,7 +80,8 @@ struct guest_message {
 };
 static_assert(sizeof(guest_message) == sizeof(msghdr));
 
-// --- sending -----------------------------------------------------------------------------------------------------
+// --- sending
+// -----------------------------------------------------------------------------------------------------
 
 std::int64_t take_rights(call_context& ctx, std::span<const std::byte> data, socket_message& m) {
   const std::size_t count = data.size() / sizeof(int);
@@ -95,8 +96,8 @@ std::int64_t take_rights(call_context& ctx, std::span<const std::byte> data, soc
   return 0;
 }
 
-// Ancillary data is copied in once, then judged. Only descriptors travel; credentials are the guest's own, which
-// every socket shows anyway.
+// Ancillary data is copied in once, then judged. Only descriptors travel; credentials are the guest's own,
+// which every socket shows anyway.
 std::int64_t load_control(call_context& ctx, const guest_message& g, socket_message& m) {
   if (g.control == 0 || g.control_size == 0) return 0;
   if (g.control_size > max_control) return -ENOBUFS;
@@ -156,16 +157,19 @@ std::int64_t sys_sendmmsg(call_context& ctx) {
     const std::uint64_t at = ctx.args[1] + static_cast<std::uint64_t>(done) * message_step;
     const std::int64_t r = send_one(ctx, d, at, flags);
     if (r < 0) return done != 0 ? done : r;
-    if (!store(ctx, at + sizeof(guest_message), static_cast<std::uint32_t>(r))) return done != 0 ? done : -EFAULT;
+    if (!store(ctx, at + sizeof(guest_message), static_cast<std::uint32_t>(r)))
+      return done != 0 ? done : -EFAULT;
   }
   return done;
 }
 
-// --- receiving ---------------------------------------------------------------------------------------------------
+// --- receiving
+// ---------------------------------------------------------------------------------------------------
 
 // Gives the guest the descriptors that came along, as many as it has room for.
 std::int64_t store_rights(call_context& ctx, socket_message& m, guest_message& g, int flags) {
-  const std::uint64_t room = g.control != 0 && g.control_size >= CMSG_LEN(0) ? g.control_size - CMSG_LEN(0) : 0;
+  const std::uint64_t room =
+      g.control != 0 && g.control_size >= CMSG_LEN(0) ? g.control_size - CMSG_LEN(0) : 0;
   g.control_size = 0;
   if (m.received.empty()) return 0;
   std::vector<int> numbers;
@@ -203,7 +207,8 @@ std::int64_t store_source(call_context& ctx, const socket_message& m, guest_mess
   return memory_access(ctx.memory).write(g.name, bytes.data(), size) ? 0 : -EFAULT;
 }
 
-std::int64_t receive_one(call_context& ctx, const std::shared_ptr<descriptor>& d, std::uint64_t va, int flags) {
+std::int64_t receive_one(call_context& ctx, const std::shared_ptr<descriptor>& d, std::uint64_t va,
+                         int flags) {
   guest_message g;
   if (!load(ctx, va, g)) return -EFAULT;
   std::vector<guest_range> ranges;

@@ -93,7 +93,8 @@ bool level_applies(const socket_state& s, int level) {
 
 // What a connection of the host's network really gets.
 bool carried(int level, int name) {
-  if (level == IPPROTO_TCP) return name != TCP_FASTOPEN && name != TCP_DEFER_ACCEPT && name != TCP_FASTOPEN_CONNECT;
+  if (level == IPPROTO_TCP)
+    return name != TCP_FASTOPEN && name != TCP_DEFER_ACCEPT && name != TCP_FASTOPEN_CONNECT;
   return level == SOL_SOCKET && (name == SO_KEEPALIVE || name == SO_RCVLOWAT);
 }
 
@@ -199,29 +200,18 @@ std::vector<std::byte> get_option(const descriptor& d, socket_state& s, int leve
   if (!level_applies(s, level)) return {};
   if (level == SOL_SOCKET) {
     switch (name) {
-      case SO_ERROR:
-        return error_of(d, s);
+      case SO_ERROR: return error_of(d, s);
       case SO_SNDBUF:
-      case SO_RCVBUF:
-        return host_value(d, name);
-      case SO_TYPE:
-        return bytes_of(s.type);
-      case SO_DOMAIN:
-        return bytes_of(s.family);
-      case SO_PROTOCOL:
-        return bytes_of(s.protocol);
-      case SO_ACCEPTCONN:
-        return bytes_of(static_cast<int>(s.phase == socket_phase::listening));
-      case SO_RCVTIMEO:
-        return timeout_of(d.what->receive_timeout_ns);
-      case SO_SNDTIMEO:
-        return timeout_of(d.what->send_timeout_ns);
-      case SO_PEERCRED:
-        return bytes_of(peer_credentials(s));
-      case SO_PASSCRED:
-        return bytes_of(0);
-      default:
-        break;
+      case SO_RCVBUF: return host_value(d, name);
+      case SO_TYPE: return bytes_of(s.type);
+      case SO_DOMAIN: return bytes_of(s.family);
+      case SO_PROTOCOL: return bytes_of(s.protocol);
+      case SO_ACCEPTCONN: return bytes_of(static_cast<int>(s.phase == socket_phase::listening));
+      case SO_RCVTIMEO: return timeout_of(d.what->receive_timeout_ns);
+      case SO_SNDTIMEO: return timeout_of(d.what->send_timeout_ns);
+      case SO_PEERCRED: return bytes_of(peer_credentials(s));
+      case SO_PASSCRED: return bytes_of(0);
+      default: break;
     }
   }
   if (const auto it = s.options.find({level, name}); it != s.options.end()) return it->second;

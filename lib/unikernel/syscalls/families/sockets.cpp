@@ -1,5 +1,5 @@
-// Sockets: creation, names, listening. No socket of the host's network is made here: behind each stands a unix
-// socket, and policy says which of them has a name on the host.
+// Sockets: creation, names, listening. No socket of the host's network is made here: behind each stands a
+// unix socket, and policy says which of them has a name on the host.
 #include "unikernel/files/attributes.hpp"
 #include "unikernel/files/tree.hpp"
 #include "unikernel/sockets/network.hpp"
@@ -49,7 +49,8 @@ int protocol_of(int family, int type, int protocol) {
 std::int64_t make_host_socket(socket_state& state, unique_fd& host) {
   if (state.family == AF_NETLINK) {
     int ends[2];
-    if (::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0) return no_descriptor();
+    if (::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0)
+      return no_descriptor();
     host.reset(ends[0]);
     state.answers.reset(ends[1]);
     return 0;
@@ -105,7 +106,8 @@ std::int64_t sys_socketpair(call_context& ctx) {
   return -EFAULT;
 }
 
-// --- names -----------------------------------------------------------------------------------------------------
+// --- names
+// -----------------------------------------------------------------------------------------------------
 
 bool may_listen(const call_context& ctx, transport kind, std::uint32_t port) {
   const auto& granted = ctx.instance.policy.listen;
@@ -117,17 +119,18 @@ std::int64_t deny_listen(call_context& ctx, transport kind, std::uint32_t port) 
   const bool tcp = kind == transport::tcp;
   const std::string number = std::to_string(port);
   return ctx.instance.deny((tcp ? "bind tcp:" : "bind vsock:") + number,
-                           (tcp ? "--publish HOST:PORT=guest:" : "--publish-vsock HOST:PORT=guest:") + number, EACCES);
+                           (tcp ? "--publish HOST:PORT=guest:" : "--publish-vsock HOST:PORT=guest:") + number,
+                           EACCES);
 }
 
 bool option_set(const socket_state& s, int level, int name) {
   const auto it = s.options.find({level, name});
-  return it != s.options.end() && std::any_of(it->second.begin(), it->second.end(),
-                                              [](std::byte b) { return b != std::byte{0}; });
+  return it != s.options.end() &&
+         std::any_of(it->second.begin(), it->second.end(), [](std::byte b) { return b != std::byte{0}; });
 }
 
-// Gives the guest's socket a path of the host. Mode 0600 comes from fchmod() before bind(), since umask() belongs
-// to the whole process; the folder is private in any case.
+// Gives the guest's socket a path of the host. Mode 0600 comes from fchmod() before bind(), since umask()
+// belongs to the whole process; the folder is private in any case.
 std::int64_t bind_host_path(const descriptor& d, socket_state& s, const std::string& path, unsigned mode) {
   const auto address = vsock::make_unix_address(path);
   if (!address) return -EADDRNOTAVAIL;
@@ -248,7 +251,8 @@ std::int64_t bind_unix(call_context& ctx, socket_arg& s, const guest_address& to
 }
 
 std::int64_t bind_netlink(socket_state& s, const guest_address& to) {
-  s.local.cid = to.cid != 0 ? to.cid : static_cast<unsigned>(guest_process_id);  // the process's id, as Linux picks it
+  s.local.cid =
+      to.cid != 0 ? to.cid : static_cast<unsigned>(guest_process_id);  // the process's id, as Linux picks it
   s.phase = socket_phase::bound;
   return 0;
 }
@@ -259,18 +263,15 @@ std::int64_t sys_bind(call_context& ctx) {
   if (!s.state) return s.error;
   if (const auto r = load_address(ctx, ctx.args[1], ctx.args[2], s.state->family, to); r < 0) return r;
   switch (s.state->family) {
-    case AF_UNIX:
-      return bind_unix(ctx, s, to);
-    case AF_NETLINK:
-      return bind_netlink(*s.state, to);
-    case AF_VSOCK:
-      return bind_vsock(ctx, s, to);
-    default:
-      return bind_inet(ctx, s, to);
+    case AF_UNIX: return bind_unix(ctx, s, to);
+    case AF_NETLINK: return bind_netlink(*s.state, to);
+    case AF_VSOCK: return bind_vsock(ctx, s, to);
+    default: return bind_inet(ctx, s, to);
   }
 }
 
-// --- listening ---------------------------------------------------------------------------------------------------
+// --- listening
+// ---------------------------------------------------------------------------------------------------
 
 // The guest's descriptor becomes the receiving end of the queue.
 std::int64_t listen_vsock(call_context& ctx, socket_arg& s, unsigned backlog) {
@@ -300,7 +301,8 @@ std::int64_t listen_stream(call_context& ctx, socket_arg& s, int backlog) {
     bound_socket as;
     as.address = {.family = state.family};
     as.type = SOCK_STREAM;
-    if (const auto r = ctx.instance.network.names.bind(s.d->host.get(), std::move(as), state.bound); r < 0) return r;
+    if (const auto r = ctx.instance.network.names.bind(s.d->host.get(), std::move(as), state.bound); r < 0)
+      return r;
     state.local = state.bound->address;
   }
   return host_result(::listen(s.d->host.get(), queue_of(state, backlog)));
@@ -316,7 +318,8 @@ std::int64_t sys_listen(call_context& ctx) {
   if (s.state->phase == socket_phase::listening)
     return vsock ? 0 : host_result(::listen(s.d->host.get(), queue_of(*s.state, backlog)));
   if (vsock && s.state->phase == socket_phase::fresh) return deny_listen(ctx, transport::vsock, 0);
-  const std::int64_t r = vsock ? listen_vsock(ctx, s, static_cast<unsigned>(backlog)) : listen_stream(ctx, s, backlog);
+  const std::int64_t r =
+      vsock ? listen_vsock(ctx, s, static_cast<unsigned>(backlog)) : listen_stream(ctx, s, backlog);
   if (r < 0) return r;
   s.state->phase = socket_phase::listening;
   const bool published = vsock || (is_inet(s.state->family) && s.state->bound && s.state->bound->outside);
@@ -337,8 +340,8 @@ struct accepted {
 std::int64_t take_connection(int host, bool vsock, accepted& out) {
   if (!vsock) {
     out.name_size = sizeof out.name;
-    out.host.reset(
-        ::accept4(host, reinterpret_cast<sockaddr*>(&out.name), &out.name_size, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    out.host.reset(::accept4(host, reinterpret_cast<sockaddr*>(&out.name), &out.name_size,
+                             SOCK_NONBLOCK | SOCK_CLOEXEC));
     return out.host ? 0 : errno == EMFILE ? -ENFILE : -errno;
   }
   auto taken = vsock::fd_queue::take(host);
@@ -421,7 +424,8 @@ std::int64_t sys_accept4(call_context& ctx) {
   return accept_on(ctx, int_arg(ctx, 3));
 }
 
-// --- asking ------------------------------------------------------------------------------------------------------
+// --- asking
+// ------------------------------------------------------------------------------------------------------
 
 std::int64_t sys_getsockname(call_context& ctx) {
   guest_address name;
@@ -440,7 +444,8 @@ std::int64_t sys_getpeername(call_context& ctx) {
   {
     socket_arg s(ctx);
     if (!s.state) return s.error;
-    const bool asked = s.state->phase == socket_phase::connected || s.state->phase == socket_phase::connecting;
+    const bool asked =
+        s.state->phase == socket_phase::connected || s.state->phase == socket_phase::connecting;
     if (!asked) return -ENOTCONN;
     sockaddr_storage real{};
     socklen_t size = sizeof real;

@@ -60,7 +60,8 @@ std::int64_t charged(call_context& ctx, descriptor& out, std::uint64_t bytes, Mo
   return r;
 }
 
-// --- splice, tee -----------------------------------------------------------------------------------------------------
+// --- splice, tee
+// -----------------------------------------------------------------------------------------------------
 
 // Which side the move waits for: the reading one, unless it is ready.
 std::pair<int, short> awaited(const descriptor& in, const descriptor& out) {
@@ -70,7 +71,8 @@ std::pair<int, short> awaited(const descriptor& in, const descriptor& out) {
 }
 
 template <class Move>
-std::int64_t move_blocking(call_context& ctx, const descriptor& in, const descriptor& out, bool blocking, Move move) {
+std::int64_t move_blocking(call_context& ctx, const descriptor& in, const descriptor& out, bool blocking,
+                           Move move) {
   for (;;) {
     const std::int64_t r = move();
     if (r == -EPIPE) (void)broken_pipe(ctx);
@@ -82,10 +84,12 @@ std::int64_t move_blocking(call_context& ctx, const descriptor& in, const descri
 }
 
 std::int64_t sys_splice(call_context& ctx) {
-  const auto in = ctx.instance.descriptors.get(int_arg(ctx, 0)), out = ctx.instance.descriptors.get(int_arg(ctx, 2));
+  const auto in = ctx.instance.descriptors.get(int_arg(ctx, 0)),
+             out = ctx.instance.descriptors.get(int_arg(ctx, 2));
   if (!in || !out || !in->what->readable || !out->what->writable) return -EBADF;
   const unsigned flags = unsigned_arg(ctx, 5);
-  if ((flags & ~unsigned{SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT}) != 0) return -EINVAL;
+  if ((flags & ~unsigned{SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT}) != 0)
+    return -EINVAL;
   const bool from_pipe = in->what->kind == file_kind::pipe, to_pipe = out->what->kind == file_kind::pipe;
   const bool known = (is_stream(*in) || is_file(*in)) && (is_stream(*out) || is_file(*out));
   if (!known || (!from_pipe && !to_pipe) || out->what->append) return -EINVAL;
@@ -95,8 +99,8 @@ std::int64_t sys_splice(call_context& ctx) {
   if (const auto r = to.load_from(ctx, ctx.args[3]); r < 0) return r;
   const std::uint64_t count = std::min<std::uint64_t>(ctx.args[4], step_bytes);
   if (count == 0) return 0;
-  const bool blocking =
-      (flags & SPLICE_F_NONBLOCK) == 0 && !(from_pipe && in->what->nonblocking) && !(to_pipe && out->what->nonblocking);
+  const bool blocking = (flags & SPLICE_F_NONBLOCK) == 0 && !(from_pipe && in->what->nonblocking) &&
+                        !(to_pipe && out->what->nonblocking);
   const std::int64_t r = move_blocking(ctx, *in, *out, blocking, [&] {
     return charged(ctx, *out, count, [&] {
       return ::splice(in->host.get(), from.pointer(), out->host.get(), to.pointer(), count,
@@ -109,7 +113,8 @@ std::int64_t sys_splice(call_context& ctx) {
 }
 
 std::int64_t sys_tee(call_context& ctx) {
-  const auto in = ctx.instance.descriptors.get(int_arg(ctx, 0)), out = ctx.instance.descriptors.get(int_arg(ctx, 1));
+  const auto in = ctx.instance.descriptors.get(int_arg(ctx, 0)),
+             out = ctx.instance.descriptors.get(int_arg(ctx, 1));
   if (!in || !out || !in->what->readable || !out->what->writable) return -EBADF;
   if (in->what->kind != file_kind::pipe || out->what->kind != file_kind::pipe) return -EINVAL;
   const bool blocking =

@@ -29,7 +29,7 @@ std::int64_t start(call_context& ctx, const clone_request& c) {
   instance_host::thread_start t;
   t.regs = *ctx.thread.regs;
   t.regs.rax = 0;
-  t.regs.rip = t.regs.rcx;     // behind the SYSCALL instruction
+  t.regs.rip = t.regs.rcx;  // behind the SYSCALL instruction
   t.regs.rflags = t.regs.r11;
   if (c.stack) t.regs.rsp = c.stack;
   t.fs_base = c.flags & CLONE_SETTLS ? c.tls : ctx.thread.fs_base;
@@ -44,8 +44,11 @@ std::int64_t start(call_context& ctx, const clone_request& c) {
 }
 
 std::int64_t do_clone(call_context& ctx) {
-  return start(ctx, {.flags = ctx.args[0] & ~std::uint64_t{0xff}, .stack = ctx.args[1], .parent_tid = ctx.args[2],
-                     .child_tid = ctx.args[3], .tls = ctx.args[4]});
+  return start(ctx, {.flags = ctx.args[0] & ~std::uint64_t{0xff},
+                     .stack = ctx.args[1],
+                     .parent_tid = ctx.args[2],
+                     .child_tid = ctx.args[3],
+                     .tls = ctx.args[4]});
 }
 
 struct clone3_args {
@@ -54,7 +57,8 @@ struct clone3_args {
 
 std::int64_t do_clone3(call_context& ctx) {
   if (ctx.args[1] < sizeof(clone3_args)) return -EINVAL;
-  if (ctx.args[1] > sizeof(clone3_args) + 24) return -E2BIG;  // set_tid, set_tid_size, cgroup are the known rest
+  if (ctx.args[1] > sizeof(clone3_args) + 24)
+    return -E2BIG;  // set_tid, set_tid_size, cgroup are the known rest
   clone3_args a{};
   if (!load(ctx, ctx.args[0], a)) return -EFAULT;
   for (std::uint64_t at = sizeof a; at < ctx.args[1]; at += 8) {
@@ -64,7 +68,9 @@ std::int64_t do_clone3(call_context& ctx) {
   }
   const std::uint64_t stack = a.stack ? a.stack + a.stack_size : 0;
   if (stack < a.stack) return -EINVAL;
-  return start(ctx, {.flags = a.flags, .stack = stack, .parent_tid = a.parent_tid, .child_tid = a.child_tid, .tls = a.tls});
+  return start(
+      ctx,
+      {.flags = a.flags, .stack = stack, .parent_tid = a.parent_tid, .child_tid = a.child_tid, .tls = a.tls});
 }
 
 std::int64_t do_exit(call_context& ctx) {
@@ -72,7 +78,9 @@ std::int64_t do_exit(call_context& ctx) {
   return int_arg(ctx, 0) & 0xff;
 }
 
-std::int64_t do_gettid(call_context& ctx) { return ctx.thread.tid; }
+std::int64_t do_gettid(call_context& ctx) {
+  return ctx.thread.tid;
+}
 
 std::int64_t do_set_tid_address(call_context& ctx) {
   ctx.thread.clear_child_tid = ctx.args[0];
@@ -89,9 +97,11 @@ std::int64_t do_set_robust_list(call_context& ctx) {
 deadline absolute(const timespec& t, clockid_t clock) {
   timespec now{};
   (void)::clock_gettime(clock, &now);
-  const auto left = std::chrono::seconds(t.tv_sec - now.tv_sec) + std::chrono::nanoseconds(t.tv_nsec - now.tv_nsec);
+  const auto left =
+      std::chrono::seconds(t.tv_sec - now.tv_sec) + std::chrono::nanoseconds(t.tv_nsec - now.tv_nsec);
   constexpr auto far = std::chrono::hours(24 * 365 * 100);
-  if (t.tv_sec > now.tv_sec + std::chrono::duration_cast<std::chrono::seconds>(far).count()) return std::nullopt;
+  if (t.tv_sec > now.tv_sec + std::chrono::duration_cast<std::chrono::seconds>(far).count())
+    return std::nullopt;
   return wait_clock::now() + left;
 }
 
@@ -101,11 +111,12 @@ std::int64_t futex_wait(call_context& ctx, int command, std::uint32_t bitset, bo
     timespec t{};
     if (!load(ctx, ctx.args[3], t)) return -EFAULT;
     if (!valid(t)) return -EINVAL;
-    until = command == FUTEX_WAIT ? deadline_after(t) : absolute(t, realtime ? CLOCK_REALTIME : CLOCK_MONOTONIC);
+    until =
+        command == FUTEX_WAIT ? deadline_after(t) : absolute(t, realtime ? CLOCK_REALTIME : CLOCK_MONOTONIC);
     until = ctx.thread.keep(until);
   }
-  const std::int64_t r = ctx.instance.futexes.wait(ctx.memory, ctx.args[0], static_cast<std::uint32_t>(ctx.args[2]),
-                                                   bitset, ctx.thread.wait, until);
+  const std::int64_t r = ctx.instance.futexes.wait(
+      ctx.memory, ctx.args[0], static_cast<std::uint32_t>(ctx.args[2]), bitset, ctx.thread.wait, until);
   if (r != -EINTR) return r;
   return stopped_call(ctx, ctx.args[3] ? interrupted_call::with_deadline : interrupted_call::restart);
 }
@@ -114,7 +125,8 @@ std::uint32_t count_arg(std::uint64_t v) noexcept {
   return static_cast<std::uint32_t>(std::max<std::int32_t>(0, static_cast<std::int32_t>(v)));
 }
 
-// Private and shared futexes are the same while an instance has one address space and no shared memory objects.
+// Private and shared futexes are the same while an instance has one address space and no shared memory
+// objects.
 std::int64_t do_futex(call_context& ctx) {
   const int op = int_arg(ctx, 1);
   const int command = op & ~(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME);
@@ -144,7 +156,8 @@ std::int64_t do_futex(call_context& ctx) {
     case FUTEX_TRYLOCK_PI:
     case FUTEX_WAIT_REQUEUE_PI:
     case FUTEX_CMP_REQUEUE_PI:
-      return ctx.instance.deny("futex with priority inheritance", "unsupported: guests have no priorities", ENOSYS);
+      return ctx.instance.deny("futex with priority inheritance", "unsupported: guests have no priorities",
+                               ENOSYS);
     default: return -ENOSYS;
   }
 }
@@ -172,10 +185,13 @@ std::int64_t do_getcpu(call_context& ctx) {
   return 0;
 }
 
-std::int64_t do_sched_accept(call_context&) { return 0; }
+std::int64_t do_sched_accept(call_context&) {
+  return 0;
+}
 // Guest threads are threads of the host process, whose barrier reaches each of them, inside a VM or not.
 std::int64_t do_membarrier(call_context& ctx) {
-  constexpr long served = MEMBARRIER_CMD_GLOBAL | MEMBARRIER_CMD_PRIVATE_EXPEDITED | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED;
+  constexpr long served =
+      MEMBARRIER_CMD_GLOBAL | MEMBARRIER_CMD_PRIVATE_EXPEDITED | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED;
   const int command = int_arg(ctx, 0);
   if (ctx.args[1] != 0) return -EINVAL;
   if (command == MEMBARRIER_CMD_QUERY) {

@@ -38,7 +38,8 @@ std::int64_t do_clock_gettime(call_context& ctx) {
     // CPU time by number, as pthread_getcpuclockid() and clock_getcpuclockid() make it.
     const auto clock = timer_clock_of(id, ctx.thread.tid);
     if (!clock) return -EINVAL;
-    const auto used = clock->tid ? ctx.instance.host.thread_cpu_time(clock->tid) : ctx.instance.host.cpu_time();
+    const auto used =
+        clock->tid ? ctx.instance.host.thread_cpu_time(clock->tid) : ctx.instance.host.cpu_time();
     if (!used) return -EINVAL;
     t = to_timespec(*used);
   }
@@ -68,12 +69,14 @@ std::int64_t do_time(call_context& ctx) {
   return now;
 }
 
-std::int64_t sleep_until(call_context& ctx, deadline until, std::uint64_t remaining_va, interrupted_call how) {
+std::int64_t sleep_until(call_context& ctx, deadline until, std::uint64_t remaining_va,
+                         interrupted_call how) {
   until = ctx.thread.keep(until);
   if (ctx.thread.wait.sleep(until) != wait_result::interrupted) return 0;
   if (remaining_va && until) {
-    const auto left = std::max(std::chrono::nanoseconds{0},
-                               std::chrono::duration_cast<std::chrono::nanoseconds>(*until - wait_clock::now()));
+    const auto left =
+        std::max(std::chrono::nanoseconds{0},
+                 std::chrono::duration_cast<std::chrono::nanoseconds>(*until - wait_clock::now()));
     if (!store(ctx, remaining_va, to_timespec(left))) return -EFAULT;
   }
   return stopped_call(ctx, how);
@@ -88,8 +91,10 @@ std::int64_t do_nanosleep(call_context& ctx) {
 
 std::int64_t do_clock_nanosleep(call_context& ctx) {
   const int id = int_arg(ctx, 0);
-  if (id == CLOCK_PROCESS_CPUTIME_ID) return ctx.instance.deny("clock_nanosleep of CPU time", "unsupported", ENOTSUP);
-  if (id != CLOCK_REALTIME && id != CLOCK_MONOTONIC && id != CLOCK_BOOTTIME && id != CLOCK_TAI) return -EINVAL;
+  if (id == CLOCK_PROCESS_CPUTIME_ID)
+    return ctx.instance.deny("clock_nanosleep of CPU time", "unsupported", ENOTSUP);
+  if (id != CLOCK_REALTIME && id != CLOCK_MONOTONIC && id != CLOCK_BOOTTIME && id != CLOCK_TAI)
+    return -EINVAL;
   timespec t{};
   if (!load(ctx, ctx.args[2], t)) return -EFAULT;
   if (!valid(t)) return -EINVAL;
@@ -108,10 +113,12 @@ std::int64_t do_clock_nanosleep(call_context& ctx) {
 
 std::int64_t do_times(call_context& ctx) {
   tms t{};
-  const auto ticks = std::chrono::duration_cast<std::chrono::milliseconds>(ctx.instance.host.cpu_time()).count() / 10;
+  const auto ticks =
+      std::chrono::duration_cast<std::chrono::milliseconds>(ctx.instance.host.cpu_time()).count() / 10;
   t.tms_utime = ticks;
   if (ctx.args[0] && !store(ctx, ctx.args[0], t)) return -EFAULT;
-  return std::chrono::duration_cast<std::chrono::milliseconds>(wait_clock::now().time_since_epoch()).count() / 10;
+  return std::chrono::duration_cast<std::chrono::milliseconds>(wait_clock::now().time_since_epoch()).count() /
+         10;
 }
 
 constexpr syscall_entry entries[] = {

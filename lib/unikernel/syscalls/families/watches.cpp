@@ -1,4 +1,5 @@
-// inotify on what mounts reach, as the host has it: events name files by what the guest opened, never by host paths.
+// inotify on what mounts reach, as the host has it: events name files by what the guest opened, never by host
+// paths.
 #include "unikernel/files/attributes.hpp"
 #include "unikernel/files/tree.hpp"
 #include "unikernel/syscalls/arguments.hpp"
@@ -51,8 +52,8 @@ std::int64_t sys_inotify_add_watch(call_context& ctx) {
   auto& count = *static_cast<watch_count*>(d->what->extra.get());
   if (count.made == max_watches) return -ENOSPC;
   // The name leads to exactly what was found: it follows the descriptor, not a path of the host.
-  const std::int64_t r =
-      host_result(::inotify_add_watch(d->host.get(), self_path(at.object).c_str(), mask & ~unsigned{IN_DONT_FOLLOW}));
+  const std::int64_t r = host_result(
+      ::inotify_add_watch(d->host.get(), self_path(at.object).c_str(), mask & ~unsigned{IN_DONT_FOLLOW}));
   if (r >= 0) ++count.made;
   return r;
 }
