@@ -24,6 +24,7 @@ OWNERS = {
     "seccomp.h": ["lib/unikernel"],
     "zstd.h": ["lib/ledger", "lib/solana"],
     "lz4.h": ["lib/ledger"],
+    "lz4frame.h": ["lib/ledger"],
     "snappy-c.h": ["lib/ledger"],
     "xxhash.h": ["lib/ledger"],
 }
