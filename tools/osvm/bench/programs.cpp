@@ -152,8 +152,7 @@ result<void> measure_redis(environment& env, report& out, unsigned rounds) {
   return {};
 }
 
-// --- lighttpd
-// ------------------------------------------------------------------------------------------------------
+// lighttpd
 
 result<double> web_load(const std::string& port) {
   OSVM_TRY(auto run, child_process::start({"wrk", "-t1", "-c8", "-d1s", "http://127.0.0.1:" + port + "/"}));
