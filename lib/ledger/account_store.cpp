@@ -61,7 +61,10 @@ struct account_store::impl {
     std::error_code failed;
     if (fs::is_directory(path, failed)) {
       OSVM_TRY(const auto files, account_files_in(path));
-      for (const auto& f : files) OSVM_CHECK(add(f));
+      for (const auto& f : files) {
+        const auto done = add(f);  // a ledger's folder holds other JSON too: keypairs
+        if (!done && !(f.ends_with(".json") && done.error().code == osvm::errc::malformed)) return done;
+      }
       return {};
     }
     if (path.ends_with(".json")) return add_dump(path);

@@ -67,6 +67,8 @@ TEST_F(snapshots, a_folder_gives_its_newest_full_archive_and_what_stands_on_it) 
     file(name, make_archive(slot, {{slot, 1, make_storage({{1, 2, lamports, ""}})}}));
   };
   put("snapshot-5-a.tar", 5, 5);
+  file("validator-keypair.json", "[1,2,3]");
+  EXPECT_FALSE(account_store::load({folder + "/validator-keypair.json"})) << "asked for by name";
   put("snapshot-10-b.tar", 10, 10);
   put("incremental-snapshot-5-20-c.tar", 20, 20);
   put("incremental-snapshot-10-15-d.tar", 15, 15);

@@ -30,8 +30,8 @@ result<std::vector<dumped_account>> parse_account_dump(std::string_view text);
 class account_store final {
  public:
   // Each path is a snapshot archive (.tar, .tar.zst, .tar.lz4), a dumped account (.json, one or an array), or
-  // a folder: of it all dumped accounts, the newest full archive and the newest incremental one on top of
-  // that. A later path wins over an earlier one where neither knows a slot.
+  // a folder: of it all dumped accounts (other JSON files are passed over), the newest full archive and the
+  // newest incremental one on top of that. A later path wins over an earlier one where neither knows a slot.
   static result<account_store> load(const std::vector<std::string>& paths, account_limits limits = {});
   account_store(account_store&&) noexcept;
   account_store& operator=(account_store&&) noexcept;
