@@ -467,10 +467,10 @@ std::int64_t address_space::set_break(std::uint64_t wanted) {
   return static_cast<std::int64_t>(wanted);
 }
 
-result<kvm::system_area::vcpu_area> address_space::prepare_vcpu(unsigned id) {
+result<kvm::system_area::vcpu_area> address_space::prepare_vcpu(unsigned id, std::uint32_t ring_rounds) {
   const std::shared_lock lock(impl_->vma_lock);
   const std::scoped_lock populate(impl_->populate_lock);
-  return impl_->area.prepare_vcpu(id, impl_->tables);
+  return impl_->area.prepare_vcpu(id, impl_->tables, ring_rounds);
 }
 
 bool address_space::over_budget() const noexcept {
