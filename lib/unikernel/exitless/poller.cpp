@@ -10,7 +10,7 @@ namespace {
 // How long the poller looks in vain before it sleeps, and how close two calls must follow each other to wake
 // it. Both are of the order of a few exits.
 constexpr auto idle_time = std::chrono::microseconds(200);
-constexpr std::uint64_t close_ns = 100'000;
+constexpr std::uint64_t close_ns = 300'000;
 constexpr unsigned looks_per_clock = 64;
 
 std::uint64_t now_ns() noexcept {
