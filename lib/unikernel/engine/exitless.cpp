@@ -28,7 +28,8 @@ std::optional<std::int64_t> in_process_engine::serve_polled(ring_member& m, cons
   if (ended_.load(std::memory_order_acquire) || g.wait.interrupted()) return std::nullopt;
   if ((call.r11 & ~plain_flags) != 0) return std::nullopt;
   call_context ctx{*state_, *memory_, g, {call.rdi, call.rsi, call.rdx, call.r10, call.r8, call.r9}};
-  if (!may_be_polled(ctx, call.rax)) return std::nullopt;
+  if (call.rax >= max_syscall_number) return std::nullopt;
+  if (!may_be_polled(ctx, call.rax) && state_->rules.polled_calls) return std::nullopt;
   clock_.tick();
   g.wait.begin_attempt();
   const std::int64_t value = dispatch(ctx, call.rax);
