@@ -262,6 +262,8 @@ constexpr synthetic_file table[] = {
      [](call_context& ctx) { return text("%.2f 0.00\n", seconds_up(ctx)); }},
     {"/proc/version", synthetic_kind::text,
      [](call_context&) { return std::string("Linux version 6.1.0-osvm (osvm) #1 OSVM\n"); }},
+    {"/proc/vmstat", synthetic_kind::text,
+     [](call_context&) { return std::string("pgpgin 0\npgpgout 0\npswpin 0\npswpout 0\n"); }},
     {"/sys/devices/system/cpu/online", synthetic_kind::text, online},
     {"/sys/devices/system/cpu/possible", synthetic_kind::text, online},
     {"/sys/devices/system/cpu/present", synthetic_kind::text, online},

@@ -303,7 +303,7 @@ std::int64_t address_space::protect(std::uint64_t va, std::uint64_t size, int pr
   // counted.
   for (auto it = impl_->vmas.lower_bound(va); it != impl_->vmas.end() && it->first < end; ++it) {
     const vma& v = it->second;
-    if (!v.file || !v.file->may_write || v.file->charged) continue;
+    if (!v.file || !v.file->may_map || v.file->charged) continue;
     if (!(protection & ~v.protection & PROT_WRITE)) continue;
     if (!impl_->drop(it->first, v.end)) return -ENOMEM;
   }

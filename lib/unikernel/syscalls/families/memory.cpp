@@ -62,12 +62,12 @@ std::int64_t share_file(call_context& ctx, file_backing& file, const std::shared
   file.charged = w.kind == file_kind::memory;
   if (file.charged) {
     file.settle = [d] { settle_memory_file(*d); };
-    file.may_write = [&state = ctx.instance, &memory = ctx.memory](std::uint64_t) {
+    file.may_map = [&state = ctx.instance, &memory = ctx.memory](std::uint64_t) {
       return memory.charged_bytes() + *state.object_bytes <= state.budgets.memory_bytes ||
              !state.rules.memory_budget;
     };
   } else if (w.counted) {
-    file.may_write = [&state = ctx.instance](std::uint64_t bytes) { return state.charge_written(bytes); };
+    file.may_map = [&state = ctx.instance](std::uint64_t bytes) { return state.charge_written(bytes); };
   }
   return try_on_host(file, request.protection, request.file_offset);
 }
