@@ -3,10 +3,10 @@
 #include "unikernel/syscalls/arguments.hpp"
 
 #include <fcntl.h>
-#include <climits>
 #include <linux/futex.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <climits>
 
 namespace osvm::unikernel {
 namespace {
