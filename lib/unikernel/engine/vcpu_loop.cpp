@@ -1,8 +1,8 @@
 // A guest thread's life: enter the VM, serve what it came out for, enter again.
-#include "kvm/system_area.hpp"
 #include "unikernel/engine/faults.hpp"
 #include "unikernel/engine/in_process.hpp"
 #include "unikernel/thread/robust_list.hpp"
+#include "unikernel/thread/signals_blocked.hpp"
 
 #include <linux/futex.h>
 #include <sys/mman.h>
@@ -18,20 +18,10 @@ constexpr unsigned page_fault_vector = 14;
 constexpr unsigned max_repeated_faults =
     10000;  // the same fault resolved again and again: KVM does not make progress
 constexpr unsigned max_host_faults = 100000;
-
-// Threads of a guest take no signals; the mask is inherited at creation.
-class all_signals_blocked {
- public:
-  all_signals_blocked() {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old_);
-  }
-  ~all_signals_blocked() { pthread_sigmask(SIG_SETMASK, &old_, nullptr); }
-
- private:
-  sigset_t old_{};
-};
+// With shared mappings of files: how often a vCPU tries before files are looked at, before a page of one is
+// given up, and the same where KVM does not say which page it was (a flush may be preempted for
+// milliseconds).
+constexpr unsigned host_faults_until_look = 4, max_shared_faults = 64, max_unknown_faults = 20000;
 
 std::chrono::nanoseconds own_cpu_time() noexcept {
   timespec t{};
@@ -61,6 +51,10 @@ std::int64_t in_process_engine::launch(std::shared_ptr<task> t) {
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, thread_stack);
+  if (poller_) {
+    t->ring = std::make_shared<ring_member>(t->guest, *t->slot->ring);
+    poller_->add(t->ring);
+  }
   tasks_.emplace(t->guest.tid, t);
   state_->signals.add(t->guest);
   most_threads_ = std::max(most_threads_, tasks_.size());
@@ -72,6 +66,7 @@ std::int64_t in_process_engine::launch(std::shared_ptr<task> t) {
   pthread_attr_destroy(&attributes);
   if (e != 0) {
     state_->signals.forget(t->guest);
+    if (t->ring) poller_->remove(*t->ring);
     idle_cpus_.push_back(std::move(t->slot));
     tasks_.erase(t->guest.tid);
     return -e;
@@ -153,10 +148,15 @@ void in_process_engine::run(task& t) {
     total_ns_.store(std::chrono::nanoseconds(now - created_).count(), std::memory_order_relaxed);
   }
   while (!ended_.load(std::memory_order_acquire) && !t.guest.exiting) {
-    if (t.guest.wait.interrupted()) (void)deliver_signals(t, 0, 0);
+    if (t.guest.wait.interrupted()) {
+      if (t.ring) settle_stub(t);
+      (void)deliver_signals(t, 0, 0);
+    }
     if (ended_.load(std::memory_order_acquire) || t.guest.exiting) break;
     t.call_served = false;
+    if (t.ring) t.ring->release();
     const kvm::exit_info e = t.slot->cpu.run();
+    if (t.ring) t.ring->hold();
     t.interrupted = e.kind == kvm::exit_kind::interrupted;
     exits_.fetch_add(1, std::memory_order_relaxed);
     t.guest.fs_base = t.slot->cpu.fs_base();
@@ -180,10 +180,10 @@ void in_process_engine::run(task& t) {
   }
 }
 
-// A system call comes from the stub's page and nowhere else: OUTS from the guest's own code looks the same
+// A system call comes from the vCPU's stub and nowhere else: OUTS from the guest's own code looks the same
 // otherwise.
-constexpr bool in_stub(std::uint64_t rip) noexcept {
-  return rip - kvm::system_area::stub_address() < page_size;
+bool in_process_engine::in_stub(const task& t) const noexcept {
+  return t.slot->stub.contains(t.slot->cpu.regs().rip);
 }
 
 // False: this thread does not enter the VM again.
@@ -191,21 +191,22 @@ bool in_process_engine::handle_exit(task& t, const kvm::exit_info& e) {
   using kvm::exit_kind;
   if (e.kind == exit_kind::interrupted) return true;
   if (e.kind == exit_kind::host_fault) {
-    // A page was being flushed at that moment (see address_space::impl::flush): try again.
-    if (++t.host_faults < max_host_faults) return true;
-    fault(t, e, fault_kind::internal);
-    return false;
+    return retry_host_fault(t, e);
   }
   t.host_faults = 0;
   const unsigned cpl = t.slot->cpu.cpl();
   if (e.kind == exit_kind::io && e.outgoing && e.port == kvm::syscall_port &&
-      ((e.size == 1 && e.count == 1 && in_stub(t.slot->cpu.regs().rip)) || !state_->rules.port_checks)) {
+      ((e.size == 1 && e.count == 1 && in_stub(t)) || !state_->rules.port_checks)) {
     const bool must_be_user = facts_.stub == kvm::syscall_stub::user;
     if (must_be_user && cpl == 0 && state_->rules.privilege_check) {
       fault(t, e, fault_kind::privilege);
       return false;
     }
-    serve_call(t);
+    if (t.ring) {
+      serve_call_outside(t);
+    } else {
+      serve_call(t);
+    }
     return true;
   }
   if (e.kind == exit_kind::io && e.outgoing && cpl == 0 && e.port >= kvm::exception_port &&
@@ -216,6 +217,31 @@ bool in_process_engine::handle_exit(task& t, const kvm::exit_info& e) {
   if (e.kind == exit_kind::io && !state_->rules.port_checks) return true;
   fault(t, e, kind_of_exit(e));
   return false;
+}
+
+// A host page was not there: it was being flushed at that moment (frame_pool::notify), or it is a shared page
+// of a file that shrank or has no room left on its disk. Most often trying again is all that is needed.
+bool in_process_engine::retry_host_fault(task& t, const kvm::exit_info& e) {
+  const unsigned times = ++t.host_faults;
+  const bool shared = memory_->has_shared_files();
+  if (shared && times % host_faults_until_look == 0) (void)memory_->forget_missing();
+  const std::uint64_t at = shared && e.address ? memory_->shared_address(e.address) : 0;
+  const unsigned most = !shared ? max_host_faults : at ? max_shared_faults : max_unknown_faults;
+  if (times < most) return true;
+  t.host_faults = 0;
+  if (!shared || t.slot->cpu.cpl() != 3) {
+    fault(t, e, fault_kind::internal);
+    return false;
+  }
+  fault_signal signal;
+  signal.info.si_signo = SIGBUS;
+  signal.info.si_code = BUS_ADRERR;
+  signal.info.si_addr = reinterpret_cast<void*>(at);  // a guest address, never followed
+  const kvm::registers user = t.slot->cpu.regs();
+  exit_report report = exit_fault_report(e, fault_kind::internal, user, t.guest.tid);
+  report.signal = SIGBUS;
+  raise_fault(t, user, signal, std::move(report));
+  return true;
 }
 
 void in_process_engine::fault(task& t, const kvm::exit_info& e, fault_kind kind) {
@@ -349,6 +375,7 @@ void in_process_engine::release_waiters_of(task& t) noexcept {
 void in_process_engine::leave(task& t) noexcept {
   release_waiters_of(t);
   state_->signals.remove(t.guest);
+  if (t.ring) poller_->remove(*t.ring);  // held, and never released again
   const int status = t.exit_status;
   bool last = false;
   std::shared_ptr<task> keep;  // `t` ends with this function

@@ -146,7 +146,13 @@ std::int64_t open_synthetic_directory(call_context& ctx, const open_request& req
   what->synthetic = true;
   auto listing = std::make_shared<directory_listing>();
   listing->names = {".", ".."};
-  if (at.path == "/proc/self/fd") {
+  constexpr std::string_view tasks = "/proc/self/task";
+  if (at.path == tasks) {
+    for (const int tid : ctx.instance.host.threads()) listing->names.push_back(std::to_string(tid));
+  } else if (at.path.starts_with(tasks)) {
+    for (auto& name : ctx.instance.files->list("/proc/self"))
+      if (name != "task") listing->names.push_back(std::move(name));
+  } else if (at.path == "/proc/self/fd") {
     for (const int fd : ctx.instance.descriptors.numbers()) listing->names.push_back(std::to_string(fd));
   } else {
     for (auto& name : ctx.instance.files->list(at.path)) listing->names.push_back(std::move(name));

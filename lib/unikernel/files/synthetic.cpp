@@ -74,7 +74,8 @@ std::string program_name(call_context& ctx) {
 std::string self_stat(call_context& ctx) {
   const number bytes = ctx.memory.usage().bytes;
   return text(
-      "1 (%s) R 0 1 1 0 -1 4194304 0 0 0 0 0 0 0 0 20 0 %u 0 0 %llu %llu 18446744073709551615 0 0 0 0 0 0 "
+      "1000 (%s) R 1 1000 1000 0 -1 4194304 0 0 0 0 0 0 0 0 20 0 %u 0 0 %llu %llu 18446744073709551615 0 0 0 "
+      "0 0 0 "
       "0 0 0 0 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n",
       program_name(ctx).c_str(), ctx.instance.host.thread_count(), bytes, bytes / page_size);
 }
@@ -87,7 +88,7 @@ std::string self_statm(call_context& ctx) {
 std::string self_status(call_context& ctx) {
   const number kib = ctx.memory.usage().bytes / 1024;
   return text(
-      "Name:\t%s\nUmask:\t%04o\nState:\tR (running)\nTgid:\t1\nPid:\t1\nPPid:\t0\nTracerPid:\t0\n"
+      "Name:\t%s\nUmask:\t%04o\nState:\tR (running)\nTgid:\t1000\nPid:\t1000\nPPid:\t1\nTracerPid:\t0\n"
       "Uid:\t1000\t1000\t1000\t1000\nGid:\t1000\t1000\t1000\t1000\nFDSize:\t%u\nVmSize:\t%8llu kB\n"
       "VmRSS:\t%8llu kB\nThreads:\t%u\nNoNewPrivs:\t1\nSeccomp:\t0\n",
       program_name(ctx).c_str(), ctx.instance.umask.load(), ctx.instance.descriptors.limit(), kib, kib,
@@ -195,6 +196,8 @@ constexpr synthetic_file table[] = {
     {"/etc/resolv.conf", synthetic_kind::text,
      [](call_context&) { return std::string("# answers granted names only\nnameserver 127.0.0.53\n"); },
      true},
+    {"/proc/cgroups", synthetic_kind::text,
+     [](call_context&) { return std::string("#subsys_name\thierarchy\tnum_cgroups\tenabled\n"); }},
     {"/proc/cpuinfo", synthetic_kind::text, cpuinfo},
     {"/proc/filesystems", synthetic_kind::text, [](call_context&) { return std::string("nodev\tosvm\n"); }},
     {"/proc/loadavg", synthetic_kind::text,
@@ -203,6 +206,8 @@ constexpr synthetic_file table[] = {
     {"/proc/mounts", synthetic_kind::link, [](call_context&) { return std::string("self/mounts"); }},
     {"/proc/self/cmdline", synthetic_kind::text,
      [](call_context& ctx) { return nul_terminated(ctx.instance.arguments); }},
+    {"/proc/self/coredump_filter", synthetic_kind::text,
+     [](call_context&) { return std::string("00000033\n"); }},
     {"/proc/self/cwd", synthetic_kind::link,
      [](call_context& ctx) {
        const std::scoped_lock lock(ctx.instance.cwd_lock);
@@ -257,6 +262,8 @@ constexpr synthetic_file table[] = {
      [](call_context& ctx) { return text("%.2f 0.00\n", seconds_up(ctx)); }},
     {"/proc/version", synthetic_kind::text,
      [](call_context&) { return std::string("Linux version 6.1.0-osvm (osvm) #1 OSVM\n"); }},
+    {"/proc/vmstat", synthetic_kind::text,
+     [](call_context&) { return std::string("pgpgin 0\npgpgout 0\npswpin 0\npswpout 0\n"); }},
     {"/sys/devices/system/cpu/online", synthetic_kind::text, online},
     {"/sys/devices/system/cpu/possible", synthetic_kind::text, online},
     {"/sys/devices/system/cpu/present", synthetic_kind::text, online},

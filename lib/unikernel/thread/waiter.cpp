@@ -31,7 +31,15 @@ deadline waiter::bounded(deadline until) const noexcept {
   return until;
 }
 
+// Whether a wait must not go on.
+bool waiter::stopped() noexcept {
+  const std::uint32_t flags = flags_.load(std::memory_order_seq_cst);
+  if (flags & attempt_flag) would_wait_ = true;
+  return flags != 0;
+}
+
 wait_result waiter::wait_fd(int fd, short events, deadline until) {
+  if (stopped()) return wait_result::interrupted;
   if (!kick_) {
     kick_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!kick_) return wait_result::interrupted;
@@ -39,7 +47,7 @@ wait_result waiter::wait_fd(int fd, short events, deadline until) {
   }
   until = bounded(until);
   while (true) {
-    if (flags_.load(std::memory_order_seq_cst)) return wait_result::interrupted;
+    if (stopped()) return wait_result::interrupted;
     pollfd fds[2] = {{.fd = kick_.get(), .events = POLLIN, .revents = 0},
                      {.fd = fd, .events = events, .revents = 0}};
     timespec left{};
@@ -67,7 +75,7 @@ wait_result waiter::sleep(deadline until) {
 wait_result waiter::park(deadline until) {
   until = bounded(until);
   while (true) {
-    if (flags_.load(std::memory_order_seq_cst)) return wait_result::interrupted;
+    if (stopped()) return wait_result::interrupted;
     if (token_.exchange(0, std::memory_order_seq_cst)) {
       if (flags_.load(std::memory_order_seq_cst)) return wait_result::interrupted;
       return wait_result::ready;
@@ -78,6 +86,29 @@ wait_result waiter::park(deadline until) {
     // atomic<uint32_t> is a plain 4-byte word for the kernel.
     (void)::syscall(SYS_futex, reinterpret_cast<std::uint32_t*>(&token_), FUTEX_WAIT_PRIVATE, 0,
                     until ? &left : nullptr, nullptr, 0);
+  }
+}
+
+waiter::word_result waiter::wait_word(const std::uint32_t* word, std::uint32_t expected, deadline until) {
+  until = bounded(until);
+  while (true) {
+    if (flags_.load(std::memory_order_seq_cst)) return word_result::interrupted;
+    futex_waitv both[2] = {};
+    both[0].val = expected;
+    both[0].uaddr = reinterpret_cast<std::uintptr_t>(word);
+    both[0].flags = FUTEX_32;
+    both[1].uaddr = reinterpret_cast<std::uintptr_t>(&token_);  // what raise_flag() wakes
+    both[1].flags = FUTEX_32 | FUTEX_PRIVATE_FLAG;
+    timespec at{};
+    if (until) at = to_timespec(until->time_since_epoch());
+    const long r = ::syscall(SYS_futex_waitv, both, 2, 0, until ? &at : nullptr, CLOCK_MONOTONIC);
+    if (r == 0) return word_result::woken;
+    if (r > 0 || errno == EINTR) continue;
+    if (errno == ETIMEDOUT) return word_result::timed_out;
+    if (errno == EFAULT) return word_result::no_page;
+    if (errno != EAGAIN) return word_result::unsupported;
+    // One of the two words differs; a token left over from an earlier wait is no news.
+    if (!token_.exchange(0, std::memory_order_seq_cst)) return word_result::differs;
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <osvm/unikernel/instance.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <iterator>
@@ -12,6 +13,7 @@
 #include "../policy_options.hpp"
 #include "../private_dir.hpp"
 #include "../publisher.hpp"
+#include "../script.hpp"
 #include "../stats_output.hpp"
 #include "../trace_output.hpp"
 #include "../values.hpp"
@@ -28,13 +30,14 @@ struct raw_options {
   std::vector<std::string> publish, publish_vsock, publish_unix, connect, ro, rw, mount, env, allow, program;
   std::string memory, threads, descriptors, max_written, policy, learn, key;
   std::string cpu_time, timeout, isolation = "hardware", name = "guest", socket_dir, cwd = "/", trace;
-  bool stats = false, allow_all = false, no_libraries = false;
+  bool stats = false, exitless = false, allow_all = false, no_libraries = false;
 };
 
 struct plan {
   uk::instance_options instance;
   std::vector<publication> published;
   std::optional<unpacked_image> image;  // when the program is one
+  std::string program;                  // host path of the ELF file
 };
 
 result<void> read_budgets(const raw_options& raw, uk::budgets& out) {
@@ -122,6 +125,22 @@ void add_grants(uk::policy from, uk::policy& to) {
   to.allow.jit = to.allow.jit || from.allow.jit;
 }
 
+// A script's interpreter is the program then, and the script is granted as the program would be.
+result<void> read_script_line(plan& p) {
+  OSVM_TRY(const auto found, read_script(p.program));
+  if (!found) return {};
+  auto& options = p.instance;
+  p.program = found->interpreter;
+  options.arguments.erase(options.arguments.begin());
+  options.arguments.insert(options.arguments.begin(), found->arguments.begin(), found->arguments.end());
+  auto& mounts = options.policy.mounts;
+  const bool granted = std::any_of(mounts.begin(), mounts.end(),
+                                   [&](const uk::mount& m) { return m.guest_path == found->path; });
+  if (options.grant_libraries && !granted)
+    mounts.push_back({.host_path = found->path, .guest_path = found->path, .writable = false});
+  return {};
+}
+
 result<plan> read_plan(const raw_options& raw) {
   plan out;
   auto& options = out.instance;
@@ -132,6 +151,7 @@ result<plan> read_plan(const raw_options& raw) {
   options.level = raw.isolation == "hardware" ? uk::isolation::hardware : uk::isolation::process;
   options.arguments = raw.program;
   options.grant_libraries = !raw.no_libraries;
+  out.program = raw.program.front();
   options.working_directory = raw.cwd;
   if (looks_like_image(raw.program.front())) {
     OSVM_TRY(out.image, prepare_image(raw.program.front(), raw.key, raw.mount, options));
@@ -139,10 +159,12 @@ result<plan> read_plan(const raw_options& raw) {
     options.arguments.assign({info.entry});
     options.arguments.insert(options.arguments.end(), info.arguments.begin(), info.arguments.end());
     options.arguments.insert(options.arguments.end(), raw.program.begin() + 1, raw.program.end());
+    out.program = out.image->program;
   } else if (!raw.key.empty()) {
     return error(errc::invalid_argument, "--key is for images (see: osvm image sign)");
   }
   options.name = raw.name;
+  options.exitless = raw.exitless;
   if (raw.allow_all && raw.learn.empty()) {
     return error(errc::invalid_argument, "--allow-all is for learning a policy (add: --learn FILE)");
   }
@@ -159,6 +181,7 @@ result<plan> read_plan(const raw_options& raw) {
   OSVM_CHECK(read_connections(raw.connect, options.policy));
   OSVM_CHECK(read_mounts(raw.ro, false, options.policy));
   OSVM_CHECK(read_mounts(raw.rw, true, options.policy));
+  if (!out.image) OSVM_CHECK(read_script_line(out));
   for (const auto& text : raw.env) {
     OSVM_TRY(auto variable, parse_environment(text));
     options.policy.environment.push_back(std::move(variable));
@@ -192,6 +215,8 @@ class run_command final : public invocation {
              "grant new code at run time, or a connection to a host vsock port");
     o.flag("no-libraries", raw_.no_libraries,
            "do not let the guest read the program, its loader and its libraries unasked");
+    o.flag("exitless", raw_.exitless,
+           "answer system calls in shared memory: faster, but takes a core while busy");
     o.value("cwd", "GUEST", raw_.cwd, "the guest's working directory");
     o.value("memory", "SIZE", raw_.memory, "guest memory at most (256MiB)");
     o.value("threads", "N", raw_.threads, "guest threads at most (64)");
@@ -205,7 +230,8 @@ class run_command final : public invocation {
             "private folder for them (default: a new one, removed at the end)");
     o.maybe_value("trace", "FILE", raw_.trace, "-", "print each system call, to stderr or to FILE");
     o.flag("stats", raw_.stats, "at the end, print what the guest did and used to stderr");
-    o.rest("ELF [ARGS...]", raw_.program, "Run a Linux program alone in its own virtual machine.");
+    o.rest("ELF [ARGS...]", raw_.program,
+           "Run a Linux program, or a script by its interpreter, alone in its own virtual machine.");
   }
 
   int run(context& ctx) override {
@@ -223,7 +249,7 @@ class run_command final : public invocation {
 };
 
 result<int> run_command::execute(context& ctx, plan p) const {
-  OSVM_TRY(const auto program, uk::image::load(p.image ? p.image->program : raw_.program.front()));
+  OSVM_TRY(const auto program, uk::image::load(p.program));
   std::optional<private_dir> sockets;
   p.instance.socket_dir = raw_.socket_dir;
   if (raw_.socket_dir.empty()) {
