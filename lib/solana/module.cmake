@@ -1,5 +1,9 @@
-# Instruction parsers: one file each, the table of all is generated.
+# Instruction parsers and account decoders: one file each, the tables of all are generated.
 osvm_registry(${PROJECT_BINARY_DIR}/generated/solana/instruction_parsers.cpp
   FOLDER ${CMAKE_CURRENT_LIST_DIR}/instructions SUFFIX parser
   TYPE instruction_parser HEADER solana/instructions/parser.hpp NAMESPACE osvm::solana TABLE all_instruction_parsers)
-target_sources(osvm_solana PRIVATE ${PROJECT_BINARY_DIR}/generated/solana/instruction_parsers.cpp)
+osvm_registry(${PROJECT_BINARY_DIR}/generated/solana/account_parsers.cpp
+  FOLDER ${CMAKE_CURRENT_LIST_DIR}/accounts SUFFIX account
+  TYPE account_parser HEADER solana/accounts/parser.hpp NAMESPACE osvm::solana TABLE all_account_parsers)
+target_sources(osvm_solana PRIVATE ${PROJECT_BINARY_DIR}/generated/solana/instruction_parsers.cpp
+  ${PROJECT_BINARY_DIR}/generated/solana/account_parsers.cpp)

@@ -22,8 +22,9 @@ OWNERS = {
     "CLI/": ["tools/osvm"],
     "pybind11/": ["bindings"],
     "seccomp.h": ["lib/unikernel"],
-    "zstd.h": ["lib/ledger"],
+    "zstd.h": ["lib/ledger", "lib/solana"],
     "lz4.h": ["lib/ledger"],
+    "lz4frame.h": ["lib/ledger"],
     "snappy-c.h": ["lib/ledger"],
     "xxhash.h": ["lib/ledger"],
 }

@@ -9,6 +9,7 @@ std::span<const command_group> command_groups() noexcept {
       {"image", "programs with their files in one verified file"},
       {"mount", "named files and folders that guests may be granted"},
       {"ledger", "read a Solana validator's ledger: slots, blocks, transactions"},
+      {"token", "tokens of a Solana snapshot: who holds them"},
       {"rpc", "serve Solana's JSON-RPC"},
   };
   return groups;

@@ -1,6 +1,7 @@
 // Solana's JSON-RPC over a ledger: one request body in, one answer out. No sockets: see rpc_server.hpp.
 #pragma once
 
+#include <osvm/ledger/account_store.hpp>
 #include <osvm/ledger/query.hpp>
 
 #include <memory>
@@ -11,8 +12,9 @@ namespace osvm::ledger {
 struct rpc_options {
   std::size_t max_body = 50 << 10;  // as validators have it
   std::size_t max_batch = 1000;
-  std::size_t max_depth = 32;          // of the request's JSON
-  std::string version = "osvm-0.1.0";  // what getVersion says as "solana-core"
+  std::size_t max_depth = 32;                       // of the request's JSON
+  std::string version = "osvm-0.1.0";               // what getVersion says as "solana-core"
+  std::shared_ptr<const account_store> accounts{};  // none: the account methods are not there
 };
 
 // Thread-safe.

@@ -43,6 +43,7 @@ inline constexpr pubkey token_2022 = detail::address("TokenzQdBNbLqP5VEhdkAS6EPF
 inline constexpr pubkey associated_token = detail::address("ATokenGPvbdGVxr1b2hvZbsiqW5xWH25efTNsLJA8knL");
 inline constexpr pubkey memo_v1 = detail::address("Memo1UhkJRfHyvLMcVucJwxXeuD728EqVDDwQDxFMNo");
 inline constexpr pubkey memo_v3 = detail::address("MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr");
+inline constexpr pubkey memo_v4 = detail::address("Memo4c2pN8afCj432Lb7RMVKi9PbQnnW7ewFFaV3oAH");
 inline constexpr pubkey metaplex_metadata = detail::address("metaqbxxUerdq28cj1RbAWkYQm3ybzjb6a8bt518x1s");
 inline constexpr pubkey name_service = detail::address("namesLPneVptA9Z5rqUDD9tMTWEJwofgaYwp8cawRkX");
 inline constexpr pubkey sysvar_clock = detail::address("SysvarC1ock11111111111111111111111111111111");

@@ -5,6 +5,7 @@ namespace {
 
 void parse(const instruction_args& in, parsed_info& out) {
   argument_reader args(in.data);
+  if (in.data.size() > 1) return out.fail();
   const auto which = in.data.empty() ? std::uint8_t{0} : args.number<std::uint8_t>();
   if (which <= 1) {
     out.type = which == 0 ? "create" : "createIdempotent";

@@ -15,6 +15,7 @@ void parse(const instruction_args& in, parsed_info& out) {
 }  // namespace
 
 extern const instruction_parser memo_parser;
-const instruction_parser memo_parser{{&programs::memo_v1, &programs::memo_v3}, "spl-memo", parse};
+const instruction_parser memo_parser{
+    {&programs::memo_v1, &programs::memo_v3, &programs::memo_v4}, "spl-memo", parse};
 
 }  // namespace osvm::solana

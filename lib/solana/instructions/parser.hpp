@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "../argument_reader.hpp"
+
 namespace osvm::solana {
 
 struct instruction_args {
@@ -62,62 +64,8 @@ class parsed_info {
   bool ok_ = true;
 };
 
-// Reads bincode and the tight forms of the token programs; after a failure everything reads as zero.
-class argument_reader {
- public:
-  explicit argument_reader(bytes_view data) noexcept : data_(data) {}
-  template <class T>
-  T number() noexcept {
-    T v{};
-    if (const auto b = take(sizeof(T)); b.size() == sizeof(T)) std::memcpy(&v, b.data(), sizeof(T));
-    return v;
-  }
-  template <class T = pubkey>
-  T key() noexcept {
-    T out;
-    if (const auto b = take(T::size); b.size() == T::size) std::memcpy(out.bytes.data(), b.data(), T::size);
-    return out;
-  }
-  std::string_view string() noexcept {  // u64 length
-    const auto b = take(number<std::uint64_t>());
-    return {reinterpret_cast<const char*>(b.data()), b.size()};
-  }
-  template <class T>
-  std::optional<T> option() noexcept {
-    const auto tag = number<std::uint8_t>();
-    if (tag > 1) ok_ = false;
-    if (tag != 1) return std::nullopt;
-    if constexpr (std::is_arithmetic_v<T>)
-      return number<T>();
-    else
-      return key<T>();
-  }
-  std::uint64_t varint() noexcept {
-    std::uint64_t v = 0;
-    for (unsigned shift = 0; shift < 64; shift += 7) {
-      const auto b = number<std::uint8_t>();
-      v |= std::uint64_t{b & 0x7fU} << shift;
-      if (b < 0x80) return v;
-    }
-    ok_ = false;
-    return 0;
-  }
-  bytes_view take(std::uint64_t n) noexcept {
-    if (n > data_.size()) return ok_ = false, data_ = {}, bytes_view{};
-    const auto out = data_.first(n);
-    data_ = data_.subspan(n);
-    return out;
-  }
-  bytes_view rest() const noexcept { return data_; }
-  bool ok() const noexcept { return ok_; }
-
- private:
-  bytes_view data_;
-  bool ok_ = true;
-};
-
 struct instruction_parser {
-  std::array<const pubkey*, 2> programs;
+  std::array<const pubkey*, 3> programs;
   std::string_view name;  // as "program" says it
   void (*parse)(const instruction_args& in, parsed_info& out);
 };

@@ -60,6 +60,15 @@ void parse_seeded(std::uint32_t which, argument_reader& args, parsed_info& out) 
   out.key("owner", args.key());
 }
 
+// The account may hold lamports already; with none to add there is no source.
+void create_prefunded(argument_reader& args, parsed_info& out) {
+  out.type = "createAccountAllowPrefund";
+  const auto lamports = args.number<std::uint64_t>();
+  out.account("newAccount", 0);
+  if (lamports != 0) out.account("source", 1).number("lamports", lamports);
+  out.number("space", args.number<std::uint64_t>()).key("owner", args.key());
+}
+
 void parse(const instruction_args& in, parsed_info& out) {
   argument_reader args(in.data);
   const auto which = args.number<std::uint32_t>();
@@ -92,6 +101,7 @@ void parse(const instruction_args& in, parsed_info& out) {
     case 6:
     case 7:
     case 12: parse_nonce(which, args, out); break;
+    case 13: create_prefunded(args, out); break;
     default: out.fail();
   }
   if (!args.ok()) out.fail();

@@ -1,5 +1,6 @@
-// Both token programs: a validator reports either as "spl-token". Instructions of token-2022's extensions are
-// left partially decoded.
+// Both token programs: a validator reports either as "spl-token". Token-2022's own are in
+// ../token_2022_instructions.hpp.
+#include "../token_2022_instructions.hpp"
 #include "parser.hpp"
 
 namespace osvm::solana {
@@ -7,13 +8,7 @@ namespace {
 
 using u64 = std::uint64_t;
 
-// Behind the accounts proper stands one owner, or a multisig account and its signers.
-void signers(parsed_info& out, std::size_t index, std::string_view single, std::string_view multisig) {
-  if (out.accounts() > index + 1)
-    out.account(multisig, index).account_list("signers", index + 1);
-  else
-    out.account(single, index);
-}
+using token_2022::signers;
 
 std::optional<pubkey> optional_key(argument_reader& args) {
   return args.option<pubkey>();
@@ -130,7 +125,32 @@ void manage(std::uint8_t which, parsed_info& out) {
   }
 }
 
-void parse(const instruction_args& in, parsed_info& out) {
+void parse_one(const instruction_args& in, parsed_info& out);
+
+// Several instructions in one: for each, how many of the accounts and of the bytes are its own.
+void batch(const instruction_args& in, argument_reader& args, parsed_info& out) {
+  std::string list;
+  json_writer w(list);
+  std::size_t at = 0;
+  w.begin_array();
+  while (args.ok() && !args.rest().empty()) {
+    const std::size_t accounts = args.number<std::uint8_t>();
+    const auto data = args.take(args.number<std::uint8_t>());
+    if (!args.ok() || accounts > in.accounts.size() - at) return out.fail();
+    if (!data.empty() && data[0] == std::byte{255}) return out.fail();  // none within another
+    const instruction_args inner{in.accounts.subspan(at, accounts), data, in.keys};
+    parsed_info one(inner);
+    parse_one(inner, one);
+    if (!one.ok()) return out.fail();
+    w.raw(one.json());
+    at += accounts;
+  }
+  w.end_array();
+  out.type = "batch";
+  out.raw("instructions", list);
+}
+
+void parse_one(const instruction_args& in, parsed_info& out) {
   argument_reader args(in.data);
   const auto which = args.number<std::uint8_t>();
   if (!args.ok() || in.accounts.empty()) return out.fail();
@@ -161,7 +181,9 @@ void parse(const instruction_args& in, parsed_info& out) {
       out.type = "amountToUiAmount",
       out.account("mint", 0).text("amount", std::to_string(args.number<u64>()));
       break;
-    default: out.fail();
+    case 255: batch(in, args, out); break;
+    default:
+      if (!token_2022::parse(which, in, args, out) && !token_2022::parse_interface(in.data, out)) out.fail();
   }
   if (!args.ok()) out.fail();
 }
@@ -169,6 +191,6 @@ void parse(const instruction_args& in, parsed_info& out) {
 }  // namespace
 
 extern const instruction_parser token_parser;
-const instruction_parser token_parser{{&programs::token, &programs::token_2022}, "spl-token", parse};
+const instruction_parser token_parser{{&programs::token, &programs::token_2022}, "spl-token", parse_one};
 
 }  // namespace osvm::solana

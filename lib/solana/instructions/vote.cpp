@@ -1,3 +1,5 @@
+#include <osvm/solana/base64.hpp>
+
 #include "parser.hpp"
 
 namespace osvm::solana {
@@ -127,6 +129,42 @@ void parse_vote(std::uint32_t which, argument_reader& args, parsed_info& out) {
   if (which == 6) out.text("hash", args.key<hash>().to_string());
 }
 
+std::string commission_kind(std::uint32_t kind, parsed_info& out) {
+  if (kind > 1) out.fail();
+  return kind == 0 ? "InflationRewards" : "BlockRevenue";
+}
+
+// Instructions of vote state version 4.
+void parse_v4(std::uint32_t which, argument_reader& args, parsed_info& out) {
+  out.account("voteAccount", 0);
+  switch (which) {
+    case 16:
+      out.type = "initializeV2";
+      args.key();  // the node, which account 1 repeats
+      out.account("node", 1).account("inflationRewardsCollector", 2).account("blockRevenueCollector", 3);
+      out.key("authorizedVoter", args.key());
+      out.text("authorizedVoterBlsPubkey", base64_encode(args.take(48)));
+      out.text("authorizedVoterBlsProofOfPossession", base64_encode(args.take(96)));
+      out.key("authorizedWithdrawer", args.key());
+      out.number("inflationRewardsCommissionBps", args.number<std::uint16_t>());
+      out.number("blockRevenueCommissionBps", args.number<std::uint16_t>());
+      break;
+    case 17:
+      out.type = "updateCommissionCollector";
+      out.account("newCollector", 1).account("withdrawAuthority", 2);
+      out.text("commissionKind", commission_kind(args.number<std::uint32_t>(), out));
+      break;
+    case 18:
+      out.type = "updateCommissionBps";
+      out.account("withdrawAuthority", 1).number("commissionBps", args.number<std::uint16_t>());
+      out.text("commissionKind", commission_kind(args.number<std::uint32_t>(), out));
+      break;
+    default:
+      out.type = "depositDelegatorRewards";
+      out.account("source", 1).number("deposit", args.number<std::uint64_t>());
+  }
+}
+
 void parse(const instruction_args& in, parsed_info& out) {
   argument_reader args(in.data);
   const auto which = args.number<std::uint32_t>();
@@ -169,6 +207,10 @@ void parse(const instruction_args& in, parsed_info& out) {
     case 13:
     case 14:
     case 15: parse_state(which, args, out); break;
+    case 16:
+    case 17:
+    case 18:
+    case 19: parse_v4(which, args, out); break;
     default: out.fail();
   }
   if (!args.ok()) out.fail();

@@ -1,4 +1,5 @@
 #include <osvm/core/text.hpp>
+#include <osvm/ledger/account_store.hpp>
 #include <osvm/solana/base58.hpp>
 #include <osvm/solana/base64.hpp>
 #include <osvm/solana/encode.hpp>
@@ -47,6 +48,7 @@ class decode final : public invocation {
   result<std::string> show(solana::transaction_encoding encoding) const {
     OSVM_TRY(auto text, read_all());
     while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back()))) text.pop_back();
+    if (text.starts_with('{')) return show_account(text);
     auto bytes = from_ == "base58" ? solana::base58_decode(text) : solana::base64_decode(text);
     solana::transaction_view tx;
     if (from_.empty() && (!bytes || !solana::parse_transaction(*bytes, tx))) {
@@ -64,6 +66,17 @@ class decode final : public invocation {
     out.end_object();
     return json;
   }
+  // What `solana account --output json` writes.
+  static result<std::string> show_account(const std::string& text) {
+    OSVM_TRY(const auto dumped, ledger::parse_account_dump(text));
+    const auto& a = dumped.at(0);
+    auto view = a.account.view;
+    view.data = as_bytes(a.data);
+    std::string json;
+    solana::json_writer out(json);
+    solana::write_account(out, a.account.address, view, solana::account_encoding::json_parsed, {}, {});
+    return json;
+  }
   std::string from_, encoding_ = "jsonParsed";
 };
 
@@ -72,8 +85,10 @@ class decode final : public invocation {
 extern const command cmd_decode_entry;
 const command cmd_decode_entry{
     .path = "decode",
-    .summary = "a Solana transaction from standard input as JSON, its signatures checked",
-    .examples = "  osvm decode < transaction.base64\n  echo \"$TX\" | osvm decode --from base58 --json",
+    .summary = "a Solana transaction or dumped account from standard input as JSON",
+    .examples =
+        "  osvm decode < transaction.base64\n  osvm decode < account.json\n  echo \"$TX\" | osvm decode "
+        "--from base58 --json",
     .make = make_invocation<decode>,
 };
 

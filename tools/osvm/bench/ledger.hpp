@@ -1,0 +1,15 @@
+// What reading ledgers and decoding accounts costs, in this process.
+#pragma once
+
+#include "report.hpp"
+
+namespace osvm::cli::bench {
+
+// base58 and token accounts; every result is compared with the known one.
+result<void> measure_decode(report& out);
+// Opening `folder`, then every transaction and address that its newest slots name.
+result<void> measure_ledger(report& out, const std::string& folder);
+// The data shreds of one slot: a folder with files d0000, d0001…
+result<void> measure_deshred(report& out, const std::string& folder);
+
+}  // namespace osvm::cli::bench
