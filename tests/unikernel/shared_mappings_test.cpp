@@ -8,6 +8,7 @@
 
 #include <linux/futex.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include <atomic>
@@ -103,6 +104,8 @@ TEST_F(shared_mappings, a_file_that_shrinks_kills_the_host_without_guarded_copie
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   EXPECT_EXIT(
       {
+        const rlimit no_core{};
+        (void)::setrlimit(RLIMIT_CORE, &no_core);
         (void)cut_under("lost", [](instance_options& o) { o.controls.guard_copies = false; });
         std::_Exit(0);
       },
