@@ -4,8 +4,9 @@
 // Linear layout (4 KiB pages from `system_base`, at the top of the lower half, above user_end):
 //   0        GDT and IDT                              supervisor, read-write
 //   1        exception stubs: vector n is `out 0x80+n`  supervisor, executable
-//   2        system-call stub                         stub A: supervisor; stub B: user; executable, not
-//   writable 3..10    TSS of 128 bytes each, 32 a page 16..     one interrupt stack page (IST1) per vCPU
+//   2        system-call stub: supervisor (A) or user (B); executable, not writable
+//   3..10    TSS of 128 bytes each, 32 a page
+//   16..     one interrupt stack page (IST1) per vCPU
 // Guest-physical: the same pages from 0, page tables behind them. A TSS carries an I/O bitmap that opens
 // exactly one port to CPL 3; its limit ends right behind that port, so all others are closed.
 #pragma once

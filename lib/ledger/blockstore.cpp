@@ -203,8 +203,7 @@ result<std::vector<std::pair<slot_t, perf_sample>>> blockstore::perf_samples(std
   return out;
 }
 
-// ---- blocks
-// ---------------------------------------------------------------------------------------------------
+// blocks
 
 result<std::vector<rocksdb::value>> blockstore::impl::shreds(slot_t slot, std::uint64_t last) const {
   if (last >= options.block.max_shreds)
@@ -263,8 +262,7 @@ result<solana::hash> blockstore::blockhash(slot_t slot) const {
   return b->blockhash();
 }
 
-// ---- transactions
-// ---------------------------------------------------------------------------------------------
+// transactions
 
 result<std::optional<stored_status>> blockstore::status(const solana::signature& s, slot_t slot) const {
   for (const auto& key :

@@ -35,8 +35,7 @@ inline std::string shred(slot_t s, std::uint64_t index) {
   return out;
 }
 
-// ---- transaction_status: signature ∥ slot; before 2.0: primary index ∥ signature ∥ slot
-// ------------------------
+// transaction_status: signature ∥ slot; before 2.0: primary index ∥ signature ∥ slot
 inline std::string status_prefix(const solana::signature& s) {
   std::string out;
   append(out, s);
@@ -59,7 +58,7 @@ inline std::string old_status(std::uint64_t primary, const solana::signature& s,
   return out;
 }
 
-// ---- address_signatures: address ∥ slot ∥ index u32 ∥ signature; before: primary ∥ address ∥ slot ∥
+// address_signatures: address ∥ slot ∥ index u32 ∥ signature; before: primary ∥ address ∥ slot ∥
 // signature ---
 inline std::string address_end(const solana::pubkey& a, slot_t last) {
   std::string out;

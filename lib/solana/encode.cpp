@@ -181,8 +181,7 @@ void write_encoded(json_writer& out, bytes_view wire, const transaction_view& tx
   out.end_object();
 }
 
-// ---- meta
-// -----------------------------------------------------------------------------------------------------
+// meta
 
 void write_numbers(json_writer& out, std::string_view name, std::span<const std::uint64_t> values) {
   out.key(name);

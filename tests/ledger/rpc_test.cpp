@@ -212,8 +212,7 @@ TEST_P(rpc, transactions_and_histories) {
 INSTANTIATE_TEST_SUITE_P(keys, rpc, ::testing::Bool(),
                          [](const auto& which) { return std::string(which.param ? "old" : "current"); });
 
-// ---- the server
-// -----------------------------------------------------------------------------------------------
+// the server
 
 class rpc_http : public rpc {
  protected:

@@ -126,8 +126,7 @@ class network : public ::testing::Test {
   temp_folder folder;
 };
 
-// --- ways out
-// ----------------------------------------------------------------------------------------------------
+// ways out
 
 TEST_F(network, abstract_names_of_the_host_are_not_the_guests) {
   const std::string name = std::string(1, '\0') + "osvm-test-" + std::to_string(::getpid());
@@ -248,8 +247,7 @@ TEST_F(network, a_socket_is_not_opened_again_by_its_number) {
   EXPECT_EQ(g.open("/dev/fd/" + std::to_string(fd), O_RDWR), -ENXIO);
 }
 
-// --- descriptors
-// -----------------------------------------------------------------------------------------------------
+// descriptors
 
 struct message {
   std::uint64_t at, control;
@@ -377,8 +375,7 @@ TEST_F(network, descriptors_in_flight_are_bounded) {
   EXPECT_EQ(g.call(nr_sendmsg, {u(g.get<int>(pair)), make_message(g, 0).at, 0}), 1);
 }
 
-// --- granted connections
-// ----------------------------------------------------------------------------------------------
+// granted connections
 
 TEST_F(network, a_name_leads_to_the_granted_endpoint) {
   auto daemon = listen_tcp();

@@ -88,8 +88,7 @@ bool verify_signatures(const transaction_view& tx);
 // vote program's.
 bool is_simple_vote(const transaction_view& tx) noexcept;
 
-// ---- compact-u16
-// ----------------------------------------------------------------------------------------------
+// compact-u16
 
 // Seven bits a byte, at most three bytes; no longer form than needed and nothing past 65,535
 // (errc::malformed).

@@ -299,8 +299,7 @@ std::vector<lost_range> core::lost() const {
   return out;
 }
 
-// ---- point look-up
-// --------------------------------------------------------------------------------------------
+// point look-up
 
 namespace {
 

@@ -7,8 +7,7 @@
 
 namespace osvm::ledger::rocksdb {
 
-// ---- database
-// -------------------------------------------------------------------------------------------------
+// database
 
 struct database::impl {
   std::shared_ptr<core> state;
@@ -57,8 +56,7 @@ std::uint64_t database::sequence() const {
   return impl_->state->current()->sequence;
 }
 
-// ---- iterator
-// -------------------------------------------------------------------------------------------------
+// iterator
 
 struct iterator::impl {
   using mover = std::function<void(source&)>;

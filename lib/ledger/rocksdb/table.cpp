@@ -212,8 +212,7 @@ result<> table::read_tombstones(block_handle handle) {
   return {};
 }
 
-// ---- table_cursor
-// ---------------------------------------------------------------------------------------------
+// table_cursor
 
 table_cursor::table_cursor(std::shared_ptr<const table> t, block_cache* cache)
     : table_(std::move(t)), cache_(cache), partitioned_(table_->index_is_partitioned()) {

@@ -174,8 +174,7 @@ answer wrap(const call& c, result<std::string> made, slot_t slot = 0) {
   return std::move(*made);
 }
 
-// ---- methods
-// --------------------------------------------------------------------------------------------------
+// methods
 
 answer get_block(const call& c) {
   if (!c.params.at(0)) return missing(1);

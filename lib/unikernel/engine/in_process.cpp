@@ -314,8 +314,7 @@ void in_process_engine::flush_all() noexcept {
       {.slot = flush_slot, .guest_address = address, .host_address = flush_page_.data(), .size = 0});
 }
 
-// --- ending
-// -----------------------------------------------------------------------------------------------------
+// ending
 
 void in_process_engine::end(exit_report report) {
   {
@@ -444,8 +443,7 @@ void in_process_engine::reap() noexcept {
   for (const pthread_t t : gone) ::pthread_join(t, nullptr);
 }
 
-// --- listening
-// --------------------------------------------------------------------------------------------------
+// listening
 
 std::string in_process_engine::tcp_socket_path(std::uint16_t port) const {
   const auto& granted = options_.policy.listen;
@@ -530,8 +528,7 @@ void in_process_engine::unlisten_vsock(std::uint32_t port) {
   if (hybrid_) (void)hybrid_->unregister_port(port);
 }
 
-// --- observing
-// --------------------------------------------------------------------------------------------------
+// observing
 
 std::string in_process_engine::take_output(int descriptor) {
   if (descriptor != 1 && descriptor != 2) return {};

@@ -145,8 +145,7 @@ result<void> read_budgets(config_map& outer, budgets& out) {
   return map.done();
 }
 
-// --- writing
-// ----------------------------------------------------------------------------------------------------
+// writing
 
 bool is_text(std::string_view s) {
   return utf8_prefix(s) == s.size();

@@ -9,8 +9,7 @@
 
 namespace osvm::unikernel {
 
-// --- threads
-// ----------------------------------------------------------------------------------------------------
+// threads
 
 void process_signals::add(guest_thread& t) {
   const std::scoped_lock lock(lock_);
@@ -69,8 +68,7 @@ void process_signals::kick(const wake_list& wake) const {
   for (const int tid : wake) kick_(tid);
 }
 
-// --- actions and masks
-// --------------------------------------------------------------------------------------------
+// actions and masks
 
 signal_action process_signals::action(int signal) const {
   const std::scoped_lock lock(lock_);
@@ -112,8 +110,7 @@ signal_mask process_signals::pending(const guest_thread& t) const {
   return (t.signals.pending.set() | shared_.set()) & t.signals.blocked;
 }
 
-// --- sending
-// ------------------------------------------------------------------------------------------------------
+// sending
 
 // What sending does whatever becomes of the signal: SIGCONT and the stop signals cancel each other. False:
 // the signal has no effect beyond that.
@@ -198,8 +195,7 @@ bool process_signals::send_from_timer(int tid, const siginfo_t& info) {
   return r == posted::pending;
 }
 
-// --- taking
-// -------------------------------------------------------------------------------------------------------
+// taking
 
 bool process_signals::take_locked(guest_thread& t, signal_mask wanted, siginfo_t& out) {
   bool queued = false;
@@ -286,8 +282,7 @@ void process_signals::wait_for(guest_thread& t, signal_mask wanted) {
   recalculate(t);
 }
 
-// --- signalfd
-// -----------------------------------------------------------------------------------------------------
+// signalfd
 
 void signal_watch::show(bool ready) noexcept {
   if (ready == ready_) return;

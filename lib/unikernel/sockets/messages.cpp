@@ -55,8 +55,7 @@ std::int64_t view(descriptor& d, int flags, endpoint_view& out) {
   return 0;
 }
 
-// --- sending
-// ---------------------------------------------------------------------------------------------------
+// sending
 
 // Room for one descriptor beside a message.
 struct control_room {
@@ -203,8 +202,7 @@ std::int64_t pack_rights(call_context& ctx, const endpoint_view& v, socket_messa
   return ctx.instance.network.parcels.pack(std::move(m.rights), ctx.instance.descriptors.limit(), token);
 }
 
-// --- receiving
-// -------------------------------------------------------------------------------------------------
+// receiving
 
 // Descriptors that came with a message: tokens of our own become what they stand for, everything else is
 // closed.

@@ -1,6 +1,6 @@
 // Pipes, event and timer descriptors, memory files, and bytes that move between descriptors.
-// exercises: pipe2 eventfd2 timerfd_create timerfd_settime timerfd_gettime memfd_create sendfile splice tee
-// fcntl ioctl exercises: copy_file_range ftruncate pread64 pwrite64 lseek readv writev
+// exercises: pipe2 eventfd2 timerfd_create timerfd_settime timerfd_gettime memfd_create sendfile splice tee fcntl ioctl
+// exercises: copy_file_range ftruncate pread64 pwrite64 lseek readv writev
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 // epoll: levels and edges, one shot, nested sets, duplicates, closing, and what epoll_ctl refuses; select and
-// poll. exercises: epoll_create1 epoll_ctl epoll_wait epoll_pwait poll ppoll select pselect6 eventfd2 dup
-// dup2 dup3 close
+// poll.
+// exercises: epoll_create1 epoll_ctl epoll_wait epoll_pwait poll ppoll select pselect6 eventfd2 dup dup2 dup3 close
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

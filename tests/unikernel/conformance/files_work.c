@@ -1,10 +1,9 @@
 // Files below one folder: opening, moving bytes, names, times, modes, listings, locks.
-// exercises: open openat creat close read write pread64 pwrite64 readv writev preadv pwritev lseek stat fstat
-// lstat exercises: newfstatat statx access faccessat truncate ftruncate fallocate dup dup2 dup3 fcntl flock
-// fsync fdatasync exercises: rename renameat renameat2 link linkat symlink symlinkat readlink readlinkat
-// unlink unlinkat mkdir mkdirat exercises: rmdir chmod fchmod fchmodat utimensat utime utimes futimesat
-// getdents64 getcwd chdir fchdir umask sendfile exercises: copy_file_range close_range sync syncfs readahead
-// sync_file_range fadvise64 mmap munmap
+// exercises: open openat creat close read write pread64 pwrite64 readv writev preadv pwritev lseek stat fstat lstat
+// exercises: newfstatat statx access faccessat truncate ftruncate fallocate dup dup2 dup3 fcntl flock fsync fdatasync
+// exercises: rename renameat renameat2 link linkat symlink symlinkat readlink readlinkat unlink unlinkat mkdir mkdirat
+// exercises: rmdir chmod fchmod fchmodat utimensat utime utimes futimesat getdents64 getcwd chdir fchdir umask sendfile
+// exercises: copy_file_range close_range sync syncfs readahead sync_file_range fadvise64 mmap munmap
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>

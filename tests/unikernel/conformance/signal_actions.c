@@ -1,6 +1,5 @@
 // Actions, masks, pending sets and the order of delivery.
-// exercises: rt_sigaction rt_sigprocmask rt_sigpending rt_sigreturn kill tkill tgkill rt_sigqueueinfo
-// rt_tgsigqueueinfo
+// exercises: rt_sigaction rt_sigprocmask rt_sigpending rt_sigreturn kill tkill tgkill rt_sigqueueinfo rt_tgsigqueueinfo
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>

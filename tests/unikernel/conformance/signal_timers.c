@@ -1,6 +1,5 @@
 // Timers that send signals.
-// exercises: setitimer getitimer alarm timer_create timer_settime timer_gettime timer_getoverrun timer_delete
-// clock_gettime
+// exercises: setitimer getitimer alarm timer_create timer_settime timer_gettime timer_getoverrun timer_delete clock_gettime
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>

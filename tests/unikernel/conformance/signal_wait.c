@@ -1,6 +1,5 @@
 // Signals that are waited for instead of handled, and the process' against the threads' pending sets.
-// exercises: rt_sigtimedwait rt_sigqueueinfo signalfd4 signalfd poll epoll_wait pidfd_open pidfd_send_signal
-// tgkill
+// exercises: rt_sigtimedwait rt_sigqueueinfo signalfd4 signalfd poll epoll_wait pidfd_open pidfd_send_signal tgkill
 #define _GNU_SOURCE
 #include <errno.h>
 #include <poll.h>

@@ -1,6 +1,6 @@
 // AF_UNIX: paths, abstract names, datagrams, sequenced packets, descriptors between a program's own sockets.
-// exercises: socket socketpair bind listen accept4 connect getsockname getpeername sendmsg recvmsg sendto
-// recvfrom exercises: sendmmsg recvmmsg unlink stat getsockopt
+// exercises: socket socketpair bind listen accept4 connect getsockname getpeername sendmsg recvmsg sendto recvfrom
+// exercises: sendmmsg recvmmsg unlink stat getsockopt
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

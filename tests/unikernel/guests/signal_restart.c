@@ -1,7 +1,7 @@
 // Blocking calls that a signal meets: which end with EINTR, which go on, and with how much time. Run by hand,
 // natively and inside, and not a registered test: under load it stops now and then, natively too, so the
-// fault is in its own hand-shake. exercises: read nanosleep clock_nanosleep poll ppoll select pselect6
-// epoll_wait epoll_pwait futex pause rt_sigsuspend rt_sigtimedwait
+// fault is in its own hand-shake.
+// exercises: read nanosleep clock_nanosleep poll ppoll select pselect6 epoll_wait epoll_pwait futex pause rt_sigsuspend rt_sigtimedwait
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/futex.h>

@@ -160,6 +160,8 @@ result<void> measure_redis(environment& env, report& out, const std::vector<sand
   return {};
 }
 
+// lighttpd
+
 result<double> web_load(const std::string& port) {
   OSVM_TRY(auto run, child_process::start({"wrk", "-t1", "-c8", "-d1s", "http://127.0.0.1:" + port + "/"}));
   OSVM_TRY(const auto text, run.finish());

@@ -60,8 +60,7 @@ void connected(const connect_call& c, const guest_address& peer, bool inside) {
   c.d->what->connected = true;
 }
 
-// --- vsock
-// -------------------------------------------------------------------------------------------------------
+// vsock
 
 std::int64_t connect_vsock(call_context& ctx, const connect_call& c) {
   const auto& granted = ctx.instance.policy.vsock_connect;
@@ -83,8 +82,7 @@ std::int64_t connect_vsock(call_context& ctx, const connect_call& c) {
   return 0;
 }
 
-// --- the guest's own
-// ------------------------------------------------------------------------------------------------
+// the guest's own
 
 std::int64_t connect_inside(call_context& ctx, const connect_call& c, const bound_socket& target) {
   if (is_inet(c.family)) {
@@ -107,8 +105,7 @@ std::int64_t connect_inside(call_context& ctx, const connect_call& c, const boun
   return 0;
 }
 
-// --- outside
-// ------------------------------------------------------------------------------------------------------
+// outside
 
 // What the guest has asked of its socket before there was a TCP socket to ask.
 void carry_options(const socket_state& s, int host) {

@@ -80,8 +80,7 @@ struct guest_message {
 };
 static_assert(sizeof(guest_message) == sizeof(msghdr));
 
-// --- sending
-// -----------------------------------------------------------------------------------------------------
+// sending
 
 std::int64_t take_rights(call_context& ctx, std::span<const std::byte> data, socket_message& m) {
   const std::size_t count = data.size() / sizeof(int);
@@ -163,8 +162,7 @@ std::int64_t sys_sendmmsg(call_context& ctx) {
   return done;
 }
 
-// --- receiving
-// ---------------------------------------------------------------------------------------------------
+// receiving
 
 // Gives the guest the descriptors that came along, as many as it has room for.
 std::int64_t store_rights(call_context& ctx, socket_message& m, guest_message& g, int flags) {

@@ -106,8 +106,7 @@ std::int64_t sys_socketpair(call_context& ctx) {
   return -EFAULT;
 }
 
-// --- names
-// -----------------------------------------------------------------------------------------------------
+// names
 
 bool may_listen(const call_context& ctx, transport kind, std::uint32_t port) {
   const auto& granted = ctx.instance.policy.listen;
@@ -271,8 +270,7 @@ std::int64_t sys_bind(call_context& ctx) {
   }
 }
 
-// --- listening
-// ---------------------------------------------------------------------------------------------------
+// listening
 
 // The guest's descriptor becomes the receiving end of the queue.
 std::int64_t listen_vsock(call_context& ctx, socket_arg& s, unsigned backlog) {
@@ -425,8 +423,7 @@ std::int64_t sys_accept4(call_context& ctx) {
   return accept_on(ctx, int_arg(ctx, 3));
 }
 
-// --- asking
-// ------------------------------------------------------------------------------------------------------
+// asking
 
 std::int64_t sys_getsockname(call_context& ctx) {
   guest_address name;

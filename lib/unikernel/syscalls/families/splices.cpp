@@ -62,8 +62,7 @@ std::int64_t charged(call_context& ctx, descriptor& out, std::int64_t offset, st
   return r;
 }
 
-// --- splice, tee
-// -----------------------------------------------------------------------------------------------------
+// splice, tee
 
 // Which side the move waits for: the reading one, unless it is ready.
 std::pair<int, short> awaited(const descriptor& in, const descriptor& out) {
