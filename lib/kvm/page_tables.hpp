@@ -25,6 +25,9 @@ inline constexpr std::uint64_t present = 1, writable = 2, user = 4, accessed = 1
 inline constexpr std::uint64_t backed = 1 << 9;
 // Software bit: the page belongs to a file image, not to the frame pool.
 inline constexpr std::uint64_t image = 1 << 10;
+// Software bit: the page is nothing that the guest's memory budget counts.
+inline constexpr std::uint64_t uncharged = std::uint64_t{1} << 52;
+inline constexpr std::uint64_t software = backed | image | uncharged;
 inline constexpr std::uint64_t address_mask = 0x000f'ffff'ffff'f000;
 }  // namespace pte
 

@@ -78,6 +78,16 @@ void zero_tsc_offset(int fd) noexcept {
   (void)::ioctl(fd, nr::set_device_attr, &attr);
 }
 
+// Where KVM_EXIT_MEMORY_FAULT, which older headers do not know, puts the guest-physical address.
+std::uint64_t memory_fault_address(const kvm_run& run) noexcept {
+  struct {
+    std::uint64_t flags, guest_address, size;
+  } fault{};
+  static_assert(sizeof fault <= sizeof run.padding);
+  std::memcpy(&fault, run.padding, sizeof fault);
+  return fault.guest_address;
+}
+
 }  // namespace
 
 result<vcpu> vcpu::create(const system& sys, const vm& machine, unsigned id) {
@@ -164,6 +174,8 @@ exit_info vcpu::run() noexcept {
       }
     } else if (run_errno == EFAULT) {
       e.kind = exit_kind::host_fault;
+      constexpr unsigned memory_fault = 39;  // KVM_EXIT_MEMORY_FAULT, of newer kernels: which page it was
+      if (run_->exit_reason == memory_fault) e.address = memory_fault_address(*run_);
     } else {
       e.detail = static_cast<std::uint64_t>(run_errno) << 32;
     }

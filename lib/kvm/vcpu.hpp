@@ -22,7 +22,8 @@ enum class exit_kind : std::uint8_t {
   fail_entry,      // the CPU refused the state: detail
   internal_error,  // KVM's emulator could not go on: detail is the sub-error
   interrupted,     // a kick
-  host_fault,      // a host page was not accessible at that moment: retry once its mapping is whole again
+  host_fault,      // a host page was not accessible at that moment: retry once its mapping is whole again.
+                   // address: which, or 0 where KVM does not say
   other,           // detail is KVM's exit reason
 };
 

@@ -20,6 +20,8 @@ struct test_controls {
   bool policy_listen = true;  // only granted ports can be listened on
   bool policy_connect = true;
   bool descriptor_passing = true;  // no descriptor crosses a socket to or from the host
+  bool guard_copies =
+      true;  // pages of shared files are copied by the host kernel, which reports a missing one
   bool regular_files_only = true;  // devices, sockets and FIFOs below mounts cannot be opened
   bool memory_budget = true;
   bool thread_budget = true;
@@ -36,11 +38,11 @@ using rule_set = test_controls;
 struct rule_set {
   static constexpr bool smep_smap = true, privilege_check = true, sanitize_registers = true,
                         port_checks = true, flush_revoked = true, write_xor_execute = true,
-                        check_rights = true, library_places = true, beneath = true, read_only_mounts = true,
-                        policy_listen = true, policy_connect = true, regular_files_only = true,
-                        descriptor_passing = true, memory_budget = true, thread_budget = true,
-                        descriptor_budget = true, write_budget = true, mount_quota = true, cpu_budget = true,
-                        wall_budget = true;
+                        check_rights = true, guard_copies = true, library_places = true, beneath = true,
+                        read_only_mounts = true, policy_listen = true, policy_connect = true,
+                        regular_files_only = true, descriptor_passing = true, memory_budget = true,
+                        thread_budget = true, descriptor_budget = true, write_budget = true,
+                        mount_quota = true, cpu_budget = true, wall_budget = true;
 };
 #endif
 

@@ -5,6 +5,7 @@
 #include "unikernel/controls.hpp"
 #include "unikernel/files/descriptor.hpp"
 #include "unikernel/files/locks.hpp"
+#include "unikernel/limits.hpp"
 #include "unikernel/signals/process_signals.hpp"
 #include "unikernel/signals/timers.hpp"
 #include "unikernel/sockets/network.hpp"
@@ -63,6 +64,7 @@ class instance_host {
   // Path prefix for connect(cid 2, P): "<prefix>_P"; empty when nothing is granted.
   virtual std::string vsock_path() const = 0;
   virtual bool has_thread(int tid) const = 0;
+  virtual std::vector<int> threads() const { return {}; }  // their tids, ascending
   // Makes a thread leave the VM soon, to look at what its waiter says. Any thread may call it.
   virtual void kick(int tid) = 0;
   virtual std::optional<std::chrono::nanoseconds> thread_cpu_time(int tid) const = 0;
@@ -120,6 +122,7 @@ struct instance_state {
   std::atomic<std::uint64_t> unknown_syscalls{0};
   process_signals signals;
   guest_timers timers{signals, host};
+  guest_limits limits{budgets.descriptors, budgets.threads, max_queued_signals};
   xstate_layout xstate;  // of the guest's CPUs
   wait_clock::time_point started = wait_clock::now();
   unsigned cpus = 1;  // what the guest is told

@@ -7,7 +7,9 @@
 //   poke      = op(1, op % 4 == 3) offset(2) pointer                      writes a pointer into the guest's
 //   buffer pointer   = kind(1) value              kind % 8: 0-2 buffer + value(2), 3 prepared structure
 //   value(1), 4 straddling
-//                                          the mapping's end by value(1), 5 read-only page, 6 never mapped, 7
+//                                          the mapping's end by value(1), 5 read-only page, 6 never mapped,
+//                                          or a shared mapping of a short file, whose second page does not
+//                                          exist (value(1)), 7
 //                                          value(8)
 //   f         = kind(1): below 200 that modulo 16, below 230 AT_FDCWD, else value(4)
 //   s         = kind(1): a prepared path, or a pointer
@@ -24,6 +26,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <sys/un.h>
@@ -44,6 +47,7 @@ class syscall_sequence {
     require(
         guest_.memory.map({.address = read_only, .size = size, .protection = PROT_READ, .fixed = true}) > 0,
         "read-only page");
+    map_shared_file();
   }
 
   // Runs all calls; how many gave no error.
@@ -57,7 +61,7 @@ class syscall_sequence {
   }
 
  private:
-  static constexpr std::uint64_t read_only = 0x3000'0000;
+  static constexpr std::uint64_t read_only = 0x3000'0000, shared = 0x3100'0000;
   static constexpr const char* paths[] = {
       "/data/file", "/data/new",      "/data/sub",  "/data/sub/../file", "/data/link",
       "/data/out",  "/data/absolute", "/data/fifo", "/proc/self/fd/3",   "/proc/self/exe",
@@ -76,6 +80,22 @@ class syscall_sequence {
     p.listen = {{transport::tcp, 8080}, {transport::vsock, 99}};
     p.vsock_connect = {7};
     return guest(p, {.memory_bytes = 8 << 20, .descriptors = 32, .written_bytes = 1 << 20});
+  }
+
+  // Calls cut the file off while the VMM copies from its mapping.
+  void map_shared_file() {
+    auto file = std::make_shared<file_backing>();
+    auto host = std::make_shared<unique_fd>(::open((folder_ / "file").c_str(), O_RDWR | O_CLOEXEC));
+    file->host = host->get();
+    file->owner = host;
+    file->writable = true;
+    const map_request request{.address = shared,
+                              .size = 8192,
+                              .protection = PROT_READ | PROT_WRITE,
+                              .fixed = true,
+                              .shared = true,
+                              .file = std::move(file)};
+    require(guest_.memory.map(request) > 0, "shared page");
   }
 
   template <class T>
@@ -130,7 +150,8 @@ class syscall_sequence {
       case 6: {
         static constexpr std::uint64_t never[] = {0, guest::unmapped, 0xffff'8000'0000'0000,
                                                   ~std::uint64_t{0} - 7};
-        return never[next<std::uint8_t>() % 4];
+        const auto which = next<std::uint8_t>();
+        return which % 8 >= 4 ? shared + which / 8 * std::uint64_t{256} : never[which % 4];
       }
       case 7: return next<std::uint64_t>();
       default: return guest::base + next<std::uint16_t>();

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <climits>
+#include <filesystem>
 #include <optional>
 #include <set>
 
@@ -192,10 +193,20 @@ class resolver {
     return false;
   }
 
+  // Bounded, since every library may name folders of its own.
+  void note_search(std::string directory) {
+    directory = std::filesystem::path(directory).lexically_normal().string();
+    while (directory.size() > 1 && directory.ends_with('/')) directory.pop_back();
+    if (out_.searched.size() < max_search_directories) out_.searched.insert(std::move(directory));
+  }
+
   bool search_for(std::size_t index, const std::string& name) {
     const std::string by = objects_[index].guest_path, origin = directory_of(by);
     const elf::dynamic_info& d = objects_[index].dynamic;
     const std::string rpath = d.rpath, runpath = d.runpath, program_rpath = objects_[0].dynamic.rpath;
+    out_.needed.insert(name);
+    for (const std::string& text : {rpath, runpath})
+      for (auto& directory : split_directories(text, origin)) note_search(std::move(directory));
     const bool program_runpath = !objects_[0].dynamic.runpath.empty();
     if (runpath.empty()) {
       if (search_in(split_directories(rpath, origin), name, by)) return true;

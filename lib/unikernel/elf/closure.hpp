@@ -7,6 +7,7 @@
 #include <osvm/core/unique_fd.hpp>
 #include <osvm/unikernel/libraries.hpp>
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,8 @@ struct granted_file {
 struct open_closure {
   std::vector<granted_file> files;
   std::vector<library_refusal> refused;
+  std::set<std::string, std::less<>> searched;  // folders that RPATH and RUNPATH name
+  std::set<std::string, std::less<>> needed;    // names of libraries
   std::string loader_cache;  // an /etc/ld.so.cache that names exactly the granted libraries
 };
 

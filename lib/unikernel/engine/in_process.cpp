@@ -146,6 +146,7 @@ result<void> in_process_engine::open_vm(const kvm::host_facts& facts) {
   backing.slots = this;
   backing.phys_bits = facts.phys_bits;
   backing.huge_pages = facts.huge_pages;
+  backing.guard_copies = state_->rules.guard_copies;
   backing.user_stub = facts.stub == kvm::syscall_stub::user;
   backing.flush_revoked = state_->rules.flush_revoked;
   backing.check_rights = state_->rules.check_rights;
@@ -546,6 +547,14 @@ std::string in_process_engine::isolation_report() const {
 bool in_process_engine::has_thread(int tid) const {
   const std::scoped_lock lock(threads_lock_);
   return tasks_.contains(tid);
+}
+
+std::vector<int> in_process_engine::threads() const {
+  const std::scoped_lock lock(threads_lock_);
+  std::vector<int> tids;
+  for (const auto& [tid, t] : tasks_) tids.push_back(tid);
+  std::sort(tids.begin(), tids.end());
+  return tids;
 }
 
 void in_process_engine::kick(int tid) {

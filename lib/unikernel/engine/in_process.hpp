@@ -93,6 +93,7 @@ class in_process_engine final : public engine, private instance_host, private sl
   std::string tcp_socket_path(std::uint16_t port) const override;
   std::string vsock_path() const override;
   bool has_thread(int tid) const override;
+  std::vector<int> threads() const override;
   std::chrono::nanoseconds cpu_time() const override;
   unsigned thread_count() const override;
   void kick(int tid) override;
@@ -111,6 +112,7 @@ class in_process_engine final : public engine, private instance_host, private sl
   void serve_page_fault(task& t, const kvm::exception_frame& frame);
   bool resume_user(task& t, kvm::registers r);
   void fault(task& t, const kvm::exit_info& e, fault_kind kind);
+  bool retry_host_fault(task& t, const kvm::exit_info& e);
   bool finish_call(task& t, std::int64_t value);
 
   // Signals (signal_delivery.cpp)

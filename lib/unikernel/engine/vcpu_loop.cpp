@@ -18,6 +18,10 @@ constexpr unsigned page_fault_vector = 14;
 constexpr unsigned max_repeated_faults =
     10000;  // the same fault resolved again and again: KVM does not make progress
 constexpr unsigned max_host_faults = 100000;
+// With shared mappings of files: how often a vCPU tries before files are looked at, before a page of one is
+// given up, and the same where KVM does not say which page it was (a flush may be preempted for
+// milliseconds).
+constexpr unsigned host_faults_until_look = 4, max_shared_faults = 64, max_unknown_faults = 20000;
 
 // Threads of a guest take no signals; the mask is inherited at creation.
 class all_signals_blocked {
@@ -191,10 +195,7 @@ bool in_process_engine::handle_exit(task& t, const kvm::exit_info& e) {
   using kvm::exit_kind;
   if (e.kind == exit_kind::interrupted) return true;
   if (e.kind == exit_kind::host_fault) {
-    // A page was being flushed at that moment (see address_space::impl::flush): try again.
-    if (++t.host_faults < max_host_faults) return true;
-    fault(t, e, fault_kind::internal);
-    return false;
+    return retry_host_fault(t, e);
   }
   t.host_faults = 0;
   const unsigned cpl = t.slot->cpu.cpl();
@@ -216,6 +217,31 @@ bool in_process_engine::handle_exit(task& t, const kvm::exit_info& e) {
   if (e.kind == exit_kind::io && !state_->rules.port_checks) return true;
   fault(t, e, kind_of_exit(e));
   return false;
+}
+
+// A host page was not there: it was being flushed at that moment (frame_pool::notify), or it is a shared page
+// of a file that shrank or has no room left on its disk. Most often trying again is all that is needed.
+bool in_process_engine::retry_host_fault(task& t, const kvm::exit_info& e) {
+  const unsigned times = ++t.host_faults;
+  const bool shared = memory_->has_shared_files();
+  if (shared && times % host_faults_until_look == 0) (void)memory_->forget_missing();
+  const std::uint64_t at = shared && e.address ? memory_->shared_address(e.address) : 0;
+  const unsigned most = !shared ? max_host_faults : at ? max_shared_faults : max_unknown_faults;
+  if (times < most) return true;
+  t.host_faults = 0;
+  if (!shared || t.slot->cpu.cpl() != 3) {
+    fault(t, e, fault_kind::internal);
+    return false;
+  }
+  fault_signal signal;
+  signal.info.si_signo = SIGBUS;
+  signal.info.si_code = BUS_ADRERR;
+  signal.info.si_addr = reinterpret_cast<void*>(at);  // a guest address, never followed
+  const kvm::registers user = t.slot->cpu.regs();
+  exit_report report = exit_fault_report(e, fault_kind::internal, user, t.guest.tid);
+  report.signal = SIGBUS;
+  raise_fault(t, user, signal, std::move(report));
+  return true;
 }
 
 void in_process_engine::fault(task& t, const kvm::exit_info& e, fault_kind kind) {

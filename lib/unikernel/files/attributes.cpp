@@ -6,7 +6,9 @@
 #include <fcntl.h>
 #include <sys/sysmacros.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <string_view>
 
 namespace osvm::unikernel {
 namespace {
@@ -105,10 +107,16 @@ std::string self_path(const unique_fd& fd) {
   return "/proc/self/fd/" + std::to_string(fd.get());
 }
 
+// What C libraries and their loader look for in every program, and expect to be missing: no denial, or each
+// list of denials began with them.
+bool is_common_probe(std::string_view path) noexcept {
+  constexpr std::string_view known[] = {"/etc/ld.so.preload", "/selinux", "/sys/fs/selinux",
+                                        "/var/run/nscd/socket", "/run/nscd/socket"};
+  return std::find(std::begin(known), std::end(known), path) != std::end(known);
+}
+
 std::int64_t deny_path(call_context& ctx, const char* call, const std::string& path) {
-  // What nearly every program looks for and expects to be missing: no denial, or each list of denials began
-  // with them.
-  if (path == "/etc/ld.so.preload") return -ENOENT;
+  if (is_common_probe(path) || ctx.instance.files->loader_probes(path)) return -ENOENT;
   if (path == "/dev/tty") return -ENXIO;  // the guest has no controlling terminal
   return ctx.instance.deny(std::string(call) + " " + path, "--ro HOST:" + path, ENOENT);
 }

@@ -26,6 +26,8 @@ std::int64_t base_of(call_context& ctx, int dirfd, std::string_view path, std::s
 // A name of the host for an O_PATH descriptor, for calls that want a path: "/proc/self/fd/N".
 std::string self_path(const unique_fd& fd);
 
+// What nearly every program looks for and expects to be missing: no denial is counted.
+bool is_common_probe(std::string_view path) noexcept;
 // Denies a path that no mount reaches. Programs probe files all the time, so the errno is ENOENT.
 std::int64_t deny_path(call_context& ctx, const char* call, const std::string& path);
 

@@ -5,7 +5,7 @@
 
 namespace osvm::unikernel {
 
-descriptor_table::descriptor_table(unsigned limit) : slots_(limit), limit_(limit) {}
+descriptor_table::descriptor_table(unsigned limit) : slots_(limit), soft_(limit), limit_(limit) {}
 
 std::shared_ptr<descriptor> descriptor_table::get(int fd) const {
   std::lock_guard guard(lock_);
@@ -15,7 +15,7 @@ std::shared_ptr<descriptor> descriptor_table::get(int fd) const {
 
 int descriptor_table::add(std::shared_ptr<descriptor> d, bool close_on_exec, int minimum) {
   std::lock_guard guard(lock_);
-  for (std::size_t i = minimum < 0 ? 0 : static_cast<std::size_t>(minimum); i < slots_.size(); ++i) {
+  for (std::size_t i = minimum < 0 ? 0 : static_cast<std::size_t>(minimum); i < soft_; ++i) {
     if (slots_[i].d) continue;
     slots_[i] = {std::move(d), close_on_exec};
     most_ = std::max(most_, i + 1);
@@ -28,7 +28,7 @@ int descriptor_table::add(std::shared_ptr<descriptor> d, bool close_on_exec, int
 int descriptor_table::put(int fd, std::shared_ptr<descriptor> d, bool close_on_exec) {
   std::shared_ptr<descriptor> old;  // closes after the lock is gone
   std::lock_guard guard(lock_);
-  if (fd < 0 || static_cast<unsigned>(fd) >= slots_.size()) return -EBADF;
+  if (fd < 0 || static_cast<unsigned>(fd) >= soft_) return -EBADF;
   slot& s = slots_[static_cast<unsigned>(fd)];
   old = std::move(s.d);
   if (!old) ++count_;
@@ -87,10 +87,16 @@ void descriptor_table::clear() {
   count_ = 0;
 }
 
+void descriptor_table::lower(unsigned limit) {
+  std::lock_guard guard(lock_);
+  soft_ = std::min<std::size_t>(limit, slots_.size());
+}
+
 void descriptor_table::extend() {
   std::lock_guard guard(lock_);
   limit_ = limit_ * 2;
   slots_.resize(limit_);
+  soft_ = limit_;
 }
 
 }  // namespace osvm::unikernel

@@ -89,6 +89,8 @@ class descriptor_table final {
   unsigned limit() const noexcept { return limit_.load(std::memory_order_relaxed); }
   std::vector<int> numbers() const;
   void clear();
+  // No new numbers at or above `limit` from now on, as a soft RLIMIT_NOFILE has it; at most the budget.
+  void lower(unsigned limit);
   // More room than the budget said; only for the control of the budget's test.
   void extend();
 
@@ -101,6 +103,7 @@ class descriptor_table final {
   std::vector<slot> slots_;
   unsigned count_ = 0;
   std::size_t most_ = 0;
+  std::size_t soft_;  // numbers given out lie below
   std::atomic<unsigned> limit_;
 };
 

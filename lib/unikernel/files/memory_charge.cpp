@@ -16,7 +16,7 @@ bool memory_charge::resize(call_context& ctx, std::uint64_t bytes) {
   if (bytes > bytes_) {
     const std::uint64_t more = bytes - bytes_;
     const std::uint64_t after = counter_->fetch_add(more) + more;
-    if (after + ctx.memory.usage().bytes > ctx.instance.budgets.memory_bytes &&
+    if (after + ctx.memory.charged_bytes() > ctx.instance.budgets.memory_bytes &&
         ctx.instance.rules.memory_budget) {
       counter_->fetch_sub(more);
       return false;
@@ -26,6 +26,19 @@ bool memory_charge::resize(call_context& ctx, std::uint64_t bytes) {
   }
   bytes_ = bytes;
   return true;
+}
+
+void memory_charge::settle(std::uint64_t bytes) noexcept {
+  const std::lock_guard guard(lock_);
+  counter_->fetch_add(bytes - bytes_);  // modulo 2^64: may shrink
+  bytes_ = bytes;
+}
+
+void settle_memory_file(const descriptor& d) noexcept {
+  struct stat st {};
+  constexpr std::uint64_t block = 512;
+  if (::fstat(d.host.get(), &st) != 0) return;
+  static_cast<memory_charge*>(d.what->extra.get())->settle(static_cast<std::uint64_t>(st.st_blocks) * block);
 }
 
 bool reserve_memory_file(call_context& ctx, const descriptor& d, std::uint64_t more) {

@@ -23,6 +23,8 @@ class memory_charge final {
   memory_charge& operator=(const memory_charge&) = delete;
   // False: over the budget, and nothing has changed.
   bool resize(call_context& ctx, std::uint64_t bytes);
+  // The same, whatever the budget says: the memory is there.
+  void settle(std::uint64_t bytes) noexcept;
 
  private:
   std::shared_ptr<std::atomic<std::uint64_t>> counter_;
@@ -34,5 +36,7 @@ class memory_charge final {
 bool reserve_memory_file(call_context& ctx, const descriptor& d, std::uint64_t more);
 // Makes a memory file's charge equal to what it holds. False: over the budget.
 bool charge_memory_file(call_context& ctx, const descriptor& d);
+// The same without asking: for pages that came by a mapping, which was charged for them until now.
+void settle_memory_file(const descriptor& d) noexcept;
 
 }  // namespace osvm::unikernel

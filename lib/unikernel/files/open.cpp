@@ -186,8 +186,18 @@ std::int64_t open_synthetic(call_context& ctx, const open_request& request, loca
 std::shared_ptr<directory_listing> list_folder(call_context& ctx, const description& what) {
   auto listing = std::make_shared<directory_listing>();
   listing->names = {".", ".."};
+  constexpr std::string_view tasks = "/proc/self/task";
   if (what.guest_path == "/proc/self/fd") {
     for (const int fd : ctx.instance.descriptors.numbers()) listing->names.push_back(std::to_string(fd));
+    return listing;
+  }
+  if (what.guest_path == tasks) {
+    for (const int tid : ctx.instance.host.threads()) listing->names.push_back(std::to_string(tid));
+    return listing;
+  }
+  if (what.guest_path.starts_with(tasks)) {
+    for (auto& name : ctx.instance.files->list("/proc/self"))
+      if (name != "task") listing->names.push_back(std::move(name));
     return listing;
   }
   std::set<std::string> names;

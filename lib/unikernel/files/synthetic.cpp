@@ -74,7 +74,8 @@ std::string program_name(call_context& ctx) {
 std::string self_stat(call_context& ctx) {
   const number bytes = ctx.memory.usage().bytes;
   return text(
-      "1 (%s) R 0 1 1 0 -1 4194304 0 0 0 0 0 0 0 0 20 0 %u 0 0 %llu %llu 18446744073709551615 0 0 0 0 0 0 "
+      "1000 (%s) R 1 1000 1000 0 -1 4194304 0 0 0 0 0 0 0 0 20 0 %u 0 0 %llu %llu 18446744073709551615 0 0 0 "
+      "0 0 0 "
       "0 0 0 0 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n",
       program_name(ctx).c_str(), ctx.instance.host.thread_count(), bytes, bytes / page_size);
 }
@@ -87,7 +88,7 @@ std::string self_statm(call_context& ctx) {
 std::string self_status(call_context& ctx) {
   const number kib = ctx.memory.usage().bytes / 1024;
   return text(
-      "Name:\t%s\nUmask:\t%04o\nState:\tR (running)\nTgid:\t1\nPid:\t1\nPPid:\t0\nTracerPid:\t0\n"
+      "Name:\t%s\nUmask:\t%04o\nState:\tR (running)\nTgid:\t1000\nPid:\t1000\nPPid:\t1\nTracerPid:\t0\n"
       "Uid:\t1000\t1000\t1000\t1000\nGid:\t1000\t1000\t1000\t1000\nFDSize:\t%u\nVmSize:\t%8llu kB\n"
       "VmRSS:\t%8llu kB\nThreads:\t%u\nNoNewPrivs:\t1\nSeccomp:\t0\n",
       program_name(ctx).c_str(), ctx.instance.umask.load(), ctx.instance.descriptors.limit(), kib, kib,

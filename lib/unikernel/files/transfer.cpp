@@ -106,7 +106,7 @@ std::int64_t bounce_out(call_context& ctx, descriptor& d, std::span<const guest_
     const std::int64_t covered = gather(memory, from, skip, sizeof buffer, PROT_READ, v);
     if (covered < 0) return covered;
     for (const auto& piece : v) {
-      std::memcpy(buffer + have, piece.iov_base, piece.iov_len);
+      if (!memory.copy_out(buffer + have, piece.iov_base, piece.iov_len)) return -EFAULT;
       have += piece.iov_len;
     }
   }
@@ -129,7 +129,7 @@ std::int64_t counter_in(call_context& ctx, descriptor& d, std::span<const guest_
   if (gather(memory, to, 0, sizeof value, PROT_WRITE, v) < 8) return -EFAULT;
   const char* bytes = reinterpret_cast<const char*>(&value);
   for (const auto& piece : v) {
-    std::memcpy(piece.iov_base, bytes, piece.iov_len);
+    if (!memory.copy_in(piece.iov_base, bytes, piece.iov_len)) return -EFAULT;
     bytes += piece.iov_len;
   }
   return sizeof value;
@@ -144,7 +144,7 @@ std::int64_t counter_out(call_context& ctx, descriptor& d, std::span<const guest
     if (gather(memory, from, 0, sizeof value, PROT_READ, v) < 8) return -EFAULT;
     char* bytes = reinterpret_cast<char*>(&value);
     for (const auto& piece : v) {
-      std::memcpy(bytes, piece.iov_base, piece.iov_len);
+      if (!memory.copy_out(bytes, piece.iov_base, piece.iov_len)) return -EFAULT;
       bytes += piece.iov_len;
     }
   }
@@ -163,7 +163,12 @@ std::int64_t capture_out(call_context& ctx, capture_buffer& buffer, std::span<co
   std::int64_t done = 0;
   for (const auto& piece : v) {
     const std::size_t n = std::min(space, piece.iov_len);
-    buffer.data.append(static_cast<const char*>(piece.iov_base), n);
+    const std::size_t before = buffer.data.size();
+    buffer.data.resize(before + n);
+    if (!memory.copy_out(buffer.data.data() + before, piece.iov_base, n)) {
+      buffer.data.resize(before);
+      return done != 0 ? done : -EFAULT;
+    }
     done += static_cast<std::int64_t>(n);
     space -= n;
   }
@@ -175,9 +180,12 @@ std::int64_t log_out(call_context& ctx, const descriptor& d, std::span<const gue
   std::vector<iovec> v;
   const std::int64_t covered = gather(memory, from, 0, step_bytes, PROT_READ, v);
   if (covered < 0 || !ctx.instance.events) return covered;
-  for (const auto& piece : v)
-    ctx.instance.events->output(d.what->log_stream,
-                                {static_cast<const char*>(piece.iov_base), piece.iov_len});
+  std::string text;
+  for (const auto& piece : v) {
+    text.resize(piece.iov_len);
+    if (!memory.copy_out(text.data(), piece.iov_base, piece.iov_len)) return -EFAULT;
+    ctx.instance.events->output(d.what->log_stream, text);
+  }
   return covered;
 }
 
@@ -191,11 +199,32 @@ std::int64_t direct_in(call_context& ctx, descriptor& d, std::span<const guest_r
   return host_in(d, v, offset);
 }
 
+// RLIMIT_FSIZE: how much a write at `offset` may move at most; 0: nothing.
+std::uint64_t file_room(const call_context& ctx, const descriptor& d, std::int64_t offset) {
+  const rlim_t limit = ctx.instance.limits.file_size();
+  if (limit == RLIM_INFINITY || !is_file(*d.what)) return step_bytes;
+  const std::int64_t at = d.what->append ? file_size(d.host)
+                          : offset >= 0  ? offset
+                                         : ::lseek(d.host.get(), 0, SEEK_CUR);
+  const auto from = static_cast<std::uint64_t>(std::max<std::int64_t>(at, 0));
+  return from >= limit ? 0 : std::min<std::uint64_t>(step_bytes, limit - from);
+}
+
+std::int64_t over_file_limit(call_context& ctx) {
+  siginfo_t info{};
+  info.si_signo = SIGXFSZ;
+  info.si_code = SI_KERNEL;
+  (void)ctx.instance.signals.send_to(ctx.thread.tid, info);
+  return -EFBIG;
+}
+
 std::int64_t direct_out(call_context& ctx, descriptor& d, std::span<const guest_range> from,
                         std::uint64_t skip, std::int64_t offset, std::int64_t& covered) {
+  const std::uint64_t room = file_room(ctx, d, offset);
+  if (room == 0 && total(from) != 0) return over_file_limit(ctx);
   memory_access memory(ctx.memory);
   std::vector<iovec> v;
-  covered = gather(memory, from, skip, step_bytes, PROT_READ, v);
+  covered = gather(memory, from, skip, room, PROT_READ, v);
   if (covered < 0) return covered;
   const auto charged = static_cast<std::uint64_t>(covered);
   if (d.what->counted && !ctx.instance.charge_written(charged)) return -ENOSPC;

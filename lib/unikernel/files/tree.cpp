@@ -18,6 +18,7 @@ namespace {
 
 constexpr int max_links = 40;  // as Linux
 constexpr std::string_view fd_directory = "/proc/self/fd";
+constexpr std::string_view task_directory = "/proc/self/task/";
 constexpr synthetic_file fd_link{"/proc/self/fd/N", synthetic_kind::descriptor};
 
 // One lookup by the host, beneath `root` and without following anything. A rename somewhere else on the host
@@ -73,6 +74,17 @@ bool bad_guest_path(std::string_view path) {
   return std::any_of(parts.begin(), parts.end(), [](const auto& p) { return p == ".." || p == "."; });
 }
 
+// A small decimal number, or -1.
+int number_of(std::string_view text) {
+  int number = 0;
+  if (text.empty() || text.size() > 8) return -1;
+  for (const char c : text) {
+    if (c < '0' || c > '9') return -1;
+    number = number * 10 + (c - '0');
+  }
+  return number;
+}
+
 bool names_descriptor(std::string_view path) {
   return path.size() > fd_directory.size() + 1 && path.starts_with(fd_directory) &&
          path[fd_directory.size()] == '/';
@@ -83,13 +95,7 @@ bool names_descriptor(std::string_view path) {
 int descriptor_number(std::string_view path) {
   if (!names_descriptor(path)) return -1;
   path.remove_prefix(fd_directory.size() + 1);
-  int number = 0;
-  if (path.empty() || path.size() > 6) return -1;
-  for (const char c : path) {
-    if (c < '0' || c > '9') return -1;
-    number = number * 10 + (c - '0');
-  }
-  return number;
+  return number_of(path);
 }
 
 std::string_view parent_path(std::string_view path) noexcept {
@@ -120,6 +126,8 @@ unique_fd content_file(const std::string& content) {
 
 // Policy's own mounts come first: a root file system keeps its own libraries.
 void file_tree::add_closure(open_closure& closure, std::vector<library_grant>& taken) {
+  searched_ = closure.searched;
+  needed_ = closure.needed;
   const std::size_t given = mounts_.size();
   const auto covered = [&](const std::string& path) {
     for (std::size_t i = 0; i < given; ++i) {
@@ -245,6 +253,7 @@ result<std::shared_ptr<file_tree>> file_tree::create(const policy& granted, open
   for (const auto& m : tree->mounts_) add_parents(m.guest);
   for (const auto& f : synthetic_files()) add_parents(f.path);
   add_parents(fd_link.path);
+  tree->directories_.emplace("/proc/self/task");
   return tree;
 }
 
@@ -256,12 +265,26 @@ const mount_point* file_tree::mount_of(std::string_view path) const {
   return nullptr;
 }
 
+// /proc/self/task/TID has the files of the process: threads of a guest differ in little that /proc shows.
+std::int64_t file_tree::look_up_task(call_context& ctx, const std::string& path, location& out) const {
+  const std::size_t end = std::min(path.find('/', task_directory.size()), path.size());
+  const int tid =
+      number_of(std::string_view(path).substr(task_directory.size(), end - task_directory.size()));
+  if (tid < 0 || !ctx.instance.host.has_thread(tid)) return -ENOENT;
+  if (end < path.size()) return look_up(ctx, "/proc/self" + path.substr(end), out);
+  out = location{};
+  out.path = path;
+  out.where = place::synthetic_directory;
+  return 0;
+}
+
 std::int64_t file_tree::look_up(call_context& ctx, const std::string& path, location& out) const {
   for (const std::string_view alias : {"/proc/1000", "/proc/thread-self"}) {  // one process: do_getpid()
     if (path.starts_with(alias) && (path.size() == alias.size() || path[alias.size()] == '/')) {
       return look_up(ctx, "/proc/self" + path.substr(alias.size()), out);
     }
   }
+  if (path.starts_with(task_directory)) return look_up_task(ctx, path, out);
   out = location{};
   out.path = path;
   out.file = find_synthetic(path);
@@ -460,6 +483,21 @@ std::int64_t file_tree::find_parent(call_context& ctx, std::string_view base, st
   out.folder = std::move(at.node);
   note_use(ctx, at.path, out.directory, file_use::writes, true);
   return 0;
+}
+
+bool file_tree::loader_probes(std::string_view path) const {
+  if (searched_.empty()) return false;
+  if (needed_.contains(path.substr(path.rfind('/') + 1))) path = parent_path(path);
+  // ld.so's variants: glibc-hwcaps/x86-64-v3, and of older versions tls/x86_64 and the like.
+  constexpr std::string_view variants[] = {"glibc-hwcaps", "x86-64-v2", "x86-64-v3", "x86-64-v4",
+                                           "tls",          "x86_64",    "haswell",   "avx512_1"};
+  for (int depth = 0; depth < 4 && path != "/"; ++depth) {
+    if (searched_.contains(path)) return true;
+    const std::string_view name = path.substr(path.rfind('/') + 1);
+    if (std::find(std::begin(variants), std::end(variants), name) == std::end(variants)) return false;
+    path = parent_path(path);
+  }
+  return false;
 }
 
 std::vector<std::string> file_tree::list(std::string_view directory) const {

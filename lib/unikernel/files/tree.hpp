@@ -86,6 +86,9 @@ class file_tree final {
   // For create, unlink, rename and the like. -EROFS (and a denial) for mounts that are read-only; -ENOENT...
   std::int64_t find_parent(call_context& ctx, std::string_view base, std::string_view path,
                            parent_location& out) const;
+  // Whether the program's loader looks there by itself: a folder that RPATH or RUNPATH names, its variants for
+  // newer CPUs, or a library that is needed in one of them.
+  bool loader_probes(std::string_view path) const;
   // Names in a synthetic directory.
   std::vector<std::string> list(std::string_view directory) const;
 
@@ -99,12 +102,14 @@ class file_tree final {
                             location& out) const;
   // One step: `path` is canonical but for its last component, which is not followed.
   std::int64_t look_up(call_context& ctx, const std::string& path, location& out) const;
+  std::int64_t look_up_task(call_context& ctx, const std::string& path, location& out) const;
   std::int64_t link_target(call_context& ctx, const location& at, std::string& target) const;
   std::int64_t find_unchecked(std::string_view base, std::string_view path, bool follow_last,
                               location& out) const;
 
   std::vector<mount_point> mounts_;  // longest guest path first
   std::set<std::string, std::less<>> directories_;
+  std::set<std::string, std::less<>> searched_, needed_;  // of the closure
 };
 
 // `path` cut down to its parent: "/a/b" -> "/a", "/a" -> "/".

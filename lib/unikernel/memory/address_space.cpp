@@ -131,7 +131,7 @@ void address_space::impl::merge_around(std::uint64_t begin, std::uint64_t end) {
     const vma& b = next->second;
     if (a.end == next->first && a.protection == b.protection && a.kind == b.kind &&
         a.kind == vma_kind::anonymous && a.was_writable == b.was_writable && a.grows_down == b.grows_down &&
-        a.name == b.name) {
+        a.shared == b.shared && a.name == b.name) {
       a.end = b.end;
       a.populated += b.populated;
       vmas.erase(next);
@@ -167,7 +167,8 @@ std::int64_t address_space::map(const map_request& r) {
   if (r.size > user_end) return -ENOMEM;
   const std::uint64_t size = page_ceil(r.size);
   // As Linux' heuristic overcommit: a single writable mapping that can never be filled is refused at once.
-  if ((r.protection & PROT_WRITE) && !r.no_reserve && size > impl_->budget) return -ENOMEM;
+  const bool filled = !r.no_reserve && !(r.file && r.shared);
+  if ((r.protection & PROT_WRITE) && filled && size > impl_->budget) return -ENOMEM;
   const std::unique_lock lock(impl_->vma_lock);
   std::uint64_t begin = r.address;
   if (r.fixed) {
@@ -183,16 +184,23 @@ std::int64_t address_space::map(const map_request& r) {
   v.protection = r.protection;
   v.grows_down = r.grows_down;
   v.name = r.name;
-  if (!r.file) return impl_->insert(begin, begin + size, v);
-  v.kind = vma_kind::file;
+  v.shared = r.shared;
+  return r.file ? impl_->insert_file(r, begin, v) : impl_->insert(begin, begin + size, v);
+}
+
+std::int64_t address_space::impl::insert_file(const map_request& r, std::uint64_t begin, vma v) {
+  const std::uint64_t end = begin + page_ceil(r.size);
+  v.kind = v.shared ? vma_kind::shared : vma_kind::file;
   v.file = r.file;
   v.file_offset = r.file_offset;
-  const auto at = impl_->insert(begin, begin + size, v);
-  if (at >= 0 && r.fixed && size <= eager_file_limit && r.protection != PROT_NONE) {
-    const std::scoped_lock populate(impl_->populate_lock);
-    // What cannot be read now is decided when it is touched.
-    (void)impl_->populate_file(impl_->find(begin)->second, begin, begin, begin + size);
-  }
+  if (v.shared) shared_files.store(true, std::memory_order_release);
+  const auto at = insert(begin, end, v);
+  if (at < 0 || v.protection == PROT_NONE) return at;
+  // What cannot be mapped or read now is decided when it is touched.
+  const std::scoped_lock populate(populate_lock);
+  if (v.shared && end - begin <= eager_limit) (void)share(find(begin)->second, begin, begin, end);
+  if (!v.shared && r.fixed && end - begin <= eager_file_limit)
+    (void)populate_file(find(begin)->second, begin, begin, end);
   return at;
 }
 
@@ -253,8 +261,12 @@ std::int64_t address_space::impl::unmap_locked(std::uint64_t begin, std::uint64_
   if (vmas.size() + 2 > max_vmas) return -ENOMEM;
   split(begin);
   split(end);
-  if (!drop(begin, end)) return -ENOMEM;
   auto it = vmas.lower_bound(begin);
+  for (; it != vmas.end() && it->first < end; ++it) {
+    if (it->second.file && it->second.file->settle) it->second.file->settle();
+  }
+  if (!drop(begin, end)) return -ENOMEM;
+  it = vmas.lower_bound(begin);
   while (it != vmas.end() && it->first < end) it = vmas.erase(it);
   return 0;
 }
@@ -283,11 +295,19 @@ std::int64_t address_space::protect(std::uint64_t va, std::uint64_t size, int pr
     if (v.kind == vma_kind::special) return -EACCES;
     const bool new_execute = (protection & PROT_EXEC) && !(v.protection & PROT_EXEC);
     const bool both = (protection & PROT_EXEC) && (protection & PROT_WRITE);
-    const bool pristine = v.kind == vma_kind::file && v.file->trusted && !v.was_writable;
+    const bool pristine = v.file && v.file->trusted && !v.was_writable;
     if (((new_execute && !pristine) || both) && !allow_new_execute) return -EACCES;
+    if (v.kind == vma_kind::shared && (protection & PROT_WRITE) && !v.file->writable) return -EACCES;
+  }
+  // Pages of a file that become writable are mapped anew when they are touched: that is when they are
+  // counted.
+  for (auto it = impl_->vmas.lower_bound(va); it != impl_->vmas.end() && it->first < end; ++it) {
+    const vma& v = it->second;
+    if (!v.file || !v.file->may_write || !(protection & ~v.protection & PROT_WRITE)) continue;
+    if (!impl_->drop(it->first, v.end)) return -ENOMEM;
   }
   const std::uint64_t flags = leaf_flags(protection);
-  std::byte* flush_from = nullptr;
+  std::uint64_t flush_from = 0;
   std::uint64_t flush_size = 0;
   unsigned flushes = 0;
   const auto flush_run = [&] {
@@ -295,19 +315,18 @@ std::int64_t address_space::protect(std::uint64_t va, std::uint64_t size, int pr
       impl_->flush(flush_from, flush_size);
   };
   const auto visit = [&](std::uint64_t, std::uint64_t entry, std::uint64_t span) {
-    const std::uint64_t kept =
-        entry & (kvm::pte::address_mask | kvm::pte::large | kvm::pte::backed | kvm::pte::image);
+    const std::uint64_t kept = entry & (kvm::pte::address_mask | kvm::pte::large | kvm::pte::software);
     const std::uint64_t now = kept | flags;
     const bool loses = ((entry & kvm::pte::present) && !(now & kvm::pte::present)) ||
                        ((entry & kvm::pte::writable) && !(now & kvm::pte::writable)) ||
                        (!(entry & kvm::pte::no_execute) && (now & kvm::pte::no_execute));
     if (loses) {  // adjacent pages are flushed together, after the entries are written
-      std::byte* host = impl_->pool.host(entry & kvm::pte::address_mask);
-      if (flush_from && host == flush_from + flush_size) {
+      const std::uint64_t at = entry & kvm::pte::address_mask;
+      if (flush_from && at == flush_from + flush_size) {
         flush_size += span;
       } else {
         flush_run();
-        flush_from = host;
+        flush_from = at;
         flush_size = span;
       }
     }
@@ -329,10 +348,27 @@ std::int64_t address_space::protect(std::uint64_t va, std::uint64_t size, int pr
   return 0;
 }
 
+// mremap() of nothing: a second mapping of the same shared pages.
+std::int64_t address_space::impl::map_again(std::uint64_t va, std::uint64_t size, int flags,
+                                            std::uint64_t target) {
+  const auto it = find(va);
+  if (it->second.kind != vma_kind::shared || !(flags & MREMAP_MAYMOVE)) return -EINVAL;
+  vma v = it->second;
+  const map_request r{.size = size, .file = v.file, .file_offset = v.file_offset + (va - it->first)};
+  v.populated = 0;
+  if (flags & MREMAP_FIXED) {
+    if (!valid_range(target, size)) return -EINVAL;
+    if (const auto e = unmap_locked(target, target + size); e < 0) return e;
+  } else {
+    target = find_gap(size, 0, page_size);
+    if (target == 0) return -ENOMEM;
+  }
+  return insert_file(r, target, std::move(v));
+}
+
 std::int64_t address_space::remap(std::uint64_t va, std::uint64_t old_size, std::uint64_t new_size, int flags,
                                   std::uint64_t target) {
-  if (va % page_size || (flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED)) || new_size == 0 || old_size == 0)
-    return -EINVAL;
+  if (va % page_size || (flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED)) || new_size == 0) return -EINVAL;
   if ((flags & MREMAP_FIXED) && (!(flags & MREMAP_MAYMOVE) || target % page_size)) return -EINVAL;
   if (old_size > user_end || new_size > user_end) return -EINVAL;
   old_size = page_ceil(old_size);
@@ -341,8 +377,11 @@ std::int64_t address_space::remap(std::uint64_t va, std::uint64_t old_size, std:
   const std::unique_lock lock(impl_->vma_lock);
   auto it = impl_->find(va);
   if (it == impl_->vmas.end() || it->second.end < va + old_size) return -EFAULT;
-  if (it->second.kind != vma_kind::anonymous && it->second.kind != vma_kind::file) return -EFAULT;
-  if (new_size > old_size && (it->second.protection & PROT_WRITE) && new_size > impl_->budget) return -ENOMEM;
+  if (it->second.kind == vma_kind::image || it->second.kind == vma_kind::special) return -EFAULT;
+  if (old_size == 0) return impl_->map_again(va, new_size, flags, target);
+  if (new_size > old_size && (it->second.protection & PROT_WRITE) && it->second.kind != vma_kind::shared &&
+      new_size > impl_->budget)
+    return -ENOMEM;
   if (!(flags & MREMAP_FIXED)) {
     if (new_size <= old_size) {
       if (new_size < old_size) {
@@ -393,7 +432,7 @@ int check_advice(const vma& v, int advice) noexcept {
     case MADV_FREE:
     case MADV_WIPEONFORK:
     case MADV_KEEPONFORK:  // private anonymous memory only
-      return v.kind == vma_kind::anonymous ? 0 : EINVAL;
+      return v.kind == vma_kind::anonymous && !v.shared ? 0 : EINVAL;
     default: return EINVAL;
   }
 }
@@ -405,13 +444,15 @@ std::int64_t address_space::impl::advise_part(vma& v, std::uint64_t start, std::
                                               std::uint64_t end, int advice) {
   if (const int e = check_advice(v, advice)) return -e;
   if (advice == MADV_DONTNEED || advice == MADV_FREE) {
-    // An image's pages would come back from the file; the guest's own start-up never asks for that.
-    return v.kind == vma_kind::image || drop(begin, end) ? 0 : -ENOMEM;
+    // An image's pages would come back from the file; the guest's own start-up never asks for that. Shared
+    // pages keep their content.
+    return v.kind == vma_kind::image || v.shared || drop(begin, end) ? 0 : -ENOMEM;
   }
   if (advice != MADV_POPULATE_READ && advice != MADV_POPULATE_WRITE) return 0;
   if (!(v.protection & (advice == MADV_POPULATE_READ ? PROT_READ : PROT_WRITE))) return -EINVAL;
   const std::scoped_lock lock(populate_lock);
   const auto r = v.kind == vma_kind::file        ? populate_file(v, start, begin, end)
+                 : v.kind == vma_kind::shared    ? share(v, start, begin, end)
                  : v.kind == vma_kind::anonymous ? populate(v, begin, end)
                                                  : fault_result::resolved;
   return r == fault_result::resolved ? 0 : r == fault_result::no_content ? -EFAULT : -ENOMEM;
@@ -473,6 +514,10 @@ result<kvm::system_area::vcpu_area> address_space::prepare_vcpu(unsigned id) {
   return impl_->area.prepare_vcpu(id, impl_->tables);
 }
 
+std::uint64_t address_space::charged_bytes() const noexcept {
+  return impl_->bytes.load(std::memory_order_relaxed);
+}
+
 bool address_space::over_budget() const noexcept {
   return impl_->exhausted.load(std::memory_order_relaxed);
 }
@@ -495,10 +540,10 @@ std::string address_space::describe_maps() const {
   for (const auto& [start, v] : impl_->vmas) {
     const std::uint64_t device = v.file ? v.file->device : 0;
     const int n = std::snprintf(
-        line, sizeof line, "%08" PRIx64 "-%08" PRIx64 " %c%c%cp %08" PRIx64 " %02x:%02x %" PRIu64 " ", start,
+        line, sizeof line, "%08" PRIx64 "-%08" PRIx64 " %c%c%c%c %08" PRIx64 " %02x:%02x %" PRIu64 " ", start,
         v.end, v.protection & PROT_READ ? 'r' : '-', v.protection & PROT_WRITE ? 'w' : '-',
-        v.protection & PROT_EXEC ? 'x' : '-', v.file_offset, ::gnu_dev_major(device), ::gnu_dev_minor(device),
-        v.file ? v.file->inode : 0);
+        v.protection & PROT_EXEC ? 'x' : '-', v.shared ? 's' : 'p', v.file_offset, ::gnu_dev_major(device),
+        ::gnu_dev_minor(device), v.file ? v.file->inode : 0);
     out += line;
     const std::string_view name = v.file ? std::string_view(v.file->path) : std::string_view(v.name);
     constexpr int name_column = 73;

@@ -61,13 +61,20 @@ class memory_access final {
     static_assert(std::is_trivially_copyable_v<T>);
     return write(va, &in, sizeof in);
   }
-  // Host ranges for [va, va + size), in order, each contiguous in host memory, appended to `out`. `right` is
-  // PROT_READ (the host reads the guest's bytes) or PROT_WRITE (the host writes them). Stops at the first
-  // byte that may not be accessed; returns how many bytes are covered, so 0 for a non-empty range means
-  // EFAULT.
+  // Host ranges for [va, va + size), for host calls (copy_out() and copy_in() otherwise), in order, each
+  // contiguous in host memory, appended to `out`. `right` is PROT_READ (the host reads the guest's bytes) or
+  // PROT_WRITE (the host writes them). Stops at the first byte that may not be accessed; returns how many
+  // bytes are covered, so 0 for a non-empty range means EFAULT.
   std::size_t spans(std::uint64_t va, std::size_t size, int right, std::vector<iovec>& out);
-  // The 4-byte aligned word at `va` for atomic access, or null.
+  // The 4-byte aligned word at `va` for atomic access, or null. Null for pages of a shared file, too.
   std::uint32_t* word(std::uint64_t va, int right);
+  // The word at `va` when it lies in a shared mapping of a file, else null. Only host calls may touch it
+  // (futex(2)); they may do so after this object is gone: the address stays the address space's, whatever
+  // lies there then.
+  std::uint32_t* shared_word(std::uint64_t va, int right);
+  // Copies to or from host ranges that spans() gave. False: a page behind the end of its file.
+  bool copy_out(void* to, const void* from, std::size_t size) const noexcept;
+  bool copy_in(void* to, const void* from, std::size_t size) const noexcept;
   // NUL-terminated string of at most `limit` bytes without the NUL. -EFAULT, -ENAMETOOLONG or 0.
   int read_string(std::uint64_t va, std::size_t limit, std::string& out);
 
@@ -85,8 +92,9 @@ struct map_request {
   bool no_replace = false;    // with fixed: -EEXIST when something is there
   bool grows_down = false;
   bool no_reserve = false;                   // may exceed the budget: pages count when they are touched
+  bool shared = false;                       // MAP_SHARED: of a file, its own pages
   const char* name = "";                     // static storage
-  std::shared_ptr<const file_backing> file;  // private pages of this file; null: zeroed memory
+  std::shared_ptr<const file_backing> file;  // null: zeroed memory
   std::uint64_t file_offset = 0;             // page-aligned
 };
 
@@ -145,14 +153,27 @@ class address_space final {
   // Serves a guest page fault at `va`: hands out memory when the mapping allows the access.
   fault_result fault(std::uint64_t va, bool write, bool execute);
 
+  // Unmaps shared pages whose file has become shorter, so that the guest's next touch faults. True: there
+  // were some. KVM tells of such a page only that an access failed.
+  bool forget_missing();
+  // The guest's address of a guest-physical one in a shared mapping of a file, or 0. Slow.
+  std::uint64_t shared_address(std::uint64_t guest_physical);
+  bool has_shared_files() const noexcept;  // ever had a shared mapping of a file
+
+  // The files behind the shared mappings in a range, each once.
+  std::vector<std::shared_ptr<const file_backing>> shared_files(std::uint64_t va, std::uint64_t size);
+  // For each page of the range, bit 0: it has memory now. -ENOMEM over a hole.
+  std::int64_t residency(std::uint64_t va, std::uint64_t size, std::vector<unsigned char>& out);
+
   // Writes at load time, before the guest runs, regardless of rights.
   bool poke(std::uint64_t va, const void* in, std::size_t size);
 
   // The CPU's own pages for vCPU `id`. Each id once.
   result<kvm::system_area::vcpu_area> prepare_vcpu(unsigned id);
   memory_usage usage() const;
-  bool over_budget() const noexcept;  // a fault found the budget used up
-  std::string describe_maps() const;  // as /proc/self/maps
+  std::uint64_t charged_bytes() const noexcept;  // handed out now; takes no lock
+  bool over_budget() const noexcept;             // a fault found the budget used up
+  std::string describe_maps() const;             // as /proc/self/maps
 
  private:
   friend class memory_access;

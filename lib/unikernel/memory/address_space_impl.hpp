@@ -32,6 +32,7 @@ struct address_space::impl {
   std::string image_name = "/app";
   std::atomic<std::uint64_t> bytes{0}, peak{0};
   std::atomic<bool> exhausted{false};
+  std::atomic<bool> shared_files{false};  // some mapping is, or was, of kind `shared`
 
   vma_map::iterator find(std::uint64_t va);
   bool range_free(std::uint64_t begin, std::uint64_t end) const;
@@ -46,11 +47,17 @@ struct address_space::impl {
   // Hands out memory for [begin, end) of one VMA where it is missing. populate_lock held, as for the next
   // two.
   fault_result populate(vma& v, std::uint64_t begin, std::uint64_t end);
-  bool hand_out(std::uint64_t flags, std::uint64_t begin, std::uint64_t end);
+  bool hand_out(std::uint64_t flags, std::uint64_t begin, std::uint64_t end, frame_kind kind);
   // The same for pages of a file: their content is read before the guest can see them.
   fault_result populate_file(vma& v, std::uint64_t vma_start, std::uint64_t begin, std::uint64_t end);
   fault_result read_run(vma& v, std::uint64_t vma_start, std::uint64_t begin, std::uint64_t end);
   fault_result fault_piece(vma& v, std::uint64_t vma_start, std::uint64_t va);
+  // The same for shared pages of a file, as far as the file reaches (shared_pages.cpp).
+  fault_result share(vma& v, std::uint64_t vma_start, std::uint64_t begin, std::uint64_t end);
+  fault_result share_run(vma& v, std::uint64_t vma_start, std::uint64_t begin, std::uint64_t end);
+  fault_result share_piece(vma& v, std::uint64_t vma_start, std::uint64_t va);
+  std::int64_t map_again(std::uint64_t va, std::uint64_t size, int flags, std::uint64_t target);
+  std::int64_t insert_file(const map_request& r, std::uint64_t begin, vma v);
   // Drops the pages of [begin, end) and flushes them from shadow page tables. Exclusive lock held.
   bool drop(std::uint64_t begin, std::uint64_t end);
   std::int64_t unmap_locked(std::uint64_t begin, std::uint64_t end);
@@ -59,14 +66,24 @@ struct address_space::impl {
   // Moves one VMA's part with its pages; the target is free. Exclusive lock held.
   std::int64_t move(std::uint64_t from, std::uint64_t old_size, std::uint64_t to, std::uint64_t new_size);
   bool move_pages(std::uint64_t from, std::uint64_t to, std::uint64_t size);
-  // Makes a page that lost rights (or its place) visible as such to every vCPU.
-  void flush(std::byte* host, std::uint64_t size) noexcept;
+  // Makes pages that lost rights (or their place) visible as such to every vCPU.
+  void flush(std::uint64_t guest_address, std::uint64_t size) noexcept;
   // The same for inner page-table entries, when any changed.
   void flush_inner() noexcept;
   // Host address of one guest page if the access is allowed, handing out memory when needed.
-  std::byte* page(std::uint64_t va, int right);
+  struct host_page {
+    std::byte* at = nullptr;
+    bool of_file = false;  // of a shared file: only for host calls and guarded copies
+    explicit operator bool() const noexcept { return at != nullptr; }
+  };
+  host_page page(std::uint64_t va, int right);
+  bool copy(void* to, const void* from, std::size_t size, bool guarded, bool writes) const noexcept;
 };
 
 std::uint64_t leaf_flags(int protection) noexcept;
+// Frames of anonymous memory.
+inline frame_kind frames_of(const vma& v) noexcept {
+  return v.shared ? frame_kind::shared : frame_kind::own;
+}
 
 }  // namespace osvm::unikernel

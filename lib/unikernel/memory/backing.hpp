@@ -25,6 +25,7 @@ struct backing_options {
   bool user_stub = false;     // stub B: the system-call stub page is reachable at CPL 3
   bool flush_revoked = true;  // see controls.hpp
   bool check_rights = true;   // see controls.hpp
+  bool guard_copies = true;   // see controls.hpp
 };
 
 }  // namespace osvm::unikernel

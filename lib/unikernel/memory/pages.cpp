@@ -40,11 +40,12 @@ void address_space::impl::uncharge(std::uint64_t size) noexcept {
 }
 
 // Gives [begin, end), which has no pages, frames in as few runs as the pool has. Charged by the caller.
-bool address_space::impl::hand_out(std::uint64_t flags, std::uint64_t begin, std::uint64_t end) {
+bool address_space::impl::hand_out(std::uint64_t flags, std::uint64_t begin, std::uint64_t end,
+                                   frame_kind kind) {
   while (begin < end) {
     std::uint64_t size = end - begin;
-    auto run = pool.take(size, page_size);
-    if (!run && size > page_size) run = pool.take(size = page_size, page_size);
+    auto run = pool.take(size, page_size, kind);
+    if (!run && size > page_size) run = pool.take(size = page_size, page_size, kind);
     if (!run) return false;
     for (std::uint64_t o = 0; o < size; o += page_size) {
       if (!tables.set(begin + o, (run->guest_address + o) | flags)) {
@@ -67,7 +68,7 @@ address_space::fault_result address_space::impl::populate(vma& v, std::uint64_t 
     std::uint64_t stop = at + page_size;
     while (stop < end && !tables.find(stop).size) stop += page_size;
     if (!charge(stop - at)) return fault_result::over_budget;
-    if (!hand_out(flags, at, stop)) {
+    if (!hand_out(flags, at, stop, frames_of(v))) {
       // Which pages got frames is in the tables; the charge for the rest is returned.
       std::uint64_t missing = 0;
       for (std::uint64_t p = at; p < stop; p += page_size) missing += tables.find(p).size ? 0 : page_size;
@@ -132,6 +133,7 @@ address_space::fault_result address_space::impl::populate_file(vma& v, std::uint
 // One fault hands out more the more its mapping has used: an exit costs as much as touching several pages.
 address_space::fault_result address_space::impl::fault_piece(vma& v, std::uint64_t vma_start,
                                                              std::uint64_t va) {
+  if (v.kind == vma_kind::shared) return share_piece(v, vma_start, va);
   if (v.kind == vma_kind::file) {
     const std::uint64_t begin = std::max(va & ~(first_piece - 1), vma_start);
     const std::uint64_t end = std::min((va & ~(first_piece - 1)) + first_piece, v.end);
@@ -143,7 +145,7 @@ address_space::fault_result address_space::impl::fault_piece(vma& v, std::uint64
   const std::uint64_t block = va & ~(huge - 1);
   if (v.populated >= (1U << 20) && block >= vma_start && block + huge <= v.end) {
     if (tables.empty_2m(va) && charge(huge)) {
-      if (const auto run = pool.take(huge, huge)) {
+      if (const auto run = pool.take(huge, huge, frames_of(v))) {
         if (tables.set_large(block, run->guest_address | leaf_flags(v.protection))) {
           v.populated += huge;
           return fault_result::resolved;
@@ -170,19 +172,16 @@ address_space::fault_result address_space::fault(std::uint64_t va, bool write, b
       (execute && !(v.protection & PROT_EXEC))) {
     return fault_result::no_right;
   }
-  if (v.kind != vma_kind::anonymous && v.kind != vma_kind::file) return fault_result::resolved;
+  if (v.kind == vma_kind::image || v.kind == vma_kind::special) return fault_result::resolved;
   const std::scoped_lock populate(impl_->populate_lock);
   const auto r = impl_->fault_piece(v, it->first, va);
   if (r == fault_result::over_budget) impl_->exhausted.store(true, std::memory_order_relaxed);
   return r;
 }
 
-void address_space::impl::flush(std::byte* host, std::uint64_t size) noexcept {
-  if (!options.flush_revoked || !host) return;
-  // An MMU-notifier event on the host range zaps what shadow page tables (or TLBs) still hold. A vCPU that
-  // touches the page in between gets EFAULT from KVM_RUN and is retried.
-  (void)::mprotect(host, size, PROT_READ);
-  (void)::mprotect(host, size, PROT_READ | PROT_WRITE);
+void address_space::impl::flush(std::uint64_t guest_address, std::uint64_t size) noexcept {
+  // An MMU-notifier event on the host range zaps what shadow page tables (or TLBs) still hold.
+  if (options.flush_revoked) pool.notify(guest_address, size);
 }
 
 void address_space::impl::flush_inner() noexcept {
@@ -192,31 +191,30 @@ void address_space::impl::flush_inner() noexcept {
 bool address_space::impl::drop(std::uint64_t begin, std::uint64_t end) {
   struct run {
     std::uint64_t guest_address, size;
-    bool image;
+    std::uint64_t software;  // bits that all its entries have
   };
   std::vector<run> runs;
   const std::scoped_lock lock(populate_lock);
   const bool ok =
       tables.update(begin, end, [&](std::uint64_t, std::uint64_t entry, std::uint64_t span) -> std::uint64_t {
         const std::uint64_t gpa = entry & kvm::pte::address_mask;
-        const bool image = entry & kvm::pte::image;
-        if (!runs.empty() && runs.back().image == image &&
+        const std::uint64_t software = entry & kvm::pte::software;
+        if (!runs.empty() && runs.back().software == software &&
             runs.back().guest_address + runs.back().size == gpa) {
           runs.back().size += span;
         } else {
-          runs.push_back({gpa, span, image});
+          runs.push_back({gpa, span, software});
         }
         return 0;
       });
   for (const run& r : runs) {
-    std::byte* host = pool.host(r.guest_address);
     // Frees the content and tells KVM in one step; frames come back zeroed.
-    if (options.flush_revoked && host) (void)::madvise(host, r.size, MADV_DONTNEED);
+    if (options.flush_revoked) pool.discard(r.guest_address, r.size);
   }
   flush_inner();
   for (const run& r : runs) {
-    if (!r.image) pool.give_back(r.guest_address, r.size);
-    uncharge(r.size);
+    if (!(r.software & kvm::pte::image)) pool.give_back(r.guest_address, r.size);
+    if (!(r.software & kvm::pte::uncharged)) uncharge(r.size);
   }
   return ok;
 }
@@ -235,7 +233,7 @@ bool address_space::impl::move_pages(std::uint64_t from, std::uint64_t to, std::
   if (!ok) return false;
   flush_inner();
   for (const moved& p : pages) {
-    flush(pool.host(p.entry & kvm::pte::address_mask), p.span);
+    flush(p.entry & kvm::pte::address_mask, p.span);
     const std::uint64_t target = to + (p.va - from);
     const bool large = p.span == huge && target % huge == 0 && tables.empty_2m(target);
     if (large) {
@@ -264,128 +262,28 @@ std::int64_t address_space::impl::move(std::uint64_t from, std::uint64_t old_siz
   return insert(to, to + new_size, moved);
 }
 
-std::byte* address_space::impl::page(std::uint64_t va, int right) {
+address_space::impl::host_page address_space::impl::page(std::uint64_t va, int right) {
   auto it = find(va);
-  if (it == vmas.end()) return nullptr;
+  if (it == vmas.end()) return {};
   vma& v = it->second;
-  if (v.protection == PROT_NONE && options.check_rights) return nullptr;
-  if ((right & PROT_WRITE) && !(v.protection & PROT_WRITE) && options.check_rights) return nullptr;
+  if (v.protection == PROT_NONE && options.check_rights) return {};
+  if ((right & PROT_WRITE) && !(v.protection & PROT_WRITE) && options.check_rights) return {};
   const std::scoped_lock lock(populate_lock);
   for (int attempt = 0; attempt < 2; ++attempt) {
     if (const auto leaf = tables.find(va); leaf.size) {
       std::byte* host = pool.host(leaf.entry & kvm::pte::address_mask);
-      return host ? host + (page_floor(va) & (leaf.size - 1)) : nullptr;
+      if (!host) return {};
+      return {host + (page_floor(va) & (leaf.size - 1)), v.kind == vma_kind::shared};
     }
-    if ((v.kind != vma_kind::anonymous && v.kind != vma_kind::file) || v.protection == PROT_NONE)
-      return nullptr;
+    if (v.kind == vma_kind::image || v.kind == vma_kind::special || v.protection == PROT_NONE) return {};
     const auto r = fault_piece(v, it->first, va);
-    if (r == fault_result::no_content) return nullptr;
+    if (r == fault_result::no_content) return {};
     if (r != fault_result::resolved) {
       exhausted.store(true, std::memory_order_relaxed);
-      return nullptr;
+      return {};
     }
   }
-  return nullptr;
-}
-
-bool address_space::poke(std::uint64_t va, const void* in, std::size_t size) {
-  const std::shared_lock lock(impl_->vma_lock);
-  const auto* bytes = static_cast<const std::byte*>(in);
-  while (size) {
-    const std::uint64_t offset = va % page_size;
-    const std::size_t n = std::min<std::size_t>(size, page_size - offset);
-    std::byte* host = impl_->page(va, PROT_READ);
-    if (!host) return false;
-    std::memcpy(host + offset, bytes, n);
-    va += n;
-    bytes += n;
-    size -= n;
-  }
-  return true;
-}
-
-memory_access::memory_access(address_space& space) : space_(space), lock_(space.impl_->vma_lock) {}
-
-std::size_t memory_access::spans(std::uint64_t va, std::size_t size, int right, std::vector<iovec>& out) {
-  std::size_t done = 0;
-  while (done < size) {
-    if (va + done < va || va + done >= user_end) break;
-    const std::uint64_t at = va + done;
-    const std::uint64_t offset = at % page_size;
-    std::byte* host = space_.impl_->page(at, right);
-    if (!host) break;
-    const std::size_t n = std::min<std::size_t>(size - done, page_size - offset);
-    std::byte* begin = host + offset;
-    if (done && !out.empty() && static_cast<std::byte*>(out.back().iov_base) + out.back().iov_len == begin) {
-      out.back().iov_len += n;
-    } else {
-      out.push_back({begin, n});
-    }
-    done += n;
-  }
-  return done;
-}
-
-namespace {
-
-// Copies page by page; the host pointer is valid for one page only.
-template <class Copy>
-bool each_page(std::uint64_t va, std::size_t size, const Copy& copy) {
-  if (size && (va + size < va || va + size > user_end)) return false;
-  std::size_t done = 0;
-  while (done < size) {
-    const std::size_t n = std::min<std::size_t>(size - done, page_size - (va + done) % page_size);
-    if (!copy(va + done, done, n)) return false;
-    done += n;
-  }
-  return true;
-}
-
-}  // namespace
-
-bool memory_access::read(std::uint64_t va, void* out, std::size_t size) {
-  return each_page(va, size, [&](std::uint64_t at, std::size_t done, std::size_t n) {
-    const std::byte* host = space_.impl_->page(at, PROT_READ);
-    if (host) std::memcpy(static_cast<std::byte*>(out) + done, host + at % page_size, n);
-    return host != nullptr;
-  });
-}
-
-bool memory_access::write(std::uint64_t va, const void* in, std::size_t size) {
-  return each_page(va, size, [&](std::uint64_t at, std::size_t done, std::size_t n) {
-    std::byte* host = space_.impl_->page(at, PROT_WRITE);
-    if (host) std::memcpy(host + at % page_size, static_cast<const std::byte*>(in) + done, n);
-    return host != nullptr;
-  });
-}
-
-std::uint32_t* memory_access::word(std::uint64_t va, int right) {
-  if (va % 4 || va >= user_end) return nullptr;
-  std::byte* host = space_.impl_->page(va, right);
-  return host ? reinterpret_cast<std::uint32_t*>(host + va % page_size) : nullptr;
-}
-
-int memory_access::read_string(std::uint64_t va, std::size_t limit, std::string& out) {
-  out.clear();
-  while (out.size() <= limit) {
-    if (va >= user_end) return -EFAULT;
-    const std::byte* host = space_.impl_->page(va, PROT_READ);
-    if (!host) return -EFAULT;
-    const std::size_t n = page_size - va % page_size;
-    const char* begin = reinterpret_cast<const char*>(host + va % page_size);
-    const void* nul = std::memchr(begin, 0, n);
-    const std::size_t length = nul ? static_cast<std::size_t>(static_cast<const char*>(nul) - begin) : n;
-    out.append(begin, length);
-    // Another guest thread may have written a NUL in between: what is judged and what is used must be one
-    // string.
-    if (const auto cut = out.find('\0'); cut != std::string::npos) {
-      out.resize(cut);
-      return out.size() > limit ? -ENAMETOOLONG : 0;
-    }
-    if (nul) return out.size() > limit ? -ENAMETOOLONG : 0;
-    va += n;
-  }
-  return -ENAMETOOLONG;
+  return {};
 }
 
 }  // namespace osvm::unikernel

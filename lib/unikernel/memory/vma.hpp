@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -12,28 +13,39 @@ enum class vma_kind : std::uint8_t {
   anonymous,  // zeroed memory, handed out when touched
   image,      // private pages of the program's file
   file,       // private pages of a file, read when they are touched
+  shared,     // a file's own pages: the host's page cache
   special,    // the VMM's pages in user space (clock page): not changeable by the guest
 };
 
-// The host file behind a mapping. Pages are read copies, never the host's page cache: a file that shrinks
-// under a host mapping would raise SIGBUS in the embedder.
+// The host file behind a mapping. Private pages are read copies. Shared ones are the host's page cache: when
+// the file shrinks, the VMM's own access to them would raise SIGBUS in the embedder, so that it copies such
+// pages only through the host kernel (fallible_copy.hpp).
 struct file_backing {
   int host = -1;  // open for reading, as long as `owner` lives
   std::shared_ptr<const void> owner;
   std::string path;  // the guest's name for it
   std::uint64_t device = 0, inode = 0;
   bool trusted = false;  // the guest cannot change the file: its pages may be executed without `jit`
+
+  // For shared pages.
+  bool writable = false;  // PROT_WRITE may be asked for
+  bool charged = false;   // the file is memory: its pages count as the guest's while they are mapped
+  // Asked before pages become writable; false: the budget for written bytes is used up. Null: not counted.
+  std::function<bool(std::uint64_t)> may_write;
+  // Called before mapped pages stop being charged: what the file holds is charged to the file again.
+  std::function<void()> settle;
 };
 
 struct vma {
   std::uint64_t end = 0;
   int protection = 0;  // PROT_*
   vma_kind kind = vma_kind::anonymous;
+  bool shared = false;        // MAP_SHARED
   bool was_writable = false;  // W^X: such memory never becomes executable without `jit`
   bool grows_down = false;
   std::uint64_t populated = 0;               // bytes handed out so far: later faults take larger pieces
   const char* name = "";                     // static storage
-  std::shared_ptr<const file_backing> file;  // of kind `file`
+  std::shared_ptr<const file_backing> file;  // of kind `file` or `shared`
   std::uint64_t file_offset = 0;             // of the first page
 };
 

@@ -18,6 +18,7 @@ constexpr auto shortest_nap = 200us;  // between two looks at a CPU clock
 constexpr auto longest_nap = 50ms;    // when that clock stands still
 constexpr auto ignored_period = 1ms;  // at least, between expirations that nobody sees
 
+constexpr int soft_limit_id = -10, hard_limit_id = -11;
 constexpr int interval_id(int which) noexcept {
   return -1 - which;
 }
@@ -149,6 +150,18 @@ timer_times guest_timers::get_interval(int which) {
   const std::scoped_lock lock(lock_);
   const auto it = timers_.find(interval_id(which));
   return it == timers_.end() ? timer_times{} : times(it->second);
+}
+
+void guest_timers::set_cpu_limit(nanoseconds soft, nanoseconds hard) {
+  const std::scoped_lock lock(lock_);
+  const auto limit = [&](int id, int signal, nanoseconds at, nanoseconds again) {
+    timer& t = timers_[id];
+    t.clock.kind = timer_clock::what::process_cpu;
+    t.how.signal = signal;
+    arm(t, {at, again}, true);
+  };
+  limit(soft_limit_id, SIGXCPU, soft, 1s);
+  limit(hard_limit_id, SIGKILL, hard, 0s);
 }
 
 // A timer's signal reached the guest: the next period begins.

@@ -59,6 +59,8 @@ class guest_timers final {
   // ITIMER_REAL, ITIMER_VIRTUAL or ITIMER_PROF.
   void set_interval(int which, const timer_times& wanted, timer_times& old);
   timer_times get_interval(int which);
+  // RLIMIT_CPU: SIGXCPU at `soft` and each second after it, SIGKILL at `hard`. 0: none.
+  void set_cpu_limit(std::chrono::nanoseconds soft, std::chrono::nanoseconds hard);
   // Ends the thread; no timer fires any more. Not from the thread itself.
   void stop() noexcept;
 
@@ -87,7 +89,7 @@ class guest_timers final {
   instance_host& host_;
   std::mutex lock_;
   std::condition_variable changed_;
-  std::map<int, timer> timers_;  // negative numbers: interval timers
+  std::map<int, timer> timers_;  // negative numbers: interval timers, then CPU limits
   int next_id_ = 0;
   bool stopping_ = false;
   std::thread thread_;

@@ -53,7 +53,8 @@ constexpr call_note notes[] = {
     {"settimeofday", refused, "a guest has no privileges over a kernel"},
     {"acct", refused, "a guest has no privileges over a kernel"},
     {"setpriority", partly, "for the calling thread, downwards only"},
-    {"setrlimit", partly, "the limits are the budgets: checked, without effect"},
+    {"setrlimit", partly, "within the budgets; processor time, descriptors and the size of files act"},
+    {"mincore", partly, "pages that the guest was given, not the host's page cache"},
     {"capset", partly, "to no capabilities only"},
     {"setgroups", refused, "a guest has one user"},
     {"setfsgid", partly, "to the own ids only"},
@@ -76,7 +77,6 @@ constexpr call_note notes[] = {
     {"fsetxattr", refused, "files of a guest have no extended attributes: EOPNOTSUPP"},
     {"lsetxattr", refused, "files of a guest have no extended attributes: EOPNOTSUPP"},
     {"setxattr", refused, "files of a guest have no extended attributes: EOPNOTSUPP"},
-    {"mmap", partly, "no shared writable mappings of files; shared read-only ones are private copies"},
     {"chroot", refused, "the name space is the policy's"},
     // processes
     {"clone", partly, "threads only"},

@@ -1,5 +1,6 @@
-// futex(2) for guest threads: a table of waiters keyed by (object, offset). Private futexes use the address
-// space and the address; there is no timeout or wake that depends on the guest behaving.
+// futex(2) for guest threads: a table of waiters keyed by the address space and the address; there is no
+// timeout or wake that depends on the guest behaving. Words in shared mappings of files are the host's
+// futexes instead (shared_futex.hpp), so that other processes that map the file wake and are woken.
 #pragma once
 
 #include "unikernel/thread/waiter.hpp"

@@ -2,6 +2,7 @@
 
 #include "unikernel/memory/address_space.hpp"
 #include "unikernel/thread/futex.hpp"
+#include "unikernel/thread/shared_futex.hpp"
 
 #include <linux/futex.h>
 #include <sys/mman.h>
@@ -19,6 +20,12 @@ void release_one(address_space& space, futex_table& futexes, std::uint64_t va, i
   bool wake = false;
   {
     memory_access memory(space);
+    if (std::uint32_t* shared = memory.shared_word(va, PROT_WRITE)) {
+      std::uint32_t owner = 0;
+      if (memory.read(va, owner) && (owner & FUTEX_TID_MASK) == static_cast<std::uint32_t>(tid))
+        mark_shared_owner_dead(shared);
+      return;
+    }
     std::uint32_t* word = memory.word(va, PROT_WRITE);
     if (!word) return;
     std::uint32_t value = __atomic_load_n(word, __ATOMIC_SEQ_CST);

@@ -81,6 +81,29 @@ wait_result waiter::park(deadline until) {
   }
 }
 
+waiter::word_result waiter::wait_word(const std::uint32_t* word, std::uint32_t expected, deadline until) {
+  until = bounded(until);
+  while (true) {
+    if (flags_.load(std::memory_order_seq_cst)) return word_result::interrupted;
+    futex_waitv both[2] = {};
+    both[0].val = expected;
+    both[0].uaddr = reinterpret_cast<std::uintptr_t>(word);
+    both[0].flags = FUTEX_32;
+    both[1].uaddr = reinterpret_cast<std::uintptr_t>(&token_);  // what raise_flag() wakes
+    both[1].flags = FUTEX_32 | FUTEX_PRIVATE_FLAG;
+    timespec at{};
+    if (until) at = to_timespec(until->time_since_epoch());
+    const long r = ::syscall(SYS_futex_waitv, both, 2, 0, until ? &at : nullptr, CLOCK_MONOTONIC);
+    if (r == 0) return word_result::woken;
+    if (r > 0 || errno == EINTR) continue;
+    if (errno == ETIMEDOUT) return word_result::timed_out;
+    if (errno == EFAULT) return word_result::no_page;
+    if (errno != EAGAIN) return word_result::unsupported;
+    // One of the two words differs; a token left over from an earlier wait is no news.
+    if (!token_.exchange(0, std::memory_order_seq_cst)) return word_result::differs;
+  }
+}
+
 void waiter::unpark() noexcept {
   token_.store(1, std::memory_order_seq_cst);
   (void)::syscall(SYS_futex, reinterpret_cast<std::uint32_t*>(&token_), FUTEX_WAKE_PRIVATE, 1, nullptr,

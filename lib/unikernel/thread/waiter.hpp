@@ -28,6 +28,10 @@ class waiter final {
   // Until unpark() (which may come first), as one token: used by futexes.
   wait_result park(deadline until);
   void unpark() noexcept;
+  // Until a futex(2) wake on `word`, which host processes may share: `word` must be mapped, and the kernel
+  // alone reads it. `differs`: it was not `expected`.
+  enum class word_result : std::uint8_t { woken, differs, timed_out, interrupted, no_page, unsupported };
+  word_result wait_word(const std::uint32_t* word, std::uint32_t expected, deadline until);
 
   // The thread is to end: ends the present wait and each later one, until clear_interrupt().
   void interrupt() noexcept { raise_flag(ended_flag); }

@@ -2,6 +2,7 @@
 
 #include <osvm/unikernel/instance.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <iterator>
@@ -12,6 +13,7 @@
 #include "../policy_options.hpp"
 #include "../private_dir.hpp"
 #include "../publisher.hpp"
+#include "../script.hpp"
 #include "../stats_output.hpp"
 #include "../trace_output.hpp"
 #include "../values.hpp"
@@ -35,6 +37,7 @@ struct plan {
   uk::instance_options instance;
   std::vector<publication> published;
   std::optional<prepared_image> image;  // when the program is one
+  std::string program;                  // host path of the ELF file
 };
 
 result<void> read_budgets(const raw_options& raw, uk::budgets& out) {
@@ -122,6 +125,22 @@ void add_grants(uk::policy from, uk::policy& to) {
   to.allow.jit = to.allow.jit || from.allow.jit;
 }
 
+// A script's interpreter is the program then, and the script is granted as the program would be.
+result<void> read_script_line(plan& p) {
+  OSVM_TRY(const auto found, read_script(p.program));
+  if (!found) return {};
+  auto& options = p.instance;
+  p.program = found->interpreter;
+  options.arguments.erase(options.arguments.begin());
+  options.arguments.insert(options.arguments.begin(), found->arguments.begin(), found->arguments.end());
+  auto& mounts = options.policy.mounts;
+  const bool granted = std::any_of(mounts.begin(), mounts.end(),
+                                   [&](const uk::mount& m) { return m.guest_path == found->path; });
+  if (options.grant_libraries && !granted)
+    mounts.push_back({.host_path = found->path, .guest_path = found->path, .writable = false});
+  return {};
+}
+
 result<plan> read_plan(const raw_options& raw) {
   plan out;
   auto& options = out.instance;
@@ -132,6 +151,7 @@ result<plan> read_plan(const raw_options& raw) {
   options.level = raw.isolation == "hardware" ? uk::isolation::hardware : uk::isolation::process;
   options.arguments = raw.program;
   options.grant_libraries = !raw.no_libraries;
+  out.program = raw.program.front();
   options.working_directory = raw.cwd;
   if (looks_like_image(raw.program.front())) {
     const images::run_options how{.granted_mounts = raw.mount, .verify_first = !raw.verify_on_open};
@@ -157,6 +177,7 @@ result<plan> read_plan(const raw_options& raw) {
   OSVM_CHECK(read_connections(raw.connect, options.policy));
   OSVM_CHECK(read_mounts(raw.ro, false, options.policy));
   OSVM_CHECK(read_mounts(raw.rw, true, options.policy));
+  if (!out.image) OSVM_CHECK(read_script_line(out));
   for (const auto& text : raw.env) {
     OSVM_TRY(auto variable, parse_environment(text));
     options.policy.environment.push_back(std::move(variable));
@@ -205,7 +226,8 @@ class run_command final : public invocation {
             "private folder for them (default: a new one, removed at the end)");
     o.maybe_value("trace", "FILE", raw_.trace, "-", "print each system call, to stderr or to FILE");
     o.flag("stats", raw_.stats, "at the end, print what the guest did and used to stderr");
-    o.rest("ELF [ARGS...]", raw_.program, "Run a Linux program alone in its own virtual machine.");
+    o.rest("ELF [ARGS...]", raw_.program,
+           "Run a Linux program, or a script by its interpreter, alone in its own virtual machine.");
   }
 
   int run(context& ctx) override {
@@ -224,7 +246,7 @@ class run_command final : public invocation {
 
 result<int> run_command::execute(context& ctx, plan p) const {
   OSVM_TRY(const auto program,
-           p.image ? result<uk::image>(std::move(p.image->program)) : uk::image::load(raw_.program.front()));
+           p.image ? result<uk::image>(std::move(p.image->program)) : uk::image::load(p.program));
   std::optional<private_dir> sockets;
   p.instance.socket_dir = raw_.socket_dir;
   if (raw_.socket_dir.empty()) {

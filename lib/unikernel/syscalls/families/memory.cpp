@@ -1,4 +1,5 @@
 // mmap and its relatives: arguments and policy; the work is address_space's.
+#include "unikernel/files/memory_charge.hpp"
 #include "unikernel/syscalls/arguments.hpp"
 
 #include <osvm/core/bytes.hpp>
@@ -6,6 +7,9 @@
 #include <linux/mman.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+
+#include <algorithm>
+#include <vector>
 
 namespace osvm::unikernel {
 namespace {
@@ -32,23 +36,48 @@ bool is_mappable(const descriptor& d, const struct stat& st) noexcept {
          (kind == file_kind::regular || kind == file_kind::stream || kind == file_kind::memory);
 }
 
-// Private pages are read when they are touched. Shared ones that nobody may write are served the same way:
-// what others write to the file later shows only in pages that were not touched before.
+std::int64_t map_anonymous(call_context& ctx, map_request& request, int flags) {
+  request.shared = (flags & MAP_TYPE) != MAP_PRIVATE;
+  if (request.shared) request.name = "/dev/zero (deleted)";
+  return ctx.memory.map(request);
+}
+
+// What the host would say to such a mapping of the file: seals, file systems without page cache.
+std::int64_t try_on_host(const file_backing& file, int protection, std::uint64_t offset) {
+  const int wanted = protection & PROT_WRITE ? PROT_READ | PROT_WRITE : PROT_READ;
+  void* at = ::mmap(nullptr, page_size, wanted, MAP_SHARED, file.host, static_cast<off_t>(offset));
+  if (at == MAP_FAILED) return -errno;
+  (void)::munmap(at, page_size);
+  return 0;
+}
+
+// What shared pages of a file may do, and what they cost. A mapping cannot make its file longer, so that the
+// quota of a mount has nothing to say here.
+std::int64_t share_file(call_context& ctx, file_backing& file, const std::shared_ptr<descriptor>& d,
+                        const map_request& request) {
+  description& w = *d->what;
+  if ((request.protection & PROT_WRITE) && !w.writable) return -EACCES;
+  file.writable = w.writable;
+  if (w.writable && try_on_host(file, PROT_WRITE, request.file_offset) == -EPERM) file.writable = false;
+  file.charged = w.kind == file_kind::memory;
+  if (file.charged) file.settle = [d] { settle_memory_file(*d); };
+  if (w.counted)
+    file.may_write = [&state = ctx.instance](std::uint64_t bytes) { return state.charge_written(bytes); };
+  return try_on_host(file, request.protection, request.file_offset);
+}
+
+// Private pages are read when they are touched; shared ones are the host's page cache.
 std::int64_t map_file(call_context& ctx, map_request request, int fd, int flags, std::uint64_t offset) {
   auto d = ctx.instance.descriptors.get(fd);
   if (!d || d->what->path_only) return -EBADF;
   if (d->what->kind == file_kind::device && d->what->guest_path == "/dev/zero")
-    return ctx.memory.map(request);
+    return map_anonymous(ctx, request, flags);
   struct stat st {};
   if (!d->host || ::fstat(d->host.get(), &st) != 0 || !is_mappable(*d, st)) return -ENODEV;
   if (!d->what->readable) return -EACCES;
   if (request.size > user_end) return -ENOMEM;
   if (offset % page_size || offset > static_cast<std::uint64_t>(INT64_MAX) - page_ceil(request.size)) {
     return offset % page_size ? -EINVAL : -EOVERFLOW;
-  }
-  if ((flags & MAP_TYPE) != MAP_PRIVATE && (request.protection & PROT_WRITE)) {
-    if (!d->what->writable) return -EACCES;
-    return ctx.instance.deny("mmap of a file, shared and writable", "unsupported in this version", EACCES);
   }
   auto file = std::make_shared<file_backing>();
   // Learning with everything allowed: a file of the host is code as it would be under a read-only grant.
@@ -61,9 +90,13 @@ std::int64_t map_file(call_context& ctx, map_request request, int fd, int flags,
   file->path = d->what->guest_path;
   file->device = st.st_dev;
   file->inode = st.st_ino;
+  request.shared = (flags & MAP_TYPE) != MAP_PRIVATE;
+  request.file_offset = offset;
+  if (request.shared) {
+    if (const std::int64_t r = share_file(ctx, *file, d, request); r < 0) return r;
+  }
   file->owner = std::move(d);  // close() in the guest leaves the mapping
   request.file = std::move(file);
-  request.file_offset = offset;
   return ctx.memory.map(request);
 }
 
@@ -85,7 +118,7 @@ std::int64_t do_mmap(call_context& ctx) {
   r.no_reserve = flags & MAP_NORESERVE;
   if (!(flags & MAP_ANONYMOUS)) return map_file(ctx, r, int_arg(ctx, 4), flags, ctx.args[5]);
   if ((protection & PROT_EXEC) && !may_execute(ctx)) return deny_execute(ctx, "mmap, executable");
-  return ctx.memory.map(r);
+  return map_anonymous(ctx, r, flags);
 }
 
 std::int64_t do_munmap(call_context& ctx) {
@@ -95,7 +128,7 @@ std::int64_t do_munmap(call_context& ctx) {
 std::int64_t do_mprotect(call_context& ctx) {
   const std::int64_t r = ctx.memory.protect(ctx.args[0], ctx.args[1], int_arg(ctx, 2) & ~PROT_GROWSDOWN,
                                             (int_arg(ctx, 2) & PROT_EXEC) != 0 && may_execute(ctx));
-  return r == -EACCES ? deny_execute(ctx, "mprotect, executable") : r;
+  return r == -EACCES && (int_arg(ctx, 2) & PROT_EXEC) ? deny_execute(ctx, "mprotect, executable") : r;
 }
 
 std::int64_t do_mremap(call_context& ctx) {
@@ -122,8 +155,36 @@ std::int64_t only_check_range(call_context& ctx) {
 std::int64_t do_mlock(call_context& ctx) {
   return only_check_range(ctx);
 }
+
+// Only shared pages of files have a place to be written back to.
 std::int64_t do_msync(call_context& ctx) {
-  return ctx.args[0] % page_size ? -EINVAL : only_check_range(ctx);
+  const int flags = int_arg(ctx, 2);
+  constexpr int known = MS_ASYNC | MS_SYNC | MS_INVALIDATE;
+  if (ctx.args[0] % page_size || (flags & ~known) || (flags & (MS_ASYNC | MS_SYNC)) == (MS_ASYNC | MS_SYNC))
+    return -EINVAL;
+  if (const std::int64_t r = only_check_range(ctx); r < 0 || !(flags & MS_SYNC)) return r;
+  for (const auto& file : ctx.memory.shared_files(ctx.args[0], ctx.args[1])) {
+    if (!file->charged && ::fdatasync(file->host) != 0 && errno != EROFS && errno != EINVAL) return -errno;
+  }
+  return 0;
+}
+
+// Which pages have memory: what a program learns of others' use of the page cache elsewhere, it does not
+// here.
+std::int64_t do_mincore(call_context& ctx) {
+  const std::uint64_t begin = ctx.args[0];
+  if (begin % page_size) return -EINVAL;
+  if (begin > user_end || ctx.args[1] > user_end - begin) return -ENOMEM;
+  const std::uint64_t end = begin + page_ceil(ctx.args[1]);
+  constexpr std::uint64_t piece = 4096 * page_size;
+  std::vector<unsigned char> pages;
+  for (std::uint64_t at = begin; at < end; at += piece) {
+    const std::uint64_t size = std::min(piece, end - at);
+    if (const std::int64_t r = ctx.memory.residency(at, size, pages); r < 0) return r;
+    const std::uint64_t to = ctx.args[2] + (at - begin) / page_size;
+    if (!memory_access(ctx.memory).write(to, pages.data(), pages.size())) return -EFAULT;
+  }
+  return 0;
 }
 
 constexpr syscall_entry entries[] = {
@@ -133,6 +194,7 @@ constexpr syscall_entry entries[] = {
     {12, "brk", call<do_brk>, capability::always, "p"},
     {25, "mremap", call<do_mremap>, capability::always, "pllxp"},
     {26, "msync", call<do_msync>, capability::always, "plx"},
+    {27, "mincore", call<do_mincore>, capability::always, "plP"},
     {28, "madvise", call<do_madvise>, capability::always, "pli"},
     {149, "mlock", call<do_mlock>, capability::always, "pl"},
     {150, "munlock", call<do_mlock>, capability::always, "pl"},

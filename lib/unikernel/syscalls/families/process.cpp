@@ -45,50 +45,6 @@ std::int64_t do_uname(call_context& ctx) {
   return store(ctx, ctx.args[0], u) ? 0 : -EFAULT;
 }
 
-rlimit limit_of(const call_context& ctx, unsigned resource) {
-  constexpr rlim_t infinity = RLIM_INFINITY;
-  const auto& b = ctx.instance.budgets;
-  switch (resource) {
-    case RLIMIT_STACK: return {8U << 20, infinity};
-    case RLIMIT_NOFILE: return {b.descriptors, b.descriptors};
-    case RLIMIT_SIGPENDING: return {max_queued_signals, max_queued_signals};
-    case RLIMIT_NPROC: return {b.threads, b.threads};
-    case RLIMIT_AS:
-    case RLIMIT_DATA: return {infinity, infinity};
-    case RLIMIT_CORE:
-    case RLIMIT_MEMLOCK: return {0, 0};
-    default: return {infinity, infinity};
-  }
-}
-
-std::int64_t do_prlimit64(call_context& ctx) {
-  if (int_arg(ctx, 0) != 0 && int_arg(ctx, 0) != guest_pid) return -ESRCH;
-  if (ctx.args[1] >= RLIM_NLIMITS) return -EINVAL;
-  const rlimit old = limit_of(ctx, static_cast<unsigned>(ctx.args[1]));
-  if (ctx.args[2]) {
-    // Limits are the budgets: lowering is accepted without effect only when it changes nothing.
-    rlimit wanted{};
-    if (!load(ctx, ctx.args[2], wanted)) return -EFAULT;
-    if (wanted.rlim_cur > wanted.rlim_max) return -EINVAL;
-    if (wanted.rlim_max > old.rlim_max) return -EPERM;
-  }
-  if (ctx.args[3] && !store(ctx, ctx.args[3], old)) return -EFAULT;
-  return 0;
-}
-
-std::int64_t do_getrlimit(call_context& ctx) {
-  if (ctx.args[0] >= RLIM_NLIMITS) return -EINVAL;
-  return store(ctx, ctx.args[1], limit_of(ctx, static_cast<unsigned>(ctx.args[0]))) ? 0 : -EFAULT;
-}
-
-std::int64_t do_setrlimit(call_context& ctx) {
-  rlimit wanted{};
-  if (ctx.args[0] >= RLIM_NLIMITS) return -EINVAL;
-  if (!load(ctx, ctx.args[1], wanted)) return -EFAULT;
-  if (wanted.rlim_cur > wanted.rlim_max) return -EINVAL;
-  return wanted.rlim_max > limit_of(ctx, static_cast<unsigned>(ctx.args[0])).rlim_max ? -EPERM : 0;
-}
-
 std::int64_t do_sysinfo(call_context& ctx) {
   struct sysinfo s {};
   const auto used = ctx.memory.usage();
@@ -189,7 +145,7 @@ std::int64_t random_piece(call_context& ctx, std::uint64_t va, std::uint64_t siz
       // At most 256 bytes at once: such calls neither block nor return early once the pool is ready.
       const ssize_t n =
           ::getrandom(static_cast<char*>(s.iov_base) + at, std::min<std::size_t>(s.iov_len - at, 256), 0);
-      if (n <= 0) return done ? done : -EAGAIN;
+      if (n <= 0) return done ? done : n < 0 && errno == EFAULT ? -EFAULT : -EAGAIN;
       at += static_cast<std::size_t>(n);
       done += n;
     }
@@ -259,17 +215,23 @@ std::int64_t do_personality(call_context& ctx) {
   return ctx.args[0] == 0xffffffff || ctx.args[0] == 0 ? 0 : -EINVAL;
 }
 
+// Restartable sequences are the host kernel's to restart; a C library asks once, at its start, and does
+// without.
+std::int64_t do_rseq(call_context&) {
+  return -ENOSYS;
+}
+
 constexpr syscall_entry entries[] = {
     {39, "getpid", call<do_getpid>},
     {56 + 1, "fork", call<do_refuse_process>},
     {58, "vfork", call<do_refuse_process>},
     {59, "execve", call<do_execve>, capability::always, "spp"},
     {322, "execveat", call<do_execveat>, capability::always, "fsppx"},
+    {334, "rseq", call<do_rseq>, capability::always, "plxx"},
     {61, "wait4", call<do_no_children>, capability::always, "iPxP"},
     {247, "waitid", call<do_no_children>, capability::always, "iiPxP"},
     {63, "uname", call<do_uname>, capability::always, "P"},
     {95, "umask", call<do_umask>, capability::always, "u"},
-    {97, "getrlimit", call<do_getrlimit>, capability::always, "uP"},
     {98, "getrusage", call<do_getrusage>, capability::always, "iP"},
     {99, "sysinfo", call<do_sysinfo>, capability::always, "P"},
     {102, "getuid", call<do_getuid>},
@@ -289,8 +251,6 @@ constexpr syscall_entry entries[] = {
     {157, "prctl", call<do_prctl>, capability::always, "ippll"},
     {158, "arch_prctl", call<do_arch_prctl>, capability::always, "ip"},
     {231, "exit_group", call<do_exit_group>, capability::always, "i"},
-    {160, "setrlimit", call<do_setrlimit>, capability::always, "up"},
-    {302, "prlimit64", call<do_prlimit64>, capability::always, "iupP"},
     {317, "seccomp", call<do_refuse_seccomp>, capability::always, "uxp"},
     {318, "getrandom", call<do_getrandom>, capability::always, "Plx"},
 };

@@ -238,8 +238,9 @@ std::int64_t connect_unix(call_context& ctx, connect_call& c) {
     return connect_unix_host(ctx, *c.d, reinterpret_cast<const sockaddr*>(&host),
                              static_cast<socklen_t>(raw.size()));
   }
-  (void)ctx.instance.deny("connect " + to_text(canonical), "--connect unix:HOST-PATH=" + canonical.name,
-                          EACCES);
+  if (!is_common_probe(canonical.name))
+    (void)ctx.instance.deny("connect " + to_text(canonical), "--connect unix:HOST-PATH=" + canonical.name,
+                            EACCES);
   return canonical.name.starts_with('\0') ? -ECONNREFUSED : -ENOENT;
 }
 

@@ -158,6 +158,29 @@ std::int64_t bind_published(call_context& ctx, socket_arg& s, const bound_socket
   return ctx.instance.network.names.enter(path, std::move(entry), s.state->bound);
 }
 
+// Another listener of the guest with SO_REUSEPORT on the same address and port: connections go to whoever
+// accepts first, since both descriptors are one socket of the host then. False: there is none.
+bool share_listener(call_context& ctx, socket_arg& s, const guest_address& to, std::int64_t& result) {
+  for (const int number : ctx.instance.descriptors.numbers()) {
+    const auto other = ctx.instance.descriptors.get(number);
+    if (!other || other->what == s.d->what) continue;
+    const auto state = socket_of(*other);
+    if (!state) continue;
+    const std::unique_lock lock(other->what->lock, std::try_to_lock);  // it may be looking for this one
+    const bool named =
+        lock && (state->phase == socket_phase::bound || state->phase == socket_phase::listening);
+    if (!named || state->type != SOCK_STREAM || state->family != to.family || !(state->local == to)) continue;
+    if (!option_set(*state, SOL_SOCKET, SO_REUSEPORT)) continue;
+    result = replace_host(ctx, s.d->what, other->host);
+    if (result < 0) return true;
+    s.state->bound = state->bound;
+    s.state->local = state->local;
+    s.state->phase = socket_phase::bound;
+    return true;
+  }
+  return false;
+}
+
 std::int64_t bind_inet(call_context& ctx, socket_arg& s, const guest_address& to) {
   const bool tcp = s.state->type == SOCK_STREAM;
   if (s.state->phase != socket_phase::fresh) return -EINVAL;
@@ -173,6 +196,9 @@ std::int64_t bind_inet(call_context& ctx, socket_arg& s, const guest_address& to
     if (ctx.instance.rules.policy_listen)
       return ctx.instance.deny("bind udp:" + std::to_string(to.port), "UDP stays inside a guest", EACCES);
   }
+  if (std::int64_t shared = 0; tcp && to.port != 0 && option_set(*s.state, SOL_SOCKET, SO_REUSEPORT) &&
+                               share_listener(ctx, s, to, shared))
+    return shared;
   auto& names = ctx.instance.network.names;
   const bool publish = granted && !names.published(to.port);
   const std::int64_t r =

@@ -1,14 +1,17 @@
 // clone for threads, futexes, scheduling.
 #include "unikernel/syscalls/arguments.hpp"
+#include "unikernel/thread/shared_futex.hpp"
 
 #include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <linux/sched.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 
 namespace osvm::unikernel {
 namespace {
@@ -105,30 +108,62 @@ deadline absolute(const timespec& t, clockid_t clock) {
   return wait_clock::now() + left;
 }
 
+std::int64_t futex_deadline(call_context& ctx, int command, bool realtime, deadline& until) {
+  if (!ctx.args[3]) return 0;
+  timespec t{};
+  if (!load(ctx, ctx.args[3], t)) return -EFAULT;
+  if (!valid(t)) return -EINVAL;
+  until =
+      command == FUTEX_WAIT ? deadline_after(t) : absolute(t, realtime ? CLOCK_REALTIME : CLOCK_MONOTONIC);
+  until = ctx.thread.keep(until);
+  return 0;
+}
+
+std::int64_t stopped_futex(call_context& ctx) {
+  return stopped_call(ctx, ctx.args[3] ? interrupted_call::with_deadline : interrupted_call::restart);
+}
+
 std::int64_t futex_wait(call_context& ctx, int command, std::uint32_t bitset, bool realtime) {
   deadline until;
-  if (ctx.args[3]) {
-    timespec t{};
-    if (!load(ctx, ctx.args[3], t)) return -EFAULT;
-    if (!valid(t)) return -EINVAL;
-    until =
-        command == FUTEX_WAIT ? deadline_after(t) : absolute(t, realtime ? CLOCK_REALTIME : CLOCK_MONOTONIC);
-    until = ctx.thread.keep(until);
-  }
+  if (const std::int64_t r = futex_deadline(ctx, command, realtime, until); r < 0) return r;
   const std::int64_t r = ctx.instance.futexes.wait(
       ctx.memory, ctx.args[0], static_cast<std::uint32_t>(ctx.args[2]), bitset, ctx.thread.wait, until);
-  if (r != -EINTR) return r;
-  return stopped_call(ctx, ctx.args[3] ? interrupted_call::with_deadline : interrupted_call::restart);
+  return r == -EINTR ? stopped_futex(ctx) : r;
+}
+
+// The call on a word in a shared mapping of a file; nullopt: it lies elsewhere, or the table knows better.
+std::optional<std::int64_t> shared_futex(call_context& ctx) {
+  shared_futex_call c{.operation = int_arg(ctx, 1),
+                      .value = static_cast<std::uint32_t>(ctx.args[2]),
+                      .value2 = static_cast<std::uint32_t>(ctx.args[3]),
+                      .value3 = static_cast<std::uint32_t>(ctx.args[5])};
+  const int command = c.operation & ~(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME);
+  {
+    memory_access memory(ctx.memory);
+    c.word = memory.shared_word(ctx.args[0], PROT_READ);
+    if (!c.word) return std::nullopt;
+    if (command == FUTEX_REQUEUE || command == FUTEX_CMP_REQUEUE || command == FUTEX_WAKE_OP)
+      c.second = memory.shared_word(ctx.args[4], PROT_READ);
+  }
+  if (command != FUTEX_WAIT && command != FUTEX_WAIT_BITSET) return wake_shared(c);
+  deadline until;
+  if (const std::int64_t r = futex_deadline(ctx, command, c.operation & FUTEX_CLOCK_REALTIME, until); r < 0)
+    return r;
+  const std::int64_t r = wait_shared(c, ctx.thread.wait, until);
+  return r == -EINTR ? stopped_futex(ctx) : r;
 }
 
 std::uint32_t count_arg(std::uint64_t v) noexcept {
   return static_cast<std::uint32_t>(std::max<std::int32_t>(0, static_cast<std::int32_t>(v)));
 }
 
-// Private and shared futexes are the same while an instance has one address space and no shared memory
-// objects.
+// Private and shared futexes are the same while an instance has one address space, but for words in shared
+// mappings of files.
 std::int64_t do_futex(call_context& ctx) {
   const int op = int_arg(ctx, 1);
+  if (ctx.memory.has_shared_files()) {
+    if (const auto r = shared_futex(ctx)) return *r;
+  }
   const int command = op & ~(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME);
   const bool realtime = op & FUTEX_CLOCK_REALTIME;
   auto& table = ctx.instance.futexes;
