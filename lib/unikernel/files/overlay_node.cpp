@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <new>
 
@@ -58,7 +59,9 @@ std::uint64_t overlay_node::own_bytes() {
     case content_form::source: return 0;
     case content_form::bytes: return content.size();
     case content_form::file:
-      return ::fstat(file.get(), &st) == 0 ? static_cast<std::uint64_t>(st.st_size) : 0;
+      // fallocate() takes memory behind the end, too.
+      if (::fstat(file.get(), &st) != 0) return 0;
+      return static_cast<std::uint64_t>(std::max<off_t>(st.st_size, st.st_blocks * off_t{512}));
   }
   return 0;
 }
