@@ -59,7 +59,8 @@ static void builds_signs_verifies(void) {
       "MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n"
       "-----END PUBLIC KEY-----\n";
   char *id = NULL, *again = NULL;
-  EXPECT_ERROR(osvm_images_build(at("none"), at("app.osvm"), manifest, &id), "system", ENOENT, "none");
+  EXPECT_ERROR(osvm_images_build(at("none"), at("app.osvm"), manifest, &id), "osvm.images",
+               OSVM_IMAGES_MALFORMED, "none");
   EXPECT_ERROR(osvm_images_build(at("root"), at("app.osvm"), "entry: x", &id), "osvm.images",
                OSVM_IMAGES_BAD_MANIFEST, "manifest:1");
   EXPECT(id == NULL);

@@ -86,8 +86,8 @@ class file_tree final {
   // For create, unlink, rename and the like. -EROFS (and a denial) for mounts that are read-only; -ENOENT...
   std::int64_t find_parent(call_context& ctx, std::string_view base, std::string_view path,
                            parent_location& out) const;
-  // Whether the program's loader looks there by itself: a folder that RPATH or RUNPATH names, its variants for
-  // newer CPUs, or a library that is needed in one of them.
+  // Whether the program's loader looks there by itself: a folder that RPATH or RUNPATH names, its variants
+  // for newer CPUs, or a library that is needed in one of them.
   bool loader_probes(std::string_view path) const;
   // Names in a synthetic directory.
   std::vector<std::string> list(std::string_view directory) const;
