@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 namespace osvm::cli {
 
 bool looks_like_image(const std::string& path) {
@@ -31,12 +33,15 @@ result<prepared_image> prepare_image(const std::string& path, const std::string&
     OSVM_TRY(const auto pem, read_small_file(key_file));
     OSVM_CHECK(image.verify_signature(pem));
   }
+  for (const auto& name : image.info().mounts) {
+    const auto& granted = how.granted_mounts;
+    if (std::find(granted.begin(), granted.end(), name) == granted.end())
+      return error(errc::denied,
+                   "the image asks for the mount '" + name + "': grant it with --mount " + name);
+  }
   const auto tree = images::image_tree::create(std::move(image));
-  auto program = images::prepare_run(tree, how, options);
-  if (!program && program.error().code == errc::denied)
-    return error(errc::denied, program.error().context + " (grant it with --mount NAME)");
-  if (!program) return program.error();
-  return prepared_image{std::move(*program)};
+  OSVM_TRY(auto program, images::prepare_run(tree, how, options));
+  return prepared_image{std::move(program)};
 }
 
 }  // namespace osvm::cli
