@@ -76,8 +76,11 @@ enum {
 enum { OSVM_UNIKERNEL_ALLOW_JIT = 1 }; /* memory may become executable after load */
 
 /* The guest may read the program, its loader and the libraries that its ELF file names, as far as these lie
- * in the loader's system directories or beside the program. The image must have been loaded from a file. */
-enum { OSVM_UNIKERNEL_GRANT_LIBRARIES = 1 };
+ * in the loader's system directories or beside the program. The image must have been loaded from a file.
+ * EXITLESS: a thread of the instance answers most system calls in shared memory, without an exit. It takes a
+ * core of the host while calls come fast, and counts into the CPU time; without effect while calls are
+ * traced. */
+enum { OSVM_UNIKERNEL_GRANT_LIBRARIES = 1, OSVM_UNIKERNEL_EXITLESS = 2 };
 
 enum { OSVM_UNIKERNEL_EVENTS_DENIALS = 1, OSVM_UNIKERNEL_EVENTS_TRACE = 2 };
 
@@ -115,7 +118,7 @@ typedef struct osvm_unikernel_options {
   osvm_unikernel_stdio output;
   osvm_unikernel_stdio error;
   const osvm_host* host;         /* from osvm_host_probe(); null: the start probes */
-  uint32_t flags;                /* OSVM_UNIKERNEL_GRANT_LIBRARIES */
+  uint32_t flags;                /* OSVM_UNIKERNEL_GRANT_LIBRARIES, _EXITLESS */
   uint32_t reserved2;            /* zero */
   const char* working_directory; /* guest path; default "/" */
   const char* executable;        /* the program's guest path; default: as granted, or "/app" */

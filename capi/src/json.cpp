@@ -61,6 +61,7 @@ std::string to_json(const unikernel::instance_stats& s) {
         {"start", s.boot.start.count()},
         {"total", s.boot.total.count()}}},
       {"exits", s.exits},
+      {"polled_calls", s.polled_calls},
       {"page_faults", s.page_faults},
       {"syscalls", std::move(syscalls)},
       {"denials", std::move(denials)},

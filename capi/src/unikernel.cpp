@@ -191,9 +191,10 @@ osvm::result<uk::instance_options> options_of(const osvm_unikernel_options& o) {
   if (o.socket_dir) out.socket_dir = o.socket_dir;
   if (o.name) out.name = o.name;
   if (o.host) out.facts = &o.host->facts;
-  if (o.flags & ~static_cast<unsigned>(OSVM_UNIKERNEL_GRANT_LIBRARIES))
+  if (o.flags & ~static_cast<unsigned>(OSVM_UNIKERNEL_GRANT_LIBRARIES | OSVM_UNIKERNEL_EXITLESS))
     return invalid("flags has unknown bits");
   out.grant_libraries = (o.flags & OSVM_UNIKERNEL_GRANT_LIBRARIES) != 0;
+  out.exitless = (o.flags & OSVM_UNIKERNEL_EXITLESS) != 0;
   if (o.working_directory) out.working_directory = o.working_directory;
   if (o.executable) out.executable = o.executable;
   OSVM_CHECK(observe(o, out));

@@ -3,12 +3,15 @@
 #include <sys/mman.h>
 
 #include <cstring>
+#include <new>
 
 namespace osvm::kvm {
 namespace {
 
 constexpr std::uint64_t page_bytes = 4096;
 constexpr unsigned gdt_page = 0, stubs_page = 1, syscall_page = 2, tss_page = 3, ist_page = 16;
+constexpr unsigned ring_code_page = ist_page + max_vcpus, ring_code_bytes = 256, ring_codes = 16;  // a page
+constexpr unsigned ring_slot_page = ring_code_page + max_vcpus / ring_codes, ring_slots = 32;      // a page
 constexpr unsigned fixed_pages = 16;  // before the first interrupt stack
 constexpr std::uint64_t first_chunk = 64 * page_bytes;
 constexpr unsigned idt_offset = 0x100, vectors = 32, tss_bytes = 128, tss_per_page = page_bytes / tss_bytes;
@@ -113,7 +116,35 @@ bool system_area::map_into(page_tables& tables) {
   return true;
 }
 
-result<system_area::vcpu_area> system_area::prepare_vcpu(unsigned id, page_tables& tables) {
+std::byte* system_area::shared_page(unsigned number, std::uint64_t flags, page_tables& tables) {
+  std::byte*& known = shared_pages_[number];
+  if (known) return known;
+  const auto fresh = take();
+  if (!fresh) return nullptr;
+  const std::uint64_t user = stub_ == syscall_stub::user ? pte::user : 0;
+  const std::uint64_t entry = fresh->guest_address | flags | user | pte::present | pte::backed;
+  if (!tables.set(system_base + number * page_bytes, entry)) return nullptr;
+  return known = fresh->host;
+}
+
+bool system_area::add_ring(unsigned id, page_tables& tables, std::uint32_t rounds, vcpu_area& out) {
+  const unsigned code_page = ring_code_page + id / ring_codes, slot_page = ring_slot_page + id / ring_slots;
+  std::byte* code = shared_page(code_page, 0, tables);
+  std::byte* slots = shared_page(slot_page, pte::writable | pte::no_execute, tables);
+  if (!code || !slots) return false;
+  const std::uint64_t code_offset = id % ring_codes * std::uint64_t{ring_code_bytes};
+  const std::uint64_t slot_offset = id % ring_slots * sizeof(ring_slot);
+  const ring_stub stub = make_ring_stub(stub_, system_base + code_page * page_bytes + code_offset,
+                                        system_base + slot_page * page_bytes + slot_offset, rounds);
+  std::memcpy(code + code_offset, stub.code.data(), stub.code.size());
+  out.stub = stub.place;
+  out.setup.syscall_entry = stub.place.begin;
+  out.slot = new (slots + slot_offset) ring_slot{};
+  return true;
+}
+
+result<system_area::vcpu_area> system_area::prepare_vcpu(unsigned id, page_tables& tables,
+                                                         std::uint32_t ring_rounds) {
   if (id >= max_vcpus) return error(osvm::errc::limit_exceeded, "vCPU id");
   const auto stack = take();
   if (!stack) return error(osvm::errc::limit_exceeded, "no memory for an interrupt stack");
@@ -142,7 +173,13 @@ result<system_area::vcpu_area> system_area::prepare_vcpu(unsigned id, page_table
   s.tss = system_base + tss_gpa;
   s.tss_limit = tss_limit;
   s.syscall_entry = stub_address();
-  return vcpu_area{s, stack->host};
+  constexpr std::uint64_t out_bytes = 2;
+  vcpu_area area{s, stack->host, {}, nullptr};
+  area.stub = {
+      .begin = stub_address(), .end = stub_address() + page_bytes, .after_out = stub_address() + out_bytes};
+  if (ring_rounds != 0 && !add_ring(id, tables, ring_rounds, area))
+    return error(osvm::errc::limit_exceeded, "no memory for a call slot");
+  return area;
 }
 
 exception_frame read_frame(const std::byte* interrupt_stack, bool has_error_code) noexcept {

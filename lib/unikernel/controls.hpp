@@ -12,6 +12,7 @@ struct test_controls {
   bool port_checks = true;    // only a 1-byte, count-1 OUT on the system-call port from the stub is a call
   bool flush_revoked = true;  // a page that loses rights is flushed from shadow page tables
   bool write_xor_execute = true;  // PROT_EXEC is refused for memory that is or was writable, without `jit`
+  bool polled_calls = true;       // only calls of a closed list are answered without an exit
   bool check_rights = true;       // system-call buffers are checked against the mapping's rights
   bool library_places =
       true;             // libraries are granted only from the loader's directories and beside the program
@@ -38,8 +39,8 @@ using rule_set = test_controls;
 struct rule_set {
   static constexpr bool smep_smap = true, privilege_check = true, sanitize_registers = true,
                         port_checks = true, flush_revoked = true, write_xor_execute = true,
-                        check_rights = true, guard_copies = true, library_places = true, beneath = true,
-                        read_only_mounts = true, policy_listen = true, policy_connect = true,
+                        check_rights = true, polled_calls = true, guard_copies = true, library_places = true,
+                        beneath = true, read_only_mounts = true, policy_listen = true, policy_connect = true,
                         regular_files_only = true, descriptor_passing = true, memory_budget = true,
                         thread_budget = true, descriptor_budget = true, write_budget = true,
                         mount_quota = true, cpu_budget = true, wall_budget = true;

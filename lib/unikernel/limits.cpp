@@ -10,7 +10,8 @@ guest_limits::guest_limits(rlim_t descriptors, rlim_t threads, rlim_t queued_sig
   limits_[RLIMIT_NOFILE] = {descriptors, descriptors};
   limits_[RLIMIT_NPROC] = {threads, threads};
   limits_[RLIMIT_SIGPENDING] = {queued_signals, queued_signals};
-  limits_[RLIMIT_CORE] = limits_[RLIMIT_MEMLOCK] = {0, 0};
+  limits_[RLIMIT_CORE].rlim_cur = 0;
+  limits_[RLIMIT_MEMLOCK] = {0, 0};
 }
 
 guest_limits::pair guest_limits::get(unsigned resource) const {

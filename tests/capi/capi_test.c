@@ -43,7 +43,10 @@ static void runs_a_dynamic_program(void) {
   osvm_unikernel_instance* instance = NULL;
   EXPECT_ERROR(osvm_unikernel_instance_start(runtime, image, &o, &instance), "osvm.unikernel",
                OSVM_UNIKERNEL_BAD_LOADER, "ld-linux");
-  o.flags = OSVM_UNIKERNEL_GRANT_LIBRARIES;
+  o.flags = 4;
+  EXPECT_ERROR(osvm_unikernel_instance_start(runtime, image, &o, &instance), "osvm",
+               OSVM_ERROR_INVALID_ARGUMENT, "flags");
+  o.flags = OSVM_UNIKERNEL_GRANT_LIBRARIES | OSVM_UNIKERNEL_EXITLESS;
   EXPECT_OK(osvm_unikernel_instance_start(runtime, image, &o, &instance));
   osvm_unikernel_image_free(image);
   EXPECT_OK(osvm_unikernel_instance_wait(instance, 10000, NULL));

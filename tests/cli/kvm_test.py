@@ -166,6 +166,21 @@ class Run(Case):
         self.assertIn("/lib64/ld-linux-x86-64.so.2", done.stderr)
         self.assertEqual(self.osvm("run", "--cwd", "/usr", "/usr/bin/pwd", status=0).stdout, "/usr\n")
 
+    def test_script_runs_by_its_interpreter(self):
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        script = pathlib.Path(folder, "script")
+        for line in ("#!/usr/bin/bash", "#! /bin/dash -u\t", "#!/usr/bin/env bash"):
+            script.write_text(line + '\necho "$0 $# $2"\nread line\necho "$line"\nexit 7\n')
+            done = self.osvm("run", str(script), "a", "b c", stdin="typed\n")
+            self.assertEqual((done.returncode, done.stdout), (7, f"{script} 2 b c\ntyped\n"), done.stderr)
+        for line, why in (("#!", "names no interpreter"), ("#!/usr/bin/env nowhere-to-be-found", "names no program"),
+                          ("#!/nowhere/sh", "/nowhere/sh")):
+            script.write_text(line + "\n")
+            done = self.osvm("run", str(script))
+            self.assertEqual(done.returncode, 125)
+            self.assertIn(why, done.stderr)
+
     def test_program_that_needs_another_process_is_told_apart(self):
         done = self.osvm("run", "/usr/bin/env", "/usr/bin/true")
         self.assertNotEqual(done.returncode, 0)

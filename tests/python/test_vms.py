@@ -46,6 +46,12 @@ def test_dynamic_program(facts: osvm.HostFacts) -> None:
     assert where.stdout == b"/usr\n"
 
 
+def test_calls_without_an_exit(guests: Path, facts: osvm.HostFacts) -> None:
+    result = osvm.run([guests / "calls", "20"], exitless=True, facts=facts, check=True)
+    assert result.stats.polled_calls > 0
+    assert osvm.run([guests / "calls", "1"], facts=facts, check=True).stats.polled_calls == 0
+
+
 def test_events_and_a_learned_policy(guests: Path, facts: osvm.HostFacts, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("text")

@@ -84,6 +84,48 @@ TEST_F(closure, libraries_beside_the_program_and_their_libraries_are_granted) {
   EXPECT_EQ(c->files.size(), 5u) << "program, loader, liba, libc, libb";
 }
 
+// PREFIX/bin/program and PREFIX/lib, as packages outside of /usr are laid out.
+TEST_F(closure, libraries_of_the_programs_own_package_are_granted) {
+  const std::string folder = dir + "/lib/deep", library = folder + "/libmine.so";
+  std::filesystem::create_directories(folder);
+  dynamic_builder{}.write(library);
+  ASSERT_EQ(::chmod(folder.c_str(), 0755), 0);
+  ASSERT_EQ(::chmod(library.c_str(), 0644), 0);
+  const dynamic_builder b{.interpreter = loader, .runpath = "$ORIGIN/../lib/deep", .needed = {"libmine.so"}};
+  const auto c = open_libraries(program(b), {});
+  ASSERT_TRUE(c) << c.error().to_string();
+  EXPECT_TRUE(grants(*c, library));
+  EXPECT_TRUE(std::any_of(c->files.begin(), c->files.end(), [&](const auto& f) {
+    return f.grant.guest_path == library;
+  })) << "without the \"..\"";
+
+  const auto refused = [&](const char* why) {
+    const auto after = open_libraries(program(b), {});
+    ASSERT_TRUE(after) << after.error().to_string();
+    EXPECT_FALSE(grants(*after, library)) << why;
+    EXPECT_TRUE(names(*after, dir + "/bin/../lib/deep/libmine.so")) << why;
+    rule_set off;
+    off.library_places = false;
+    EXPECT_TRUE(grants(open_libraries(program(b), {}, off).value(), library)) << "control: " << why;
+  };
+  ASSERT_EQ(::chmod(folder.c_str(), 0757), 0);
+  refused("others may put files there");
+  ASSERT_EQ(::chmod(folder.c_str(), 0755), 0);
+  ASSERT_EQ(::chmod(library.c_str(), 0664), 0);
+  refused("others may change it");
+}
+
+// What the loader looks for by itself along RPATH and RUNPATH is no denial.
+TEST_F(closure, knows_where_the_loader_looks) {
+  const dynamic_builder b{
+      .interpreter = loader, .runpath = "$ORIGIN/../lib:/opt/x/", .needed = {"libmine.so"}};
+  const auto c = open_libraries(program(b), {});
+  ASSERT_TRUE(c) << c.error().to_string();
+  EXPECT_TRUE(c->searched.contains(dir + "/lib"));
+  EXPECT_TRUE(c->searched.contains("/opt/x"));
+  EXPECT_TRUE(c->needed.contains("libmine.so"));
+}
+
 TEST_F(closure, rpath_is_inherited_and_runpath_is_not) {
   dynamic_builder{}.write(dir + "/bin/libb.so");
   dynamic_builder{.needed = {"libb.so"}}.write(dir + "/bin/liba.so");

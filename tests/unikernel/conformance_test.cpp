@@ -53,8 +53,14 @@ ending run_natively(const std::string& path, const std::vector<std::string>& arg
   return e;
 }
 
-class conformance : public guest_test, public ::testing::WithParamInterface<std::string> {
+struct way {
+  std::string program;
+  bool exitless = false;  // system calls answered in shared memory
+};
+
+class conformance : public guest_test, public ::testing::WithParamInterface<way> {
  protected:
+  static void set_way(instance_options& o) { o.exitless = GetParam().exitless; }
   // A program whose name ends in _work gets an empty folder to work in, at one path natively and inside.
   void expect_same_in_folder(const std::string& program_name) {
     const std::string work = dir + "/work";
@@ -64,6 +70,7 @@ class conformance : public guest_test, public ::testing::WithParamInterface<std:
     std::filesystem::create_directory(work);
     const auto inside = run(program_name, {work}, [&](instance_options& o) {
       o.policy.mounts.push_back({work, work, true});
+      set_way(o);
     });
     EXPECT_EQ(inside.out, native.out) << inside.describe();
     EXPECT_EQ(inside.report.shell_status(), native.status) << inside.describe();
@@ -71,26 +78,27 @@ class conformance : public guest_test, public ::testing::WithParamInterface<std:
   void expect_same(const std::string& program_name, const std::vector<std::string>& arguments) {
     if (program_name.ends_with("_work")) return expect_same_in_folder(program_name);
     const ending native = run_natively(program_path(program_name), arguments);
-    const auto inside = run(program_name, arguments);
+    const auto inside = run(program_name, arguments, set_way);
     EXPECT_EQ(inside.out, native.out) << inside.describe();
     EXPECT_EQ(inside.report.shell_status(), native.status) << inside.describe();
   }
 };
 
-std::vector<std::string> programs() {
-  std::vector<std::string> all;
+std::vector<way> programs(bool exitless) {
+  std::vector<way> all;
   for (const auto& entry : std::filesystem::directory_iterator(OSVM_GUEST_DIR)) {
     const std::string name = entry.path().filename();
-    if (name.starts_with("conformance_") && entry.is_regular_file()) all.push_back(name.substr(12));
+    if (name.starts_with("conformance_") && entry.is_regular_file())
+      all.push_back({name.substr(12), exitless});
   }
-  std::sort(all.begin(), all.end());
+  std::ranges::sort(all, {}, &way::program);
   return all;
 }
 
 // A program whose name ends in _modes answers `modes` with a list and is run once for each: most ends are
 // final.
 TEST_P(conformance, same_as_native) {
-  const std::string name = "conformance_" + GetParam();
+  const std::string name = "conformance_" + GetParam().program;
   if (!name.ends_with("_modes")) {
     expect_same(name, {});
     return;
@@ -107,7 +115,10 @@ TEST_P(conformance, same_as_native) {
     at = to;
   }
 }
-INSTANTIATE_TEST_SUITE_P(each, conformance, ::testing::ValuesIn(programs()),
-                         [](const auto& p) { return p.param; });
+std::string name_of(const ::testing::TestParamInfo<way>& p) {
+  return p.param.program;
+}
+INSTANTIATE_TEST_SUITE_P(each, conformance, ::testing::ValuesIn(programs(false)), name_of);
+INSTANTIATE_TEST_SUITE_P(exitless, conformance, ::testing::ValuesIn(programs(true)), name_of);
 
 }  // namespace

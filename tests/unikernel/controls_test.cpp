@@ -45,6 +45,15 @@ TEST_F(control, each_cpl_rule_alone_holds_the_stack_segment) {
   EXPECT_EQ(no_check.out.find("read at CPL 0"), std::string::npos) << no_check.describe();
 }
 
+TEST_F(control, forged_calls_are_served_without_the_list) {
+  if (!stub_is_user()) GTEST_SKIP() << "NOT APPLICABLE: with stub A programs cannot write the slot";
+  auto o = run("ring_forge", {}, [](auto& op) {
+    op.exitless = true;
+    op.controls.polled_calls = false;
+  });
+  o.expect_exit(66);  // a forged exit_group ended the guest
+}
+
 class mmio_hole : public control, public ::testing::WithParamInterface<const char*> {};
 
 // A guest at CPL 0 may do what it likes with its own page tables: a hole is still a guest fault, not a host

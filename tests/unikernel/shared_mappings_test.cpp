@@ -29,8 +29,9 @@ class shared_mappings : public guest_test {
     file_.reset(::open((folder_ + "/file").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
     ASSERT_TRUE(file_);
   }
-  // The file with this many pages, and the host's own mapping of it.
+  // The file with this many zeroed pages, and the host's own mapping of it.
   std::uint32_t* host_words(unsigned pages) {
+    EXPECT_EQ(::ftruncate(file_.get(), 0), 0);  // what an earlier guest left goes
     EXPECT_EQ(::ftruncate(file_.get(), pages * 4096), 0);
     void* at = ::mmap(nullptr, pages * 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file_.get(), 0);
     if (at == MAP_FAILED) return nullptr;

@@ -88,6 +88,7 @@ boost::json::object stats_json(const instance_stats& s, const exit_report& ended
           {"granted", std::move(granted)},
           {"refused", std::move(refused)},
           {"exits", s.exits},
+          {"polled_calls", s.polled_calls},
           {"page_faults", s.page_faults},
           {"syscalls", std::move(calls)},
           {"denials", std::move(denials)},
@@ -105,6 +106,7 @@ boost::json::object stats_json(const instance_stats& s, const exit_report& ended
 std::string stats_text(const instance_stats& s, const exit_report& ended) {
   std::string out = "ended     " + ended.describe() + "\n" + boot_text(s.boot) + memory_text(s);
   out += "used      " + show_duration(s.cpu_time) + " cpu, " + std::to_string(s.exits) + " exits, " +
+         (s.polled_calls ? std::to_string(s.polled_calls) + " calls without an exit, " : "") +
          std::to_string(s.page_faults) + " page faults, " + show_size(s.written_bytes) + " written\n";
   if (!s.syscalls.empty()) {
     text_table calls{{"system call", "count"}};

@@ -100,7 +100,8 @@ class Instance:
     ``stdin`` may also be bytes.
     ``libraries``: the guest may read the program, its loader and the libraries that its file names, as far as
     these lie in the loader's system directories or beside the program; what ``dlopen`` loads needs ``ro``.
-    ``cwd``: the guest's working directory.
+    ``exitless``: a thread of the instance answers most system calls without an exit; it takes a core of the
+    host while calls come fast. ``cwd``: the guest's working directory.
     ``policy``: a policy file, whose grants are added and whose budgets take the place of those given here.
     ``events``: ``"denials"`` and ``"trace"`` (every system call), for ``take_events``; at most ``event_capacity``
     wait, the rest is dropped and counted. ``learn``: ``"denials"`` (grants nothing) or ``"allow-all"``
@@ -135,6 +136,7 @@ class Instance:
         isolation: str = "hardware",
         name: str = "guest",
         libraries: bool = False,
+        exitless: bool = False,
         cwd: str = "/",
         policy: Path | None = None,
         events: Iterable[str] = (),
@@ -186,6 +188,7 @@ class Instance:
             "cpu_time": 0.0 if cpu_time is None else cpu_time,
             "wall_time": 0.0 if timeout is None else timeout,
             "libraries": libraries,
+            "exitless": exitless,
             "cwd": cwd,
             "policy": "" if policy is None else os.fspath(policy),
             "events": kinds,

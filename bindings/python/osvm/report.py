@@ -163,6 +163,7 @@ class InstanceStats:
 
     boot: BootPhases
     exits: int
+    polled_calls: int
     page_faults: int
     syscalls: Mapping[str, int]
     denials: tuple[Denial, ...]

@@ -66,7 +66,11 @@ struct instance_options {
   std::string socket_dir;
   learning learn = learning::off;  // what instance::learned() can tell afterwards
   event_options events;            // denials, traces; lines of output follow from stdio::log()
-  std::string name = "guest";      // stands in logs and in the socket names
+  // System calls are laid into shared memory, where a thread of the instance answers most of them without an
+  // exit. It looks without pause while calls come fast and sleeps otherwise: for a busy guest it takes a core
+  // of the host, and counts into its CPU time. Without effect while calls are traced.
+  bool exitless = false;
+  std::string name = "guest";  // stands in logs and in the socket names
   const kvm::host_facts* facts =
       nullptr;  // result of probe_host(), read during create(); null: create() probes
 #ifdef OSVM_TEST_CONTROLS

@@ -109,7 +109,9 @@ class resolver {
 
   result<void> add_program() {
     unique_fd object(::open(program_.path.c_str(), O_PATH | O_CLOEXEC | O_NOFOLLOW));
-    if (!object) return errno_error(program_.path);
+    struct stat st {};
+    if (!object || ::fstat(object.get(), &st) != 0) return errno_error(program_.path);
+    owner_ = st.st_uid;
     std::optional<struct object> read = read_object(object, program_.path, true);
     if (!read) return error(errc::malformed_elf, program_.path + ": its dynamic section cannot be read");
     objects_.push_back(std::move(*read));
@@ -136,6 +138,20 @@ class resolver {
       if (real.starts_with(tree)) return true;
     }
     return false;
+  }
+
+  // A package with a folder of its own: PREFIX/bin/program and PREFIX/lib. What lies there counts as lying
+  // beside the program when both belong to one owner and nobody else may change it. PREFIX is never a
+  // top-level folder.
+  bool in_own_package(const std::string& real, const struct stat& library) const {
+    const std::string prefix = directory_of(own_directory_);
+    if (!own_directory_.ends_with("/bin") || prefix.find('/', 1) == std::string::npos) return false;
+    struct stat folder {};
+    if (!real.starts_with(prefix + "/lib/") || ::stat(directory_of(real).c_str(), &folder) != 0) return false;
+    const auto own = [&](const struct stat& st) {
+      return st.st_uid == owner_ && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+    };
+    return own(library) && own(folder);
   }
 
   // Null: not an ELF object that can be part of this program.
@@ -166,7 +182,7 @@ class resolver {
     struct stat st {};
     if (!fd || ::fstat(fd.get(), &st) != 0) return verdict::missing;
     const std::string real = real_path(fd);
-    if (!is_allowed(real)) {
+    if (!is_allowed(real) && !in_own_package(real, st)) {
       refuse(path, needed_by,
              "it lies neither in the loader's system directories nor beside the program (" + real + ")");
       return verdict::unusable;
@@ -179,8 +195,11 @@ class resolver {
     }
     known_.insert(name);
     if (!read->dynamic.soname.empty()) known_.insert(read->dynamic.soname);
+    // As the guest resolves it: $ORIGIN/../lib has no "..".
+    const std::string seen = std::filesystem::path(path).lexically_normal().string();
+    read->guest_path = seen;
     objects_.push_back(std::move(*read));
-    out_.files.push_back({{real, path, needed_by}, std::move(fd)});
+    out_.files.push_back({{real, seen, needed_by}, std::move(fd)});
     return verdict::taken;
   }
 
@@ -246,6 +265,7 @@ class resolver {
   const library_search& search_;
   [[maybe_unused]] const rule_set& rules_;
   const std::string own_directory_;
+  uid_t owner_ = 0;  // of the program
   elf::library_cache cache_;
   std::vector<object> objects_;
   std::set<std::string, std::less<>> known_;  // names that need no search any more

@@ -247,6 +247,7 @@ result<void> in_process_engine::boot(const instance_options& options) {
   OSVM_CHECK(state_->network.outgoing.resolve(options.policy.connect));
   OSVM_CHECK(set_up_stdio(*state_, options.input, options.output, options.error));
   OSVM_CHECK(open_sockets(options));
+  OSVM_CHECK(open_poller(options));
   const auto vm_begin = clock_type::now();
   OSVM_CHECK(open_vm(facts_));
   const auto memory_begin = clock_type::now();
@@ -287,9 +288,13 @@ result<std::unique_ptr<in_process_engine::cpu_slot>> in_process_engine::make_cpu
   auto slot = std::make_unique<cpu_slot>();
   OSVM_TRY(slot->cpu, kvm::vcpu::create(*system_, vm_, id));
   ++next_cpu_;
-  OSVM_TRY(auto area, memory_->prepare_vcpu(id));
+  // Looking that often takes about as long as an exit.
+  constexpr std::uint32_t ring_rounds = 400;
+  OSVM_TRY(auto area, memory_->prepare_vcpu(id, poller_ ? ring_rounds : 0));
   area.setup.smep_smap = state_->rules.smep_smap;
   slot->interrupt_stack = area.interrupt_stack;
+  slot->stub = area.stub;
+  slot->ring = area.slot;
   OSVM_CHECK(slot->cpu.setup(*system_, area.setup));
   OSVM_CHECK(slot->cpu.accept_kicks(kick_signal()));
   return slot;
@@ -432,6 +437,7 @@ void in_process_engine::shut_down() noexcept {
     end_changed_.wait(lock, [this] { return done_; });
   }
   reap();
+  if (poller_) poller_->stop();
   if (events_) events_->close();
   hybrid_.reset();
 }
@@ -591,7 +597,7 @@ std::chrono::nanoseconds in_process_engine::cpu_time() const {
   for (const auto& [tid, t] : tasks_) {
     sum += cpu_time_of(t->handle).value_or(std::chrono::nanoseconds{0});
   }
-  return sum;
+  return poller_ ? sum + poller_->cpu_time() : sum;
 }
 
 instance_stats in_process_engine::stats() const {
@@ -600,6 +606,7 @@ instance_stats in_process_engine::stats() const {
   s.boot.start = std::chrono::nanoseconds(start_ns_.load(std::memory_order_relaxed));
   s.boot.total = std::chrono::nanoseconds(total_ns_.load(std::memory_order_relaxed));
   s.exits = exits_.load(std::memory_order_relaxed);
+  s.polled_calls = poller_ ? poller_->served() : 0;
   s.page_faults = page_faults_.load(std::memory_order_relaxed);
   for (std::size_t n = 0; n < max_syscall_number; ++n) {
     const auto count = state_->syscall_counts[n].load(std::memory_order_relaxed);

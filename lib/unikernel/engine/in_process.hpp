@@ -13,6 +13,7 @@
 #include "unikernel/engine/faults.hpp"
 #include "unikernel/engine/timers.hpp"
 #include "unikernel/events/channel.hpp"
+#include "unikernel/exitless/poller.hpp"
 #include "unikernel/instance_state.hpp"
 #include "unikernel/vdso/vdso.hpp"
 
@@ -58,6 +59,8 @@ class in_process_engine final : public engine, private instance_host, private sl
   struct cpu_slot {
     kvm::vcpu cpu;
     const std::byte* interrupt_stack = nullptr;
+    kvm::stub_place stub;
+    kvm::ring_slot* ring = nullptr;
   };
   struct task {
     explicit task(int tid) : guest(tid) {}
@@ -65,6 +68,7 @@ class in_process_engine final : public engine, private instance_host, private sl
     std::unique_ptr<cpu_slot> slot;
     pthread_t handle{};
     in_process_engine* owner = nullptr;
+    std::shared_ptr<ring_member> ring;  // null: every call comes out
     std::uint64_t last_fault_address = 0, last_fault_rip = 0;
     unsigned repeated_faults = 0;
     unsigned host_faults = 0;
@@ -82,6 +86,7 @@ class in_process_engine final : public engine, private instance_host, private sl
   result<void> open_vm(const kvm::host_facts& facts);
   result<void> open_files(const instance_options& options);
   result<void> open_sockets(const instance_options& options);
+  result<void> open_poller(const instance_options& options);
   result<std::unique_ptr<cpu_slot>> make_cpu();
 
   // instance_host
@@ -107,6 +112,7 @@ class in_process_engine final : public engine, private instance_host, private sl
   static void* thread_main(void* argument);
   void run(task& t);
   bool handle_exit(task& t, const kvm::exit_info& e);
+  bool in_stub(const task& t) const noexcept;
   void serve_call(task& t);
   void serve_exception(task& t, unsigned vector);
   void serve_page_fault(task& t, const kvm::exception_frame& frame);
@@ -114,6 +120,12 @@ class in_process_engine final : public engine, private instance_host, private sl
   void fault(task& t, const kvm::exit_info& e, fault_kind kind);
   bool retry_host_fault(task& t, const kvm::exit_info& e);
   bool finish_call(task& t, std::int64_t value);
+
+  // Calls without an exit (exitless.cpp)
+  std::optional<std::int64_t> serve_polled(ring_member& m, const kvm::ring_slot& call);
+  bool answered_late(const task& t) const;
+  void settle_stub(task& t);
+  void serve_call_outside(task& t);
 
   // Signals (signal_delivery.cpp)
   bool user_context(const task& t, kvm::registers& out) const;
@@ -144,6 +156,7 @@ class in_process_engine final : public engine, private instance_host, private sl
   mapping flush_page_;  // see flush_all()
   std::unique_ptr<address_space> memory_;
   std::unique_ptr<instance_state> state_;
+  std::unique_ptr<call_poller> poller_;    // null: not asked for
   std::shared_ptr<event_channel> events_;  // null: nobody asked for any
   clock_updater clock_;
   deadline wall_end_;

@@ -1,6 +1,5 @@
 // Signals on their way into a guest thread, and the way back: what happens between an exit and the next
 // entry.
-#include "kvm/system_area.hpp"
 #include "unikernel/engine/faults.hpp"
 #include "unikernel/engine/in_process.hpp"
 
@@ -9,7 +8,6 @@ namespace {
 
 // The SYSCALL instruction is two bytes long: where a call that is to be made again begins.
 constexpr std::uint64_t syscall_length = 2;
-constexpr std::uint64_t stub_out_length = 2;
 
 // What a stopped call gives the program whose handler runs now.
 void settle_call(kvm::registers& r, std::int64_t stopped, std::uint64_t number, const signal_action& action) {
@@ -25,9 +23,9 @@ void settle_call(kvm::registers& r, std::int64_t stopped, std::uint64_t number, 
 // from which it comes out by itself, or an exception is about to be delivered.
 bool in_process_engine::user_context(const task& t, kvm::registers& out) const {
   out = t.slot->cpu.regs();
-  const std::uint64_t in_stub = out.rip - kvm::system_area::stub_address();
+  const kvm::stub_place& stub = t.slot->stub;
   const bool after_call =
-      t.call_served || (in_stub == stub_out_length && facts_.stub == kvm::syscall_stub::supervisor);
+      t.call_served || (stub.after_any_out(out.rip) && facts_.stub == kvm::syscall_stub::supervisor);
   if (after_call) {
     if (facts_.stub == kvm::syscall_stub::supervisor) {
       out.rip = out.rcx;
@@ -35,7 +33,7 @@ bool in_process_engine::user_context(const task& t, kvm::registers& out) const {
     }
     return true;
   }
-  if (in_stub < page_size || t.slot->cpu.cpl() != 3) return false;
+  if (stub.contains(out.rip) || t.slot->cpu.cpl() != 3) return false;
   return !t.interrupted || !t.slot->cpu.exception_pending();
 }
 

@@ -1,8 +1,8 @@
 // A guest thread's life: enter the VM, serve what it came out for, enter again.
-#include "kvm/system_area.hpp"
 #include "unikernel/engine/faults.hpp"
 #include "unikernel/engine/in_process.hpp"
 #include "unikernel/thread/robust_list.hpp"
+#include "unikernel/thread/signals_blocked.hpp"
 
 #include <linux/futex.h>
 #include <sys/mman.h>
@@ -22,20 +22,6 @@ constexpr unsigned max_host_faults = 100000;
 // given up, and the same where KVM does not say which page it was (a flush may be preempted for
 // milliseconds).
 constexpr unsigned host_faults_until_look = 4, max_shared_faults = 64, max_unknown_faults = 20000;
-
-// Threads of a guest take no signals; the mask is inherited at creation.
-class all_signals_blocked {
- public:
-  all_signals_blocked() {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old_);
-  }
-  ~all_signals_blocked() { pthread_sigmask(SIG_SETMASK, &old_, nullptr); }
-
- private:
-  sigset_t old_{};
-};
 
 std::chrono::nanoseconds own_cpu_time() noexcept {
   timespec t{};
@@ -65,6 +51,10 @@ std::int64_t in_process_engine::launch(std::shared_ptr<task> t) {
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, thread_stack);
+  if (poller_) {
+    t->ring = std::make_shared<ring_member>(t->guest, *t->slot->ring);
+    poller_->add(t->ring);
+  }
   tasks_.emplace(t->guest.tid, t);
   state_->signals.add(t->guest);
   most_threads_ = std::max(most_threads_, tasks_.size());
@@ -76,6 +66,7 @@ std::int64_t in_process_engine::launch(std::shared_ptr<task> t) {
   pthread_attr_destroy(&attributes);
   if (e != 0) {
     state_->signals.forget(t->guest);
+    if (t->ring) poller_->remove(*t->ring);
     idle_cpus_.push_back(std::move(t->slot));
     tasks_.erase(t->guest.tid);
     return -e;
@@ -157,10 +148,15 @@ void in_process_engine::run(task& t) {
     total_ns_.store(std::chrono::nanoseconds(now - created_).count(), std::memory_order_relaxed);
   }
   while (!ended_.load(std::memory_order_acquire) && !t.guest.exiting) {
-    if (t.guest.wait.interrupted()) (void)deliver_signals(t, 0, 0);
+    if (t.guest.wait.interrupted()) {
+      if (t.ring) settle_stub(t);
+      (void)deliver_signals(t, 0, 0);
+    }
     if (ended_.load(std::memory_order_acquire) || t.guest.exiting) break;
     t.call_served = false;
+    if (t.ring) t.ring->release();
     const kvm::exit_info e = t.slot->cpu.run();
+    if (t.ring) t.ring->hold();
     t.interrupted = e.kind == kvm::exit_kind::interrupted;
     exits_.fetch_add(1, std::memory_order_relaxed);
     t.guest.fs_base = t.slot->cpu.fs_base();
@@ -184,10 +180,10 @@ void in_process_engine::run(task& t) {
   }
 }
 
-// A system call comes from the stub's page and nowhere else: OUTS from the guest's own code looks the same
+// A system call comes from the vCPU's stub and nowhere else: OUTS from the guest's own code looks the same
 // otherwise.
-constexpr bool in_stub(std::uint64_t rip) noexcept {
-  return rip - kvm::system_area::stub_address() < page_size;
+bool in_process_engine::in_stub(const task& t) const noexcept {
+  return t.slot->stub.contains(t.slot->cpu.regs().rip);
 }
 
 // False: this thread does not enter the VM again.
@@ -200,13 +196,17 @@ bool in_process_engine::handle_exit(task& t, const kvm::exit_info& e) {
   t.host_faults = 0;
   const unsigned cpl = t.slot->cpu.cpl();
   if (e.kind == exit_kind::io && e.outgoing && e.port == kvm::syscall_port &&
-      ((e.size == 1 && e.count == 1 && in_stub(t.slot->cpu.regs().rip)) || !state_->rules.port_checks)) {
+      ((e.size == 1 && e.count == 1 && in_stub(t)) || !state_->rules.port_checks)) {
     const bool must_be_user = facts_.stub == kvm::syscall_stub::user;
     if (must_be_user && cpl == 0 && state_->rules.privilege_check) {
       fault(t, e, fault_kind::privilege);
       return false;
     }
-    serve_call(t);
+    if (t.ring) {
+      serve_call_outside(t);
+    } else {
+      serve_call(t);
+    }
     return true;
   }
   if (e.kind == exit_kind::io && e.outgoing && cpl == 0 && e.port >= kvm::exception_port &&
@@ -375,6 +375,7 @@ void in_process_engine::release_waiters_of(task& t) noexcept {
 void in_process_engine::leave(task& t) noexcept {
   release_waiters_of(t);
   state_->signals.remove(t.guest);
+  if (t.ring) poller_->remove(*t.ring);  // held, and never released again
   const int status = t.exit_status;
   bool last = false;
   std::shared_ptr<task> keep;  // `t` ends with this function

@@ -196,6 +196,8 @@ constexpr synthetic_file table[] = {
     {"/etc/resolv.conf", synthetic_kind::text,
      [](call_context&) { return std::string("# answers granted names only\nnameserver 127.0.0.53\n"); },
      true},
+    {"/proc/cgroups", synthetic_kind::text,
+     [](call_context&) { return std::string("#subsys_name\thierarchy\tnum_cgroups\tenabled\n"); }},
     {"/proc/cpuinfo", synthetic_kind::text, cpuinfo},
     {"/proc/filesystems", synthetic_kind::text, [](call_context&) { return std::string("nodev\tosvm\n"); }},
     {"/proc/loadavg", synthetic_kind::text,
@@ -204,6 +206,8 @@ constexpr synthetic_file table[] = {
     {"/proc/mounts", synthetic_kind::link, [](call_context&) { return std::string("self/mounts"); }},
     {"/proc/self/cmdline", synthetic_kind::text,
      [](call_context& ctx) { return nul_terminated(ctx.instance.arguments); }},
+    {"/proc/self/coredump_filter", synthetic_kind::text,
+     [](call_context&) { return std::string("00000033\n"); }},
     {"/proc/self/cwd", synthetic_kind::link,
      [](call_context& ctx) {
        const std::scoped_lock lock(ctx.instance.cwd_lock);
@@ -258,6 +262,8 @@ constexpr synthetic_file table[] = {
      [](call_context& ctx) { return text("%.2f 0.00\n", seconds_up(ctx)); }},
     {"/proc/version", synthetic_kind::text,
      [](call_context&) { return std::string("Linux version 6.1.0-osvm (osvm) #1 OSVM\n"); }},
+    {"/proc/vmstat", synthetic_kind::text,
+     [](call_context&) { return std::string("pgpgin 0\npgpgout 0\npswpin 0\npswpout 0\n"); }},
     {"/sys/devices/system/cpu/online", synthetic_kind::text, online},
     {"/sys/devices/system/cpu/possible", synthetic_kind::text, online},
     {"/sys/devices/system/cpu/present", synthetic_kind::text, online},

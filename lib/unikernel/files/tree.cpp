@@ -508,6 +508,7 @@ std::vector<std::string> file_tree::list(std::string_view directory) const {
   for (const auto& m : mounts_) add(m.guest);
   for (const auto& d : directories_) add(d);
   for (const auto& f : synthetic_files()) add(f.path);
+  if (directory == "/proc") names.emplace(std::to_string(guest_process_id));
   return {names.begin(), names.end()};
 }
 

@@ -303,7 +303,8 @@ std::int64_t address_space::protect(std::uint64_t va, std::uint64_t size, int pr
   // counted.
   for (auto it = impl_->vmas.lower_bound(va); it != impl_->vmas.end() && it->first < end; ++it) {
     const vma& v = it->second;
-    if (!v.file || !v.file->may_write || !(protection & ~v.protection & PROT_WRITE)) continue;
+    if (!v.file || !v.file->may_map || v.file->charged) continue;
+    if (!(protection & ~v.protection & PROT_WRITE)) continue;
     if (!impl_->drop(it->first, v.end)) return -ENOMEM;
   }
   const std::uint64_t flags = leaf_flags(protection);
@@ -508,10 +509,10 @@ std::int64_t address_space::set_break(std::uint64_t wanted) {
   return static_cast<std::int64_t>(wanted);
 }
 
-result<kvm::system_area::vcpu_area> address_space::prepare_vcpu(unsigned id) {
+result<kvm::system_area::vcpu_area> address_space::prepare_vcpu(unsigned id, std::uint32_t ring_rounds) {
   const std::shared_lock lock(impl_->vma_lock);
   const std::scoped_lock populate(impl_->populate_lock);
-  return impl_->area.prepare_vcpu(id, impl_->tables);
+  return impl_->area.prepare_vcpu(id, impl_->tables, ring_rounds);
 }
 
 std::uint64_t address_space::charged_bytes() const noexcept {

@@ -169,7 +169,7 @@ class address_space final {
   bool poke(std::uint64_t va, const void* in, std::size_t size);
 
   // The CPU's own pages for vCPU `id`. Each id once.
-  result<kvm::system_area::vcpu_area> prepare_vcpu(unsigned id);
+  result<kvm::system_area::vcpu_area> prepare_vcpu(unsigned id, std::uint32_t ring_rounds = 0);
   memory_usage usage() const;
   std::uint64_t charged_bytes() const noexcept;  // handed out now; takes no lock
   bool over_budget() const noexcept;             // a fault found the budget used up

@@ -52,8 +52,8 @@ address_space::fault_result address_space::impl::share_run(vma& v, std::uint64_t
     if (f.charged) uncharge(size);
     return r;
   };
-  if ((v.protection & PROT_WRITE) && f.may_write && !f.may_write(size))
-    return give_up(fault_result::no_content);
+  if ((f.charged || (v.protection & PROT_WRITE)) && f.may_map && !f.may_map(size))
+    return give_up(f.charged ? fault_result::over_budget : fault_result::no_content);
   const auto run = pool.take(size, page_size, frame_kind::window);
   if (!run) return give_up(fault_result::no_content);
   if (pool.place(*run, size, f.host, v.file_offset + (begin - vma_start), f.writable) != 0) {

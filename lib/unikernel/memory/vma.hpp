@@ -30,8 +30,9 @@ struct file_backing {
   // For shared pages.
   bool writable = false;  // PROT_WRITE may be asked for
   bool charged = false;   // the file is memory: its pages count as the guest's while they are mapped
-  // Asked before pages become writable; false: the budget for written bytes is used up. Null: not counted.
-  std::function<bool(std::uint64_t)> may_write;
+  // Asked before pages are mapped that may be written (of a charged file: any); false: a budget is used up.
+  // Null: nothing is counted.
+  std::function<bool(std::uint64_t)> may_map;
   // Called before mapped pages stop being charged: what the file holds is charged to the file again.
   std::function<void()> settle;
 };

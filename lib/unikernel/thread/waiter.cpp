@@ -31,7 +31,15 @@ deadline waiter::bounded(deadline until) const noexcept {
   return until;
 }
 
+// Whether a wait must not go on.
+bool waiter::stopped() noexcept {
+  const std::uint32_t flags = flags_.load(std::memory_order_seq_cst);
+  if (flags & attempt_flag) would_wait_ = true;
+  return flags != 0;
+}
+
 wait_result waiter::wait_fd(int fd, short events, deadline until) {
+  if (stopped()) return wait_result::interrupted;
   if (!kick_) {
     kick_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!kick_) return wait_result::interrupted;
@@ -39,7 +47,7 @@ wait_result waiter::wait_fd(int fd, short events, deadline until) {
   }
   until = bounded(until);
   while (true) {
-    if (flags_.load(std::memory_order_seq_cst)) return wait_result::interrupted;
+    if (stopped()) return wait_result::interrupted;
     pollfd fds[2] = {{.fd = kick_.get(), .events = POLLIN, .revents = 0},
                      {.fd = fd, .events = events, .revents = 0}};
     timespec left{};
@@ -67,7 +75,7 @@ wait_result waiter::sleep(deadline until) {
 wait_result waiter::park(deadline until) {
   until = bounded(until);
   while (true) {
-    if (flags_.load(std::memory_order_seq_cst)) return wait_result::interrupted;
+    if (stopped()) return wait_result::interrupted;
     if (token_.exchange(0, std::memory_order_seq_cst)) {
       if (flags_.load(std::memory_order_seq_cst)) return wait_result::interrupted;
       return wait_result::ready;

@@ -40,15 +40,26 @@ class waiter final {
   // A signal is there for the thread: the same, until clear_signal().
   void signal() noexcept { raise_flag(signal_flag); }
   void clear_signal() noexcept { flags_.fetch_and(~signal_flag, std::memory_order_seq_cst); }
-  bool interrupted() const noexcept { return flags_.load(std::memory_order_acquire) != 0; }
+  bool interrupted() const noexcept { return (flags_.load(std::memory_order_acquire) & ~attempt_flag) != 0; }
+  // While an attempt lasts no wait begins: it returns `interrupted` at once, and end_attempt() tells of it.
+  void begin_attempt() noexcept {
+    would_wait_ = false;
+    flags_.fetch_or(attempt_flag, std::memory_order_seq_cst);
+  }
+  bool end_attempt() noexcept {
+    flags_.fetch_and(~attempt_flag, std::memory_order_seq_cst);
+    return would_wait_;
+  }
   // The earlier of `until` and the instance's wall-clock end applies to every wait.
   void set_limit(deadline limit) noexcept { limit_ = limit; }
 
  private:
-  static constexpr std::uint32_t ended_flag = 1, signal_flag = 2;
+  static constexpr std::uint32_t ended_flag = 1, signal_flag = 2, attempt_flag = 4;
   void raise_flag(std::uint32_t flag) noexcept;
   deadline bounded(deadline until) const noexcept;
-  unique_fd kick_;  // eventfd, created at the first wait_fd
+  bool stopped() noexcept;
+  bool would_wait_ = false;  // the owner's
+  unique_fd kick_;           // eventfd, created at the first wait_fd
   std::atomic<int> kick_fd_{-1};
   std::atomic<std::uint32_t> flags_{0};
   std::atomic<std::uint32_t> token_{0};  // futex word: 1 = unparked or interrupted

@@ -118,6 +118,28 @@ try: os.stat("/no/such")
 except FileNotFoundError as e: print(e.errno, e.strerror)
 """
 
+LMDB_SCRIPT = r"""
+import lmdb, mmap, os, sys
+work = sys.argv[1]
+env = lmdb.open(work + "/db", map_size=1 << 26, max_dbs=2, writemap=sys.argv[2] == "writemap")
+a, b = env.open_db(b"a"), env.open_db(b"b", dupsort=True)
+for part in range(4):
+    with env.begin(write=True) as t:
+        for i in range(part * 500, part * 500 + 500):
+            t.put(b"%06d" % (i * 7919 % 2000), b"v" * (i % 300), db=a)
+            t.put(b"k%d" % (i % 10), b"%d" % i, db=b)
+with env.begin() as old:
+    with env.begin(write=True) as t: t.delete(b"000007", db=a)
+    print(len(old.get(b"000007", db=a)), old.stat(a)["entries"])
+with env.begin() as t: print(t.get(b"000007", db=a), t.stat(a)["entries"], sum(1 for _ in t.cursor(db=b)))
+env.sync(True); env.close()
+with open(work + "/shared", "w+b") as f:
+    f.truncate(100000)
+    with mmap.mmap(f.fileno(), 0) as m:
+        m[50000:50005] = b"hello"; m.flush(); f.seek(50000); print(f.read(5))
+        os.pwrite(f.fileno(), b"written", 99000); print(m[99000:99007], m.find(b"written"))
+"""
+
 PERL_SCRIPT = r"""
 use strict; use warnings; use List::Util qw(sum max); use POSIX qw(floor strftime); use Digest::SHA qw(sha256_hex);
 my ($work) = @ARGV; my %n;
@@ -165,6 +187,16 @@ JOBS = BUSYBOX + [
     Job("database file of 5,000 rows", ["/usr/bin/sqlite3", "{work}/s.db"], "sqlite3", stdin=SQL_SMALL, outputs=("s.db",)),
     Job("database file of 100,000 rows", ["/usr/bin/sqlite3", "{work}/l.db"], "sqlite3", stdin=SQL_LARGE, outputs=("l.db",),
         long=True),
+    Job("database with a write-ahead log", ["/usr/bin/sqlite3", "{work}/w.db"], "sqlite3",
+        stdin="pragma journal_mode=wal;\npragma wal_autocheckpoint=5;\n" + SQL_SMALL, outputs=("w.db",)),
+    Job("LMDB, shared memory of a file", ["/usr/bin/python3.11", "{work}/script.py", "{work}", "pages"], "python3-lmdb",
+        ro=(*PYTHON_TREE, "/usr/lib/python3/dist-packages", "/usr/lib/x86_64-linux-gnu"),
+        files={"script.py": LMDB_SCRIPT},
+        outputs=("db/data.mdb", "shared")),
+    Job("LMDB that writes by its mapping", ["/usr/bin/python3.11", "{work}/script.py", "{work}", "writemap"],
+        "python3-lmdb", ro=(*PYTHON_TREE, "/usr/lib/python3/dist-packages", "/usr/lib/x86_64-linux-gnu"),
+        files={"script.py": LMDB_SCRIPT},
+        outputs=("shared",)),
     Job("group and sum", ["/usr/bin/gawk", '{n[$1] += $2} END {PROCINFO["sorted_in"] = "@ind_str_asc"; for (w in n) print w, n[w]}'],
         "gawk", stdin=WORDS),
     Job("fields and sums", ["/usr/bin/mawk", "{s += $2; if ($1 ~ /^p/) c++} END {print s, c}"], "mawk", stdin=WORDS),

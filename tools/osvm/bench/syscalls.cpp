@@ -30,8 +30,9 @@ samples_by_name parse(const std::string& text) {
 }
 
 result<std::string> run_guest(const environment& env, const unikernel::image& program,
-                              const std::string& rounds) {
+                              const std::string& rounds, bool exitless) {
   auto options = env.options("calls");
+  options.exitless = exitless;
   options.arguments = {"calls", rounds};
   options.output = unikernel::stdio::capture(std::size_t{1} << 20);
   OSVM_TRY(auto guest, instance::create(env.loop.get_executor(), program, std::move(options)));
@@ -75,10 +76,13 @@ result<void> measure_syscalls(environment& env, report& out, unsigned rounds) {
   OSVM_TRY(const auto program, unikernel::image::load(path));
   const std::string count = std::to_string(rounds);
   OSVM_CHECK(env.proceed());
-  OSVM_TRY(const auto inside, run_guest(env, program, count));
+  OSVM_TRY(const auto inside, run_guest(env, program, count, false));
+  OSVM_CHECK(env.proceed());
+  OSVM_TRY(const auto exitless, run_guest(env, program, count, true));
   OSVM_CHECK(env.proceed());
   OSVM_TRY(const auto native, run_native(path, count));
   for (const auto& [name, us] : parse(inside)) out.samples("syscall.guest." + name, "us", us);
+  for (const auto& [name, us] : parse(exitless)) out.samples("syscall.exitless." + name, "us", us);
   for (const auto& [name, us] : parse(native)) out.samples("syscall.native." + name, "us", us);
   return {};
 }

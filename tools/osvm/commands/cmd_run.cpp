@@ -30,7 +30,7 @@ struct raw_options {
   std::vector<std::string> publish, publish_vsock, publish_unix, connect, ro, rw, mount, env, allow, program;
   std::string memory, threads, descriptors, max_written, policy, learn, key;
   std::string cpu_time, timeout, isolation = "hardware", name = "guest", socket_dir, cwd = "/", trace;
-  bool stats = false, allow_all = false, no_libraries = false, verify_on_open = false;
+  bool stats = false, exitless = false, allow_all = false, no_libraries = false, verify_on_open = false;
 };
 
 struct plan {
@@ -161,6 +161,7 @@ result<plan> read_plan(const raw_options& raw) {
     return error(errc::invalid_argument, "--key and --verify-on-open are for images (see: osvm image build)");
   }
   options.name = raw.name;
+  options.exitless = raw.exitless;
   if (raw.allow_all && raw.learn.empty()) {
     return error(errc::invalid_argument, "--allow-all is for learning a policy (add: --learn FILE)");
   }
@@ -213,6 +214,8 @@ class run_command final : public invocation {
              "grant new code at run time, or a connection to a host vsock port");
     o.flag("no-libraries", raw_.no_libraries,
            "do not let the guest read the program, its loader and its libraries unasked");
+    o.flag("exitless", raw_.exitless,
+           "answer system calls in shared memory: faster, but takes a core while busy");
     o.value("cwd", "GUEST", raw_.cwd, "the guest's working directory");
     o.value("memory", "SIZE", raw_.memory, "guest memory at most (256MiB)");
     o.value("threads", "N", raw_.threads, "guest threads at most (64)");

@@ -121,6 +121,7 @@ uk::instance_options options_of(const py::dict& d) {
   o.budgets.cpu_time = timeout_of(field<double>(d, "cpu_time"));
   o.budgets.wall_time = timeout_of(field<double>(d, "wall_time"));
   o.grant_libraries = field<bool>(d, "libraries");
+  o.exitless = field<bool>(d, "exitless");
   o.working_directory = field<std::string>(d, "cwd");
   observe(d, o);
   o.input = stdio_of(d["stdin"]);
@@ -186,9 +187,9 @@ py::dict stats_dict(const uk::instance_stats& s) {
   py::list denials;
   for (const auto& d : s.denials)
     denials.append(py::dict("what"_a = d.what, "rule"_a = d.rule, "count"_a = d.count));
-  return py::dict("boot"_a = boot, "exits"_a = s.exits, "page_faults"_a = s.page_faults,
-                  "syscalls"_a = syscalls, "denials"_a = denials, "granted"_a = granted,
-                  "refused"_a = refused, "memory_bytes"_a = s.memory_bytes,
+  return py::dict("boot"_a = boot, "exits"_a = s.exits, "polled_calls"_a = s.polled_calls,
+                  "page_faults"_a = s.page_faults, "syscalls"_a = syscalls, "denials"_a = denials,
+                  "granted"_a = granted, "refused"_a = refused, "memory_bytes"_a = s.memory_bytes,
                   "memory_peak_bytes"_a = s.memory_peak_bytes, "resident_bytes"_a = s.resident_bytes,
                   "page_table_bytes"_a = s.page_table_bytes, "threads"_a = s.threads,
                   "descriptors"_a = s.descriptors, "written_bytes"_a = s.written_bytes,

@@ -43,7 +43,7 @@ std::int64_t move(call_context& ctx, direction way, std::span<const guest_range>
 }
 
 std::int64_t move_one(call_context& ctx, direction way, std::int64_t offset) {
-  if (static_cast<std::int64_t>(ctx.args[2]) < 0) return -EINVAL;
+  if (static_cast<std::int64_t>(ctx.args[2]) < 0) return descriptor_arg(ctx) ? -EINVAL : -EBADF;
   const guest_range range{ctx.args[1], std::min<std::uint64_t>(ctx.args[2], max_transfer)};
   return move(ctx, way, {&range, 1}, offset);
 }

@@ -60,9 +60,15 @@ std::int64_t share_file(call_context& ctx, file_backing& file, const std::shared
   file.writable = w.writable;
   if (w.writable && try_on_host(file, PROT_WRITE, request.file_offset) == -EPERM) file.writable = false;
   file.charged = w.kind == file_kind::memory;
-  if (file.charged) file.settle = [d] { settle_memory_file(*d); };
-  if (w.counted)
-    file.may_write = [&state = ctx.instance](std::uint64_t bytes) { return state.charge_written(bytes); };
+  if (file.charged) {
+    file.settle = [d] { settle_memory_file(*d); };
+    file.may_map = [&state = ctx.instance, &memory = ctx.memory](std::uint64_t) {
+      return memory.charged_bytes() + *state.object_bytes <= state.budgets.memory_bytes ||
+             !state.rules.memory_budget;
+    };
+  } else if (w.counted) {
+    file.may_map = [&state = ctx.instance](std::uint64_t bytes) { return state.charge_written(bytes); };
+  }
   return try_on_host(file, request.protection, request.file_offset);
 }
 

@@ -1,6 +1,4 @@
-// Blocking calls that a signal meets: which end with EINTR, which go on, and with how much time. Run by hand,
-// natively and inside, and not a registered test: under load it stops now and then, natively too, so the
-// fault is in its own hand-shake.
+// Blocking calls that a signal meets: which end with EINTR, which go on, and with how much time.
 // exercises: read nanosleep clock_nanosleep poll ppoll select pselect6 epoll_wait epoll_pwait futex pause rt_sigsuspend rt_sigtimedwait
 #define _GNU_SOURCE
 #include <errno.h>
@@ -17,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static atomic_int handled, asked;
+static atomic_int handled, asked, answered;
 static int ends[2];
 static pthread_t main_thread;
 static atomic_int word;
@@ -31,7 +29,7 @@ enum { only_signal = 1, then_ready = 2 };
 
 // Sends the signal again and again until the call has returned; or until it was handled, and then makes the
 // awaited thing happen. So whatever the timing, the call ends: a signal that came before it began is followed
-// by another.
+// by another. Nothing of one round reaches into the next: the other thread waits for `answered`.
 static void* helper(void* unused) {
   (void)unused;
   for (int last = 0;;) {
@@ -48,6 +46,7 @@ static void* helper(void* unused) {
         pthread_kill(main_thread, SIGUSR1);
         usleep(10000);
       }
+      answered = now;
       continue;
     }
     pthread_kill(main_thread, SIGUSR1);
@@ -56,6 +55,7 @@ static void* helper(void* unused) {
     word = 1;
     (void)!write(ends[1], "x", 1);
     syscall(SYS_futex, &word, FUTEX_WAKE, 1, NULL, NULL, 0);
+    answered = now;
   }
 }
 
@@ -65,23 +65,29 @@ static void set(int flags) {
 }
 
 static int round_number;
-#define MEET(name, then, call)                             \
-  do {                                                     \
-    handled = 0;                                           \
-    word = 0;                                              \
-    asked = ++round_number * 4 + then;                     \
-    errno = 0;                                             \
-    long r = (call);                                       \
-    int e = r < 0 ? errno : 0;                             \
-    while (!handled) usleep(200);                          \
-    asked = round_number * 4;                              \
-    printf("%s: %ld errno %d\n", name, r < 0 ? -1 : r, e); \
+#define MEET(name, then, call)                               \
+  do {                                                       \
+    handled = 0;                                             \
+    word = 0;                                                \
+    asked = ++round_number * 4 + then;                       \
+    errno = 0;                                               \
+    long r = (call);                                         \
+    int e = r < 0 ? errno : 0;                               \
+    asked = round_number * 4;                                \
+    while (answered != round_number * 4 + then) usleep(200); \
+    printf("%s: %ld errno %d\n", name, r < 0 ? -1 : r, e);   \
   } while (0)
 
 static void drain(void) {
   char c;
   struct pollfd p = {ends[0], POLLIN, 0};
   while (poll(&p, 1, 0) == 1) (void)!read(ends[0], &c, 1);
+}
+
+// Woken before it began is as good as woken while it waited.
+static long futex_wait(const struct timespec* timeout) {
+  const long r = syscall(SYS_futex, &word, FUTEX_WAIT, 0, timeout, NULL, 0);
+  return r < 0 && errno == EAGAIN && word == 1 ? 0 : r;
 }
 
 static long left_ok;
@@ -126,9 +132,9 @@ static void all(const char* title, int flags) {
   const int restarts = flags & SA_RESTART ? then_ready : only_signal;
   MEET("read", restarts, read(ends[0], &c, 1));
   drain();
-  MEET("futex", restarts, syscall(SYS_futex, &word, FUTEX_WAIT, 0, NULL, NULL, 0));
+  MEET("futex", restarts, futex_wait(NULL));
   drain();
-  MEET("futex with timeout", only_signal, syscall(SYS_futex, &word, FUTEX_WAIT, 0, &twenty, NULL, 0));
+  MEET("futex with timeout", only_signal, futex_wait(&twenty));
   MEET("poll", only_signal, poll(&p, 1, -1));
   MEET("poll with timeout", only_signal, poll(&p, 1, 20000));
   MEET("ppoll", only_signal, ppoll(&p, 1, &twenty, NULL));
