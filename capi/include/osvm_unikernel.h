@@ -57,7 +57,8 @@ enum {
   OSVM_UNIKERNEL_STDIO_FD = 1,   /* a duplicate of `fd` */
   OSVM_UNIKERNEL_STDIO_CAPTURE =
       2, /* output is kept for _take_output, at most `size` bytes; then the guest blocks */
-  OSVM_UNIKERNEL_STDIO_BYTES = 3 /* input comes from `bytes`, `size` of them */
+  OSVM_UNIKERNEL_STDIO_BYTES = 3, /* input comes from `bytes`, `size` of them */
+  OSVM_UNIKERNEL_STDIO_LOG = 4    /* output: each line becomes an event; the guest never waits */
 };
 
 typedef struct osvm_unikernel_stdio {
@@ -135,6 +136,11 @@ typedef struct osvm_unikernel_options {
   uint32_t event_capacity; /* how many may wait; default 1024; what does not fit is dropped and counted */
   uint32_t learn;          /* OSVM_UNIKERNEL_LEARN_* */
   uint32_t reserved3;      /* zero */
+  /* Gets the events that `events` and STDIO_LOG ask for, several at once, as _take_events_json gives them;
+   * never from two threads at a time: on a thread of the runtime, or inside _wait. Must not free the
+   * instance. Null: they wait for _take_events_json. */
+  void (*on_events)(const char* events_json, void* user_data);
+  void* on_events_data;
 } osvm_unikernel_options;
 
 OSVM_API void osvm_unikernel_options_init(osvm_unikernel_options* options, uint32_t struct_size);
@@ -154,6 +160,9 @@ OSVM_API osvm_error* osvm_unikernel_instance_wait(osvm_unikernel_instance* insta
                                                   osvm_unikernel_exit** out_exit);
 /* Ends the guest at any moment. Idempotent; returns at once. */
 OSVM_API osvm_error* osvm_unikernel_instance_kill(osvm_unikernel_instance* instance);
+/* Sends the guest a signal, as kill(2) from outside does: its handler runs, or the signal's default action is
+ * taken. OSVM_ERROR_INVALID_ARGUMENT; OSVM_ERROR_CLOSED when the guest has ended. */
+OSVM_API osvm_error* osvm_unikernel_instance_signal(osvm_unikernel_instance* instance, int32_t number);
 /* Blocks until the guest listens on a granted port; the text is the endpoint to connect to, in the form that
  * the proxy takes. OSVM_ERROR_CLOSED when the guest ends first, OSVM_ERROR_DENIED when the port is not
  * granted. */
@@ -165,8 +174,8 @@ OSVM_API osvm_error* osvm_unikernel_instance_wait_listening(osvm_unikernel_insta
 OSVM_API osvm_error* osvm_unikernel_instance_take_output(osvm_unikernel_instance* instance,
                                                          int32_t descriptor, char** out_bytes,
                                                          size_t* out_size);
-/* Takes up to `most` events, oldest first, as one JSON array: denials and traced system calls. After the end
- * it gives what is left. */
+/* Takes up to `most` events, oldest first, as one JSON array: denials, traced system calls, lines of output.
+ * After the end it gives what is left. */
 OSVM_API osvm_error* osvm_unikernel_instance_take_events_json(osvm_unikernel_instance* instance, size_t most,
                                                               char** out_json);
 /* The policy that this run would have needed, as a policy file. OSVM_ERROR_INVALID_ARGUMENT when `learn` was

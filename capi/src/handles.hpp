@@ -2,8 +2,10 @@
 #pragma once
 
 #include <osvm.h>
+#include <osvm_unikernel.h>
 #include <osvm/core/runtime.hpp>
 #include <osvm/kvm/host_facts.hpp>
+#include <osvm/unikernel/instance.hpp>
 
 #include <memory>
 #include <string>
@@ -18,3 +20,19 @@ struct osvm_host {
   osvm::kvm::host_facts facts;
   std::string json;
 };
+
+struct osvm_unikernel_image {
+  osvm::unikernel::image image;
+};
+
+struct osvm_unikernel_instance {
+  std::shared_ptr<osvm::runtime> shared;  // before the instance: it must end after it
+  osvm::unikernel::instance instance;
+};
+
+namespace osvm::capi {
+
+// The C struct (null: all defaults) as the C++ one.
+result<unikernel::instance_options> instance_options_of(const osvm_unikernel_options* options);
+
+}  // namespace osvm::capi

@@ -79,7 +79,7 @@ std::string to_json(const unikernel::instance_stats& s) {
   });
 }
 
-std::string to_json(const std::vector<unikernel::event>& events) {
+std::string to_json(std::span<const unikernel::event> events) {
   std::string out = "[";
   for (const auto& e : events) out += (out.size() > 1 ? "," : "") + unikernel::to_json(e);
   return out + "]";

@@ -7,15 +7,15 @@
 #include <osvm/unikernel/event.hpp>
 #include <osvm/unikernel/report.hpp>
 
+#include <span>
 #include <string>
-#include <vector>
 
 namespace osvm::capi {
 
 std::string to_json(const kvm::host_facts& facts);
 std::string to_json(const unikernel::exit_report& report);
 std::string to_json(const unikernel::instance_stats& stats);
-std::string to_json(const std::vector<unikernel::event>& events);
+std::string to_json(std::span<const unikernel::event> events);
 std::string to_json(const hotswap::shift_report& report);
 std::string to_json(const hotswap::proxy_stats& stats);
 

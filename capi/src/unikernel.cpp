@@ -14,15 +14,6 @@
 namespace uk = osvm::unikernel;
 using namespace osvm::capi;
 
-struct osvm_unikernel_image {
-  uk::image image;
-};
-
-struct osvm_unikernel_instance {
-  std::shared_ptr<osvm::runtime> shared;  // before the instance: it must end after it
-  uk::instance instance;
-};
-
 struct osvm_unikernel_exit {
   uk::exit_report report;
   std::string description;
@@ -49,6 +40,7 @@ SAME(OSVM_UNIKERNEL_STDIO_NULL, uk::stdio::kind::null);
 SAME(OSVM_UNIKERNEL_STDIO_FD, uk::stdio::kind::fd);
 SAME(OSVM_UNIKERNEL_STDIO_CAPTURE, uk::stdio::kind::capture);
 SAME(OSVM_UNIKERNEL_STDIO_BYTES, uk::stdio::kind::bytes);
+SAME(OSVM_UNIKERNEL_STDIO_LOG, uk::stdio::kind::log);
 SAME(OSVM_UNIKERNEL_HARDWARE, uk::isolation::hardware);
 SAME(OSVM_UNIKERNEL_PROCESS, uk::isolation::process);
 SAME(OSVM_UNIKERNEL_EXITED, uk::exit_cause::exited);
@@ -104,6 +96,7 @@ osvm::result<uk::stdio> stdio_of(const osvm_unikernel_stdio& s, const char* name
       OSVM_TRY(const auto bytes, array(static_cast<const char*>(s.bytes), s.size, name));
       return uk::stdio::bytes(std::string(bytes.begin(), bytes.end()));
     }
+    case OSVM_UNIKERNEL_STDIO_LOG: return uk::stdio::log();
   }
   return invalid(std::string(name) + ".kind is unknown");
 }
@@ -173,6 +166,14 @@ osvm::result<void> observe(const osvm_unikernel_options& o, uk::instance_options
   out.events.denials = (o.events & OSVM_UNIKERNEL_EVENTS_DENIALS) != 0;
   out.events.trace = (o.events & OSVM_UNIKERNEL_EVENTS_TRACE) != 0;
   out.events.capacity = o.event_capacity;
+  if (o.on_events) {
+    out.events.handler = [call = o.on_events, data = o.on_events_data](std::span<const uk::event> events) {
+      try {
+        call(to_json(events).c_str(), data);
+      } catch (const std::bad_alloc&) {  // these events are lost; a handler must not throw
+      }
+    };
+  }
   out.learn = static_cast<uk::learning>(o.learn);
   return {};
 }
@@ -199,6 +200,15 @@ osvm::result<uk::instance_options> options_of(const osvm_unikernel_options& o) {
   OSVM_CHECK(observe(o, out));
   return out;
 }
+
+}  // namespace
+
+osvm::result<uk::instance_options> osvm::capi::instance_options_of(const osvm_unikernel_options* o) {
+  OSVM_TRY(const auto given, read_versioned(o, default_options(), "osvm_unikernel_options"));
+  return options_of(given);
+}
+
+namespace {
 
 osvm_unikernel_stats stats_of(const uk::instance_stats& s) {
   const auto ns = [](std::chrono::nanoseconds d) { return static_cast<std::uint64_t>(d.count()); };
@@ -265,8 +275,7 @@ osvm_error* osvm_unikernel_instance_start(osvm_runtime* runtime, const osvm_unik
     OSVM_REQUIRE(runtime);
     OSVM_REQUIRE(image);
     OSVM_REQUIRE(out_instance);
-    OSVM_TRY(const auto given, read_versioned(options, default_options(), "osvm_unikernel_options"));
-    OSVM_TRY(auto converted, options_of(given));
+    OSVM_TRY(auto converted, instance_options_of(options));
     auto shared = runtime->shared;
     OSVM_TRY(auto instance, uk::instance::create(shared->get_executor(), image->image, std::move(converted)));
     *out_instance = new osvm_unikernel_instance{std::move(shared), std::move(instance)};
@@ -292,6 +301,13 @@ osvm_error* osvm_unikernel_instance_kill(osvm_unikernel_instance* instance) {
     OSVM_REQUIRE(instance);
     instance->instance.kill();
     return {};
+  });
+}
+
+osvm_error* osvm_unikernel_instance_signal(osvm_unikernel_instance* instance, int32_t number) {
+  return guard([&]() -> osvm::result<void> {
+    OSVM_REQUIRE(instance);
+    return instance->instance.signal(number);
   });
 }
 

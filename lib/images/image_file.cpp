@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -14,6 +15,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <set>
+#include <tuple>
 
 namespace osvm::images {
 namespace {
@@ -227,9 +230,23 @@ const std::optional<signature_info>& image_file::signature() const noexcept {
   return data_->signature;
 }
 
+result<unique_fd> image_file::content(std::size_t number) const {
+  const entry& e = data_->entries[number];
+  unique_fd out(::memfd_create("osvm-image-file", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!out) return errno_error("memfd_create");
+  OSVM_CHECK(
+      check_content(data_->file, e, [&](std::string_view piece) { return write_all(out.get(), piece, e); }));
+  const timespec times[2] = {{.tv_sec = e.mtime, .tv_nsec = 0}, {.tv_sec = e.mtime, .tv_nsec = 0}};
+  (void)::futimens(out.get(), times);
+  if (::fcntl(out.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0)
+    return errno_error("seal " + printable(e.path));
+  return out;
+}
+
 result<void> image_file::verify() const {
+  std::set<std::tuple<std::uint64_t, std::uint64_t, digest>> seen;  // equal files are stored once
   for (const entry& e : data_->entries) {
-    if (e.type != entry_type::file) continue;
+    if (e.type != entry_type::file || !seen.emplace(e.offset, e.size, e.sha256).second) continue;
     OSVM_CHECK(check_content(data_->file, e, [](std::string_view) { return result<void>(); }));
   }
   return {};

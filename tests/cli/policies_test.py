@@ -155,12 +155,33 @@ class Images(Files):
         self.assertEqual(self.osvm("run", app, "/etc/motd", status=0).stdout, "content from the image\n")
         self.assertEqual(self.osvm("run", app, self.file, status=0).stdout, "open -2\n")
         self.build("--arg", "write")
-        self.assertIn("-30", self.osvm("run", app, "/etc/motd", "x").stdout)  # EROFS
-        done = self.osvm("run", app, "/tmp/new", "x")
-        self.assertNotIn("-", done.stdout)
-        self.assertEqual(list(pathlib.Path("/dev/shm").glob(f"osvm-{os.geteuid()}/image-*/writable-0/new")), [])
+        self.assertEqual(self.osvm("run", app, "/etc/motd", "x", status=0).stdout, "write 1\n")
+        self.assertEqual(self.osvm("run", app, "/tmp/new", "x", status=0).stdout, "write 1\n")
         self.build("--arg", "read")
         self.assertEqual(self.osvm("run", app, "/tmp/new", status=0).stdout, "open -2\n", "writes are gone with the run")
+        self.assertEqual(self.osvm("run", app, "/etc/motd", status=0).stdout, "content from the image\n")
+
+    @unittest.skipIf(kvm_problem(), kvm_problem())
+    def test_a_manifest_says_which_folders_may_change(self):
+        pathlib.Path(self.path("osvm.yaml")).write_text("entry: /bin/probe\nargs: [write]\nwritable: [/tmp]\n")
+        self.build()
+        self.osvm("image", "build", self.path("root"), "-o", self.path("app.osvm"), "--manifest", self.path("osvm.yaml"), status=0)
+        app = self.path("app.osvm")
+        self.assertIn("-30", self.osvm("run", app, "/etc/motd", "x").stdout)  # EROFS
+        self.assertEqual(self.osvm("run", app, "/tmp/new", "x", status=0).stdout, "write 1\n")
+
+    @unittest.skipIf(kvm_problem(), kvm_problem())
+    def test_verified_when_it_is_opened(self):
+        self.build("--arg", "read")
+        app = pathlib.Path(self.path("app.osvm"))
+        data = app.read_bytes()
+        app.write_bytes(data.replace(b"from the image", b"from elsewhere"))
+        self.assertIn("SHA-256", self.osvm("run", str(app), "/etc/motd", status=125).stderr)
+        done = self.osvm("run", "--verify-on-open", str(app), "/none", status=0)
+        self.assertEqual(done.stdout, "open -2\n")
+        done = self.osvm("run", "--verify-on-open", str(app), "/etc/motd", status=125)
+        self.assertIn("etc/motd", done.stderr)
+        self.assertNotIn("elsewhere", done.stdout)
 
     @unittest.skipIf(kvm_problem(), kvm_problem())
     def test_an_image_grants_itself_no_mount(self):

@@ -1,7 +1,7 @@
 // link: osvm::images
-// An image file by somebody who means ill: refused with a reason, or read, verified and unpacked inside one
-// folder.
-#include <osvm/images/image_file.hpp>
+// An image file by somebody who means ill: refused with a reason, or read, verified, and its entry looked up
+// and opened.
+#include <osvm/images/run.hpp>
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -17,5 +17,7 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
   const auto image = osvm::images::image_file::open(file, "fuzz", {.max_unpacked_bytes = 1 << 20});
   if (!image) return 0;
   osvm_fuzz_accepted += image->verify().has_value();
+  const auto tree = osvm::images::image_tree::create(*image);
+  if (const auto entry = tree->find(image->info().entry)) (void)tree->open(*entry);
   return 0;
 }

@@ -20,6 +20,7 @@
 #include <fstream>
 #include <initializer_list>
 #include <map>
+#include <optional>
 #include <string>
 
 namespace osvm::unikernel::testing {
@@ -54,9 +55,10 @@ struct remembering_host : instance_host {
   std::vector<std::uint16_t> granted;
   std::vector<listener> listeners;
   std::map<std::uint32_t, std::shared_ptr<vsock::fd_queue>> queues;
+  std::optional<exit_report> ended;
 
   std::int64_t start_thread(const thread_start&) override { return -EAGAIN; }
-  void end(exit_report) override {}
+  void end(exit_report report) override { ended = std::move(report); }
   void listening(const listener& which) override { listeners.push_back(which); }
   std::int64_t listen_vsock(std::uint32_t port, std::shared_ptr<vsock::fd_queue> queue) override {
     queues[port] = std::move(queue);

@@ -1,11 +1,9 @@
 #include "private_dir.hpp"
 
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -23,11 +21,6 @@ result<void> make_own_folder(const std::string& path) {
                  path + " is not a folder of mode 0700 that belongs to you (try: rm -r " + path + ")");
   }
   return {};
-}
-
-bool in_memory(const char* path) {
-  struct statfs fs {};
-  return ::statfs(path, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
 }
 
 constexpr const char* lock_name = "/.lock";
@@ -65,14 +58,6 @@ result<private_dir> private_dir::make(const std::string& name) {
                                ? std::string(runtime) + "/osvm"
                                : "/tmp/osvm-" + std::to_string(::geteuid());
   return make_in(base, name);
-}
-
-result<private_dir> private_dir::make_in_memory(const std::string& name) {
-  const char* runtime = std::getenv("XDG_RUNTIME_DIR");
-  if (runtime != nullptr && runtime[0] == '/' && in_memory(runtime))
-    return make_in(std::string(runtime) + "/osvm", name);
-  if (in_memory("/dev/shm")) return make_in("/dev/shm/osvm-" + std::to_string(::geteuid()), name);
-  return error(errc::unsupported, "no file system in memory: neither $XDG_RUNTIME_DIR nor /dev/shm is one");
 }
 
 result<private_dir> private_dir::make_in(const std::string& base, const std::string& name) {

@@ -15,8 +15,6 @@ class private_dir final {
  public:
   // $XDG_RUNTIME_DIR/osvm/<name>-XXXXXX, or the same below /tmp/osvm-<uid>; mode 0700, owned by the caller.
   static result<private_dir> make(const std::string& name);
-  // The same on a file system in memory: $XDG_RUNTIME_DIR or /dev/shm, whichever is one.
-  static result<private_dir> make_in_memory(const std::string& name);
 
   private_dir(private_dir&& other) noexcept
       : path_(std::exchange(other.path_, {})), lock_(std::move(other.lock_)) {}

@@ -17,12 +17,15 @@ from .errors import (
     HostError,
     HotswapErrc,
     HotswapError,
+    ImagesErrc,
+    ImagesError,
     KvmErrc,
     KvmError,
     TimedOut,
     UnikernelErrc,
     UnikernelError,
 )
+from .images import AppImage, build_image, sign_image
 from .instance import Image, Instance
 from .proxy import Probe, Proxy
 from .report import (
@@ -45,6 +48,7 @@ from ._run import RunFailed, run
 from .runtime import Runtime, host_facts
 
 __all__ = [
+    "AppImage",
     "BootPhases",
     "Denial",
     "Event",
@@ -58,6 +62,8 @@ __all__ = [
     "HotswapErrc",
     "HotswapError",
     "Image",
+    "ImagesErrc",
+    "ImagesError",
     "Instance",
     "InstanceStats",
     "KvmErrc",
@@ -76,6 +82,8 @@ __all__ = [
     "UnikernelErrc",
     "UnikernelError",
     "__version__",
+    "build_image",
     "host_facts",
     "run",
+    "sign_image",
 ]

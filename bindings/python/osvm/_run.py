@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from .errors import Errc, Error, TimedOut
+from .images import AppImage
 from .instance import Image, Instance, Mounts, Path, Port
 from .report import ExitReport, HostFacts, RunResult
 from .runtime import Runtime
@@ -27,7 +28,7 @@ class RunFailed(Error):
 def run(
     args: Sequence[Path],
     *,
-    image: Image | None = None,
+    image: Image | AppImage | None = None,
     ro: Mounts = (),
     rw: Mounts = (),
     env: Mapping[str, str] | None = None,

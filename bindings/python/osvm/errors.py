@@ -10,6 +10,8 @@ __all__ = [
     "HostError",
     "HotswapError",
     "HotswapErrc",
+    "ImagesErrc",
+    "ImagesError",
     "KvmErrc",
     "KvmError",
     "TimedOut",
@@ -55,6 +57,24 @@ class UnikernelErrc(IntEnum):
     BAD_POLICY = 6
     ISOLATION_UNSUPPORTED = 7
     ARGUMENTS_TOO_LONG = 8
+
+
+class ImagesErrc(IntEnum):
+    """Codes of ``ImagesError``: why an image was refused."""
+
+    NOT_AN_IMAGE = 1
+    VERSION = 2
+    MALFORMED = 3
+    TRUNCATED = 4
+    TOO_LARGE = 5
+    BAD_PATH = 6
+    BAD_ENTRY = 7
+    BAD_MANIFEST = 8
+    DIGEST_MISMATCH = 9
+    NOT_SIGNED = 10
+    WRONG_KEY = 11
+    BAD_SIGNATURE = 12
+    BAD_KEY = 13
 
 
 class HotswapErrc(IntEnum):
@@ -104,6 +124,10 @@ class UnikernelError(Error):
     """A program was not started; ``code`` is a ``UnikernelErrc``."""
 
 
+class ImagesError(Error):
+    """An image was refused, or could not be made; ``code`` is an ``ImagesErrc``."""
+
+
 class HotswapError(Error):
     """The proxy refused something; ``code`` is a ``HotswapErrc``."""
 
@@ -113,6 +137,7 @@ _DOMAINS: dict[str, tuple[type[Error], type[IntEnum] | None]] = {
     "system": (HostError, None),
     "osvm.kvm": (KvmError, KvmErrc),
     "osvm.unikernel": (UnikernelError, UnikernelErrc),
+    "osvm.images": (ImagesError, ImagesErrc),
     "osvm.hotswap": (HotswapError, HotswapErrc),
 }
 

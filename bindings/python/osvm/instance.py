@@ -11,6 +11,7 @@ from typing import IO, Union
 
 from . import _osvm
 from .errors import Errc, Error
+from .images import AppImage
 from .report import Event, ExitReport, HostFacts, InstanceStats, exit_report, instance_stats
 from .runtime import Runtime
 
@@ -75,7 +76,9 @@ def _stream(stream: Stream, inherited: int) -> object:
             return ("capture", _PIPE_LIMIT)
         if stream == "inherit":
             return inherited
-        raise _invalid(f"a stream is None, 'inherit', 'capture', a descriptor or a file, not {stream!r}")
+        if stream == "log" and inherited != 0:
+            return "log"
+        raise _invalid(f"a stream is None, 'inherit', 'capture', 'log', a descriptor or a file, not {stream!r}")
     stream.flush()
     return stream.fileno()
 
@@ -83,7 +86,8 @@ def _stream(stream: Stream, inherited: int) -> object:
 class Instance:
     """A guest with what it may do: everything that is not granted here is denied.
 
-    ``args``: the program's path (unless ``image`` is given) and its arguments. ``ro``, ``rw``: host path →
+    ``args``: the program's path (unless ``image`` is given) and its arguments; of an ``AppImage`` only what
+    follows its manifest's arguments. ``ro``, ``rw``: host path →
     guest path. ``env``: all of the guest's environment. ``listen``: guest ports it may listen on (``8080``,
     ``"vsock:52"``). ``publish``: host address → guest port, reachable from when it listens
     (``{"127.0.0.1:8080": 80}``). ``connect``: where it may connect to: ``"HOST:PORT"``,
@@ -92,7 +96,8 @@ class Instance:
     the guest may bind. ``memory`` and
     ``written`` in bytes, ``timeout`` (wall time) and ``cpu_time`` in seconds end the guest when they are
     used up. ``stdout`` and ``stderr``: None (discarded), ``"inherit"``, ``"capture"`` (see ``take_output``;
-    the guest blocks while 1 MiB lies there), a descriptor or a file; ``stdin`` may also be bytes.
+    the guest blocks while 1 MiB lies there), ``"log"`` (each line becomes an event), a descriptor or a file;
+    ``stdin`` may also be bytes.
     ``libraries``: the guest may read the program, its loader and the libraries that its file names, as far as
     these lie in the loader's system directories or beside the program; what ``dlopen`` loads needs ``ro``.
     ``exitless``: a thread of the instance answers most system calls without an exit; it takes a core of the
@@ -110,7 +115,7 @@ class Instance:
         self,
         args: Sequence[Path],
         *,
-        image: Image | None = None,
+        image: Image | AppImage | None = None,
         ro: Mounts = (),
         rw: Mounts = (),
         env: Mapping[str, str] | None = None,
@@ -206,7 +211,10 @@ class Instance:
             options["socket_dir"] = self._sockets()
             image = self._image if self._image is not None else Image(self._path)
             facts = None if self._facts is None else self._facts._raw
-            self._raw = _osvm.Instance.start(used._raw, image._raw, options, self._publish, facts)
+            if isinstance(image, AppImage):
+                self._raw = _osvm.Instance.start_app(used._raw, image._raw, options, self._publish, facts)
+            else:
+                self._raw = _osvm.Instance.start(used._raw, image._raw, options, self._publish, facts)
         except BaseException:
             self.close()
             raise
@@ -215,7 +223,8 @@ class Instance:
     def _sockets(self) -> str:
         if self._socket_dir is not None:
             return self._socket_dir
-        if not self._options["listen"] and not self._options["vsock_connect"]:
+        asks = self._options["listen"] or self._options["vsock_connect"] or isinstance(self._image, AppImage)
+        if not asks:
             return ""
         self._own_dir = tempfile.mkdtemp(prefix="osvm-")
         return self._own_dir
@@ -233,6 +242,11 @@ class Instance:
     def kill(self) -> None:
         """Ends the guest at any moment. Idempotent; returns at once."""
         self._instance().kill()
+
+    def signal(self, number: int) -> None:
+        """Sends the guest a signal, as ``kill`` from outside does: its handler runs, or the signal's default
+        action is taken."""
+        self._instance().signal(number)
 
     def endpoint(self, port: Port, timeout: float | None = 10.0) -> str:
         """Blocks until the guest listens on a granted port; where to connect to, in the form that a proxy

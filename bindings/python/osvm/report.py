@@ -142,8 +142,9 @@ class LibraryRefusal:
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened while a guest ran. ``kind``: "denial" (``rule`` would grant it) or "trace" (``text`` is
-    the call as strace shows it). Times are seconds; ``at`` counts from the guest's start."""
+    """Something that happened while a guest ran. ``kind``: "denial" (``rule`` would grant it), "trace" (``text`` is
+    the call as strace shows it) or "log" (a line that the guest wrote to descriptor ``stream``). Times are
+    seconds; ``at`` counts from the guest's start."""
 
     kind: str
     at: float
@@ -153,6 +154,7 @@ class Event:
     call: int
     result: int
     duration: float
+    stream: int
 
 
 @dataclass(frozen=True)

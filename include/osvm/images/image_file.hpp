@@ -36,9 +36,9 @@ struct manifest {
   std::vector<unikernel::listener> listen;
   bool jit = false;
   unikernel::budgets limits;
-  std::vector<std::string> mounts;            // named mounts that it needs
-  std::vector<std::string> writable{"/tmp"};  // folders that the program may change, for as long as it runs
-  std::uint64_t overlay_bytes = std::uint64_t{64} << 20;  // in each of them
+  std::vector<std::string> mounts;         // named mounts that it needs
+  std::vector<std::string> writable{"/"};  // below which the program may change files, for as long as it runs
+  std::uint64_t overlay_bytes = std::uint64_t{64} << 20;  // of what it creates and changes
   std::optional<health_check> health;
 };
 
@@ -88,6 +88,8 @@ class image_file final {
   std::uint64_t file_bytes() const noexcept;
   const std::optional<signature_info>& signature() const noexcept;
 
+  // The content of file `number` (of entries()) in a sealed memory file; its digest is compared on the way.
+  result<unique_fd> content(std::size_t number) const;
   // Reads every file and compares digests.
   result<void> verify() const;
   // The signature over the header, by the public key in `pem`. verify() or unpack() check what the header

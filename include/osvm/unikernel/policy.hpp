@@ -2,9 +2,11 @@
 #pragma once
 
 #include <osvm/core/error.hpp>
+#include <osvm/unikernel/file_source.hpp>
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +21,16 @@ struct mount {
   // Writable folders: bytes that may lie below the host folder, what is there at the start included; 0: no
   // limit of its own. A name (file, folder, link) counts as 4 KiB. More is ENOSPC for the guest.
   std::uint64_t quota_bytes = 0;
+};
+
+// Files that lie in no folder of the host: those of `source`, and in front of them a layer in memory that
+// takes what the guest creates, changes and removes, and goes with it. A mount that lies below comes first.
+struct memory_tree {
+  std::shared_ptr<const file_source> source;  // null: the tree is empty at first
+  std::string guest_path = "/";               // absolute, no ".."
+  std::vector<std::string>
+      writable;  // guest paths in it below which the guest may change files; made if missing
+  std::uint64_t overlay_bytes = std::uint64_t{64} << 20;  // of the layer, 4 KiB for each name; more is ENOSPC
 };
 
 enum class transport : std::uint8_t { tcp, vsock };
@@ -62,6 +74,7 @@ struct capabilities {
 
 struct policy {
   std::vector<mount> mounts;
+  std::vector<memory_tree> trees;  // not part of policy files
   std::vector<listener> listen;
   std::vector<std::uint32_t> vsock_connect;  // host ports: connect(cid 2, P) reaches "<vsock path>_P"
   std::vector<connect_grant> connect;        // endpoints of the host's network, and unix sockets of the host

@@ -92,6 +92,7 @@ std::vector<std::string> split_path_list(const std::string& text) {
 instance_options with_everything(const instance_options& given) {
   instance_options o = given;
   o.policy.allow.jit = true;
+  if (!o.policy.trees.empty()) return o;  // an image is its own root
   std::error_code ec;
   for (const auto& entry : std::filesystem::directory_iterator("/", ec)) {
     const std::string path = entry.path().string();

@@ -21,6 +21,20 @@ error no_room() {
   return {errc::too_large, "the program's loader does not fit the memory budget"};
 }
 
+result<std::shared_ptr<unique_fd>> open_host(const location& at, const std::string& path) {
+  if (!at.node) {
+    auto host =
+        std::make_shared<unique_fd>(::open(self_path(at.object).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    return *host ? result<std::shared_ptr<unique_fd>>(std::move(host)) : errno_error(path);
+  }
+  opened_node opened;
+  std::string broken;
+  const auto r = at.mount->memory->open(at.node, O_RDONLY, opened, broken);
+  if (!broken.empty()) return unusable(path, broken);
+  if (r < 0) return errno_error(path, static_cast<int>(-r));
+  return std::make_shared<unique_fd>(std::move(opened.host));
+}
+
 }  // namespace
 
 result<loader_file> open_loader(call_context& ctx, const std::string& path) {
@@ -32,13 +46,12 @@ result<loader_file> open_loader(call_context& ctx, const std::string& path) {
         "it is in no mount; grant the libraries (grant_libraries) or a root that has them (--ro ROOT:/)");
   }
   if (!S_ISREG(at.status.st_mode)) return unusable(path, "not a regular file");
-  if (at.mount->writable && !ctx.instance.policy.allow.jit) {
+  const bool changeable = at.mount->writable && !(at.node && overlay::is_pristine(at.node));
+  if (changeable && !ctx.instance.policy.allow.jit) {
     return unusable(path,
                     "it lies below a writable mount, and code that the guest can change needs --allow jit");
   }
-  auto host =
-      std::make_shared<unique_fd>(::open(self_path(at.object).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!*host) return errno_error(path);
+  OSVM_TRY(auto host, open_host(at, path));
   loader_file out;
   const auto size = static_cast<std::uint64_t>(at.status.st_size);
   if (size > loader_limits.max_file_bytes) return unusable(path, "too large");

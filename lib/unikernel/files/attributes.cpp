@@ -1,5 +1,6 @@
 #include "unikernel/files/attributes.hpp"
 
+#include "unikernel/files/overlay.hpp"
 #include "unikernel/instance_state.hpp"
 
 #include <fcntl.h>
@@ -45,6 +46,10 @@ std::int64_t attributes_of(const descriptor& d, struct stat& out) {
     case file_kind::null: make_up(out, S_IFCHR | 0666, makedev(1, 3)); return 0;
     case file_kind::device: make_up(out, S_IFCHR | 0666, device_number(d.what->guest_path)); return 0;
     default: break;
+  }
+  if (d.what->node) {
+    d.what->memory->attributes(d.what->node, d.host, out);
+    return own(out), 0;
   }
   if (d.what->synthetic && !d.host) {
     make_up(out, S_IFDIR | 0555);

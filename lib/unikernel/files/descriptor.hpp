@@ -17,7 +17,9 @@
 
 namespace osvm::unikernel {
 
+class overlay;
 class quota_account;
+struct overlay_node;
 
 enum class file_kind : std::uint8_t {
   regular,  // file below a mount or a synthetic file
@@ -55,7 +57,11 @@ struct description {
   std::shared_ptr<quota_account> quota;  // of the mount below which it lies; null: none
   bool counted = false;                  // writes count against budgets::written_bytes
   std::string guest_path;                // for files
-  std::mutex lock;                       // guards `extra`
+  std::shared_ptr<overlay> memory;       // of files that the instance keeps in memory, with their `node`
+  std::shared_ptr<overlay_node> node;
+  std::shared_ptr<const void> opened;  // as long as it lives, `node` counts as open
+  bool sealed = false;                 // content that nothing can change, shared by instances
+  std::mutex lock;                     // guards `extra`
   std::shared_ptr<void> extra;  // family-specific state (socket names, synthetic directory position, ...)
 };
 

@@ -12,8 +12,9 @@
 namespace osvm::unikernel {
 namespace {
 
+// Sealed content is one memory file for all instances of an image: a lock there would reach the others.
 bool has_effect(const descriptor& d) {
-  return d.what->kind == file_kind::regular && d.what->changeable && d.host;
+  return d.what->kind == file_kind::regular && d.what->changeable && !d.what->sealed && d.host;
 }
 
 // The range from the file's start, as the carrier's own position is not the guest's.

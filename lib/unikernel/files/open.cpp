@@ -4,12 +4,15 @@
 #include "unikernel/files/open.hpp"
 
 #include "unikernel/files/attributes.hpp"
+#include "unikernel/files/tree.hpp"
 #include "unikernel/syscalls/arguments.hpp"
 
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include <set>
 
 namespace osvm::unikernel {
 namespace {
@@ -42,12 +45,43 @@ std::int64_t deny_write(call_context& ctx, const open_request& request, const lo
                            "--rw HOST:" + at.mount->guest, EROFS);
 }
 
+// A source that cannot give what it promised ends the guest: what it holds is not what was granted.
+std::int64_t end_broken(call_context& ctx, const std::string& path, const std::string& why) {
+  exit_report report;
+  report.cause = exit_cause::failed;
+  report.detail = path + ": " + why;
+  ctx.instance.host.end(std::move(report));
+  return -EIO;
+}
+
+std::int64_t open_node(call_context& ctx, const open_request& request, std::shared_ptr<description> what,
+                       const mount_point& mount, const node_ptr& node) {
+  what->memory = mount.memory;
+  what->node = node;
+  what->quota = mount.quota;
+  what->changeable = mount.writable;
+  if (what->path_only) return install_opened(ctx, request, std::move(what), unique_fd());
+  if (what->kind == file_kind::directory) {
+    what->extra = list_folder(ctx, *what);
+    return install_opened(ctx, request, std::move(what), unique_fd());
+  }
+  opened_node opened;
+  std::string broken;
+  const std::int64_t r = mount.memory->open(node, request.flags, opened, broken);
+  if (!broken.empty()) return end_broken(ctx, what->guest_path, broken);
+  if (r < 0) return r;
+  what->opened = std::move(opened.token);
+  what->sealed = opened.sealed;
+  return install_opened(ctx, request, std::move(what), std::move(opened.host));
+}
+
 std::int64_t open_mounted(call_context& ctx, const open_request& request, location& at) {
   const mode_t type = at.status.st_mode & S_IFMT;
   const int flags = request.flags;
   if ((flags & O_DIRECTORY) != 0 && type != S_IFDIR) return -ENOTDIR;
   const file_kind kind = type == S_IFDIR ? file_kind::directory : file_kind::regular;
   auto what = describe(request, kind, at.path);
+  if (what->path_only && at.node) return open_node(ctx, request, std::move(what), *at.mount, at.node);
   if (what->path_only) return install_opened(ctx, request, std::move(what), std::move(at.object));
   if (type == S_IFLNK) return -ELOOP;
   if (type != S_IFREG && type != S_IFDIR && ctx.instance.rules.regular_files_only)
@@ -58,6 +92,7 @@ std::int64_t open_mounted(call_context& ctx, const open_request& request, locati
     if (!at.mount->writable && ctx.instance.rules.read_only_mounts) return deny_write(ctx, request, at);
   }
   if (type == S_IFDIR && (flags & O_CREAT) != 0) return -EISDIR;
+  if (at.node) return open_node(ctx, request, std::move(what), *at.mount, at.node);
   what->counted = type == S_IFREG && what->writable;
   what->changeable = at.mount->writable;
   what->quota = at.mount->quota;
@@ -73,9 +108,15 @@ std::int64_t open_mounted(call_context& ctx, const open_request& request, locati
 std::int64_t create(call_context& ctx, const open_request& request, const std::string& path) {
   parent_location parent;
   if (const std::int64_t r = ctx.instance.files->find_parent(ctx, "/", path, parent); r < 0) return r;
+  const unsigned mode = request.mode & 0777 & ~ctx.instance.umask.load();  // no setuid, setgid or sticky bits
+  if (parent.folder) {
+    node_ptr made;
+    const auto r = parent.mount->memory->create(parent.folder, parent.name, S_IFREG | mode, {}, made);
+    if (r < 0) return r;
+    return open_node(ctx, request, describe(request, file_kind::regular, parent.path), *parent.mount, made);
+  }
   if (!ctx.instance.charge_written(create_charge, parent.mount->quota.get())) return -ENOSPC;
   constexpr int passed = O_ACCMODE | O_SYNC | O_DSYNC;
-  const unsigned mode = request.mode & 0777 & ~ctx.instance.umask.load();  // no setuid, setgid or sticky bits
   open_how how{};
   how.flags = static_cast<std::uint64_t>((request.flags & passed) | O_CREAT | O_EXCL | O_NOFOLLOW |
                                          O_CLOEXEC | O_NONBLOCK);
@@ -140,24 +181,41 @@ std::int64_t open_synthetic(call_context& ctx, const open_request& request, loca
   return host ? install_opened(ctx, request, std::move(what), std::move(host)) : no_descriptor();
 }
 
+}  // namespace
+
+std::shared_ptr<directory_listing> list_folder(call_context& ctx, const description& what) {
+  auto listing = std::make_shared<directory_listing>();
+  listing->names = {".", ".."};
+  constexpr std::string_view tasks = "/proc/self/task";
+  if (what.guest_path == "/proc/self/fd") {
+    for (const int fd : ctx.instance.descriptors.numbers()) listing->names.push_back(std::to_string(fd));
+    return listing;
+  }
+  if (what.guest_path == tasks) {
+    for (const int tid : ctx.instance.host.threads()) listing->names.push_back(std::to_string(tid));
+    return listing;
+  }
+  if (what.guest_path.starts_with(tasks)) {
+    for (auto& name : ctx.instance.files->list("/proc/self"))
+      if (name != "task") listing->names.push_back(std::move(name));
+    return listing;
+  }
+  std::set<std::string> names;
+  if (what.node) {
+    for (auto& name : what.memory->list(what.node)) names.insert(std::move(name));
+  }
+  for (auto& name : ctx.instance.files->list(what.guest_path)) names.insert(std::move(name));
+  listing->names.insert(listing->names.end(), names.begin(), names.end());
+  return listing;
+}
+
+namespace {
+
 std::int64_t open_synthetic_directory(call_context& ctx, const open_request& request, const location& at) {
   if (wants_write(request.flags) || (request.flags & O_CREAT) != 0) return -EISDIR;
   auto what = describe(request, file_kind::directory, at.path);
   what->synthetic = true;
-  auto listing = std::make_shared<directory_listing>();
-  listing->names = {".", ".."};
-  constexpr std::string_view tasks = "/proc/self/task";
-  if (at.path == tasks) {
-    for (const int tid : ctx.instance.host.threads()) listing->names.push_back(std::to_string(tid));
-  } else if (at.path.starts_with(tasks)) {
-    for (auto& name : ctx.instance.files->list("/proc/self"))
-      if (name != "task") listing->names.push_back(std::move(name));
-  } else if (at.path == "/proc/self/fd") {
-    for (const int fd : ctx.instance.descriptors.numbers()) listing->names.push_back(std::to_string(fd));
-  } else {
-    for (auto& name : ctx.instance.files->list(at.path)) listing->names.push_back(std::move(name));
-  }
-  what->extra = std::move(listing);
+  what->extra = list_folder(ctx, *what);
   return install_opened(ctx, request, std::move(what), unique_fd());
 }
 
@@ -179,11 +237,30 @@ std::int64_t open_found(call_context& ctx, const open_request& request, location
   return deny_path(ctx, request.call, at.path);
 }
 
+// O_TMPFILE, in memory only: there its bytes are counted like any other file's.
+std::int64_t open_unnamed(call_context& ctx, const open_request& request) {
+  if (!wants_write(request.flags & ~O_TRUNC)) return -EINVAL;
+  location at;
+  const auto r = ctx.instance.files->find(ctx, request.base, request.path, true, at);
+  if (r < 0) return r;
+  if (at.where == place::creatable) return -ENOENT;
+  if (at.where != place::mounted || !at.node) return -EOPNOTSUPP;
+  if (!S_ISDIR(at.status.st_mode)) return -ENOTDIR;
+  if (!at.mount->writable) return deny_write(ctx, request, at);
+  node_ptr made;
+  const mode_t mode = S_IFREG | (request.mode & 0777 & ~ctx.instance.umask.load());
+  if (const auto failed = at.mount->memory->create_unnamed(mode, made); failed < 0) return failed;
+  struct stat st {};
+  at.mount->memory->attributes(made, {}, st);
+  const std::string name = join_path(at.path, "#" + std::to_string(st.st_ino) + " (deleted)");
+  return open_node(ctx, request, describe(request, file_kind::regular, name), *at.mount, made);
+}
+
 }  // namespace
 
 std::int64_t open_path(call_context& ctx, const open_request& request) {
   constexpr int temporary = O_TMPFILE & ~O_DIRECTORY;
-  if ((request.flags & temporary) != 0) return -EOPNOTSUPP;
+  if ((request.flags & temporary) != 0) return open_unnamed(ctx, request);
   if ((request.flags & O_ACCMODE) == O_ACCMODE || (request.flags & (O_DIRECT | O_ASYNC)) != 0) return -EINVAL;
   if ((request.flags & O_CREAT) != 0 && (request.flags & O_DIRECTORY) != 0) return -EINVAL;
   const bool exclusive = (request.flags & O_CREAT) != 0 && (request.flags & O_EXCL) != 0;

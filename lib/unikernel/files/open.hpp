@@ -1,9 +1,11 @@
 // Turning a found location into an open guest descriptor.
 #pragma once
 
+#include "unikernel/files/descriptor.hpp"
 #include "unikernel/syscalls/syscall.hpp"
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,10 +23,12 @@ struct open_request {
 // The new descriptor's number, or -errno.
 std::int64_t open_path(call_context& ctx, const open_request& request);
 
-// Position in a synthetic directory; kept in description::extra.
+// Position in a directory that is not the host's; kept in description::extra.
 struct directory_listing {
   std::vector<std::string> names;  // with "." and ".."
   std::size_t position = 0;
 };
+// Of a synthetic directory or one in memory, as it is now.
+std::shared_ptr<directory_listing> list_folder(call_context& ctx, const description& what);
 
 }  // namespace osvm::unikernel

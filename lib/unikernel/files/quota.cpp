@@ -73,7 +73,8 @@ result<std::uint64_t> measure_folder(int folder, std::uint64_t most_names) {
 
 result<std::shared_ptr<quota_account>> quota_account::open(const unique_fd& folder, std::uint64_t limit) {
   OSVM_TRY(const std::uint64_t used, measure_folder(folder.get()));
-  return std::shared_ptr<quota_account>(new quota_account(folder.duplicate(), limit, used));
+  auto kept = std::make_shared<unique_fd>(folder.duplicate());
+  return std::make_shared<quota_account>([kept] { return measure_folder(kept->get()); }, limit, used);
 }
 
 bool quota_account::take(std::uint64_t bytes) noexcept {
@@ -81,7 +82,7 @@ bool quota_account::take(std::uint64_t bytes) noexcept {
     const std::lock_guard guard(lock_);
     if (used_ + bytes < used_) return false;
     if (used_ + bytes > limit_) {
-      const auto now = measure_folder(folder_.get());
+      const auto now = measure_();
       if (!now) return false;
       used_ = *now;
       if (bytes > limit_ || used_ > limit_ - bytes) return false;

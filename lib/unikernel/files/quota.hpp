@@ -7,6 +7,7 @@
 #include <osvm/core/unique_fd.hpp>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 
@@ -23,6 +24,10 @@ class quota_account final {
  public:
   // Measures the folder, of which it keeps a descriptor.
   static result<std::shared_ptr<quota_account>> open(const unique_fd& folder, std::uint64_t limit);
+  // For what `measure` counts; it is called from take(), under a lock.
+  using measure_function = std::function<result<std::uint64_t>()>;
+  quota_account(measure_function measure, std::uint64_t limit, std::uint64_t used)
+      : measure_(std::move(measure)), limit_(limit), used_(used) {}
 
   // Takes `bytes` if they fit. Growth of files is taken with the lock of growing() held, or two writers would
   // count the same bytes.
@@ -30,12 +35,17 @@ class quota_account final {
   void give_back(std::uint64_t bytes) noexcept;
   [[nodiscard]] std::unique_lock<std::mutex> growing() { return std::unique_lock(growth_); }
 
+  std::uint64_t limit() const noexcept { return limit_; }
+  std::uint64_t used() const noexcept {
+    const std::lock_guard guard(lock_);
+    return used_;
+  }
+
  private:
-  quota_account(unique_fd folder, std::uint64_t limit, std::uint64_t used) noexcept
-      : folder_(std::move(folder)), limit_(limit), used_(used) {}
-  unique_fd folder_;
+  const measure_function measure_;
   const std::uint64_t limit_;
-  std::mutex growth_, lock_;
+  std::mutex growth_;
+  mutable std::mutex lock_;
   std::uint64_t used_;  // guarded by lock_
 };
 

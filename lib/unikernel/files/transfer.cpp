@@ -199,23 +199,6 @@ std::int64_t direct_in(call_context& ctx, descriptor& d, std::span<const guest_r
   return host_in(d, v, offset);
 }
 
-// A write below a mount with a quota: what lies behind the file's end is growth. One writer at a time, so
-// that two do not count the same bytes, or none.
-std::int64_t out_within_quota(call_context& ctx, const descriptor& d, std::span<iovec> v, std::int64_t offset,
-                              std::int64_t bytes) {
-  quota_account* quota = d.what->quota.get();
-  if (!d.what->counted || !quota || !ctx.instance.rules.mount_quota) return host_out(d, v, offset);
-  const auto lock = quota->growing();
-  const std::int64_t size = file_size(d.host);
-  const std::int64_t at = d.what->append ? size : offset >= 0 ? offset : ::lseek(d.host.get(), 0, SEEK_CUR);
-  const std::int64_t growth = std::max<std::int64_t>(0, at + bytes - size);
-  if (growth > 0 && !quota->take(static_cast<std::uint64_t>(growth))) return -ENOSPC;
-  const std::int64_t r = host_out(d, v, offset);
-  const std::int64_t grown = std::max<std::int64_t>(0, file_size(d.host) - size);
-  if (grown < growth) quota->give_back(static_cast<std::uint64_t>(growth - grown));
-  return r;
-}
-
 // RLIMIT_FSIZE: how much a write at `offset` may move at most; 0: nothing.
 std::uint64_t file_room(const call_context& ctx, const descriptor& d, std::int64_t offset) {
   const rlim_t limit = ctx.instance.limits.file_size();
@@ -245,7 +228,7 @@ std::int64_t direct_out(call_context& ctx, descriptor& d, std::span<const guest_
   if (covered < 0) return covered;
   const auto charged = static_cast<std::uint64_t>(covered);
   if (d.what->counted && !ctx.instance.charge_written(charged)) return -ENOSPC;
-  const std::int64_t r = out_within_quota(ctx, d, v, offset, covered);
+  const std::int64_t r = within_quota(ctx, d, offset, covered, [&] { return host_out(d, v, offset); });
   if (d.what->counted && r < covered)
     ctx.instance.refund_written(charged - static_cast<std::uint64_t>(r < 0 ? 0 : r));
   return r;

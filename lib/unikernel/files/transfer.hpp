@@ -6,7 +6,9 @@
 #include "unikernel/syscalls/syscall.hpp"
 
 #include <sys/uio.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <span>
@@ -56,6 +58,25 @@ std::int64_t grow_file(call_context& ctx, quota_account* quota, std::int64_t siz
   if (!quota->take(static_cast<std::uint64_t>(wanted - size))) return -ENOSPC;
   const std::int64_t r = result();
   if (r < 0) quota->give_back(static_cast<std::uint64_t>(wanted - size));
+  return r;
+}
+
+// Runs `write` (a host call that answers -errno), which puts at most `bytes` at `offset` (current_offset: the
+// file's own position) of a file below a mount with a quota: what lies behind the file's end is growth. One
+// writer at a time, so that two do not count the same bytes, or none.
+template <class Write>
+std::int64_t within_quota(call_context& ctx, const descriptor& d, std::int64_t offset, std::int64_t bytes,
+                          Write write) {
+  quota_account* quota = d.what->quota.get();
+  if (!quota || !ctx.instance.rules.mount_quota) return write();
+  const auto lock = quota->growing();
+  const std::int64_t size = file_size(d.host);
+  const std::int64_t at = d.what->append ? size : offset >= 0 ? offset : ::lseek(d.host.get(), 0, SEEK_CUR);
+  const std::int64_t growth = std::max<std::int64_t>(0, at + bytes - size);
+  if (growth > 0 && !quota->take(static_cast<std::uint64_t>(growth))) return -ENOSPC;
+  const std::int64_t r = write();
+  const std::int64_t grown = std::max<std::int64_t>(0, file_size(d.host) - size);
+  if (grown < growth) quota->give_back(static_cast<std::uint64_t>(growth - grown));
   return r;
 }
 

@@ -135,6 +135,12 @@ void file_tree::add_closure(open_closure& closure, std::vector<library_grant>& t
       if (path == m.guest) return true;
       if (!m.directory || !(m.guest == "/" || (path.starts_with(m.guest) && path[m.guest.size()] == '/')))
         continue;
+      if (m.memory) {
+        node_ptr node;
+        const auto r = m.memory->find(m.top, relative_to(m, path), node);
+        if (r == 0 || r == -ELOOP) return true;
+        continue;
+      }
       const unique_fd there(
           open_beneath(m.root.get(), std::string(relative_to(m, path)).c_str(), O_PATH | O_NOFOLLOW));
       if (there || errno == ELOOP) return true;
@@ -157,6 +163,75 @@ void file_tree::add_closure(open_closure& closure, std::vector<library_grant>& t
   if (point.root) mounts_.push_back(std::move(point));
 }
 
+result<mount_point> file_tree::new_point(const std::string& guest_path) const {
+  if (bad_guest_path(guest_path))
+    return error(errc::bad_policy,
+                 "mount " + guest_path + ": the guest path must be absolute, without \"..\"");
+  mount_point point;
+  join_plain("/", guest_path, point.guest);
+  const auto same = [&](const mount_point& other) { return other.guest == point.guest; };
+  if (std::any_of(mounts_.begin(), mounts_.end(), same))
+    return error(errc::bad_policy, "mount " + guest_path + ": granted twice");
+  return point;
+}
+
+result<void> file_tree::add_host_mount(const mount& m) {
+  OSVM_TRY(auto point, new_point(m.guest_path));
+  point.writable = m.writable;
+  point.root.reset(::open(m.host_path.c_str(), O_PATH | O_CLOEXEC));
+  struct stat st;
+  if (!point.root || ::fstat(point.root.get(), &st) != 0)
+    return error(errc::bad_policy, errno_error("mount " + m.host_path).to_string());
+  if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+    return error(errc::bad_policy, "mount " + m.host_path + ": neither a regular file nor a directory");
+  point.directory = S_ISDIR(st.st_mode);
+  if (m.quota_bytes != 0 && !point.directory)
+    return error(errc::bad_policy, "mount " + m.host_path + ": a quota is for a folder");
+  if (m.quota_bytes != 0) {
+    OSVM_TRY(point.quota, quota_account::open(point.root, m.quota_bytes));
+  }
+  mounts_.push_back(std::move(point));
+  return {};
+}
+
+// The tree itself and each of its writable folders are mounts of one overlay: so what is read-only is judged
+// as everywhere else. A folder that a mount of the host has taken is that mount's.
+result<void> file_tree::add_memory_tree(const memory_tree& t) {
+  OSVM_TRY(auto whole, new_point(t.guest_path));
+  whole.memory = overlay::create(t.source, t.overlay_bytes);
+  whole.quota = whole.memory->quota();
+  whole.top = whole.memory->root();
+  whole.directory = true;
+  const auto taken = [&](const std::string& path) {
+    return std::any_of(mounts_.begin(), mounts_.end(), [&](const auto& m) { return m.guest == path; });
+  };
+  for (const std::string& folder : t.writable) {
+    if (bad_guest_path(folder))
+      return error(errc::bad_policy, "writable " + folder + ": the path must be absolute, without \"..\"");
+    mount_point point = {.guest = {},
+                         .root = {},
+                         .memory = whole.memory,
+                         .top = {},
+                         .writable = true,
+                         .directory = true,
+                         .quota = whole.quota};
+    join_plain("/", folder, point.guest);
+    if (point.guest == whole.guest) {
+      whole.writable = true;
+      continue;
+    }
+    const std::string inside = whole.guest == "/" ? "/" : whole.guest + "/";
+    if (!point.guest.starts_with(inside))
+      return error(errc::bad_policy, "writable " + folder + " does not lie in " + whole.guest);
+    if (taken(point.guest)) continue;
+    if (whole.memory->make_folders(point.guest.substr(inside.size()), point.top) < 0)
+      return error(errc::bad_policy, "writable " + folder + ": is no folder of the image");
+    mounts_.push_back(std::move(point));
+  }
+  mounts_.push_back(std::move(whole));
+  return {};
+}
+
 result<std::shared_ptr<file_tree>> file_tree::create(const policy& granted) {
   open_closure none;
   std::vector<library_grant> taken;
@@ -166,30 +241,8 @@ result<std::shared_ptr<file_tree>> file_tree::create(const policy& granted) {
 result<std::shared_ptr<file_tree>> file_tree::create(const policy& granted, open_closure& closure,
                                                      std::vector<library_grant>& taken) {
   auto tree = std::make_shared<file_tree>();
-  for (const mount& m : granted.mounts) {
-    if (bad_guest_path(m.guest_path))
-      return error(errc::bad_policy,
-                   "mount " + m.guest_path + ": the guest path must be absolute, without \"..\"");
-    mount_point point;
-    join_plain("/", m.guest_path, point.guest);
-    const auto same = [&](const mount_point& other) { return other.guest == point.guest; };
-    if (std::any_of(tree->mounts_.begin(), tree->mounts_.end(), same))
-      return error(errc::bad_policy, "mount " + m.guest_path + ": granted twice");
-    point.writable = m.writable;
-    point.root.reset(::open(m.host_path.c_str(), O_PATH | O_CLOEXEC));
-    struct stat st;
-    if (!point.root || ::fstat(point.root.get(), &st) != 0)
-      return error(errc::bad_policy, errno_error("mount " + m.host_path).to_string());
-    if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
-      return error(errc::bad_policy, "mount " + m.host_path + ": neither a regular file nor a directory");
-    point.directory = S_ISDIR(st.st_mode);
-    if (m.quota_bytes != 0 && !point.directory)
-      return error(errc::bad_policy, "mount " + m.host_path + ": a quota is for a folder");
-    if (m.quota_bytes != 0) {
-      OSVM_TRY(point.quota, quota_account::open(point.root, m.quota_bytes));
-    }
-    tree->mounts_.push_back(std::move(point));
-  }
+  for (const mount& m : granted.mounts) OSVM_CHECK(tree->add_host_mount(m));
+  for (const memory_tree& t : granted.trees) OSVM_CHECK(tree->add_memory_tree(t));
   tree->add_closure(closure, taken);
   std::stable_sort(tree->mounts_.begin(), tree->mounts_.end(),
                    [](const auto& a, const auto& b) { return a.guest.size() > b.guest.size(); });
@@ -249,7 +302,16 @@ std::int64_t file_tree::look_up(call_context& ctx, const std::string& path, loca
   if (m) {
     if (path.size() > m->guest.size() && path != "/" && !m->directory) return -ENOTDIR;
     const std::string relative(relative_to(*m, path));
-    if (relative.empty()) {
+    if (m->memory) {
+      const std::int64_t r = m->memory->find(m->top, relative, out.node);
+      if (r == 0) {
+        m->memory->attributes(out.node, {}, out.status);
+        out.where = place::mounted;
+        out.mount = m;
+        return 0;
+      }
+      errno = static_cast<int>(-r);
+    } else if (relative.empty()) {
       out.object = m->root.duplicate();
     } else {
       out.object.reset(open_beneath(m->root.get(), relative.c_str(), O_PATH | O_NOFOLLOW));
@@ -285,6 +347,10 @@ std::int64_t file_tree::link_target(call_context& ctx, const location& at, std::
     target = d->what->guest_path;
     return 0;
   }
+  if (at.node) {
+    target = overlay::target(at.node);
+    return 0;
+  }
   target.resize(4096);
   const ssize_t n = ::readlinkat(at.object.get(), "", target.data(), target.size());
   if (n < 0) return -errno;
@@ -298,7 +364,7 @@ std::int64_t file_tree::find_unchecked(std::string_view base, std::string_view p
                                        location& out) const {
   const std::string whole = path.starts_with('/') ? std::string(path) : join_path(base, path);
   const mount_point* m = mount_of(whole);
-  if (!m) return -EXDEV;
+  if (!m || m->memory) return -EXDEV;
   const std::string relative(relative_to(*m, whole));
   out = location{};
   out.path = whole;
@@ -311,7 +377,7 @@ std::int64_t file_tree::find_unchecked(std::string_view base, std::string_view p
 
 void note_use(call_context& ctx, const std::string& asked, const unique_fd& object, file_use use,
               bool folder) {
-  if (!ctx.instance.recorder) return;
+  if (!ctx.instance.recorder || !object) return;  // in memory there is nothing to grant
   char host[4097];
   const ssize_t n = ::readlink(("/proc/self/fd/" + std::to_string(object.get())).c_str(), host, sizeof host);
   if (n > 0 && static_cast<std::size_t>(n) < sizeof host)
@@ -414,6 +480,7 @@ std::int64_t file_tree::find_parent(call_context& ctx, std::string_view base, st
     return ctx.instance.deny(what, "--rw HOST:" + at.mount->guest, EROFS);
   out.mount = at.mount;
   out.directory = std::move(at.object);
+  out.folder = std::move(at.node);
   note_use(ctx, at.path, out.directory, file_use::writes, true);
   return 0;
 }

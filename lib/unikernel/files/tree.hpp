@@ -8,6 +8,7 @@
 #pragma once
 
 #include "unikernel/elf/closure.hpp"
+#include "unikernel/files/overlay.hpp"
 #include "unikernel/files/quota.hpp"
 #include "unikernel/files/synthetic.hpp"
 #include "unikernel/policy/recorder.hpp"
@@ -30,7 +31,9 @@ namespace osvm::unikernel {
 
 struct mount_point {
   std::string guest;  // canonical absolute path; "/" for the root
-  unique_fd root;     // O_PATH
+  unique_fd root;     // O_PATH; empty when the files are in memory
+  std::shared_ptr<overlay> memory;
+  node_ptr top;  // in `memory`: what `guest` names
   bool writable = false;
   bool directory = false;
   std::shared_ptr<quota_account> quota;  // null: none of its own
@@ -51,15 +54,17 @@ struct location {
   place where = place::nowhere;
   std::string path;                    // canonical guest path
   const mount_point* mount = nullptr;  // of mounted and creatable
-  unique_fd object;                    // O_PATH
-  struct stat status {};               // of `object`
+  unique_fd object;                    // O_PATH; empty when `node` is it
+  node_ptr node;                       // in the mount's memory
+  struct stat status {};               // of `object` or `node`
   const synthetic_file* file = nullptr;
 };
 
 // The directory that holds a name, for calls that change it.
 struct parent_location {
   const mount_point* mount = nullptr;
-  unique_fd directory;  // O_PATH
+  unique_fd directory;  // O_PATH; empty when `folder` is it
+  node_ptr folder;      // in the mount's memory
   std::string name;     // one component
   std::string path;     // canonical guest path of the whole
   bool slash = false;   // the path ended in '/': only a directory will do
@@ -89,6 +94,9 @@ class file_tree final {
 
  private:
   const mount_point* mount_of(std::string_view path) const;
+  result<void> add_host_mount(const mount& m);
+  result<void> add_memory_tree(const memory_tree& t);
+  result<mount_point> new_point(const std::string& guest_path) const;
   void add_closure(open_closure& closure, std::vector<library_grant>& taken);
   std::int64_t find_quietly(call_context& ctx, std::string_view base, std::string_view path, bool follow_last,
                             location& out) const;

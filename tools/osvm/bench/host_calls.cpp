@@ -16,6 +16,7 @@
 #include <cstring>
 #include <fstream>
 #include <set>
+#include <thread>
 
 namespace osvm::cli::bench {
 namespace {
@@ -72,23 +73,11 @@ result<std::string> whole_file(const char* path) {
 
 }  // namespace
 
-result<host_calls> count_host_calls(const std::vector<std::string>& command) {
-  std::vector<std::string> words = command;
-  std::vector<char*> argv;
-  for (auto& w : words) argv.push_back(w.data());
-  argv.push_back(nullptr);
-  const pid_t child = ::fork();
-  if (child < 0) return errno_error("fork");
-  if (child == 0) become(argv.data());
-  int status = 0;
-  if (::waitpid(child, &status, 0) != child || !WIFSTOPPED(status))
-    return error(errc::unsupported, "tracing is forbidden here");
-  constexpr long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK |
-                           PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL;
-  if (::ptrace(PTRACE_SETOPTIONS, child, nullptr, options) != 0) return errno_error("ptrace");
-  ::ptrace(PTRACE_SYSCALL, child, nullptr, nullptr);
-  std::map<pid_t, traced_thread> threads;
-  int exit_status = -1;
+namespace {
+
+// Follows all threads of `child` to its end; its exit status.
+int follow(pid_t child, std::map<pid_t, traced_thread>& threads) {
+  int status = 0, exit_status = -1;
   for (pid_t tid = 0; (tid = ::waitpid(-1, &status, __WALL)) > 0;) {
     if (WIFEXITED(status) || WIFSIGNALED(status)) {
       if (tid == child) exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
@@ -103,7 +92,39 @@ result<host_calls> count_host_calls(const std::vector<std::string>& command) {
     }
     ::ptrace(PTRACE_SYSCALL, tid, nullptr, deliver);
   }
-  if (exit_status != 0)
+  return exit_status;
+}
+
+}  // namespace
+
+result<host_calls> count_host_calls(const traced_run& what) {
+  std::vector<std::string> words = what.command;
+  std::vector<char*> argv;
+  for (auto& w : words) argv.push_back(w.data());
+  argv.push_back(nullptr);
+  const pid_t child = ::fork();
+  if (child < 0) return errno_error("fork");
+  if (child == 0) become(argv.data());
+  int status = 0;
+  if (::waitpid(child, &status, 0) != child || !WIFSTOPPED(status))
+    return error(errc::unsupported, "tracing is forbidden here");
+  constexpr long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK |
+                           PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL;
+  if (::ptrace(PTRACE_SETOPTIONS, child, nullptr, options) != 0) return errno_error("ptrace");
+  ::ptrace(PTRACE_SYSCALL, child, nullptr, nullptr);
+  result<void> done;
+  std::thread client;
+  if (what.beside) {
+    client = std::thread([&] {
+      done = what.beside(child);
+      if (!done) ::kill(child, SIGKILL);
+    });
+  }
+  std::map<pid_t, traced_thread> threads;
+  const int exit_status = follow(child, threads);
+  if (client.joinable()) client.join();
+  OSVM_CHECK(done);
+  if (exit_status != what.expected)
     return error(errc::closed, "the traced program ended with status " + std::to_string(exit_status));
   return sum(threads, child);
 }

@@ -1,5 +1,6 @@
-// Servers of the distribution in a VM beside the same binaries natively and under bubblewrap, in alternating
-// rounds: how soon redis answers, what it and lighttpd serve, and what they keep resident.
+// Programs of the distribution in a VM beside the same binaries natively and in the sandboxes that are here,
+// in alternating rounds: /bin/true to its end, how soon redis answers, what it and lighttpd serve, and what
+// they keep resident.
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #include "../publisher.hpp"
 #include "../stream_io.hpp"
 #include "bench.hpp"
+#include "peers.hpp"
 
 namespace osvm::cli::bench {
 namespace {
@@ -71,13 +73,12 @@ result<served> redis_inside(const environment& env, const unikernel::image& imag
   return s;
 }
 
-result<served> redis_outside(const environment& env, std::vector<std::string> prefix) {
+result<served> redis_outside(const environment& env, const sandbox* how) {
   served s;
   const std::string socket = env.sockets.path() + "/native-redis.sock";
   ::unlink(socket.c_str());
-  std::vector<std::string> argv = std::move(prefix);
-  const std::string words[] = {redis_path, "--port", "0", "--unixsocket", socket, "--save", ""};
-  argv.insert(argv.end(), std::begin(words), std::end(words));
+  std::vector<std::string> argv{redis_path, "--port", "0", "--unixsocket", socket, "--save", ""};
+  if (how) argv = how->wrap(env, argv);
   const stopwatch watch;
   OSVM_TRY(auto child, child_process::start(argv));
   s.child.emplace(std::move(child));
@@ -87,21 +88,14 @@ result<served> redis_outside(const environment& env, std::vector<std::string> pr
   return s;
 }
 
-std::vector<std::string> bubblewrap(const environment& env) {
-  return {"bwrap",
-          "--ro-bind",
-          "/",
-          "/",
-          "--dev",
-          "/dev",
-          "--proc",
-          "/proc",
-          "--bind",
-          env.sockets.path(),
-          env.sockets.path(),
-          "--unshare-pid",
-          "--unshare-net",
-          "--die-with-parent"};
+// Asked to end, since what started it may be only the parent of what runs.
+result<void> end_redis(served& s) {
+  const deadline until(60s);
+  OSVM_TRY(const auto fd, vsock::connect_endpoint(s.where));
+  OSVM_CHECK(send_all(fd.get(), "SHUTDOWN NOSAVE\r\n", until));
+  OSVM_CHECK(s.child->finish());
+  s.child.reset();
+  return {};
 }
 
 result<double> redis_load(const endpoint& where) {
@@ -115,9 +109,18 @@ result<double> redis_load(const endpoint& where) {
   return std::strtod(text.c_str() + at + 7, nullptr);
 }
 
-result<void> measure_redis(environment& env, report& out, unsigned rounds) {
+result<double> redis_ready(const environment& env, const sandbox& how) {
+  OSVM_TRY(auto s, redis_outside(env, &how));
+  const double ms = s.ready_ms;
+  OSVM_CHECK(end_redis(s));
+  return ms;
+}
+
+result<void> measure_redis(environment& env, report& out, const std::vector<sandbox>& peers,
+                           unsigned rounds) {
   OSVM_TRY(const auto image, unikernel::image::load(redis_path));
-  std::vector<double> inside, native, wrapped, inside_rate, native_rate, ratios, idle, loaded;
+  std::vector<double> inside, native, ready_ratios, inside_rate, native_rate, ratios, idle, loaded;
+  std::vector<std::vector<double>> wrapped(peers.size());
   for (unsigned i = 0; i < rounds; ++i) {
     OSVM_CHECK(env.proceed());
     const double before = resident_mib("self");
@@ -126,7 +129,7 @@ result<void> measure_redis(environment& env, report& out, unsigned rounds) {
     OSVM_TRY(const double ours_rate, redis_load(ours.where));
     const double ours_loaded = resident_mib("self") - before;
     ours.guest.reset();
-    OSVM_TRY(auto theirs, redis_outside(env, {}));
+    OSVM_TRY(auto theirs, redis_outside(env, nullptr));
     const std::string pid = std::to_string(theirs.child->id());
     idle.push_back(ours_idle - resident_mib(pid));
     OSVM_TRY(const double their_rate, redis_load(theirs.where));
@@ -137,13 +140,18 @@ result<void> measure_redis(environment& env, report& out, unsigned rounds) {
     inside_rate.push_back(ours_rate);
     native_rate.push_back(their_rate);
     ratios.push_back(ours_rate / their_rate);
-    if (const auto peer = redis_outside(env, bubblewrap(env))) wrapped.push_back(peer->ready_ms);
+    ready_ratios.push_back(ours.ready_ms / theirs.ready_ms);
+    for (std::size_t p = 0; p < peers.size(); ++p)
+      if (const auto ms = redis_ready(env, peers[p])) wrapped[p].push_back(*ms);
   }
   out.samples("redis.ready", "ms", inside);
   out.samples("redis.ready.native", "ms", native);
-  if (!wrapped.empty()) out.samples("redis.ready.bwrap", "ms", wrapped);
-  if (wrapped.empty())
-    out.remark("redis.ready.bwrap: absent (bubblewrap is not installed, or may not make namespaces)");
+  out.samples("redis.ready.ratio", "", ready_ratios);
+  for (std::size_t p = 0; p < peers.size(); ++p) {
+    const std::string name = "redis.ready." + peers[p].name;
+    if (wrapped[p].empty()) out.remark(name + ": absent, redis did not answer there");
+    if (!wrapped[p].empty()) out.samples(name, "ms", wrapped[p]);
+  }
   out.samples("redis.get", "1/s", inside_rate);
   out.samples("redis.get.native", "1/s", native_rate);
   out.samples("redis.get.ratio", "", ratios);
@@ -222,8 +230,61 @@ result<void> measure_web(environment& env, report& out, unsigned rounds) {
 
 }  // namespace
 
+namespace {
+
+// /bin/true from nothing to its end: what the isolation itself costs.
+result<double> true_inside(const environment& env, const unikernel::image& image) {
+  const stopwatch watch;
+  auto o = env.options("true");
+  o.arguments = {"/bin/true"};
+  o.grant_libraries = true;
+  OSVM_TRY(auto guest, instance::create(env.loop.get_executor(), image, std::move(o)));
+  OSVM_TRY(const auto ended, guest.wait(60s));
+  if (ended.shell_status() != 0) return error(errc::closed, ended.describe());
+  return watch.ms();
+}
+result<double> true_outside(const environment& env, const sandbox* how) {
+  const stopwatch watch;
+  const std::vector<std::string> program{"/bin/true"};
+  OSVM_TRY(auto child, child_process::start(how ? how->wrap(env, program) : program));
+  OSVM_CHECK(child.finish());
+  return watch.ms();
+}
+
+result<void> measure_true(environment& env, report& out, const std::vector<sandbox>& peers, unsigned rounds) {
+  OSVM_TRY(const auto image, unikernel::image::load("/bin/true"));
+  std::vector<double> inside, native, ratios;
+  std::vector<std::vector<double>> wrapped(peers.size()), wrapped_ratios(peers.size());
+  for (unsigned i = 0; i < rounds * 4; ++i) {
+    OSVM_CHECK(env.proceed());
+    OSVM_TRY(const double ours, true_inside(env, image));
+    OSVM_TRY(const double bare, true_outside(env, nullptr));
+    inside.push_back(ours);
+    native.push_back(bare);
+    ratios.push_back(ours / bare);
+    for (std::size_t p = 0; p < peers.size(); ++p) {
+      OSVM_TRY(const double theirs, true_outside(env, &peers[p]));
+      wrapped[p].push_back(theirs);
+      wrapped_ratios[p].push_back(ours / theirs);
+    }
+  }
+  out.samples("true.exit", "ms", inside);
+  out.samples("true.exit.native", "ms", native);
+  out.samples("true.exit.ratio", "", ratios);
+  for (std::size_t p = 0; p < peers.size(); ++p) {
+    out.samples("true.exit." + peers[p].name, "ms", wrapped[p]);
+    out.samples("true.exit.ratio_to_" + peers[p].name, "", wrapped_ratios[p]);
+  }
+  return {};
+}
+
+}  // namespace
+
 result<void> measure_programs(environment& env, report& out, unsigned rounds) {
-  if (const auto r = measure_redis(env, out, rounds); !r) out.fail("redis: " + r.error().to_string());
+  const auto peers = usable_sandboxes(env, out);
+  if (const auto r = measure_true(env, out, peers, rounds); !r) out.fail("true: " + r.error().to_string());
+  OSVM_CHECK(env.proceed());
+  if (const auto r = measure_redis(env, out, peers, rounds); !r) out.fail("redis: " + r.error().to_string());
   OSVM_CHECK(env.proceed());
   if (const auto r = measure_web(env, out, rounds); !r) out.fail("lighttpd: " + r.error().to_string());
   return {};

@@ -30,13 +30,13 @@ struct raw_options {
   std::vector<std::string> publish, publish_vsock, publish_unix, connect, ro, rw, mount, env, allow, program;
   std::string memory, threads, descriptors, max_written, policy, learn, key;
   std::string cpu_time, timeout, isolation = "hardware", name = "guest", socket_dir, cwd = "/", trace;
-  bool stats = false, exitless = false, allow_all = false, no_libraries = false;
+  bool stats = false, exitless = false, allow_all = false, no_libraries = false, verify_on_open = false;
 };
 
 struct plan {
   uk::instance_options instance;
   std::vector<publication> published;
-  std::optional<unpacked_image> image;  // when the program is one
+  std::optional<prepared_image> image;  // when the program is one
   std::string program;                  // host path of the ELF file
 };
 
@@ -154,14 +154,11 @@ result<plan> read_plan(const raw_options& raw) {
   out.program = raw.program.front();
   options.working_directory = raw.cwd;
   if (looks_like_image(raw.program.front())) {
-    OSVM_TRY(out.image, prepare_image(raw.program.front(), raw.key, raw.mount, options));
-    const auto& info = out.image->info;
-    options.arguments.assign({info.entry});
-    options.arguments.insert(options.arguments.end(), info.arguments.begin(), info.arguments.end());
-    options.arguments.insert(options.arguments.end(), raw.program.begin() + 1, raw.program.end());
-    out.program = out.image->program;
-  } else if (!raw.key.empty()) {
-    return error(errc::invalid_argument, "--key is for images (see: osvm image sign)");
+    const images::run_options how{.granted_mounts = raw.mount, .verify_first = !raw.verify_on_open};
+    options.arguments.erase(options.arguments.begin());
+    OSVM_TRY(out.image, prepare_image(raw.program.front(), raw.key, how, options));
+  } else if (!raw.key.empty() || raw.verify_on_open) {
+    return error(errc::invalid_argument, "--key and --verify-on-open are for images (see: osvm image build)");
   }
   options.name = raw.name;
   options.exitless = raw.exitless;
@@ -206,6 +203,8 @@ class run_command final : public invocation {
     o.values("ro", "HOST:GUEST", raw_.ro, "let the guest read a file or folder");
     o.values("rw", "HOST:GUEST", raw_.rw, "let the guest read and write it");
     o.value("key", "FILE", raw_.key, "the program is an image that this PEM public key must have signed");
+    o.flag("verify-on-open", raw_.verify_on_open,
+           "compare an image's files with their digests when they are opened, not all of them first");
     o.values("mount", "NAME", raw_.mount, "grant a mount of `osvm mount list`");
     o.value("policy", "FILE", raw_.policy, "grants and budgets from a YAML file; other options add to it");
     o.value("learn", "FILE", raw_.learn, "write the policy that this run would have needed");
@@ -249,7 +248,8 @@ class run_command final : public invocation {
 };
 
 result<int> run_command::execute(context& ctx, plan p) const {
-  OSVM_TRY(const auto program, uk::image::load(p.program));
+  OSVM_TRY(const auto program,
+           p.image ? result<uk::image>(std::move(p.image->program)) : uk::image::load(p.program));
   std::optional<private_dir> sockets;
   p.instance.socket_dir = raw_.socket_dir;
   if (raw_.socket_dir.empty()) {

@@ -4,6 +4,7 @@
 
 #include <osvm/core/error.hpp>
 #include <osvm/core/runtime.hpp>
+#include <osvm/images/run.hpp>
 
 #include <pybind11/pybind11.h>
 
@@ -83,6 +84,13 @@ T take(std::future<result<T>>&& pending) {
   return take(pending.get());
 }
 
+// An opened image. Instances that are started from the same object share its files' pages.
+struct app_image {
+  std::shared_ptr<const images::image_tree> tree;
+  images::run_options how;
+};
+
+void bind_images(py::module_& m);
 void bind_unikernel(py::module_& m);
 void bind_hotswap(py::module_& m);
 

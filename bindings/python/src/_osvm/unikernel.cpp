@@ -50,9 +50,10 @@ struct instance_handle {
   }
 };
 
-// None, bytes (input), an int (descriptor), or ("capture", limit).
+// None, bytes (input), an int (descriptor), "log", or ("capture", limit).
 uk::stdio stdio_of(const py::object& o) {
   if (o.is_none()) return {};
+  if (py::isinstance<py::str>(o)) return uk::stdio::log();
   if (py::isinstance<py::bytes>(o)) return uk::stdio::bytes(o.cast<std::string>());
   if (py::isinstance<py::int_>(o)) return uk::stdio::from_fd(o.cast<int>());
   return uk::stdio::capture(std::get<1>(o.cast<std::tuple<std::string, std::size_t>>()));
@@ -198,7 +199,7 @@ py::dict stats_dict(const uk::instance_stats& s) {
 py::dict event_dict(const uk::event& e) {
   return py::dict("kind"_a = uk::to_string(e.kind), "at"_a = to_seconds(e.at), "thread"_a = e.thread,
                   "text"_a = e.text, "rule"_a = e.rule, "call"_a = e.call, "result"_a = e.result,
-                  "duration"_a = to_seconds(e.duration));
+                  "duration"_a = to_seconds(e.duration), "stream"_a = e.stream);
 }
 
 std::string learned_policy(const uk::instance& guest) {
@@ -221,7 +222,9 @@ T wait_in_slices(std::optional<double> timeout, const char* what, F&& call) {
   return take(std::move(*done));
 }
 
-holder<instance_handle> start_instance(runtime_handle& rt, const uk::image& image, const py::dict& options,
+// `program` is a uk::image, or an app_image, which puts what its manifest says into the options.
+template <class Program>
+holder<instance_handle> start_instance(runtime_handle& rt, const Program& program, const py::dict& options,
                                        const std::vector<publish_tuple>& publish,
                                        const kvm::host_facts* facts) {
   if (!rt.shared) throw exception(error(errc::closed, "the runtime was closed"));
@@ -231,7 +234,13 @@ holder<instance_handle> start_instance(runtime_handle& rt, const uk::image& imag
   result<std::shared_ptr<running>> guest = errc::ok;
   {
     py::gil_scoped_release released;
-    guest = start(std::move(shared), image, std::move(converted), publish);
+    if constexpr (std::is_same_v<Program, app_image>) {
+      auto prepared = images::prepare_run(program.tree, program.how, converted);
+      guest = prepared ? start(std::move(shared), *prepared, std::move(converted), publish)
+                       : result<std::shared_ptr<running>>(prepared.error());
+    } else {
+      guest = start(std::move(shared), program, std::move(converted), publish);
+    }
   }
   return holder<instance_handle>(new instance_handle{take(std::move(guest))});
 }
@@ -281,8 +290,10 @@ void bind_image(py::module_& m) {
 void bind_unikernel(py::module_& m) {
   bind_image(m);
   py::class_<instance_handle, holder<instance_handle>>(m, "Instance")
-      .def_static("start", &start_instance, py::arg("runtime"), py::arg("image"), py::arg("options"),
-                  py::arg("publish"), py::arg("facts") = nullptr)
+      .def_static("start", &start_instance<uk::image>, py::arg("runtime"), py::arg("image"),
+                  py::arg("options"), py::arg("publish"), py::arg("facts") = nullptr)
+      .def_static("start_app", &start_instance<app_image>, py::arg("runtime"), py::arg("image"),
+                  py::arg("options"), py::arg("publish"), py::arg("facts") = nullptr)
       .def("wait",
            [](const instance_handle& self, std::optional<double> timeout) {
              const auto guest = self.get();
@@ -304,6 +315,8 @@ void bind_unikernel(py::module_& m) {
              return to_string(at);
            })
       .def("kill", [](const instance_handle& self) { self.get()->instance.kill(); })
+      .def("signal",
+           [](const instance_handle& self, int number) { take(self.get()->instance.signal(number)); })
       .def("take_output",
            [](const instance_handle& self, int descriptor) {
              if (descriptor != 1 && descriptor != 2) {

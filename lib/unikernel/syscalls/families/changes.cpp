@@ -75,6 +75,8 @@ std::int64_t make_directory(call_context& ctx, int dirfd, std::uint64_t va, std:
   parent_location p;
   if (const std::int64_t r = load_parent(ctx, dirfd, va, p); r < 0) return r;
   const auto bits = static_cast<mode_t>(mode & 01777 & ~ctx.instance.umask.load());
+  node_ptr made;
+  if (p.folder) return p.mount->memory->create(p.folder, p.name, S_IFDIR | bits, {}, made);
   return charged(ctx, *p.mount, [&] { return ::mkdirat(p.directory.get(), p.name.c_str(), bits); });
 }
 std::int64_t sys_mkdir(call_context& ctx) {
@@ -94,6 +96,7 @@ std::int64_t remove_name(call_context& ctx, int dirfd, std::uint64_t va, int fla
   parent_location p;
   if (const std::int64_t r = load_parent(ctx, dirfd, va, p); r < 0) return r;
   if (p.slash && (flags & AT_REMOVEDIR) == 0) return -ENOTDIR;
+  if (p.folder) return p.mount->memory->remove(p.folder, p.name, flags != 0);
   return host_result(::unlinkat(p.directory.get(), p.name.c_str(), flags));
 }
 std::int64_t sys_unlink(call_context& ctx) {
@@ -113,6 +116,7 @@ std::int64_t rename_between(call_context& ctx, int from_fd, std::uint64_t from_v
   if (const std::int64_t r = load_parent(ctx, from_fd, from_va, from); r < 0) return r;
   if (const std::int64_t r = load_parent(ctx, to_fd, to_va, to); r < 0) return r;
   if (from.mount != to.mount) return -EXDEV;
+  if (from.folder) return from.mount->memory->rename(from.folder, from.name, to.folder, to.name, flags);
   return host_result(::syscall(SYS_renameat2, from.directory.get(), from.name.c_str(), to.directory.get(),
                                to.name.c_str(), flags));
 }
@@ -134,6 +138,7 @@ std::int64_t link_between(call_context& ctx, int from_fd, std::uint64_t from_va,
   if (const auto r = find_changeable(ctx, "link", from_fd, from_va, follow, from); r < 0) return r;
   if (const auto r = load_parent(ctx, to_fd, to_va, to); r < 0) return r;
   if (from.mount != to.mount) return -EXDEV;
+  if (from.node) return to.mount->memory->link(from.node, to.folder, to.name);
   if (!S_ISREG(from.status.st_mode)) return -EPERM;
   return charged(ctx, *to.mount, [&] {
     return ::linkat(AT_FDCWD, self_path(from.object).c_str(), to.directory.get(), to.name.c_str(),
@@ -168,6 +173,9 @@ std::int64_t make_symlink(call_context& ctx, std::uint64_t target_va, int dirfd,
   if (target.empty()) return -ENOENT;
   parent_location p;
   if (const std::int64_t r = load_parent(ctx, dirfd, va, p); r < 0) return r;
+  node_ptr made;
+  if (p.folder)  // only this guest ever follows it
+    return p.mount->memory->create(p.folder, p.name, S_IFLNK | 0777, std::move(target), made);
   if (!leads_down(target) && ctx.instance.rules.beneath)
     return ctx.instance.deny("symlink to " + target, "never granted: a link in a mount leads down only",
                              EPERM);
@@ -181,10 +189,22 @@ std::int64_t sys_symlinkat(call_context& ctx) {
   return make_symlink(ctx, ctx.args[0], int_arg(ctx, 1), ctx.args[2]);
 }
 
+// In memory: as ftruncate() on a descriptor of its own.
+std::int64_t truncate_node(call_context& ctx, const location& at, off_t size) {
+  if (size < 0) return -EINVAL;
+  opened_node opened;
+  std::string broken;
+  const int flags = size == 0 ? O_WRONLY | O_TRUNC : O_WRONLY;
+  if (const auto r = at.mount->memory->open(at.node, flags, opened, broken); r < 0) return r;
+  return grow_file(ctx, at.mount->quota.get(), file_size(opened.host), size,
+                   [&] { return ::ftruncate(opened.host.get(), size); });
+}
+
 std::int64_t sys_truncate(call_context& ctx) {
   location at;
   if (const auto r = find_changeable(ctx, "truncate", AT_FDCWD, ctx.args[0], true, at); r < 0) return r;
   if (!S_ISREG(at.status.st_mode)) return S_ISDIR(at.status.st_mode) ? -EISDIR : -EINVAL;
+  if (at.node) return truncate_node(ctx, at, static_cast<off_t>(ctx.args[1]));
   const std::int64_t r =
       grow_file(ctx, at.mount->quota.get(), at.status.st_size, static_cast<off_t>(ctx.args[1]),
                 [&] { return ::truncate(self_path(at.object).c_str(), static_cast<off_t>(ctx.args[1])); });
@@ -203,6 +223,7 @@ std::int64_t change_mode(call_context& ctx, int dirfd, std::uint64_t va, std::ui
   if (names_socket(ctx, dirfd, va, at)) return 0;
   if (const auto r = find_changeable(ctx, "chmod", dirfd, va, true, at); r < 0) return r;
   if (!S_ISREG(at.status.st_mode) && !S_ISDIR(at.status.st_mode)) return -EPERM;
+  if (at.node) return at.mount->memory->set_mode(at.node, static_cast<mode_t>(mode)), 0;
   return host_result(::chmod(self_path(at.object).c_str(), static_cast<mode_t>(mode & 01777)));
 }
 std::int64_t sys_chmod(call_context& ctx) {
@@ -217,6 +238,7 @@ std::int64_t sys_fchmod(call_context& ctx) {
   if (const auto r = check_mode(ctx, ctx.args[1]); r < 0) return r;
   if (d->what->kind == file_kind::socket) return 0;  // its file, where there is one, was made with its mode
   if (!d->what->changeable) return -EROFS;
+  if (d->what->node) return d->what->memory->set_mode(d->what->node, static_cast<mode_t>(ctx.args[1])), 0;
   return host_result(::fchmod(d->host.get(), static_cast<mode_t>(ctx.args[1] & 01777)));
 }
 
@@ -253,6 +275,7 @@ std::int64_t sys_utimensat(call_context& ctx) {
   if (ctx.args[1] == 0) {
     const auto d = descriptor_arg(ctx);
     if (!d || d->what->path_only) return -EBADF;
+    if (d->what->node && d->what->changeable) return d->what->memory->set_times(d->what->node, times), 0;
     return d->what->changeable ? host_result(::futimens(d->host.get(), times.data())) : -EROFS;
   }
   location at;
@@ -260,6 +283,7 @@ std::int64_t sys_utimensat(call_context& ctx) {
   if (const auto r = find_changeable(ctx, "utimensat", int_arg(ctx, 0), ctx.args[1], follow, at); r < 0)
     return r;
   if (!S_ISREG(at.status.st_mode) && !S_ISDIR(at.status.st_mode)) return -EPERM;
+  if (at.node) return at.mount->memory->set_times(at.node, times), 0;
   return host_result(::utimensat(AT_FDCWD, self_path(at.object).c_str(), times.data(), 0));
 }
 

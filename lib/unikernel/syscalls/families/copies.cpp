@@ -36,8 +36,9 @@ std::int64_t write_file(call_context& ctx, descriptor& out, const char* data, st
   const bool memory_file = out.what->kind == file_kind::memory;
   if (memory_file && !reserve_memory_file(ctx, out, size)) return -ENOSPC;
   const iovec v{const_cast<char*>(data), size};
-  const std::int64_t r =
-      checked_write(::pwritev2(out.host.get(), &v, 1, offset, out.what->append ? RWF_APPEND : 0));
+  const std::int64_t r = within_quota(ctx, out, offset, static_cast<std::int64_t>(size), [&] {
+    return checked_write(::pwritev2(out.host.get(), &v, 1, offset, out.what->append ? RWF_APPEND : 0));
+  });
   if (memory_file) (void)charge_memory_file(ctx, out);
   if (out.what->counted && r < static_cast<std::int64_t>(size)) {
     ctx.instance.refund_written(size - static_cast<std::size_t>(std::max<std::int64_t>(r, 0)));

@@ -97,7 +97,9 @@ std::int64_t sys_lseek(call_context& ctx) {
   if (d->what->kind != file_kind::directory && !seekable(*d)) return -ESPIPE;
   if (!d->host) {  // a synthetic directory, whose positions count names
     if (int_arg(ctx, 2) != SEEK_SET || static_cast<std::int64_t>(ctx.args[1]) < 0) return -EINVAL;
+    auto fresh = ctx.args[1] == 0 ? list_folder(ctx, *d->what) : nullptr;
     std::lock_guard guard(d->what->lock);
+    if (fresh) d->what->extra = std::move(fresh);
     static_cast<directory_listing*>(d->what->extra.get())->position = ctx.args[1];
     return static_cast<std::int64_t>(ctx.args[1]);
   }

@@ -10,7 +10,7 @@ namespace osvm::unikernel {
 namespace {
 
 // Belongs to the open file description, which the guest's duplicates share on the host too. Below read-only
-// mounts it has no effect on the host: see files/locks.hpp.
+// mounts, and on content that instances share, it has no effect on the host: see files/locks.hpp.
 std::int64_t sys_flock(call_context& ctx) {
   using namespace std::chrono_literals;
   const auto d = descriptor_arg(ctx);
@@ -18,7 +18,7 @@ std::int64_t sys_flock(call_context& ctx) {
   const int operation = int_arg(ctx, 1);
   const int kind = operation & ~LOCK_NB;
   if (kind != LOCK_SH && kind != LOCK_EX && kind != LOCK_UN) return -EINVAL;
-  if (d->what->kind != file_kind::regular || !d->what->changeable || !d->host) return 0;
+  if (d->what->kind != file_kind::regular || !d->what->changeable || d->what->sealed || !d->host) return 0;
   for (auto pause = 1ms;; pause = std::min(pause * 2, 32ms)) {
     const std::int64_t r = host_result(::flock(d->host.get(), kind | LOCK_NB));
     if (r != -EWOULDBLOCK || (operation & LOCK_NB) != 0) return r;

@@ -27,7 +27,7 @@ std::int64_t deny_execute(call_context& ctx, const char* what) {
 // Files that the guest cannot write to may be executed: their code came with the grant. Others are the
 // guest's own data.
 bool is_trusted(const description& w) noexcept {
-  return w.kind == file_kind::regular && !w.changeable && !w.synthetic && !w.writable;
+  return w.kind == file_kind::regular && (!w.changeable || w.sealed) && !w.synthetic && !w.writable;
 }
 
 bool is_mappable(const descriptor& d, const struct stat& st) noexcept {

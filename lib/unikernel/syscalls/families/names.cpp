@@ -47,6 +47,7 @@ std::int64_t set_times(call_context& ctx, int dirfd, std::uint64_t va, const std
   if (at.where == place::creatable) return -ENOENT;
   if (at.where != place::mounted || !at.mount->writable) return -EROFS;
   if (!S_ISREG(at.status.st_mode) && !S_ISDIR(at.status.st_mode)) return -EPERM;
+  if (at.node) return at.mount->memory->set_times(at.node, times), 0;
   return host_result(::utimensat(AT_FDCWD, self_path(at.object).c_str(), times.data(), 0));
 }
 

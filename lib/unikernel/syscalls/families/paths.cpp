@@ -148,6 +148,7 @@ std::int64_t access_at(call_context& ctx, const char* call, int dirfd, std::uint
   if (at.where == place::synthetic_directory) return (mode & W_OK) != 0 ? -EROFS : 0;
   if (at.where != place::mounted) return (mode & X_OK) != 0 ? -EACCES : 0;
   if ((mode & W_OK) != 0 && !at.mount->writable) return -EROFS;
+  if (at.node) return (mode & X_OK) == 0 || (at.status.st_mode & 0111) != 0 ? 0 : -EACCES;
   // The embedder's rights decide, as they will at open(); execution as the mode says.
   if (::faccessat(AT_FDCWD, self_path(at.object).c_str(), mode, AT_EACCESS) != 0) return -errno;
   return 0;
@@ -184,7 +185,9 @@ std::int64_t readlink_at(call_context& ctx, const char* call, int dirfd, std::ui
   location at;
   if (const std::int64_t r = find_existing(ctx, call, n, false, at); r < 0) return r;
   std::string target;
-  if (at.where == place::mounted && S_ISLNK(at.status.st_mode)) {
+  if (at.node && S_ISLNK(at.status.st_mode)) {
+    target = overlay::target(at.node);
+  } else if (at.where == place::mounted && S_ISLNK(at.status.st_mode)) {
     target.resize(max_path);
     const ssize_t r = ::readlinkat(at.object.get(), "", target.data(), target.size());
     if (r < 0) return -errno;
@@ -212,6 +215,16 @@ std::int64_t sys_readlinkat(call_context& ctx) {
 // struct linux_dirent64: inode, next position, record length, type, name.
 constexpr std::size_t entry_header = 19;
 
+std::uint8_t entry_type(const location& at) {
+  if (at.where == place::synthetic_directory) return DT_DIR;
+  if (at.where == place::synthetic_link) return DT_LNK;
+  if (at.where == place::socket) return DT_SOCK;
+  if (at.where != place::mounted) return DT_UNKNOWN;
+  return static_cast<std::uint8_t>(IFTODT(at.status.st_mode));
+}
+
+// A directory that is not the host's: its names as they were when it was opened (or rewound), less what is
+// gone.
 std::int64_t list_synthetic(call_context& ctx, description& what, std::size_t size, std::string& out) {
   std::lock_guard guard(what.lock);
   auto& listing = *static_cast<directory_listing*>(what.extra.get());
@@ -220,18 +233,16 @@ std::int64_t list_synthetic(call_context& ctx, description& what, std::size_t si
     const std::size_t length = (entry_header + name.size() + 1 + 7) & ~std::size_t{7};
     if (out.size() + length > size) return out.empty() ? -EINVAL : 0;
     std::string record(length, '\0');
-    const std::uint64_t inode = 1, next = ++listing.position;
+    const std::uint64_t next = ++listing.position;
     const auto short_length = static_cast<std::uint16_t>(length);
-    std::string path = join_path(what.guest_path, name);
     location at;
-    const bool known = ctx.instance.files->find(ctx, "/", path, false, at) == 0;
-    const bool directory = name == "." || name == ".." ||
-                           (known && (at.where == place::synthetic_directory ||
-                                      (at.where == place::mounted && S_ISDIR(at.status.st_mode))));
+    const bool known = ctx.instance.files->find(ctx, what.guest_path, name, false, at) == 0;
+    if (known && at.where == place::creatable) continue;
+    const std::uint64_t inode = known && at.where == place::mounted ? at.status.st_ino : 1;
     std::memcpy(record.data(), &inode, 8);
     std::memcpy(record.data() + 8, &next, 8);
     std::memcpy(record.data() + 16, &short_length, 2);
-    record[18] = directory ? DT_DIR : known && at.where == place::synthetic_link ? DT_LNK : DT_UNKNOWN;
+    record[18] = static_cast<char>(known ? entry_type(at) : std::uint8_t{DT_UNKNOWN});
     std::memcpy(record.data() + entry_header, name.data(), name.size());
     out += record;
   }
@@ -245,7 +256,7 @@ std::int64_t sys_getdents64(call_context& ctx) {
   constexpr std::size_t most = 32 << 10;
   const std::size_t size = std::min<std::size_t>(unsigned_arg(ctx, 2), most);
   std::string records;
-  if (d->what->synthetic) {
+  if (!d->host) {
     if (const std::int64_t r = list_synthetic(ctx, *d->what, size, records); r < 0) return r;
   } else {
     records.resize(size);
@@ -288,7 +299,8 @@ std::int64_t sys_fchdir(call_context& ctx) {
   return d->what->kind == file_kind::directory ? change_directory(ctx, d->what->guest_path) : -ENOTDIR;
 }
 
-std::int64_t store_statfs(call_context& ctx, const unique_fd& host, std::uint64_t to) {
+std::int64_t store_statfs(call_context& ctx, const unique_fd& host, const quota_account* quota,
+                          std::uint64_t to) {
   struct statfs fs {};
   if (host && ::fstatfs(host.get(), &fs) != 0) return -errno;
   if (!host) {
@@ -296,6 +308,8 @@ std::int64_t store_statfs(call_context& ctx, const unique_fd& host, std::uint64_
     fs.f_type = tmpfs_magic;
     fs.f_bsize = fs.f_frsize = 4096;
     fs.f_namelen = 255;
+    fs.f_blocks = quota ? quota->limit() / 4096 : 0;
+    fs.f_bfree = fs.f_bavail = quota ? fs.f_blocks - std::min(fs.f_blocks, quota->used() / 4096) : 0;
   }
   return store(ctx, to, fs) ? 0 : -EFAULT;
 }
@@ -304,11 +318,14 @@ std::int64_t sys_statfs(call_context& ctx) {
   if (const std::int64_t r = load_named(ctx, AT_FDCWD, ctx.args[0], n); r < 0) return r;
   location at;
   if (const std::int64_t r = find_existing(ctx, "statfs", n, true, at); r < 0) return r;
-  return store_statfs(ctx, at.object, ctx.args[1]);
+  return store_statfs(ctx, at.node ? unique_fd() : at.object.duplicate(),
+                      at.node ? at.mount->quota.get() : nullptr, ctx.args[1]);
 }
 std::int64_t sys_fstatfs(call_context& ctx) {
   const auto d = descriptor_arg(ctx);
-  return d ? store_statfs(ctx, d->host, ctx.args[1]) : -EBADF;
+  if (!d) return -EBADF;
+  if (d->what->node) return store_statfs(ctx, {}, d->what->quota.get(), ctx.args[1]);
+  return store_statfs(ctx, d->host, nullptr, ctx.args[1]);
 }
 
 constexpr syscall_entry entries[] = {

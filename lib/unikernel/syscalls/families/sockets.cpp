@@ -252,7 +252,8 @@ std::int64_t bind_path(call_context& ctx, socket_arg& s, const guest_address& to
     if (const std::int64_t r = bind_host_path(*s.d, *s.state, grant->host_path, 0600); r < 0) return r;
     return names.enter(grant->host_path, std::move(as), s.state->bound);
   }
-  if (at.where == place::creatable && at.mount && at.mount->writable) return bind_below_mount(ctx, s, at);
+  if (at.where == place::creatable && at.mount && at.mount->writable && !at.mount->memory)
+    return bind_below_mount(ctx, s, at);
   return names.bind(s.d->host.get(), std::move(as), s.state->bound);
 }
 

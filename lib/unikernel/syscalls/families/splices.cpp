@@ -49,11 +49,13 @@ struct offset_arg {
 
 // Runs `move`, which writes at most `bytes` to `out`, against the budgets that writing counts for.
 template <class Move>
-std::int64_t charged(call_context& ctx, descriptor& out, std::uint64_t bytes, Move move) {
+std::int64_t charged(call_context& ctx, descriptor& out, std::int64_t offset, std::uint64_t bytes,
+                     Move move) {
   const bool memory_file = out.what->kind == file_kind::memory;
   if (memory_file && !reserve_memory_file(ctx, out, bytes)) return -ENOSPC;
   if (out.what->counted && !ctx.instance.charge_written(bytes)) return -ENOSPC;
-  const std::int64_t r = checked(move());
+  const std::int64_t r =
+      within_quota(ctx, out, offset, static_cast<std::int64_t>(bytes), [&] { return checked(move()); });
   const std::uint64_t moved = r < 0 ? 0 : static_cast<std::uint64_t>(r);
   if (out.what->counted && moved < bytes) ctx.instance.refund_written(bytes - moved);
   if (memory_file) (void)charge_memory_file(ctx, out);
@@ -101,7 +103,7 @@ std::int64_t sys_splice(call_context& ctx) {
   const bool blocking = (flags & SPLICE_F_NONBLOCK) == 0 && !(from_pipe && in->what->nonblocking) &&
                         !(to_pipe && out->what->nonblocking);
   const std::int64_t r = move_blocking(ctx, *in, *out, blocking, [&] {
-    return charged(ctx, *out, count, [&] {
+    return charged(ctx, *out, to.va != 0 ? to.value : current_offset, count, [&] {
       return ::splice(in->host.get(), from.pointer(), out->host.get(), to.pointer(), count,
                       SPLICE_F_NONBLOCK | (flags & SPLICE_F_MORE));
     });

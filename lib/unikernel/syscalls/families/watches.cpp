@@ -47,6 +47,9 @@ std::int64_t sys_inotify_add_watch(call_context& ctx) {
   if (const std::int64_t r = ctx.instance.files->find(ctx, base, path, follow, at); r < 0) return r;
   if (at.where == place::creatable) return -ENOENT;
   if (at.where != place::mounted) return deny_path(ctx, "inotify_add_watch", at.path);
+  // -ENOSPC makes programs look again from time to time instead.
+  if (at.node)
+    return ctx.instance.deny("inotify_add_watch " + at.path, "never: the file is in memory", ENOSPC);
   if ((mask & IN_ONLYDIR) != 0 && !S_ISDIR(at.status.st_mode)) return -ENOTDIR;
   const std::lock_guard guard(d->what->lock);
   auto& count = *static_cast<watch_count*>(d->what->extra.get());
