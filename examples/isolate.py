@@ -17,7 +17,7 @@ def serve(image: Path) -> bytes:
     app = osvm.AppImage(image)
     with osvm.Instance([], image=app, publish={"127.0.0.1:0": 8080}, events=["denials"]) as guest:
         guest.endpoint(8080)
-        answer = urlopen(f"http://{guest.published[0]}/").read()
+        answer = urlopen(f"http://{guest.published[0].removeprefix('tcp:')}/").read()
         for event in guest.take_events():
             print("denied:", event.text, "- would be granted by", event.rule)
     return answer
