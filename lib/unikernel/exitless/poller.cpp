@@ -2,6 +2,7 @@
 
 #include <x86intrin.h>
 
+#include <algorithm>
 #include <ctime>
 
 namespace osvm::unikernel {
@@ -12,6 +13,8 @@ namespace {
 constexpr auto idle_time = std::chrono::microseconds(200);
 constexpr std::uint64_t close_ns = 300'000;
 constexpr unsigned looks_per_clock = 64;
+// How long it is not woken after it has looked in vain: doubled each time.
+constexpr std::uint64_t first_pause_ns = 1'000'000, longest_pause_ns = 64'000'000;
 
 std::uint64_t now_ns() noexcept {
   return static_cast<std::uint64_t>(
@@ -93,6 +96,7 @@ void call_poller::remove(const ring_member& member) noexcept {
 void call_poller::call_came_out() noexcept {
   const std::uint64_t now = now_ns();
   if (now - last_call_.exchange(now, std::memory_order_relaxed) > close_ns) return;
+  if (now < asleep_until_.load(std::memory_order_relaxed)) return;
   {
     const std::scoped_lock lock(lock_);
     wanted_ = true;
@@ -156,9 +160,14 @@ bool call_poller::sleep(members& all) {
   return true;
 }
 
+void call_poller::back_off(bool was_of_use) noexcept {
+  pause_ns_ = was_of_use ? 0 : std::clamp(2 * pause_ns_, first_pause_ns, longest_pause_ns);
+  asleep_until_.store(now_ns() + pause_ns_, std::memory_order_relaxed);
+}
+
 void call_poller::run() {
   members all;
-  std::uint64_t seen = 0;
+  std::uint64_t seen = 0, served_before = 0;
   if (!sleep(all)) return;
   auto last_found = std::chrono::steady_clock::now();
   for (unsigned looks = 1;; ++looks) {
@@ -175,7 +184,9 @@ void call_poller::run() {
     _mm_pause();
     if (looks % looks_per_clock != 0) continue;
     if (std::chrono::steady_clock::now() - last_found < idle_time) continue;
+    back_off(served() != served_before);
     if (!sleep(all)) return;
+    served_before = served();
     last_found = std::chrono::steady_clock::now();
   }
 }

@@ -1,6 +1,7 @@
 // Serves system calls of guest threads that wait in their stubs (lib/kvm/ring_stub.hpp), so that a call costs
 // no exit. One thread for each instance that asked for it. It looks while calls come and sleeps when none
-// came for a while; it never serves a call that would have to wait.
+// came for a while; it never serves a call that would have to wait. On a host without a core to spare it
+// finds every call gone already, and then looks ever less often.
 //
 // Ownership of a guest thread's state: whoever holds its ring_member. The thread's own host thread holds it
 // always, but inside KVM_RUN; the poller takes it for one call. So what the guest writes into its slot, at
@@ -89,6 +90,8 @@ class call_poller {
   void run();
   bool look(const members& all);
   bool sleep(members& all);
+  void back_off(bool was_of_use) noexcept;
+  std::uint64_t pause_ns_ = 0;  // the poller's
   void refresh(members& all);
 
   server serve_;
@@ -98,7 +101,7 @@ class call_poller {
   std::condition_variable changed_;
   members members_;
   bool ending_ = false, wanted_ = false;
-  std::atomic<std::uint64_t> generation_{0}, served_{0}, last_call_{0};
+  std::atomic<std::uint64_t> generation_{0}, served_{0}, last_call_{0}, asleep_until_{0};
   std::atomic<bool> awake_{false};
 };
 

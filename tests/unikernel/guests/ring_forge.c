@@ -54,7 +54,7 @@ int run(int argc, char** argv) {
     return contained;
   }
   int served = 0;
-  for (int i = 0; i < 200; i++) {
+  for (int i = 0; i < 200 || (served == 0 && i < 100000); i++) {
     if (lay(__NR_getpid, 0, 0, 0) && !slot->refused && slot->result == 1000) served++;
     // Calls that change the thread, end it or wait must come out; nobody brought this one out.
     if (lay(__NR_exit_group, breach, 0, 0) && !slot->refused) return breach;
