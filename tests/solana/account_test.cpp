@@ -146,7 +146,7 @@ TEST(account, free_space_behind_extensions_is_no_error) {
 TEST(account, amounts_with_interest_and_scaling) {
   constexpr std::int64_t year = 31556736;
   token_mint m{.supply = 0, .decimals = 18};
-  m.interest_bearing = token_mint::interest{.initialized = 0, .updated = 0, .rate_before = 500, .rate = 500};
+  m.interest_bearing = token_interest{.initialized = 0, .updated = 0, .rate_before = 500, .rate = 500};
   EXPECT_NE(amount_of(1000000000000000000, m, year).find(R"("uiAmountString":"1.051271096376024117)"),
             std::string::npos)
       << amount_of(1000000000000000000, m, year);
@@ -154,7 +154,7 @@ TEST(account, amounts_with_interest_and_scaling) {
   m.interest_bearing->initialized = INT64_MAX;
   EXPECT_NE(amount_of(1, m, year).find(R"("uiAmount":null,"uiAmountString":"")"), std::string::npos);
   token_mint s{.supply = 0, .decimals = 2};
-  s.scaled = token_mint::scaling{.multiplier = 2, .new_multiplier = 3, .new_from = 100};
+  s.scaled = token_scaling{.multiplier = 2, .new_multiplier = 3, .new_from = 100};
   EXPECT_EQ(amount_of(150, s, 99), R"({"amount":"150","decimals":2,"uiAmount":3.0,"uiAmountString":"3"})");
   EXPECT_EQ(amount_of(150, s, 100), R"({"amount":"150","decimals":2,"uiAmount":4.5,"uiAmountString":"4.5"})");
 }

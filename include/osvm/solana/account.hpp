@@ -34,20 +34,22 @@ struct data_slice {
 // Whose field names to write: they differ in stake, rent and config accounts.
 enum class account_release { agave_4, agave_3 };
 
+// What a token-2022 mint's amounts are multiplied by, for people.
+struct token_interest {
+  std::int64_t initialized = 0, updated = 0;  // seconds since 1970
+  std::int16_t rate_before = 0, rate = 0;     // basis points
+};
+struct token_scaling {
+  double multiplier = 1, new_multiplier = 1;
+  std::int64_t new_from = 0;  // seconds since 1970
+};
+
 // How a mint turns raw amounts into what people read.
 struct token_mint {
-  struct interest {
-    std::int64_t initialized = 0, updated = 0;  // seconds since 1970
-    std::int16_t rate_before = 0, rate = 0;     // basis points
-  };
-  struct scaling {
-    double multiplier = 1, new_multiplier = 1;
-    std::int64_t new_from = 0;
-  };
   std::uint64_t supply = 0;
   std::uint8_t decimals = 0;
-  std::optional<interest> interest_bearing{};
-  std::optional<scaling> scaled{};
+  std::optional<token_interest> interest_bearing{};
+  std::optional<token_scaling> scaled{};
 };
 
 // What the fields of one account do not say about it.
