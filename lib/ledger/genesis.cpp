@@ -59,7 +59,9 @@ epoch_schedule::position epoch_schedule::locate(slot_t slot) const noexcept {
     const auto behind = slot - first_normal_slot;
     return {first_normal_epoch + behind / slots_per_epoch, behind % slots_per_epoch, slots_per_epoch};
   }
-  // Warm-up: epochs of 32, 64, 128… slots.
+  // Warm-up: epochs of 32, 64, 128… slots. One that lasts so long is a lie of the file.
+  constexpr slot_t longest_warmup = slot_t{1} << 62;
+  if (slot > longest_warmup) return {};
   const auto power = std::bit_ceil(slot + minimum_slots_per_epoch + 1);
   const auto epoch = static_cast<std::uint64_t>(std::countr_zero(power)) - 6;
   const auto length = minimum_slots_per_epoch << epoch;
