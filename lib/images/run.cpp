@@ -1,6 +1,8 @@
+// An image's files as a tree that instances read: each file is checked and sealed when it is first opened.
 #include <osvm/images/run.hpp>
 
 #include <osvm/core/mapping.hpp>
+#include <osvm/core/path.hpp>
 #include <osvm/core/text.hpp>
 
 #include <sys/mman.h>
@@ -29,16 +31,6 @@ source_type type_of(entry_type t) noexcept {
     case entry_type::file: break;
   }
   return source_type::file;
-}
-
-void push_parts(std::string_view path, std::vector<std::string>& todo) {
-  std::vector<std::string> parts;
-  while (!path.empty()) {
-    const std::size_t slash = std::min(path.find('/'), path.size());
-    if (slash != 0) parts.emplace_back(path.substr(0, slash));
-    path.remove_prefix(std::min(slash + 1, path.size()));
-  }
-  todo.insert(todo.end(), std::make_move_iterator(parts.rbegin()), std::make_move_iterator(parts.rend()));
 }
 
 }  // namespace
@@ -113,7 +105,7 @@ result<content> image_tree::open(std::size_t number) const {
 result<std::size_t> image_tree::find(std::string_view path) const {
   const auto missing = [&](const char* why) { return error(errc::bad_path, printable(path) + ": " + why); };
   std::vector<std::string> todo;
-  push_parts(path, todo);
+  push_path_parts(path, todo);
   std::string at;
   std::size_t number = state_->entries.size();
   for (int links = 0; !todo.empty();) {
@@ -132,7 +124,7 @@ result<std::size_t> image_tree::find(std::string_view path) const {
     if (e.type == source_type::link) {
       if (++links > max_links || todo.size() > 4096) return missing("too many links");
       if (e.target.starts_with('/')) at.clear();
-      push_parts(e.target, todo);
+      push_path_parts(e.target, todo);
     } else {
       at = here;
     }

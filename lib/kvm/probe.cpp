@@ -80,7 +80,12 @@ class tiny_vm {
     r.rflags = rflags::reserved1;
     cpu_->enter_kernel(r);
   }
-  exit_info run() { return cpu_->run(); }
+  // A signal of the embedder's is no answer of KVM's.
+  exit_info run() {
+    exit_info e = cpu_->run();
+    while (e.kind == exit_kind::interrupted) e = cpu_->run();
+    return e;
+  }
   vcpu& cpu() { return *cpu_; }
   // Back to the instruction after SYSCALL, as the engine does with stub B. With stub A SYSRETQ does it.
   void finish_call() {

@@ -1,3 +1,4 @@
+// An account in the encodings of a validator's JSON-RPC.
 #include <osvm/solana/account.hpp>
 #include <osvm/solana/base58.hpp>
 

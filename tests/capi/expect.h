@@ -2,10 +2,13 @@
 #ifndef OSVM_TESTS_CAPI_EXPECT_H
 #define OSVM_TESTS_CAPI_EXPECT_H
 
+#include <errno.h>
+#include <fcntl.h>
 #include <osvm.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define EXPECT(condition)                                                       \
   do {                                                                          \
@@ -48,6 +51,16 @@ static inline void expect_error(const char* file, int line, const char* call, os
     exit(1);
   }
   osvm_error_free(error);
+}
+
+/* Ends the test as skipped, with the reason, where no VM can be made. */
+static inline void skip_without_kvm(void) {
+  const int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+  if (kvm < 0) {
+    printf("skipped: /dev/kvm cannot be opened: %s\n", strerror(errno));
+    exit(77);
+  }
+  close(kvm);
 }
 
 #endif

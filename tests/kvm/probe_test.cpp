@@ -4,11 +4,16 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <pthread.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
+#include <chrono>
+#include <csignal>
 #include <cstring>
 #include <filesystem>
+#include <thread>
 
 namespace osvm::kvm {
 namespace {
@@ -48,6 +53,35 @@ TEST_F(probe_test, agrees_with_itself) {
   EXPECT_EQ(a->stub, b->stub);
   EXPECT_EQ(a->tsc_direct, b->tsc_direct);
   EXPECT_EQ(a->smep, b->smep);
+}
+
+// The embedder's signals interrupt KVM_RUN; they must not look like something that KVM did.
+TEST_F(probe_test, signals_of_the_embedder_change_nothing) {
+  const auto quiet = probe_host();
+  ASSERT_TRUE(quiet) << quiet.error().to_string();
+  struct sigaction ignore_it {};
+  ignore_it.sa_handler = [](int) {};
+  struct sigaction before {};
+  ASSERT_EQ(::sigaction(SIGUSR1, &ignore_it, &before), 0);
+  std::atomic<bool> over{false};
+  std::thread noisy([&over, prober = ::pthread_self()] {
+    while (!over) {
+      ::pthread_kill(prober, SIGUSR1);
+      std::this_thread::sleep_for(std::chrono::microseconds(300));
+    }
+  });
+  for (int i = 0; i < 50; ++i) {
+    const auto f = probe_host();
+    EXPECT_TRUE(f) << f.error().to_string();
+    const auto floor = measure_floor(quiet->stub);
+    EXPECT_TRUE(floor) << floor.error().to_string();
+    if (f) {
+      EXPECT_EQ(f->stub, quiet->stub);
+    }
+  }
+  over = true;
+  noisy.join();
+  ::sigaction(SIGUSR1, &before, nullptr);
 }
 
 TEST_F(probe_test, leaves_nothing_open) {

@@ -3,6 +3,7 @@
 #include "support/guest_without_vm.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/syscall.h>
 
 #include <fcntl.h>
 #include <linux/mman.h>
@@ -11,8 +12,6 @@ namespace osvm::unikernel::testing {
 namespace {
 
 constexpr std::uint64_t page = 4096, none = ~std::uint64_t{0};
-enum : std::uint64_t { nr_mmap = 9, nr_mprotect = 10, nr_munmap = 11, nr_mremap = 25, nr_madvise = 28 };
-
 class mapping : public ::testing::Test {
  protected:
   mapping() {
@@ -28,8 +27,8 @@ class mapping : public ::testing::Test {
   }
   static std::int64_t map(guest& g, std::uint64_t at, std::uint64_t size, int protection, int flags,
                           std::int64_t fd = -1, std::uint64_t offset = 0) {
-    return g.call(nr_mmap, {at, size, static_cast<std::uint64_t>(protection),
-                            static_cast<std::uint64_t>(flags), static_cast<std::uint64_t>(fd), offset});
+    return g.call(SYS_mmap, {at, size, static_cast<std::uint64_t>(protection),
+                             static_cast<std::uint64_t>(flags), static_cast<std::uint64_t>(fd), offset});
   }
   static std::int64_t map_file(guest& g, int protection = PROT_READ, int open_flags = O_RDONLY,
                                int flags = MAP_PRIVATE) {
@@ -64,7 +63,7 @@ TEST_F(mapping, private_writes_stay_in_the_guest) {
   ASSERT_TRUE(memory_access(g.memory).write(at + page, "own", 3));
   EXPECT_EQ(peek(g, at + page), "own");
   EXPECT_EQ(g.slurp("/data/file").substr(page, 3), "mid");
-  EXPECT_EQ(g.call(nr_madvise, {at + page, page, MADV_DONTNEED}), 0);
+  EXPECT_EQ(g.call(SYS_madvise, {at + page, page, MADV_DONTNEED}), 0);
   EXPECT_EQ(peek(g, at + page), "mid") << "dropped pages come back from the file";
 }
 
@@ -77,7 +76,7 @@ TEST_F(mapping, pieces_of_a_file_over_a_reservation) {
   EXPECT_EQ(peek(g, at), "aaa");
   EXPECT_EQ(peek(g, at + page), "end");
   EXPECT_EQ(peek(g, at + 2 * page), "end") << "what lies behind keeps its own offset";
-  EXPECT_EQ(g.call(nr_munmap, {at + page, page}), 0);
+  EXPECT_EQ(g.call(SYS_munmap, {at + page, page}), 0);
   EXPECT_EQ(peek(g, at + page), "fault");
   EXPECT_EQ(peek(g, at + 2 * page), "end");
   EXPECT_EQ(map(g, at + 2 * page, page, PROT_READ, MAP_PRIVATE | MAP_FIXED_NOREPLACE, fd), -EEXIST);
@@ -88,7 +87,7 @@ TEST_F(mapping, grows_and_moves_with_its_file) {
   const std::int64_t fd = g.open("/data/file", O_RDONLY);
   const auto at = static_cast<std::uint64_t>(map(g, 0, page, PROT_READ, MAP_PRIVATE, fd, page));
   EXPECT_EQ(peek(g, at), "mid");
-  const auto moved = g.call(nr_mremap, {at, page, 2 * page, MREMAP_MAYMOVE, 0});
+  const auto moved = g.call(SYS_mremap, {at, page, 2 * page, MREMAP_MAYMOVE, 0});
   ASSERT_GT(moved, 0);
   EXPECT_EQ(peek(g, static_cast<std::uint64_t>(moved)), "mid");
   EXPECT_EQ(peek(g, static_cast<std::uint64_t>(moved) + page), "end");
@@ -113,9 +112,10 @@ TEST_F(mapping, only_files_that_the_guest_cannot_change_may_be_executed) {
   ASSERT_GT(at, 0);
   const auto later = map_file(g);
   const std::uint64_t rx = PROT_READ | PROT_EXEC, rw = PROT_READ | PROT_WRITE;
-  EXPECT_EQ(g.call(nr_mprotect, {static_cast<std::uint64_t>(later), page, rx}), 0);
-  EXPECT_EQ(g.call(nr_mprotect, {static_cast<std::uint64_t>(later), page, rw}), 0);
-  EXPECT_EQ(g.call(nr_mprotect, {static_cast<std::uint64_t>(later), page, rx}), -EACCES) << "it was writable";
+  EXPECT_EQ(g.call(SYS_mprotect, {static_cast<std::uint64_t>(later), page, rx}), 0);
+  EXPECT_EQ(g.call(SYS_mprotect, {static_cast<std::uint64_t>(later), page, rw}), 0);
+  EXPECT_EQ(g.call(SYS_mprotect, {static_cast<std::uint64_t>(later), page, rx}), -EACCES)
+      << "it was writable";
   EXPECT_EQ(map_file(g, PROT_READ | PROT_WRITE | PROT_EXEC), -EACCES);
   EXPECT_EQ(g.denied(), 2u);
 
@@ -133,12 +133,12 @@ TEST_F(mapping, reservations_are_free) {
   EXPECT_EQ(used(g), before);
   const auto va = static_cast<std::uint64_t>(at);
   EXPECT_EQ(peek(g, va + size / 2), "fault");
-  EXPECT_EQ(g.call(nr_mprotect, {va + size / 2, page, PROT_READ | PROT_WRITE}), 0);
+  EXPECT_EQ(g.call(SYS_mprotect, {va + size / 2, page, PROT_READ | PROT_WRITE}), 0);
   EXPECT_EQ(peek(g, va + size / 2), std::string(3, '\0'));
   EXPECT_EQ(peek(g, va + size / 2 + page), "fault");
   EXPECT_EQ(map(g, va + page, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED),
             at + 4096);
-  EXPECT_EQ(g.call(nr_munmap, {va, size}), 0);
+  EXPECT_EQ(g.call(SYS_munmap, {va, size}), 0);
   EXPECT_EQ(used(g), before);
   EXPECT_EQ(map(g, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS), -ENOMEM)
       << "more than can ever be filled";
@@ -149,11 +149,11 @@ TEST_F(mapping, reservations_are_free) {
 TEST_F(mapping, sizes_that_wrap_are_errors) {
   guest g;
   for (const std::uint64_t size : {none, none - 1, none - page, none - guest::base, std::uint64_t{1} << 63}) {
-    EXPECT_EQ(g.call(nr_mprotect, {guest::base, size, PROT_READ}), -ENOMEM) << size;
-    EXPECT_LT(g.call(nr_madvise, {guest::base, size, MADV_DONTNEED}), 0) << size;
-    EXPECT_EQ(g.call(nr_munmap, {guest::base, size}), -EINVAL) << size;
-    EXPECT_EQ(g.call(nr_mremap, {guest::base, size, page, MREMAP_MAYMOVE, 0}), -EINVAL) << size;
-    EXPECT_LT(g.call(nr_mremap, {guest::base, page, size, MREMAP_MAYMOVE, 0}), 0) << size;
+    EXPECT_EQ(g.call(SYS_mprotect, {guest::base, size, PROT_READ}), -ENOMEM) << size;
+    EXPECT_LT(g.call(SYS_madvise, {guest::base, size, MADV_DONTNEED}), 0) << size;
+    EXPECT_EQ(g.call(SYS_munmap, {guest::base, size}), -EINVAL) << size;
+    EXPECT_EQ(g.call(SYS_mremap, {guest::base, size, page, MREMAP_MAYMOVE, 0}), -EINVAL) << size;
+    EXPECT_LT(g.call(SYS_mremap, {guest::base, page, size, MREMAP_MAYMOVE, 0}), 0) << size;
     EXPECT_LT(map(g, 0, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS), 0) << size;
   }
   ASSERT_TRUE(memory_access(g.memory).write(guest::base, "abc", 3));
@@ -163,17 +163,17 @@ TEST_F(mapping, sizes_that_wrap_are_errors) {
 TEST_F(mapping, advice_is_checked) {
   guest g(granted());
   const auto file = static_cast<std::uint64_t>(map_file(g));
-  EXPECT_EQ(g.call(nr_madvise, {guest::base, page, 9999}), -EINVAL);
-  EXPECT_EQ(g.call(nr_madvise, {guest::base + 1, page, MADV_NORMAL}), -EINVAL);
-  EXPECT_EQ(g.call(nr_madvise, {guest::base, 0, MADV_DONTNEED}), 0);
-  EXPECT_EQ(g.call(nr_madvise, {guest::base, page, MADV_WIPEONFORK}), 0);
-  EXPECT_EQ(g.call(nr_madvise, {guest::base, page, MADV_FREE}), 0);
-  EXPECT_EQ(g.call(nr_madvise, {file, page, MADV_FREE}), -EINVAL) << "not anonymous";
-  EXPECT_EQ(g.call(nr_madvise, {file, page, MADV_WIPEONFORK}), -EINVAL);
-  EXPECT_EQ(g.call(nr_madvise, {file, page, MADV_WILLNEED}), 0);
-  EXPECT_EQ(g.call(nr_madvise, {file, 3 * page, MADV_POPULATE_READ}), 0);
-  EXPECT_EQ(g.call(nr_madvise, {file, page, MADV_POPULATE_WRITE}), -EINVAL) << "not writable";
-  EXPECT_EQ(g.call(nr_madvise, {guest::unmapped, page, MADV_DONTNEED}), -ENOMEM);
+  EXPECT_EQ(g.call(SYS_madvise, {guest::base, page, 9999}), -EINVAL);
+  EXPECT_EQ(g.call(SYS_madvise, {guest::base + 1, page, MADV_NORMAL}), -EINVAL);
+  EXPECT_EQ(g.call(SYS_madvise, {guest::base, 0, MADV_DONTNEED}), 0);
+  EXPECT_EQ(g.call(SYS_madvise, {guest::base, page, MADV_WIPEONFORK}), 0);
+  EXPECT_EQ(g.call(SYS_madvise, {guest::base, page, MADV_FREE}), 0);
+  EXPECT_EQ(g.call(SYS_madvise, {file, page, MADV_FREE}), -EINVAL) << "not anonymous";
+  EXPECT_EQ(g.call(SYS_madvise, {file, page, MADV_WIPEONFORK}), -EINVAL);
+  EXPECT_EQ(g.call(SYS_madvise, {file, page, MADV_WILLNEED}), 0);
+  EXPECT_EQ(g.call(SYS_madvise, {file, 3 * page, MADV_POPULATE_READ}), 0);
+  EXPECT_EQ(g.call(SYS_madvise, {file, page, MADV_POPULATE_WRITE}), -EINVAL) << "not writable";
+  EXPECT_EQ(g.call(SYS_madvise, {guest::unmapped, page, MADV_DONTNEED}), -ENOMEM);
 }
 
 TEST_F(mapping, advice_over_a_hole_serves_the_rest) {
@@ -181,8 +181,8 @@ TEST_F(mapping, advice_over_a_hole_serves_the_rest) {
   const auto at =
       static_cast<std::uint64_t>(map(g, 0, 3 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS));
   ASSERT_TRUE(memory_access(g.memory).write(at + 2 * page, "abc", 3));
-  ASSERT_EQ(g.call(nr_munmap, {at + page, page}), 0);
-  EXPECT_EQ(g.call(nr_madvise, {at, 3 * page, MADV_DONTNEED}), -ENOMEM);
+  ASSERT_EQ(g.call(SYS_munmap, {at + page, page}), 0);
+  EXPECT_EQ(g.call(SYS_madvise, {at, 3 * page, MADV_DONTNEED}), -ENOMEM);
   EXPECT_EQ(peek(g, at + 2 * page), std::string(3, '\0'));
 }
 

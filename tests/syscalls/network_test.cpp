@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 
 #include <cstddef>
@@ -20,28 +21,6 @@ namespace {
 using namespace osvm;
 using namespace osvm::unikernel;
 using namespace osvm::unikernel::testing;
-
-enum : std::uint64_t {
-  nr_read = 0,
-  nr_write = 1,
-  nr_open = 2,
-  nr_close = 3,
-  nr_stat = 4,
-  nr_socket = 41,
-  nr_connect = 42,
-  nr_accept = 43,
-  nr_sendto = 44,
-  nr_recvfrom = 45,
-  nr_sendmsg = 46,
-  nr_recvmsg = 47,
-  nr_bind = 49,
-  nr_listen = 50,
-  nr_getsockname = 51,
-  nr_getpeername = 52,
-  nr_socketpair = 53,
-  nr_getsockopt = 55,
-  nr_unlink = 87,
-};
 
 std::uint64_t u(std::int64_t value) {
   return static_cast<std::uint64_t>(value);
@@ -105,7 +84,7 @@ class network : public ::testing::Test {
     return g.call(number, {fd, g.put(a), size});
   }
   static std::uint64_t socket(guest& g, int family, int type = SOCK_STREAM, int protocol = 0) {
-    const auto fd = g.call(nr_socket, {u(family), u(type), u(protocol)});
+    const auto fd = g.call(SYS_socket, {u(family), u(type), u(protocol)});
     EXPECT_GE(fd, 0);
     return u(fd);
   }
@@ -114,7 +93,7 @@ class network : public ::testing::Test {
         sockaddr_in{.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(ip)}, .sin_zero = {}});
   }
   static std::int64_t dial(guest& g, std::uint32_t ip, std::uint16_t port) {
-    return g.call(nr_connect, {socket(g, AF_INET), inet(g, ip, port), sizeof(sockaddr_in)});
+    return g.call(SYS_connect, {socket(g, AF_INET), inet(g, ip, port), sizeof(sockaddr_in)});
   }
   policy mounted(bool writable = true) {
     policy p;
@@ -132,13 +111,13 @@ TEST_F(network, abstract_names_of_the_host_are_not_the_guests) {
   const std::string name = std::string(1, '\0') + "osvm-test-" + std::to_string(::getpid());
   auto daemon = listen_unix(name);
   guest g;
-  EXPECT_EQ(unix_call(g, nr_connect, socket(g, AF_UNIX), name), -ECONNREFUSED);
+  EXPECT_EQ(unix_call(g, SYS_connect, socket(g, AF_UNIX), name), -ECONNREFUSED);
   EXPECT_FALSE(daemon.reached());
   EXPECT_EQ(g.denied(), 1u);
-  EXPECT_EQ(unix_call(g, nr_bind, socket(g, AF_UNIX), name), 0) << "the guest's own name of the same text";
+  EXPECT_EQ(unix_call(g, SYS_bind, socket(g, AF_UNIX), name), 0) << "the guest's own name of the same text";
   guest control;
   control.state.rules.policy_connect = false;
-  EXPECT_EQ(unix_call(control, nr_connect, socket(control, AF_UNIX), name), 0);
+  EXPECT_EQ(unix_call(control, SYS_connect, socket(control, AF_UNIX), name), 0);
   EXPECT_TRUE(daemon.arrived());
 }
 
@@ -146,27 +125,27 @@ TEST_F(network, two_guests_do_not_meet_in_abstract_names_or_ports) {
   guest a, b;
   const std::string name = std::string(1, '\0') + "same";
   const auto one = socket(a, AF_UNIX), two = socket(a, AF_INET);
-  ASSERT_EQ(unix_call(a, nr_bind, one, name), 0);
-  ASSERT_EQ(a.call(nr_listen, {one, 1}), 0);
-  ASSERT_EQ(a.call(nr_bind, {two, inet(a, INADDR_LOOPBACK, 8080), 16}), 0);
-  ASSERT_EQ(a.call(nr_listen, {two, 1}), 0);
-  EXPECT_EQ(unix_call(b, nr_connect, socket(b, AF_UNIX), name), -ECONNREFUSED);
+  ASSERT_EQ(unix_call(a, SYS_bind, one, name), 0);
+  ASSERT_EQ(a.call(SYS_listen, {one, 1}), 0);
+  ASSERT_EQ(a.call(SYS_bind, {two, inet(a, INADDR_LOOPBACK, 8080), 16}), 0);
+  ASSERT_EQ(a.call(SYS_listen, {two, 1}), 0);
+  EXPECT_EQ(unix_call(b, SYS_connect, socket(b, AF_UNIX), name), -ECONNREFUSED);
   EXPECT_EQ(dial(b, INADDR_LOOPBACK, 8080), -ECONNREFUSED);
-  EXPECT_EQ(unix_call(a, nr_connect, socket(a, AF_UNIX), name), 0);
+  EXPECT_EQ(unix_call(a, SYS_connect, socket(a, AF_UNIX), name), 0);
   EXPECT_EQ(dial(a, INADDR_LOOPBACK, 8080), 0);
 }
 
 TEST_F(network, a_socket_file_below_a_mount_is_no_grant_to_connect) {
   auto daemon = listen_unix(folder / "daemon.sock");
   guest g(mounted());
-  EXPECT_EQ(unix_call(g, nr_connect, socket(g, AF_UNIX), "/data/daemon.sock"), -ECONNREFUSED);
+  EXPECT_EQ(unix_call(g, SYS_connect, socket(g, AF_UNIX), "/data/daemon.sock"), -ECONNREFUSED);
   EXPECT_FALSE(daemon.reached());
   EXPECT_EQ(g.denied(), 1u);
   EXPECT_EQ(g.open("/data/daemon.sock", O_RDWR), -EACCES);
   guest control(mounted());
   control.state.rules.policy_connect = false;
   // The control connects by the path's text: the same on both sides here.
-  EXPECT_EQ(unix_call(control, nr_connect, socket(control, AF_UNIX), folder / "daemon.sock"), 0);
+  EXPECT_EQ(unix_call(control, SYS_connect, socket(control, AF_UNIX), folder / "daemon.sock"), 0);
   EXPECT_TRUE(daemon.arrived());
 }
 
@@ -175,27 +154,27 @@ TEST_F(network, a_symbolic_link_to_a_socket_of_the_host_leads_nowhere) {
   auto daemon = listen_unix(outside / "daemon.sock");
   std::filesystem::create_symlink(outside / "daemon.sock", folder / "link.sock");
   guest g(mounted());
-  EXPECT_EQ(unix_call(g, nr_connect, socket(g, AF_UNIX), "/data/link.sock"), -ENOENT);
+  EXPECT_EQ(unix_call(g, SYS_connect, socket(g, AF_UNIX), "/data/link.sock"), -ENOENT);
   EXPECT_FALSE(daemon.reached());
-  EXPECT_EQ(unix_call(g, nr_bind, socket(g, AF_UNIX), "/data/link.sock"), -EADDRINUSE);
+  EXPECT_EQ(unix_call(g, SYS_bind, socket(g, AF_UNIX), "/data/link.sock"), -EADDRINUSE);
   guest control(mounted());
   control.state.rules.policy_connect = false;
-  EXPECT_EQ(unix_call(control, nr_connect, socket(control, AF_UNIX), "/data/link.sock"), 0);
+  EXPECT_EQ(unix_call(control, SYS_connect, socket(control, AF_UNIX), "/data/link.sock"), 0);
   EXPECT_TRUE(daemon.arrived());
 }
 
 TEST_F(network, binding_outside_of_a_writable_mount_makes_no_file) {
   temp_folder outside;
   guest g(mounted(false));
-  EXPECT_EQ(unix_call(g, nr_bind, socket(g, AF_UNIX), outside / "x.sock"), 0) << "a name of the guest's own";
-  EXPECT_EQ(unix_call(g, nr_bind, socket(g, AF_UNIX), "/data/x.sock"), 0)
+  EXPECT_EQ(unix_call(g, SYS_bind, socket(g, AF_UNIX), outside / "x.sock"), 0) << "a name of the guest's own";
+  EXPECT_EQ(unix_call(g, SYS_bind, socket(g, AF_UNIX), "/data/x.sock"), 0)
       << "also below a mount that is read-only";
   EXPECT_TRUE(std::filesystem::is_empty(outside.path()));
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
   guest control(mounted(true));
-  EXPECT_EQ(unix_call(control, nr_bind, socket(control, AF_UNIX), "/data/x.sock"), 0);
+  EXPECT_EQ(unix_call(control, SYS_bind, socket(control, AF_UNIX), "/data/x.sock"), 0);
   EXPECT_TRUE(std::filesystem::is_socket(folder / "x.sock")) << "the grant makes a real one";
-  EXPECT_EQ(unix_call(control, nr_bind, socket(control, AF_UNIX), "/data/../y.sock"), 0);
+  EXPECT_EQ(unix_call(control, SYS_bind, socket(control, AF_UNIX), "/data/../y.sock"), 0);
   EXPECT_FALSE(std::filesystem::exists(std::filesystem::path(folder.path()).parent_path() / "y.sock"));
 }
 
@@ -235,8 +214,8 @@ TEST_F(network, cids_are_not_chosen) {
     return g.put(a);
   };
   for (const std::uint32_t cid : {0u, 1u, 2u, 4u, 77u}) {
-    EXPECT_EQ(g.call(nr_bind, {socket(g, AF_VSOCK), vm(cid), sizeof(sockaddr_vm)}), -EADDRNOTAVAIL) << cid;
-    EXPECT_EQ(g.call(nr_connect, {socket(g, AF_VSOCK), vm(cid), sizeof(sockaddr_vm)}), -EACCES) << cid;
+    EXPECT_EQ(g.call(SYS_bind, {socket(g, AF_VSOCK), vm(cid), sizeof(sockaddr_vm)}), -EADDRNOTAVAIL) << cid;
+    EXPECT_EQ(g.call(SYS_connect, {socket(g, AF_VSOCK), vm(cid), sizeof(sockaddr_vm)}), -EACCES) << cid;
   }
 }
 
@@ -307,7 +286,7 @@ class passing : public network {
     p.connect = {{.host = "unix:" + (folder / "daemon.sock"), .port = 0, .guest_name = "/run/daemon"}};
     grant(g, p);
     fd = socket(g, AF_UNIX);
-    ASSERT_EQ(unix_call(g, nr_connect, fd, "/run/daemon"), 0);
+    ASSERT_EQ(unix_call(g, SYS_connect, fd, "/run/daemon"), 0);
     host = daemon.accept();
     ASSERT_GE(host, 0);
     file = u(g.open("/data/secret", O_RDONLY));
@@ -321,13 +300,13 @@ class passing : public network {
 TEST_F(passing, no_descriptor_of_a_guest_leaves) {
   guest g(mounted());
   join(g);
-  EXPECT_EQ(g.call(nr_sendmsg, {fd, make_message(g, static_cast<int>(file)).at, 0}), -EPERM);
+  EXPECT_EQ(g.call(SYS_sendmsg, {fd, make_message(g, static_cast<int>(file)).at, 0}), -EPERM);
   EXPECT_EQ(descriptor_from(host), -1);
   EXPECT_EQ(g.denied(), 1u);
   guest control(mounted());
   control.state.rules.descriptor_passing = false;
   join(control);
-  EXPECT_EQ(control.call(nr_sendmsg, {fd, make_message(control, static_cast<int>(file)).at, 0}), 1);
+  EXPECT_EQ(control.call(SYS_sendmsg, {fd, make_message(control, static_cast<int>(file)).at, 0}), 1);
   const unique_fd got(descriptor_from(host));
   char text[8] = {};
   EXPECT_EQ(::read(got.get(), text, 6), 6) << "the host reads the guest's file";
@@ -340,39 +319,39 @@ TEST_F(passing, no_descriptor_of_the_host_arrives) {
   send_descriptor(host, secret.get());
   const auto before = g.state.descriptors.count();
   const auto m = make_message(g, -1);
-  EXPECT_EQ(g.call(nr_recvmsg, {fd, m.at, 0}), 1);
+  EXPECT_EQ(g.call(SYS_recvmsg, {fd, m.at, 0}), 1);
   EXPECT_EQ(g.get<std::uint64_t>(m.at + 40), 0u) << "control bytes";
   EXPECT_EQ(g.state.descriptors.count(), before);
   EXPECT_EQ(g.denied(), 1u) << "counted";
   send_descriptor(host, secret.get());
-  EXPECT_EQ(g.call(nr_read, {fd, g.room(16), 16}), 1) << "read() drops it as well";
+  EXPECT_EQ(g.call(SYS_read, {fd, g.room(16), 16}), 1) << "read() drops it as well";
   EXPECT_EQ(g.denied(), 2u);
   guest control(mounted());
   control.state.rules.descriptor_passing = false;
   join(control);
   send_descriptor(host, secret.get());
   const auto c = make_message(control, -1);
-  EXPECT_EQ(control.call(nr_recvmsg, {fd, c.at, 0}), 1);
+  EXPECT_EQ(control.call(SYS_recvmsg, {fd, c.at, 0}), 1);
   const int got = control.get<int>(c.control + CMSG_LEN(0));
-  EXPECT_EQ(control.call(nr_read, {u(got), control.room(16), 16}), 6) << "the guest reads the host's file";
+  EXPECT_EQ(control.call(SYS_read, {u(got), control.room(16), 16}), 6) << "the guest reads the host's file";
 }
 
 // Descriptors in flight count, and those whose message is lost are given back.
 TEST_F(network, descriptors_in_flight_are_bounded) {
   guest g({}, {.descriptors = 16});
   const auto pair = g.room(8);
-  ASSERT_EQ(g.call(nr_socketpair, {AF_UNIX, SOCK_STREAM, 0, pair}), 0);
+  ASSERT_EQ(g.call(SYS_socketpair, {AF_UNIX, SOCK_STREAM, 0, pair}), 0);
   const auto a = u(g.get<int>(pair)), b = u(g.get<int>(pair + 4));
   std::int64_t r = 0;
   int sent = 0;
-  for (; sent < 100 && (r = g.call(nr_sendmsg, {a, make_message(g, 0).at, MSG_DONTWAIT})) == 1; ++sent) {
+  for (; sent < 100 && (r = g.call(SYS_sendmsg, {a, make_message(g, 0).at, MSG_DONTWAIT})) == 1; ++sent) {
   }
   EXPECT_EQ(r, -ETOOMANYREFS);
   EXPECT_EQ(sent, 16);
-  EXPECT_EQ(g.call(nr_close, {a}), 0);
-  EXPECT_EQ(g.call(nr_close, {b}), 0);
-  ASSERT_EQ(g.call(nr_socketpair, {AF_UNIX, SOCK_STREAM, 0, pair}), 0);
-  EXPECT_EQ(g.call(nr_sendmsg, {u(g.get<int>(pair)), make_message(g, 0).at, 0}), 1);
+  EXPECT_EQ(g.call(SYS_close, {a}), 0);
+  EXPECT_EQ(g.call(SYS_close, {b}), 0);
+  ASSERT_EQ(g.call(SYS_socketpair, {AF_UNIX, SOCK_STREAM, 0, pair}), 0);
+  EXPECT_EQ(g.call(SYS_sendmsg, {u(g.get<int>(pair)), make_message(g, 0).at, 0}), 1);
 }
 
 // granted connections
@@ -385,20 +364,20 @@ TEST_F(network, a_name_leads_to_the_granted_endpoint) {
   grant(g, p);
   EXPECT_EQ(g.slurp("/etc/hosts"), "127.0.0.1 localhost\n::1 localhost\n198.18.0.1 db.example\n");
   const auto fd = socket(g, AF_INET);
-  ASSERT_EQ(g.call(nr_connect, {fd, inet(g, 0xc6120001, daemon.port()), 16}), 0);
+  ASSERT_EQ(g.call(SYS_connect, {fd, inet(g, 0xc6120001, daemon.port()), 16}), 0);
   const int host = daemon.accept();
   ASSERT_GE(host, 0);
-  EXPECT_EQ(g.call(nr_write, {fd, g.text("hello"), 5}), 5);
+  EXPECT_EQ(g.call(SYS_write, {fd, g.text("hello"), 5}), 5);
   char text[8] = {};
   EXPECT_EQ(::read(host, text, sizeof text), 5);
   EXPECT_EQ(::write(host, "back", 4), 4);
   const auto buffer = g.room(16);
-  EXPECT_EQ(g.call(nr_read, {fd, buffer, 16}), 4);
+  EXPECT_EQ(g.call(SYS_read, {fd, buffer, 16}), 4);
   const auto name = g.room(16), size = g.put(socklen_t{16});
-  EXPECT_EQ(g.call(nr_getpeername, {fd, name, size}), 0);
+  EXPECT_EQ(g.call(SYS_getpeername, {fd, name, size}), 0);
   EXPECT_EQ(ntohl(g.get<sockaddr_in>(name).sin_addr.s_addr), 0xc6120001u)
       << "the address that the guest asked for";
-  EXPECT_EQ(g.call(nr_getsockname, {fd, name, size}), 0);
+  EXPECT_EQ(g.call(SYS_getsockname, {fd, name, size}), 0);
   EXPECT_EQ(ntohl(g.get<sockaddr_in>(name).sin_addr.s_addr), 0xc0000202u) << "not one of the host's";
 }
 
@@ -414,14 +393,14 @@ TEST_F(network, an_epoll_set_follows_a_socket_that_connects) {
     std::uint64_t data;
   };
   ASSERT_EQ(g.call(233, {set, 1, fd, g.put(event{1 | 4, 7})}), 0);  // EPOLL_CTL_ADD, IN and OUT
-  const auto r = g.call(nr_connect, {fd, inet(g, INADDR_LOOPBACK, daemon.port()), 16});
+  const auto r = g.call(SYS_connect, {fd, inet(g, INADDR_LOOPBACK, daemon.port()), 16});
   EXPECT_TRUE(r == 0 || r == -EINPROGRESS) << r;
   const auto events = g.room(64);
   EXPECT_EQ(g.call(232, {set, events, 4, 5000}), 1);
   EXPECT_EQ(g.get<event>(events).data, 7u);
   EXPECT_EQ(g.get<event>(events).events, 4u);
   const auto value = g.put(-1), size = g.put(socklen_t{4});
-  EXPECT_EQ(g.call(nr_getsockopt, {fd, SOL_SOCKET, SO_ERROR, value, size}), 0);
+  EXPECT_EQ(g.call(SYS_getsockopt, {fd, SOL_SOCKET, SO_ERROR, value, size}), 0);
   EXPECT_EQ(g.get<int>(value), 0);
   const int host = daemon.accept();
   EXPECT_EQ(::write(host, "x", 1), 1);
@@ -440,16 +419,16 @@ TEST_F(network, the_resolver_answers_granted_names_only) {
   guest g(p);
   grant(g, p);
   const auto fd = socket(g, AF_INET, SOCK_DGRAM);
-  ASSERT_EQ(g.call(nr_connect, {fd, inet(g, 0x7f000035, 53), 16}), 0);
+  ASSERT_EQ(g.call(SYS_connect, {fd, inet(g, 0x7f000035, 53), 16}), 0);
   const auto ask = [&](std::string_view name) {
     std::string query("\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00", 12);
     query += static_cast<char>(name.size());
     query += std::string(name) + std::string("\x00\x00\x01\x00\x01", 5);
     const auto at = g.room(query.size());
     require(memory_access(g.memory).write(at, query.data(), query.size()), "query");
-    EXPECT_EQ(g.call(nr_sendto, {fd, at, query.size(), 0, 0, 0}), static_cast<std::int64_t>(query.size()));
+    EXPECT_EQ(g.call(SYS_sendto, {fd, at, query.size(), 0, 0, 0}), static_cast<std::int64_t>(query.size()));
     const auto buffer = g.room(512);
-    const auto n = g.call(nr_recvfrom, {fd, buffer, 512, MSG_DONTWAIT, 0, 0});
+    const auto n = g.call(SYS_recvfrom, {fd, buffer, 512, MSG_DONTWAIT, 0, 0});
     return n < 0 ? std::string() : g.bytes(buffer, static_cast<std::size_t>(n));
   };
   const auto known = ask("db");
@@ -460,9 +439,9 @@ TEST_F(network, the_resolver_answers_granted_names_only) {
   ASSERT_GE(unknown.size(), 4u);
   EXPECT_EQ(unknown[3] & 15, 3) << "NXDOMAIN";
   EXPECT_EQ(g.denied(), 1u);
-  EXPECT_EQ(g.call(nr_sendto, {fd, g.text("junk"), 4, 0, 0, 0}), 4);
+  EXPECT_EQ(g.call(SYS_sendto, {fd, g.text("junk"), 4, 0, 0, 0}), 4);
   EXPECT_EQ(
-      g.call(nr_sendto, {socket(g, AF_INET, SOCK_DGRAM), g.text("x"), 1, 0, inet(g, 0x08080808, 53), 16}),
+      g.call(SYS_sendto, {socket(g, AF_INET, SOCK_DGRAM), g.text("x"), 1, 0, inet(g, 0x08080808, 53), 16}),
       -EACCES);
 }
 
@@ -491,8 +470,8 @@ TEST_F(network, a_published_unix_socket_is_a_file_of_the_host) {
   p.listen_unix = {{.host_path = folder / "app.sock", .guest_path = "/run/app.sock"}};
   guest g(p);
   const auto fd = socket(g, AF_UNIX);
-  ASSERT_EQ(unix_call(g, nr_bind, fd, "/run/app.sock"), 0);
-  ASSERT_EQ(g.call(nr_listen, {fd, 4}), 0);
+  ASSERT_EQ(unix_call(g, SYS_bind, fd, "/run/app.sock"), 0);
+  ASSERT_EQ(g.call(SYS_listen, {fd, 4}), 0);
   struct stat st {};
   ASSERT_EQ(::stat((folder / "app.sock").c_str(), &st), 0);
   EXPECT_EQ(st.st_mode & 0777, 0600u);
@@ -500,11 +479,11 @@ TEST_F(network, a_published_unix_socket_is_a_file_of_the_host) {
   socklen_t size = 0;
   const auto a = unix_name(folder / "app.sock", size);
   ASSERT_EQ(::connect(client.get(), reinterpret_cast<const sockaddr*>(&a), size), 0);
-  const auto accepted = g.call(nr_accept, {fd, 0, 0});
+  const auto accepted = g.call(SYS_accept, {fd, 0, 0});
   ASSERT_GE(accepted, 0);
-  EXPECT_EQ(g.call(nr_sendmsg, {u(accepted), make_message(g, 0).at, 0}), -EPERM)
+  EXPECT_EQ(g.call(SYS_sendmsg, {u(accepted), make_message(g, 0).at, 0}), -EPERM)
       << "nothing leaves here either";
-  EXPECT_EQ(g.call(nr_close, {fd}), 0);
+  EXPECT_EQ(g.call(SYS_close, {fd}), 0);
   EXPECT_FALSE(std::filesystem::exists(folder / "app.sock"));
 }
 
@@ -513,17 +492,17 @@ TEST_F(network, inner_sockets_leave_no_names) {
   guest g;
   g.state.network.names.set_folder(folder.path());
   const auto l = socket(g, AF_INET), d = socket(g, AF_INET, SOCK_DGRAM), s = socket(g, AF_UNIX);
-  ASSERT_EQ(g.call(nr_bind, {l, inet(g, INADDR_LOOPBACK, 0), 16}), 0);
-  ASSERT_EQ(g.call(nr_listen, {l, 1}), 0);
-  ASSERT_EQ(g.call(nr_bind, {d, inet(g, INADDR_LOOPBACK, 0), 16}), 0);
-  ASSERT_EQ(unix_call(g, nr_bind, s, "/tmp/some.sock"), 0);
+  ASSERT_EQ(g.call(SYS_bind, {l, inet(g, INADDR_LOOPBACK, 0), 16}), 0);
+  ASSERT_EQ(g.call(SYS_listen, {l, 1}), 0);
+  ASSERT_EQ(g.call(SYS_bind, {d, inet(g, INADDR_LOOPBACK, 0), 16}), 0);
+  ASSERT_EQ(unix_call(g, SYS_bind, s, "/tmp/some.sock"), 0);
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
   struct stat st {};
   const auto at = g.room(sizeof st);
-  EXPECT_EQ(g.call(nr_stat, {g.text("/tmp/some.sock"), at}), 0);
+  EXPECT_EQ(g.call(SYS_stat, {g.text("/tmp/some.sock"), at}), 0);
   EXPECT_TRUE(S_ISSOCK(g.get<struct stat>(at).st_mode));
-  EXPECT_EQ(g.call(nr_unlink, {g.text("/tmp/some.sock")}), 0);
-  EXPECT_EQ(g.call(nr_stat, {g.text("/tmp/some.sock"), at}), -ENOENT);
+  EXPECT_EQ(g.call(SYS_unlink, {g.text("/tmp/some.sock")}), 0);
+  EXPECT_EQ(g.call(SYS_stat, {g.text("/tmp/some.sock"), at}), -ENOENT);
 }
 
 }  // namespace

@@ -1,3 +1,4 @@
+// Address lookup tables: a header of 56 bytes, then addresses.
 #include "parser.hpp"
 
 namespace osvm::solana {

@@ -1,3 +1,4 @@
+// The upgradeable loader's accounts: buffer, program, program data.
 #include "parser.hpp"
 
 namespace osvm::solana {

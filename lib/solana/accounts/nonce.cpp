@@ -1,3 +1,4 @@
+// Durable nonce accounts of the system program.
 #include "parser.hpp"
 
 namespace osvm::solana {

@@ -1,3 +1,4 @@
+// Accounts of the token program: mints, token accounts, multisigs (token/account.cpp reads both programs').
 #include "parser.hpp"
 
 namespace osvm::solana {

@@ -1,3 +1,4 @@
+// Accounts of the token-2022 program: those of the token program with extensions behind them.
 #include "parser.hpp"
 
 namespace osvm::solana {

@@ -1,3 +1,4 @@
+// Instructions of the address lookup table program.
 #include "parser.hpp"
 
 namespace osvm::solana {

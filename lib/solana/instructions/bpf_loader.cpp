@@ -1,3 +1,4 @@
+// Instructions of the two loaders before the upgradeable one.
 #include <osvm/solana/base64.hpp>
 
 #include "parser.hpp"

@@ -1,6 +1,6 @@
 // Both token programs: a validator reports either as "spl-token". Token-2022's own are in
-// ../token_2022_instructions.hpp.
-#include "../token_2022_instructions.hpp"
+// ../token/token_2022_instructions.hpp.
+#include "../token/token_2022_instructions.hpp"
 #include "parser.hpp"
 
 namespace osvm::solana {

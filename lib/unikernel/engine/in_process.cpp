@@ -1,4 +1,4 @@
-// Making, ending and observing an instance. The guest threads' loop is in vcpu_loop.cpp.
+// Making and ending an instance. The guest threads' loop is in vcpu_loop.cpp.
 #include "unikernel/engine/in_process.hpp"
 
 #include "unikernel/elf/closure.hpp"
@@ -8,7 +8,6 @@
 #include "unikernel/files/tree.hpp"
 #include "unikernel/policy/recorder.hpp"
 
-#include <osvm/unikernel/surface.hpp>
 #include <osvm/vsock/fd_queue.hpp>
 
 #include <fmt/format.h>
@@ -197,25 +196,6 @@ void in_process_engine::open_recorder() {
   state_->everything_allowed = options_.learn == learning::allow_all;
 }
 
-result<learned_policy> in_process_engine::learned() const {
-  if (!state_->recorder) return error(osvm::errc::invalid_argument, "the instance was not told to learn");
-  return state_->recorder->result(given_policy_, used_budgets());
-}
-
-// What was used at most, with a quarter on top: another run is never quite the same.
-budgets in_process_engine::used_budgets() const {
-  const auto more = [](std::uint64_t n, std::uint64_t step) { return (n + n / 4 + step - 1) / step * step; };
-  budgets b = options_.budgets;
-  constexpr std::uint64_t mebibyte = std::uint64_t{1} << 20;
-  b.memory_bytes =
-      std::max<std::uint64_t>(more(memory_->usage().peak_bytes, mebibyte) + 4 * mebibyte, 16 * mebibyte);
-  b.descriptors = std::max(8U, static_cast<unsigned>(more(state_->descriptors.most(), 1)));
-  b.written_bytes = more(state_->written_bytes.load(), 64 << 10);
-  const std::scoped_lock lock(threads_lock_);
-  b.threads = static_cast<unsigned>(most_threads_);
-  return b;
-}
-
 void in_process_engine::open_events(const instance_options& options) {
   const bool log = options.output.type == stdio::kind::log || options.error.type == stdio::kind::log;
   if (!options.events.denials && !options.events.trace && !log) return;
@@ -320,8 +300,6 @@ void in_process_engine::flush_all() noexcept {
   (void)vm_.set_region(
       {.slot = flush_slot, .guest_address = address, .host_address = flush_page_.data(), .size = 0});
 }
-
-// ending
 
 void in_process_engine::end(exit_report report) {
   {
@@ -449,187 +427,6 @@ void in_process_engine::reap() noexcept {
     gone.swap(finished_);
   }
   for (const pthread_t t : gone) ::pthread_join(t, nullptr);
-}
-
-// listening
-
-std::string in_process_engine::tcp_socket_path(std::uint16_t port) const {
-  const auto& granted = options_.policy.listen;
-  if (state_->rules.policy_listen && !state_->everything_allowed &&
-      std::find(granted.begin(), granted.end(), unikernel::listener{transport::tcp, port}) == granted.end()) {
-    return {};
-  }
-  return fmt::format("{}/{}-{:08x}-tcp-{}.sock", options_.socket_dir, options_.name, id_, port);
-}
-
-std::string in_process_engine::vsock_path() const {
-  return fmt::format("{}/{}.vsock", options_.socket_dir, options_.name);
-}
-
-void in_process_engine::listening(const unikernel::listener& which) {
-  if (state_->recorder) state_->recorder->listens(which);
-  std::vector<listening_handler> handlers;
-  {
-    const std::scoped_lock lock(listening_lock_);
-    auto& l = listeners_[{static_cast<int>(which.kind), which.port}];
-    l.ready = true;
-    handlers.swap(l.handlers);
-  }
-  listening_changed_.notify_all();
-  for (auto& h : handlers) listening_async(which, std::move(h));
-}
-
-namespace {
-
-endpoint endpoint_of(const listener& which, const std::string& tcp_path, const std::string& vsock_path) {
-  if (which.kind == transport::tcp) return unix_endpoint{tcp_path};
-  return hybrid_endpoint{vsock_path, which.port};
-}
-
-error not_granted(const listener& which) {
-  return {osvm::errc::denied, fmt::format("guest port {} is not granted", which.port)};
-}
-
-}  // namespace
-
-void in_process_engine::listening_async(unikernel::listener which, listening_handler handler) {
-  std::optional<result<endpoint>> now;
-  {
-    const std::scoped_lock lock(listening_lock_);
-    const auto it = listeners_.find({static_cast<int>(which.kind), which.port});
-    if (it == listeners_.end()) {
-      now = not_granted(which);
-    } else if (listening_over_) {
-      now = error(osvm::errc::closed, "the guest has ended");
-    } else if (it->second.ready) {
-      now = endpoint_of(which, tcp_socket_path(static_cast<std::uint16_t>(which.port)), vsock_path());
-    } else {
-      it->second.handlers.push_back(std::move(handler));
-      return;
-    }
-  }
-  boost::asio::post(executor_,
-                    [h = std::move(handler), r = std::move(*now)]() mutable { std::move(h)(std::move(r)); });
-}
-
-result<endpoint> in_process_engine::wait_listening(unikernel::listener which,
-                                                   std::chrono::nanoseconds timeout) {
-  std::unique_lock lock(listening_lock_);
-  const auto it = listeners_.find({static_cast<int>(which.kind), which.port});
-  if (it == listeners_.end()) return not_granted(which);
-  const auto until =
-      clock_type::now() + std::min<std::chrono::nanoseconds>(timeout, std::chrono::hours(24 * 365));
-  if (!listening_changed_.wait_until(lock, until, [&] { return it->second.ready || listening_over_; })) {
-    return error(osvm::errc::timed_out, fmt::format("the guest does not listen on port {} yet", which.port));
-  }
-  if (!it->second.ready) return error(osvm::errc::closed, "the guest ended before it listened");
-  return endpoint_of(which, tcp_socket_path(static_cast<std::uint16_t>(which.port)), vsock_path());
-}
-
-std::int64_t in_process_engine::listen_vsock(std::uint32_t port, std::shared_ptr<vsock::fd_queue> queue) {
-  if (!hybrid_) return -EACCES;
-  if (auto ok = hybrid_->register_port(port, vsock::queue_sink(std::move(queue))); !ok) return -EADDRINUSE;
-  return 0;
-}
-
-void in_process_engine::unlisten_vsock(std::uint32_t port) {
-  if (hybrid_) (void)hybrid_->unregister_port(port);
-}
-
-// observing
-
-std::string in_process_engine::take_output(int descriptor) {
-  if (descriptor != 1 && descriptor != 2) return {};
-  return state_->captured[static_cast<unsigned>(descriptor)].take();
-}
-
-std::vector<event> in_process_engine::take_events(std::size_t most) {
-  return events_ ? events_->take(most) : std::vector<event>();
-}
-
-std::string in_process_engine::isolation_report() const {
-  return "hardware (KVM), system calls served in the caller's process";
-}
-
-bool in_process_engine::has_thread(int tid) const {
-  const std::scoped_lock lock(threads_lock_);
-  return tasks_.contains(tid);
-}
-
-std::vector<int> in_process_engine::threads() const {
-  const std::scoped_lock lock(threads_lock_);
-  std::vector<int> tids;
-  for (const auto& [tid, t] : tasks_) tids.push_back(tid);
-  std::sort(tids.begin(), tids.end());
-  return tids;
-}
-
-void in_process_engine::kick(int tid) {
-  const std::scoped_lock lock(threads_lock_);
-  if (const auto it = tasks_.find(tid); it != tasks_.end()) ::pthread_kill(it->second->handle, kick_signal());
-}
-
-namespace {
-
-std::optional<std::chrono::nanoseconds> cpu_time_of(pthread_t thread) {
-  clockid_t id{};
-  timespec used{};
-  if (::pthread_getcpuclockid(thread, &id) != 0 || ::clock_gettime(id, &used) != 0) return std::nullopt;
-  return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
-}
-
-}  // namespace
-
-std::optional<std::chrono::nanoseconds> in_process_engine::thread_cpu_time(int tid) const {
-  const std::scoped_lock lock(threads_lock_);
-  const auto it = tasks_.find(tid);
-  return it == tasks_.end() ? std::nullopt : cpu_time_of(it->second->handle);
-}
-
-unsigned in_process_engine::thread_count() const {
-  const std::scoped_lock lock(threads_lock_);
-  return static_cast<unsigned>(tasks_.size());
-}
-
-std::chrono::nanoseconds in_process_engine::cpu_time() const {
-  const std::scoped_lock lock(threads_lock_);
-  std::chrono::nanoseconds sum = finished_cpu_;
-  for (const auto& [tid, t] : tasks_) {
-    sum += cpu_time_of(t->handle).value_or(std::chrono::nanoseconds{0});
-  }
-  return poller_ ? sum + poller_->cpu_time() : sum;
-}
-
-instance_stats in_process_engine::stats() const {
-  instance_stats s;
-  s.boot = phases_;
-  s.boot.start = std::chrono::nanoseconds(start_ns_.load(std::memory_order_relaxed));
-  s.boot.total = std::chrono::nanoseconds(total_ns_.load(std::memory_order_relaxed));
-  s.exits = exits_.load(std::memory_order_relaxed);
-  s.polled_calls = poller_ ? poller_->served() : 0;
-  s.page_faults = page_faults_.load(std::memory_order_relaxed);
-  for (std::size_t n = 0; n < max_syscall_number; ++n) {
-    const auto count = state_->syscall_counts[n].load(std::memory_order_relaxed);
-    if (!count) continue;
-    s.syscalls.emplace_back(call_name(static_cast<unsigned>(n)), count);
-  }
-  if (const auto unknown = state_->unknown_syscalls.load()) s.syscalls.emplace_back("unknown", unknown);
-  std::stable_sort(s.syscalls.begin(), s.syscalls.end(),
-                   [](const auto& a, const auto& b) { return a.second > b.second; });
-  s.denials = state_->denials();
-  s.granted = granted_;
-  s.refused = refused_;
-  const memory_usage m = memory_->usage();
-  s.memory_bytes = m.bytes;
-  s.memory_peak_bytes = m.peak_bytes;
-  s.resident_bytes = m.resident_bytes;
-  s.page_table_bytes = m.page_table_bytes;
-  s.threads = thread_count();
-  s.descriptors = state_->descriptors.count();
-  s.written_bytes = state_->written_bytes.load();
-  s.cpu_time = cpu_time();
-  s.events_dropped = events_ ? events_->dropped() : 0;
-  return s;
 }
 
 }  // namespace osvm::unikernel

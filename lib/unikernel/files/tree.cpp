@@ -2,6 +2,7 @@
 
 #include "unikernel/instance_state.hpp"
 
+#include <osvm/core/path.hpp>
 #include <osvm/unikernel/error.hpp>
 
 #include <fcntl.h>
@@ -33,20 +34,10 @@ int open_beneath(int root, const char* relative, int flags) noexcept {
   }
 }
 
-void push_components(std::string_view path, std::vector<std::string>& todo) {
-  std::vector<std::string> parts;
-  while (!path.empty()) {
-    const std::size_t slash = std::min(path.find('/'), path.size());
-    if (slash != 0) parts.emplace_back(path.substr(0, slash));
-    path.remove_prefix(std::min(slash + 1, path.size()));
-  }
-  todo.insert(todo.end(), std::make_move_iterator(parts.rbegin()), std::make_move_iterator(parts.rend()));
-}
-
 // Without ".." and links, text alone says where a path leads.
 bool join_plain(std::string_view base, std::string_view path, std::string& out) {
   std::vector<std::string> parts;
-  push_components(path, parts);
+  push_path_parts(path, parts);
   out = path.starts_with('/') ? "/" : std::string(base);
   for (auto part = parts.rbegin(); part != parts.rend(); ++part) {
     if (*part == "..") return false;
@@ -70,7 +61,7 @@ std::string_view relative_to(const mount_point& m, std::string_view path) {
 bool bad_guest_path(std::string_view path) {
   if (!path.starts_with('/') || path.find('\0') != std::string_view::npos || path.size() >= 4096) return true;
   std::vector<std::string> parts;
-  push_components(path, parts);
+  push_path_parts(path, parts);
   return std::any_of(parts.begin(), parts.end(), [](const auto& p) { return p == ".." || p == "."; });
 }
 
@@ -416,7 +407,7 @@ std::int64_t file_tree::find_quietly(call_context& ctx, std::string_view base, s
   }
 
   std::vector<std::string> todo;
-  push_components(path, todo);
+  push_path_parts(path, todo);
   at = path.starts_with('/') ? "/" : std::string(base);
   for (int links = 0; !todo.empty();) {
     const std::string name = std::move(todo.back());
@@ -439,7 +430,7 @@ std::int64_t file_tree::find_quietly(call_context& ctx, std::string_view base, s
         return 0;
       }
       if (target.empty()) return -ENOENT;
-      push_components(target, todo);
+      push_path_parts(target, todo);
       if (target.starts_with('/')) at = "/";
       if (todo.empty()) break;
       continue;

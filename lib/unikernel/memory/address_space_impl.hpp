@@ -48,6 +48,11 @@ struct address_space::impl {
   // two.
   fault_result populate(vma& v, std::uint64_t begin, std::uint64_t end);
   bool hand_out(std::uint64_t flags, std::uint64_t begin, std::uint64_t end, frame_kind kind);
+  // Calls `fill` for each run of pages in [begin, end) that has none yet, until one does not resolve.
+  using run_filler = fault_result (impl::*)(vma& v, std::uint64_t vma_start, std::uint64_t begin,
+                                            std::uint64_t end);
+  fault_result fill_gaps(vma& v, std::uint64_t vma_start, std::uint64_t begin, std::uint64_t end,
+                         run_filler fill);
   // The same for pages of a file: their content is read before the guest can see them.
   fault_result populate_file(vma& v, std::uint64_t vma_start, std::uint64_t begin, std::uint64_t end);
   fault_result read_run(vma& v, std::uint64_t vma_start, std::uint64_t begin, std::uint64_t end);

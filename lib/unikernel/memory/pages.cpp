@@ -115,8 +115,9 @@ address_space::fault_result address_space::impl::read_run(vma& v, std::uint64_t 
   return mapped < used ? fault_result::no_host_memory : fault_result::resolved;
 }
 
-address_space::fault_result address_space::impl::populate_file(vma& v, std::uint64_t vma_start,
-                                                               std::uint64_t begin, std::uint64_t end) {
+address_space::fault_result address_space::impl::fill_gaps(vma& v, std::uint64_t vma_start,
+                                                           std::uint64_t begin, std::uint64_t end,
+                                                           run_filler fill) {
   for (std::uint64_t at = begin; at < end;) {
     if (tables.find(at).size) {
       at += page_size;
@@ -124,10 +125,15 @@ address_space::fault_result address_space::impl::populate_file(vma& v, std::uint
     }
     std::uint64_t stop = at + page_size;
     while (stop < end && !tables.find(stop).size) stop += page_size;
-    if (const auto r = read_run(v, vma_start, at, stop); r != fault_result::resolved) return r;
+    if (const auto r = (this->*fill)(v, vma_start, at, stop); r != fault_result::resolved) return r;
     at = stop;
   }
   return fault_result::resolved;
+}
+
+address_space::fault_result address_space::impl::populate_file(vma& v, std::uint64_t vma_start,
+                                                               std::uint64_t begin, std::uint64_t end) {
+  return fill_gaps(v, vma_start, begin, end, &impl::read_run);
 }
 
 // One fault hands out more the more its mapping has used: an exit costs as much as touching several pages.

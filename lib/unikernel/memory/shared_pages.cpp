@@ -75,18 +75,7 @@ address_space::fault_result address_space::impl::share_run(vma& v, std::uint64_t
 
 address_space::fault_result address_space::impl::share(vma& v, std::uint64_t vma_start, std::uint64_t begin,
                                                        std::uint64_t end) {
-  end = std::min(end, content_end(v, vma_start));
-  for (std::uint64_t at = begin; at < end;) {
-    if (tables.find(at).size) {
-      at += page_size;
-      continue;
-    }
-    std::uint64_t stop = at + page_size;
-    while (stop < end && !tables.find(stop).size) stop += page_size;
-    if (const auto r = share_run(v, vma_start, at, stop); r != fault_result::resolved) return r;
-    at = stop;
-  }
-  return fault_result::resolved;
+  return fill_gaps(v, vma_start, begin, std::min(end, content_end(v, vma_start)), &impl::share_run);
 }
 
 address_space::fault_result address_space::impl::share_piece(vma& v, std::uint64_t vma_start,

@@ -1,3 +1,4 @@
+// osvm account: one account of a snapshot or of dumped files.
 #include <osvm/ledger/account_store.hpp>
 
 #include "../ledger_command.hpp"

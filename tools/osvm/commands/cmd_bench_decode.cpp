@@ -1,3 +1,4 @@
+// osvm bench decode: what decoding ledger data costs.
 #include "../bench/bench.hpp"
 #include "../bench/ledger.hpp"
 

@@ -1,3 +1,4 @@
+// osvm bench ledger: what questions to a ledger cost.
 #include "../bench/bench.hpp"
 #include "../bench/ledger.hpp"
 

@@ -1,3 +1,4 @@
+// osvm ledger snapshot: what a snapshot archive holds.
 #include <osvm/ledger/snapshot.hpp>
 
 #include "../ledger_command.hpp"

@@ -1,3 +1,4 @@
+// osvm token holders: who holds most of a mint, by a snapshot.
 #include <osvm/ledger/account_store.hpp>
 
 #include <algorithm>

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <cstdio>
 
-#include "instructions/parser.hpp"
+#include "../instructions/parser.hpp"
 
 namespace osvm::solana {
 namespace {

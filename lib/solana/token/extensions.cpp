@@ -5,7 +5,7 @@
 
 #include <vector>
 
-#include "accounts/parser.hpp"
+#include "../accounts/parser.hpp"
 
 namespace osvm::solana {
 namespace {

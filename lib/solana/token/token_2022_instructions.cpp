@@ -1,3 +1,4 @@
+// Instructions of token-2022 beyond those of the token program, by extension.
 #include "token_2022_instructions.hpp"
 
 #include <osvm/core/text.hpp>

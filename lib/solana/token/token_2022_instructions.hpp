@@ -2,7 +2,7 @@
 // what is asked of it. Split over three files by kind.
 #pragma once
 
-#include "instructions/parser.hpp"
+#include "../instructions/parser.hpp"
 
 namespace osvm::solana::token_2022 {
 

@@ -1,7 +1,7 @@
 // Mints, holdings and multisigs of both token programs. Behind token-2022's base state lie extensions: the
 // base is padded to a holding's length, a byte says what the account is, then type, length and value follow
 // each other.
-#include "accounts/parser.hpp"
+#include "../accounts/parser.hpp"
 
 namespace osvm::solana {
 namespace {
