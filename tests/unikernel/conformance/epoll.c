@@ -122,8 +122,9 @@ static void waiting(void) {
   FD_SET(pair[0], &in);
   FD_ZERO(&out);
   printf("pselect %d in %d\n", pselect(pair[0] + 1, &in, &out, NULL, NULL, NULL), !!FD_ISSET(pair[0], &in));
-  FD_SET(98, &in);
-  printf("bad %s\n", name(select(99, &in, NULL, NULL, &now)));
+  // Linux overlooks numbers beyond the process's table, which holds 64 or what it inherited.
+  FD_SET(63, &in);
+  printf("bad %s\n", name(select(64, &in, NULL, NULL, &now)));
   printf("negative %s\n", name(select(-1, NULL, NULL, NULL, &now)));
 }
 
