@@ -116,10 +116,14 @@ void rpc_node::stop() {
   keeper_.join();
   (void)service_.async_stop(5s, boost::asio::use_future).get();
   front_.close();
-  for (auto& m : members_) m.vm->guest().kill();
-  for (auto& m : members_) (void)m.vm->guest().wait(10s);
+  std::vector<member> rest;
+  {
+    const std::lock_guard lock(mutex_);
+    rest.swap(members_);
+  }
+  for (auto& m : rest) m.vm->guest().kill();
+  for (auto& m : rest) (void)m.vm->guest().wait(10s);
   fulfil(error(errc::closed, "the node was stopped"));
-  members_.clear();
 }
 
 void rpc_node::keep() {
@@ -239,6 +243,7 @@ void rpc_node::choose() {
   auto* serving = find(role::serving);
   for (auto& m : members_) {
     if (m.part != role::standby) continue;
+    if (shifts_ == 0 && &m != &members_.front()) return;  // the first to start is the first to serve
     const bool wanted = m.fresh || serving == nullptr || !serving->vm->ended().empty() || behind(*serving);
     if (!wanted) continue;
     begin_shift(m, m.fresh);
@@ -352,6 +357,13 @@ std::string rpc_node::address() const {
 std::string rpc_node::isolation() const {
   const std::lock_guard lock(mutex_);
   return members_.empty() ? std::string() : members_.front().vm->guest().isolation_report();
+}
+
+bool rpc_node::kill(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  for (auto& m : members_)
+    if (m.vm->name() == name) return m.vm->guest().kill(), true;
+  return false;
 }
 
 std::vector<std::pair<std::string, known_slots>> rpc_node::vms() const {

@@ -58,6 +58,7 @@ class rpc_node final {
   // Drains and ends. Idempotent.
   void stop();
   // Thread-safe.
+  bool kill(const std::string& name);  // ends one VM as if it had crashed, for drills; false: no such VM
   boost::json::object status() const;
   std::vector<std::pair<std::string, known_slots>> vms() const;  // that serve or stand by, the serving first
 
