@@ -84,11 +84,16 @@ bool block_cursor::parse(std::size_t at) {
   const char* const end = block_.data() + data_end_;
   std::uint32_t shared, own, value_size = 0;
   const bool delta = format_ == block_format::index_delta;
-  if (!read_varint32(p, end, shared) || !read_varint32(p, end, own) ||
-      (!delta && !read_varint32(p, end, value_size)) || shared > key_.size() ||
-      own > static_cast<std::size_t>(end - p)) {
+  if (!delta && end - p >= 3 && ((p[0] | p[1] | p[2]) & 0x80) == 0) {  // short keys and values: nearly all
+    shared = static_cast<std::uint8_t>(p[0]);
+    own = static_cast<std::uint8_t>(p[1]);
+    value_size = static_cast<std::uint8_t>(p[2]);
+    p += 3;
+  } else if (!read_varint32(p, end, shared) || !read_varint32(p, end, own) ||
+             (!delta && !read_varint32(p, end, value_size))) {
     return fail(), false;
   }
+  if (shared > key_.size() || own > static_cast<std::size_t>(end - p)) return fail(), false;
   key_.resize(shared);
   key_.append(p, own);
   p += own;
