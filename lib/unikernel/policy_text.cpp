@@ -82,4 +82,20 @@ result<unix_listener> parse_unix_listener(std::string_view text) {
                        .guest_path = std::string(text.substr(split + 7))};
 }
 
+result<tmpfs> parse_tmpfs(std::string_view text) {
+  const std::size_t colon = std::min(text.rfind(':'), text.size());
+  tmpfs out{.guest_path = std::string(text.substr(0, colon))};
+  if (!out.guest_path.starts_with('/'))
+    return bad(text, "expected /GUEST-PATH or /GUEST-PATH:SIZE, for example /tmp:64MiB");
+  if (colon == text.size()) return out;
+  const auto size = parse_size(text.substr(colon + 1));
+  if (!size || *size == 0) return bad(text, "expected a size behind the colon, for example /tmp:64MiB");
+  out.bytes = *size;
+  return out;
+}
+
+std::string to_string(const tmpfs& folder) {
+  return folder.guest_path + ":" + format_size(folder.bytes);
+}
+
 }  // namespace osvm::unikernel

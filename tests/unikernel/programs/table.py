@@ -26,6 +26,7 @@ class Job:
     same: bool = True  # False: a speed test, whose output differs from run to run; `check` looks at it
     check: str = ""  # text that both outputs must have
     allow: tuple[str, ...] = ()
+    tmpfs: tuple[str, ...] = ()
     version: str = ""  # of the program, where it is not the package's
 
 
@@ -222,6 +223,14 @@ JOBS = BUSYBOX + [
     Job("do nothing", ["/usr/bin/python3.11", "-c", "pass"], "python3", ro=PYTHON_TREE),
     Job("standard library, threads, sqlite, files", ["/usr/bin/python3.11", "{work}/script.py", "{work}"], "python3",
         stdin=WORDS, ro=(*PYTHON_TREE, "/usr/lib/x86_64-linux-gnu"), files={"script.py": PYTHON_SCRIPT}),
+    Job("shared memory with a name, temporary files", ["/usr/bin/python3.11", "-c",
+        "from multiprocessing.shared_memory import SharedMemory as S\nimport tempfile\n"
+        "a = S('osvm-table-test', create=True, size=8192); b = S('osvm-table-test')\n"
+        "a.buf[5000:5003] = b'abc'; print(bytes(b.buf[5000:5003]), a.size)\n"
+        "b.close(); a.close(); a.unlink()\n"
+        "try: S('osvm-table-test')\nexcept FileNotFoundError: print('gone')\n"
+        "with tempfile.TemporaryDirectory(dir='/tmp') as d: print(open(d + '/f', 'w').write('x' * 70000))"],
+        "python3", ro=(*PYTHON_TREE, "/usr/lib/x86_64-linux-gnu"), tmpfs=("/dev/shm:1MiB", "/tmp")),
     Job("prime sieve, a loop", ["/usr/bin/python3.11", "-S", "-c",
         "n=300000; s=bytearray([1])*n\nfor i in range(2,int(n**.5)+1):\n  if s[i]: s[i*i::i]=bytes(len(s[i*i::i]))\nprint(sum(s)-2)"],
         "python3", ro=PYTHON_TREE),
