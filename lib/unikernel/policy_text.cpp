@@ -1,4 +1,5 @@
 // Grants as people write them.
+#include <osvm/core/clock.hpp>
 #include <osvm/unikernel/policy.hpp>
 
 #include <charconv>

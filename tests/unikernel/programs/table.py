@@ -224,11 +224,11 @@ JOBS = BUSYBOX + [
     Job("standard library, threads, sqlite, files", ["/usr/bin/python3.11", "{work}/script.py", "{work}"], "python3",
         stdin=WORDS, ro=(*PYTHON_TREE, "/usr/lib/x86_64-linux-gnu"), files={"script.py": PYTHON_SCRIPT}),
     Job("shared memory with a name, temporary files", ["/usr/bin/python3.11", "-c",
-        "from multiprocessing.shared_memory import SharedMemory as S\nimport tempfile\n"
-        "a = S('osvm-table-test', create=True, size=8192); b = S('osvm-table-test')\n"
-        "a.buf[5000:5003] = b'abc'; print(bytes(b.buf[5000:5003]), a.size)\n"
-        "b.close(); a.close(); a.unlink()\n"
-        "try: S('osvm-table-test')\nexcept FileNotFoundError: print('gone')\n"
+        "import _posixshmem, mmap, os, tempfile\nname = '/osvm-table-test'\n"
+        "a, b = (_posixshmem.shm_open(name, os.O_CREAT | os.O_RDWR, mode=0o600) for _ in 'ab')\n"
+        "os.ftruncate(a, 8192); x, y = mmap.mmap(a, 8192), mmap.mmap(b, 8192)\n"
+        "x[5000:5003] = b'abc'; print(y[5000:5003], os.fstat(b).st_size); _posixshmem.shm_unlink(name)\n"
+        "try: _posixshmem.shm_open(name, os.O_RDWR, mode=0)\nexcept FileNotFoundError: print('gone')\n"
         "with tempfile.TemporaryDirectory(dir='/tmp') as d: print(open(d + '/f', 'w').write('x' * 70000))"],
         "python3", ro=(*PYTHON_TREE, "/usr/lib/x86_64-linux-gnu"), tmpfs=("/dev/shm:1MiB", "/tmp")),
     Job("prime sieve, a loop", ["/usr/bin/python3.11", "-S", "-c",
