@@ -63,6 +63,17 @@ class peer final {
     seen_.erase(0, size);
     return out;
   }
+  std::string read_exactly(std::size_t size) {
+    while (seen_.size() < size) {
+      char buffer[4096];
+      const auto n = ::recv(fd_.get(), buffer, sizeof buffer, 0);
+      if (n <= 0) return {};
+      seen_.append(buffer, static_cast<std::size_t>(n));
+    }
+    auto out = seen_.substr(0, size);
+    seen_.erase(0, size);
+    return out;
+  }
   std::string request() { return read_until("\r\n\r\n"); }
   // False when the client has gone.
   bool send(std::string_view text) {

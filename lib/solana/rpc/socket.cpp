@@ -2,6 +2,7 @@
 #include <osvm/solana/rpc_socket.hpp>
 
 #include <boost/asio/associated_executor.hpp>
+#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -24,10 +25,11 @@ error ended() {
 }
 
 template <class Handler, class Outcome>
-void finish(const executor& fallback, Handler handler, Outcome outcome) {
-  const auto target = asio::get_associated_executor(handler, fallback);
-  asio::post(target,
-             [h = std::move(handler), o = std::move(outcome)]() mutable { std::move(h)(std::move(o)); });
+void finish(const executor& ex, Handler handler, Outcome outcome) {
+  asio::post(ex, [ex, h = std::move(handler), o = std::move(outcome)]() mutable {
+    const auto target = asio::get_associated_executor(h, ex);
+    asio::dispatch(target, [f = std::move(h), v = std::move(o)]() mutable { std::move(f)(std::move(v)); });
+  });
 }
 
 // A notification, or nothing when the message is none.
