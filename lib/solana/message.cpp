@@ -1,6 +1,7 @@
 // How validators' libraries lay out a message (solana-message, compiled_keys.rs): every key once, with the
 // rights of all its uses, sorted by value; the payer leads the writable signers.
 #include <osvm/solana/message.hpp>
+#include <osvm/solana/programs.hpp>
 
 #include <algorithm>
 #include <map>
@@ -12,8 +13,18 @@ constexpr std::size_t max_wire = 1232;  // what fits a packet
 
 struct rights {
   bool signer = false, writable = false, invoked = false;
+  bool nonce = false;  // of a durable nonce: validators look for it among the static keys
 };
 using key_map = std::map<pubkey, rights>;
+
+// The account that the first instruction advances, or null.
+const pubkey* nonce_account(const message_plan& plan) {
+  if (plan.instructions.empty()) return nullptr;
+  const auto& first = plan.instructions.front();
+  const bool advances =
+      first.program == programs::system && first.data.starts_with(std::string_view("\4\0\0\0", 4));
+  return advances && !first.accounts.empty() ? &first.accounts.front().key : nullptr;
+}
 
 key_map gather(const message_plan& plan) {
   key_map out;
@@ -25,6 +36,7 @@ key_map gather(const message_plan& plan) {
       r.writable |= a.writable;
     }
   }
+  if (const auto* nonce = nonce_account(plan)) out[*nonce].nonce = true;
   auto& payer = out[plan.payer];
   payer.signer = payer.writable = true;
   return out;
@@ -41,7 +53,7 @@ result<std::string> drain(key_map& keys, const lookup_table& t, bool writable, s
   for (auto at = keys.begin(); at != keys.end();) {
     const auto& [key, r] = *at;
     const auto place = std::ranges::find(t.entries, key);
-    if (r.signer || r.invoked || r.writable != writable || place == t.entries.end()) {
+    if (r.signer || r.invoked || r.nonce || r.writable != writable || place == t.entries.end()) {
       ++at;
       continue;
     }

@@ -14,12 +14,12 @@ namespace osvm::ledger {
 // Something that came back.
 struct upstream_event {
   enum class kind {
-    answer,   // to the call `id`: a JSON-RPC answer, word for word
-    failure,  // of the call `id`; `text` says why
-    message,  // of the bridge `id`
-    closed,   // the bridge `id` has ended; `text` says why
+    answered,  // the call `id`: a JSON-RPC answer, word for word
+    failed,    // the call `id`; `text` says why
+    message,   // of the bridge `id`
+    closed,    // the bridge `id` has ended; `text` says why
   };
-  kind type = kind::answer;
+  kind type = kind::answered;
   std::uint64_t id = 0;
   std::string text;
 };

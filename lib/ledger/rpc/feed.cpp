@@ -19,9 +19,10 @@ std::vector<slot_t> roots_between(const blockstore& store, std::optional<slot_t>
   if (!to || (after && *after >= *to)) return {};
   const slot_t span = ledger_step::most * 4;
   const slot_t from = std::max(after ? *after + 1 : 0, *to > span ? *to - span : 0);
-  auto out = store.roots(from, *to, span + 1).value_or(std::vector<slot_t>());
-  keep_newest(out);
-  return out;
+  auto out = store.roots(from, *to, span + 1);
+  if (!out) return {};
+  keep_newest(*out);
+  return std::move(*out);
 }
 
 commitment level_of(const json::object* config, commitment otherwise) {
@@ -252,7 +253,9 @@ std::vector<std::string> results_of(const rpc_service::impl& at, const subscript
 
 std::string signature_result(const rpc_service::impl& at, const subscription& s) {
   const auto status = at.store.find_status(s.signature, [&](slot_t slot) {
-    return s.level == commitment::processed || is_settled(at.store, slot, s.level).value_or(false);
+    if (s.level == commitment::processed) return true;
+    const auto settled = is_settled(at.store, slot, s.level);
+    return settled && *settled;
   });
   if (!status || !*status) return {};
   std::string text;

@@ -109,17 +109,17 @@ std::optional<rpc_plan> plan_forwarding(const rpc_service::impl& at, std::string
   return out;
 }
 
-std::string checked_answer(const rpc_plan::part& p, std::string_view answer) {
+std::string checked_answer(const rpc_plan::part& p, std::string_view text) {
   json::parse_options how;
   how.max_depth = 64;
   boost::system::error_code failed;
-  const auto v = json::parse({answer.data(), answer.size()}, failed, {}, how);
+  const auto v = json::parse({text.data(), text.size()}, failed, {}, how);
   const auto* o = failed ? nullptr : v.if_object();
   const auto* id = o ? o->if_contains("id") : nullptr;
   const bool shaped = o && id && (o->contains("result") || o->contains("error"));
   if (!shaped || (json::serialize(*id) != p.id && !id->is_null()))
     return upstream_failure(p, "what it answered is no JSON-RPC answer to this call");
-  return std::string(answer);
+  return std::string(text);
 }
 
 std::string upstream_failure(const rpc_plan::part& p, std::string_view why) {

@@ -32,7 +32,7 @@ std::optional<rpc_error> upstream_missing(std::string_view method);
 // `body` taken apart; nothing when all of it is answered here (then rpc_service::handle() does it).
 std::optional<rpc_plan> plan_forwarding(const rpc_service::impl& at, std::string_view body);
 // The answer of the upstream to a part of the plan: JSON that carries its id, or an error in its place.
-std::string checked_answer(const rpc_plan::part& p, std::string_view answer);
+std::string checked_answer(const rpc_plan::part& p, std::string_view text);
 std::string upstream_failure(const rpc_plan::part& p, std::string_view why);
 
 // service.cpp

@@ -236,7 +236,7 @@ void rpc_server::impl::take_upstream() {
     const auto at = connections.find(t.mapped().fd);
     if (at == connections.end() || at->second.serial != t.mapped().serial || !at->second.waiting) continue;
     auto& part = at->second.waiting->parts[t.mapped().part];
-    part.answer = e.type == upstream_event::kind::answer ? checked_answer(part, e.text)
+    part.answer = e.type == upstream_event::kind::answered ? checked_answer(part, e.text)
                                                          : upstream_failure(part, e.text);
     if (at->second.waiting->missing() == 0) deliver(at->second);
   }

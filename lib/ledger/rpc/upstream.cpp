@@ -140,7 +140,7 @@ void net_upstream::call(std::uint64_t id, std::string request) {
   {
     const std::lock_guard lock(self->mutex);
     if (self->pending >= self->options.max_pending)
-      return self->put_locked({upstream_event::kind::failure, id, "too many calls wait for the upstream"});
+      return self->put_locked({upstream_event::kind::failed, id, "too many calls wait for the upstream"});
     ++self->pending;
   }
   auto done = [weak = std::weak_ptr(self), id](solana::rpc_result<std::string> answer) {
@@ -150,9 +150,9 @@ void net_upstream::call(std::uint64_t id, std::string request) {
     --alive->pending;
     if (alive->ended) return;
     if (answer)
-      alive->put_locked({upstream_event::kind::answer, id, std::move(*answer)});
+      alive->put_locked({upstream_event::kind::answered, id, std::move(*answer)});
     else
-      alive->put_locked({upstream_event::kind::failure, id, answer.error().error.to_string()});
+      alive->put_locked({upstream_event::kind::failed, id, answer.error().error.to_string()});
   };
   self->client.async_forward(std::move(request), std::move(done));
 }
