@@ -173,6 +173,7 @@ class application {
   CLI::App* add_group(const command_group& group) {
     auto* sub = app_.add_subcommand(group.name, group.summary);
     sub->require_subcommand(0, 1);
+    if (group.alias != nullptr) sub->alias(group.alias);
     return sub;
   }
 

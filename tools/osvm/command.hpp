@@ -70,6 +70,7 @@ std::span<const command* const> all_commands() noexcept;
 struct command_group {
   const char* name;
   const char* summary;
+  const char* alias = nullptr;  // another name for it
 };
 // The nouns that have verbs.
 std::span<const command_group> command_groups() noexcept;
