@@ -203,7 +203,7 @@ std::string opening(const url& where, const websocket_options& o, const std::str
 }
 
 bool mentions(const std::string* list, std::string_view word) {
-  for (std::string_view rest = list ? *list : ""; !rest.empty();) {
+  for (auto rest = list ? std::string_view(*list) : std::string_view(); !rest.empty();) {
     auto one = rest.substr(0, rest.find(','));
     rest.remove_prefix(std::min(rest.size(), one.size() + 1));
     while (!one.empty() && one.front() == ' ') one.remove_prefix(1);

@@ -92,6 +92,90 @@ result<rpc_place> find_cluster(const context& ctx, const cluster_options& option
                "no node is named: -u URL (or m, t, d, l), or `url:` in the configuration");
 }
 
+void upstream_options::declare(option_set& o) {
+  o.value("upstream", "URL|m|t|d|l", url,
+          "the node that answers what the ledger cannot, such as sendTransaction");
+  o.value("upstream-ws", "URL", socket_url, "where its subscriptions are (the same place by ws://)");
+  o.value("upstream-ca", "FILE", authorities, "certificates (PEM) to trust for it beside the system's");
+}
+
+result<std::shared_ptr<ledger::rpc_upstream>> open_upstream(executor ex, const upstream_options& options) {
+  OSVM_TRY(auto place, parse_rpc_place(options.url));
+  ledger::rpc_upstream_options how;
+  if (!options.socket_url.empty()) {
+    OSVM_TRY(how.socket_url, net::parse_url(options.socket_url));
+  }
+  auto& dial = how.client.http.dial;
+  dial.dial = std::move(place.dial);
+  if (!options.authorities.empty()) {
+    OSVM_TRY(dial.tls, net::tls_client::make({.authority_file = options.authorities}));
+  }
+  how.socket.dial = dial;
+  return ledger::make_rpc_upstream(std::move(ex), std::move(place.where), std::move(how));
+}
+
+namespace {
+
+// A guest's own 127.0.0.1 is not the host's: what is named by an address gets a name there.
+bool is_address(const std::string& host) {
+  return host.find(':') != std::string::npos || host.find_first_not_of("0123456789.") == std::string::npos;
+}
+
+// What the guest calls the place, with the grant to go there.
+result<std::string> grant_url(const net::url& at, const std::string& name, guest_upstream& out) {
+  if (!at.unix_path.empty()) {
+    OSVM_TRY(auto grant, unikernel::parse_connect_grant("unix:" + at.unix_path + "=" + name + ":80"));
+    out.connect.push_back(std::move(grant));
+    return "http://" + name + "/";
+  }
+  auto seen = at;
+  if (is_address(at.host)) {
+    if (at.tls)
+      return error(errc::unsupported, "a VM reaches an https:// upstream by its name, not by its address");
+    seen.host = name;
+  }
+  out.connect.push_back({.host = at.host, .port = at.port, .guest_name = seen.host == at.host ? "" : name});
+  return seen.origin() + at.target;
+}
+
+std::string first_that_exists(std::initializer_list<const char*> paths) {
+  std::error_code ignored;
+  for (const char* p : paths)
+    if (std::filesystem::exists(p, ignored)) return p;
+  return {};
+}
+
+}  // namespace
+
+result<guest_upstream> upstream_for_guest(const upstream_options& options) {
+  OSVM_TRY(const auto place, parse_rpc_place(options.url));
+  if (place.dial)
+    return error(errc::unsupported,
+                 "a vsock:// upstream needs --on-host: a VM does not reach another's socket");
+  guest_upstream out;
+  OSVM_TRY(const auto url, grant_url(place.where, "upstream.osvm", out));
+  out.arguments = {"--upstream", url};
+  bool tls = place.where.tls;
+  if (!options.socket_url.empty()) {
+    OSVM_TRY(const auto socket, net::parse_url(options.socket_url));
+    OSVM_TRY(const auto socket_url, grant_url(socket, "upstream-ws.osvm", out));
+    out.arguments.insert(out.arguments.end(), {"--upstream-ws", socket_url});
+    tls = tls || socket.tls;
+  }
+  if (!tls) return out;
+  const auto file = !options.authorities.empty()
+                        ? options.authorities
+                        : first_that_exists({"/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/cert.pem"});
+  if (file.empty())
+    return error(errc::not_found, "no file of certificate authorities: name one by --upstream-ca");
+  std::error_code failed;
+  const auto path = std::filesystem::canonical(file, failed).string();
+  if (failed) return error(failed, "--upstream-ca");
+  out.mounts.push_back({.host_path = path, .guest_path = "/upstream-ca.pem"});
+  out.arguments.insert(out.arguments.end(), {"--upstream-ca", "/upstream-ca.pem"});
+  return out;
+}
+
 result<std::string> find_keypair(const context& ctx, const std::string& option) {
   if (!option.empty()) return option;
   if (!ctx.keypair().empty()) return ctx.keypair();

@@ -3,12 +3,14 @@
 #pragma once
 
 #include <osvm/core/runtime.hpp>
+#include <osvm/ledger/rpc_upstream.hpp>
 #include <osvm/solana/ed25519.hpp>
 #include <osvm/solana/rpc_client.hpp>
 
 #include <boost/json/value.hpp>
 
 #include "context.hpp"
+#include "guest_upstream.hpp"
 
 namespace osvm::cli {
 
@@ -29,6 +31,17 @@ struct cluster_options {
 };
 // The node to ask: errc::invalid_argument says how to name one.
 result<rpc_place> find_cluster(const context& ctx, const cluster_options& options);
+// Who answers what a ledger cannot: --upstream of `rpc local`.
+struct upstream_options {
+  std::string url, socket_url, authorities;
+  void declare(option_set& o);
+  bool wanted() const noexcept { return !url.empty(); }
+};
+// The upstream for a server in this process.
+result<std::shared_ptr<ledger::rpc_upstream>> open_upstream(executor ex, const upstream_options& options);
+// The same for a server in a VM.
+result<guest_upstream> upstream_for_guest(const upstream_options& options);
+
 // The path of the key file, likewise; `option` is what --keypair says.
 result<std::string> find_keypair(const context& ctx, const std::string& option);
 
