@@ -67,7 +67,18 @@ struct http_client::impl {
                                  std::shared_ptr<watchdog> dog, attempt& out);
   asio::awaitable<result<>> receive(stream& s, response_reader& in);
   asio::awaitable<result<http_response>> fetch(http_request r, std::shared_ptr<watchdog> dog);
+  result<dial_options> dialling(const url& where);
+  std::mutex tls_mutex;  // options.dial.tls
 };
+
+// Reading the host's certificates takes longer than a handshake: once is enough.
+result<dial_options> http_client::impl::dialling(const url& where) {
+  const std::lock_guard lock(tls_mutex);
+  if (where.tls && !options.dial.tls) {
+    OSVM_TRY(options.dial.tls, tls_client::make());
+  }
+  return options.dial;
+}
 
 asio::awaitable<result<>> http_client::impl::receive(stream& s, response_reader& in) {
   std::string waiting;
@@ -119,7 +130,9 @@ asio::awaitable<result<http_response>> http_client::impl::fetch(http_request r,
     if (old) ++reused;
     if (!old) {
       ++connects;
-      auto made = co_await connect_stream(r.where, options.dial, dog);
+      auto how = dialling(r.where);
+      if (!how) co_return std::move(how).error();
+      auto made = co_await connect_stream(r.where, std::move(*how), dog);
       if (!made) co_return std::move(made).error();
       s = std::move(*made);
     }

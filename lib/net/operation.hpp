@@ -74,16 +74,16 @@ void run_operation(const executor& ex, const executor& strand, const std::shared
   }
   auto slot = asio::get_associated_cancellation_slot(handler);
   if (slot.is_connected()) {
+    // Left there when the operation ends: clearing it from here would race with an emission elsewhere, and a
+    // late one finds nothing.
     slot.assign([weak = std::weak_ptr(e)](asio::cancellation_type) {
       if (const auto alive = weak.lock())
         asio::post(alive->strand, [dog = alive->dog] { dog->end(watchdog::verdict::cancelled); });
     });
   }
-  auto finish = [ex, set, e, slot, h = std::move(handler)](std::exception_ptr failure,
-                                                           Outcome outcome) mutable {
+  auto finish = [ex, set, e, h = std::move(handler)](std::exception_ptr failure, Outcome outcome) mutable {
     e->dog->stop();
     set->remove(e);
-    if (slot.is_connected()) slot.clear();
     if (failure)
       outcome = osvm::error(boost::system::errc::make_error_code(boost::system::errc::not_enough_memory));
     complete<Outcome>(ex, std::move(h), std::move(outcome));

@@ -7,7 +7,6 @@ import pathlib
 import socket
 import subprocess
 import threading
-import unittest
 
 import osvm_process
 from osvm_process import Case
@@ -168,4 +167,4 @@ class Cluster(Case):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    osvm_process.main()

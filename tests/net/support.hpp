@@ -87,7 +87,12 @@ class peer final {
   void answer(const std::string& body) {
     send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
   }
-  long read_some(char* into, std::size_t size) { return ::recv(fd_.get(), into, size, 0); }
+  long read_some(char* into, std::size_t size) {
+    if (seen_.empty()) return ::recv(fd_.get(), into, size, 0);
+    const auto n = seen_.copy(into, size);
+    seen_.erase(0, n);
+    return static_cast<long>(n);
+  }
   void wait_to_be_closed_without_reading() {
     pollfd item{.fd = fd_.get(), .events = POLLRDHUP, .revents = 0};
     ::poll(&item, 1, -1);

@@ -103,7 +103,8 @@ class Checker:
             return "capi", False
         if parts[0] == "osvm" and len(parts) > 2:
             return parts[1], False
-        if parts[0] in self.modules and len(parts) > 1:
+        system = quote == "<" and not (self.root / "lib" / name).is_file()  # <net/if.h> is the C library's
+        if parts[0] in self.modules and len(parts) > 1 and not system:
             return parts[0], True
         return None, False
 

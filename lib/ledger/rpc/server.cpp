@@ -237,7 +237,7 @@ void rpc_server::impl::take_upstream() {
     if (at == connections.end() || at->second.serial != t.mapped().serial || !at->second.waiting) continue;
     auto& part = at->second.waiting->parts[t.mapped().part];
     part.answer = e.type == upstream_event::kind::answered ? checked_answer(part, e.text)
-                                                         : upstream_failure(part, e.text);
+                                                           : upstream_failure(part, e.text);
     if (at->second.waiting->missing() == 0) deliver(at->second);
   }
 }

@@ -52,10 +52,12 @@ const logs = (await subscriptions.logsNotifications({mentions: [payer]}).subscri
 const seen = (await subscriptions.signatureNotifications(signatures[0], {commitment: 'finalized'}).subscribe(options))
   [Symbol.asyncIterator]();
 assert.equal((await seen.next()).value.value.err, null);
+// kit keeps only what comes once somebody waits.
+const waiting = [slots.next(), roots.next(), logs.next()];
 console.log('grow');
-assert.deepEqual((await slots.next()).value, {parent: 3n, root: 4n, slot: 4n});
-assert.equal((await roots.next()).value, 4n);
-const line = (await logs.next()).value;
+const [slot, root, line] = (await Promise.all(waiting)).map(told => told.value);
+assert.deepEqual(slot, {parent: 3n, root: 4n, slot: 4n});
+assert.equal(root, 4n);
 assert.equal(line.context.slot, 4n);
 assert.equal(line.value.err, null);
 abort.abort();

@@ -9,7 +9,9 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import threading
 
+PATIENCE = 120  # seconds, on a machine that does much else
 HERE = pathlib.Path(__file__).parent
 SERVER, FOLDER = sys.argv[1], pathlib.Path(sys.argv[2])
 
@@ -48,11 +50,14 @@ def main():
         address = server.stdout.readline().strip()
         with subprocess.Popen(["node", "client.mjs", address], cwd=FOLDER, stdout=subprocess.PIPE, text=True) as client:
             last = ""
+            watch = threading.Timer(PATIENCE, client.kill)
+            watch.start()
             for line in client.stdout:
                 last = line.strip()
                 if last == "grow":
                     server.stdin.write("grow\n")
                     server.stdin.flush()
+            watch.cancel()
         server.stdin.close()
     print(last)
     sys.exit(0 if client.returncode == 0 and last == "all good" else 1)
