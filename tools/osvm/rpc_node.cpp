@@ -15,7 +15,8 @@ namespace {
 using namespace std::chrono_literals;
 using hotswap::release_state;
 
-constexpr unsigned unanswered_at_most = 4;  // orders to advance; then a VM counts as hung
+constexpr auto hung_after = 5s;            // without an answer to the orders to advance
+constexpr unsigned unanswered_behind = 2;  // such orders, of a VM that lacks a slot as well
 
 bool reaches(const known_slots& a, const known_slots& b) {
   return std::ranges::equal(a, b, [](auto x, auto y) { return x >= y; });
@@ -212,8 +213,13 @@ void rpc_node::advance_all() {
 }
 
 bool rpc_node::behind(const member& m) const {
-  return !seen_.empty() && clock::now() - seen_.front().first >= options_.behind_for &&
+  // Not by what others have learned in this same round, after it was asked.
+  return seen_.size() > 1 && clock::now() - seen_.front().first >= options_.behind_for &&
          !reaches(m.vm->slots(), seen_.front().second);
+}
+
+bool rpc_node::hung(const member& m) const {
+  return m.unanswered * options_.patience >= hung_after || (m.unanswered >= unanswered_behind && behind(m));
 }
 
 void rpc_node::drop(member& m, const std::string& why) {
@@ -229,13 +235,13 @@ void rpc_node::remove_dead() {
     if (m.part == role::standby && m.vm != shifting_to_) {
       if (!m.vm->ended().empty())
         drop(m, m.vm->ended());
-      else if (m.unanswered >= unanswered_at_most)
+      else if (hung(m))
         drop(m, "it does not answer");
       else if (!m.fresh && behind(m))
         drop(m, "it does not advance");
     }
     // Hung: an order that it still holds could make it advance at any time, so it ends before it is replaced.
-    if (m.part == role::serving && m.unanswered >= unanswered_at_most) m.vm->guest().kill();
+    if (m.part == role::serving && hung(m)) m.vm->guest().kill();
   }
 }
 

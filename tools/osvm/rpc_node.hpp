@@ -83,6 +83,7 @@ class rpc_node final {
   void advance_all();
   void remove_dead();
   bool behind(const member& m) const;
+  bool hung(const member& m) const;
   void finish_shift();
   void begin_shift(member& to, bool forced);
   void choose();

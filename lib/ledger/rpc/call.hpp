@@ -92,5 +92,6 @@ std::span<const rpc_method> history_methods() noexcept;  // blocks, transactions
 std::span<const rpc_method> cluster_methods() noexcept;  // slots, epochs, the node
 std::span<const rpc_method> account_methods() noexcept;  // accounts of snapshots and files
 std::span<const rpc_method> token_methods() noexcept;
+std::span<const rpc_method> stake_methods() noexcept;  // validators, inflation, rewards
 
 }  // namespace osvm::ledger

@@ -132,6 +132,8 @@ bool rpc_server::impl::read(connection& c) {
     if (n > 0) {
       c.in.append(buffer, static_cast<std::size_t>(n));
       c.last = clock::now();
+      // Not filled: nothing is left, most likely. What comes later is told by the next epoll_wait.
+      if (static_cast<std::size_t>(n) < sizeof buffer) return true;
       continue;
     }
     if (n == 0) return c.ended = true;

@@ -8,7 +8,8 @@
 namespace osvm::ledger {
 
 const rpc_method* find_method(std::string_view name) {
-  for (const auto table : {history_methods(), cluster_methods(), account_methods(), token_methods()})
+  for (const auto table :
+       {history_methods(), cluster_methods(), account_methods(), token_methods(), stake_methods()})
     if (const auto m = std::ranges::find(table, name, &rpc_method::name); m != table.end()) return &*m;
   return nullptr;
 }
