@@ -13,7 +13,7 @@ namespace osvm::ledger {
 
 // What came since the last look. At most `most` slots of each kind, the newest.
 struct ledger_step {
-  static constexpr std::size_t most = 512;
+  static constexpr std::size_t most = 128;
   struct full_slot {
     slot_t slot = 0, parent = 0;
   };

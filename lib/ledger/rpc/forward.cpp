@@ -17,8 +17,18 @@ constexpr std::size_t most_forwarded = 64;  // of one batch
 constexpr std::array<std::string_view, 4> live_methods = {"sendTransaction", "simulateTransaction",
                                                           "getLatestBlockhash", "requestAirdrop"};
 
+// Known here only as something that a ledger does not know.
+constexpr std::array<std::string_view, 5> unknown_here = {
+    "getSlotLeaders", "getLeaderSchedule", "getBlockProduction", "getSupply", "getClusterNodes"};
+// Served where accounts are loaded, beside the methods of accounts and tokens.
+constexpr std::array<std::string_view, 2> by_accounts = {"getVoteAccounts", "getInflationRate"};
+
+bool among(std::span<const std::string_view> names, std::string_view method) noexcept {
+  return std::ranges::find(names, method) != names.end();
+}
+
 bool is_live(std::string_view method) noexcept {
-  return std::ranges::find(live_methods, method) != live_methods.end();
+  return among(live_methods, method);
 }
 
 bool in(std::span<const rpc_method> table, std::string_view name) noexcept {
@@ -53,8 +63,9 @@ rpc_plan::part make_part(const rpc_service::impl& at, const json::value& request
 }  // namespace
 
 bool wants_upstream(const rpc_service::impl& at, std::string_view method) noexcept {
-  if (is_live(method) || !find_method(method)) return true;
-  return !at.options.accounts && (in(account_methods(), method) || in(token_methods(), method));
+  if (is_live(method) || among(unknown_here, method) || !find_method(method)) return true;
+  return !at.options.accounts &&
+         (in(account_methods(), method) || in(token_methods(), method) || among(by_accounts, method));
 }
 
 std::optional<rpc_error> upstream_missing(std::string_view method) {
