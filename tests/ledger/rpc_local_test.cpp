@@ -4,12 +4,16 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include <osvm/solana/rpc_socket.hpp>
+
+#include <boost/asio/use_future.hpp>
 #include <boost/json.hpp>
 #include <csignal>
 #include <fstream>
 #include <thread>
 
 #include "ledger_writer.hpp"
+#include "net/support.hpp"
 #include "rpc_client.hpp"
 
 namespace osvm::ledger::test {
@@ -160,6 +164,55 @@ TEST_F(rpc_local, refuses_what_it_cannot_do) {
   EXPECT_EQ(osvm({"rpc", "local", "--ledger", folder.path() + "/nowhere"}), 1);
   EXPECT_EQ(osvm({"rpc", "local", "--ledger", folder.path() + "/run", "--listen", "127.0.0.1:0"}), 1);
   EXPECT_NE(read(out("answer.err")).find("CURRENT"), std::string::npos) << read(out("answer.err"));
+}
+
+// A node of this process; what the guest of the VM may reach, and nothing else.
+TEST_F(rpc_local, an_upstream_answers_what_the_ledger_cannot) {
+  osvm::test::test_server node([](osvm::test::peer& p, int) {
+    for (;;) {
+      const auto head = p.request();
+      if (head.empty()) return;
+      (void)p.read_exactly(std::stoul(head.substr(head.find("Content-Length: ") + 16)));
+      p.answer(R"({"jsonrpc":"2.0","result":4711,"id":1})");
+    }
+  });
+  const auto url = "http://127.0.0.1:" + std::to_string(node.port());
+  for (const bool on_host : {false, true}) {
+    auto words = std::vector<std::string>{"--upstream", url};
+    if (on_host) words.emplace_back("--on-host");
+    const auto server = serve(words);
+    ASSERT_GT(server, 0);
+    rpc_client client(port);
+    EXPECT_EQ(client.number("sendTransaction", "[\"x\"]"), 4711u)
+        << client.last_error << read(out("server.err"));
+    EXPECT_EQ(client.number("getSlot"), 1u) << client.last_error;
+    EXPECT_EQ(client.number("getBalance", "[\"x\"]"), 4711u) << client.last_error;
+    EXPECT_EQ(osvm({"rpc", "local", "--stop"}), 0);
+    EXPECT_EQ(wait(server), 0);
+  }
+  EXPECT_EQ(osvm({"rpc", "local", "--ledger", folder.path() + "/ledger", "--upstream", "nonsense"}), 2);
+}
+
+// The proxy in front of the VMs passes WebSockets through.
+TEST_F(rpc_local, subscriptions_come_out_of_the_vm) {
+  const auto server = serve();
+  ASSERT_GT(server, 0);
+  runtime loop;
+  auto socket = solana::rpc_socket::async_open(loop.get_executor(),
+                                               *net::parse_url("ws://127.0.0.1:" + std::to_string(port)), {},
+                                               boost::asio::use_future)
+                    .get();
+  ASSERT_TRUE(socket) << socket.error().error.to_string();
+  ASSERT_TRUE(socket->async_call("slotSubscribe", "[]", boost::asio::use_future).get());
+  {
+    ledger_writer w(folder.path() + "/ledger/rocksdb");
+    w.block(2, 1, {});
+  }
+  const auto told = socket->async_next(boost::asio::use_future).get();
+  ASSERT_TRUE(told) << told.error().error.to_string();
+  EXPECT_EQ(told->result, R"({"parent":1,"root":2,"slot":2})");
+  EXPECT_EQ(osvm({"rpc", "local", "--stop"}), 0);
+  EXPECT_EQ(wait(server), 0);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 // With --control it looks at the ledger anew only when told to: whoever runs several of these decides which
 // of them sees a slot first. A line "advance" is answered by "ok PROCESSED CONFIRMED FINALIZED" or "failed".
 #include <osvm/ledger/rpc_server.hpp>
+#include <osvm/ledger/rpc_upstream.hpp>
 
 #include <poll.h>
 #include <signal.h>
@@ -19,10 +20,12 @@ namespace {
 using namespace osvm;
 
 constexpr const char* usage =
-    "usage: osvm-rpc --ledger DIR [--accounts PATH]... [--listen ADDRESS] [--control ADDRESS]\n";
+    "usage: osvm-rpc --ledger DIR [--accounts PATH]... [--listen ADDRESS] [--control ADDRESS]\n"
+    "                [--upstream URL] [--upstream-ws URL] [--upstream-ca FILE]\n";
 
 struct arguments {
   std::string ledger, listen = "127.0.0.1:8899", control;
+  std::string upstream, upstream_ws, upstream_ca;
   std::vector<std::string> accounts;
 };
 
@@ -37,6 +40,12 @@ bool parse(int argc, char** argv, arguments& out) {
       out.listen = argv[i + 1];
     else if (name == "--control")
       out.control = argv[i + 1];
+    else if (name == "--upstream")
+      out.upstream = argv[i + 1];
+    else if (name == "--upstream-ws")
+      out.upstream_ws = argv[i + 1];
+    else if (name == "--upstream-ca")
+      out.upstream_ca = argv[i + 1];
     else
       return false;
   }
@@ -104,6 +113,21 @@ result<std::optional<ledger::genesis>> read_genesis(const std::string& folder) {
   return g.error();
 }
 
+result<std::shared_ptr<ledger::rpc_upstream>> open_upstream(executor ex, const arguments& given) {
+  OSVM_TRY(auto where, net::parse_url(given.upstream));
+  ledger::rpc_upstream_options how;
+  if (!given.upstream_ws.empty()) {
+    OSVM_TRY(how.socket_url, net::parse_url(given.upstream_ws));
+  }
+  auto& dial = how.client.http.dial;
+  if (!given.upstream_ca.empty()) {
+    OSVM_TRY(dial.tls,
+             net::tls_client::make({.system_authorities = false, .authority_file = given.upstream_ca}));
+  }
+  how.socket.dial = dial;
+  return ledger::make_rpc_upstream(std::move(ex), std::move(where), std::move(how));
+}
+
 result<> serve(const arguments& given) {
   OSVM_TRY(auto store, ledger::blockstore::open(given.ledger));
   for (const auto& l : store.database().lost()) say("not readable: " + l.file + ": " + l.reason);
@@ -113,6 +137,11 @@ result<> serve(const arguments& given) {
     OSVM_TRY(auto accounts, ledger::account_store::load(given.accounts));
     say(std::to_string(accounts.size()) + " accounts of slot " + std::to_string(accounts.slot()));
     options.accounts = std::make_shared<const ledger::account_store>(std::move(accounts));
+  }
+  std::optional<runtime> loop;  // outlives what runs on it
+  if (!given.upstream.empty()) {
+    loop.emplace();
+    OSVM_TRY(options.upstream, open_upstream(loop->get_executor(), given));
   }
   ledger::rpc_service service(std::move(store), std::move(first), std::move(options));
   ledger::rpc_server_options how;

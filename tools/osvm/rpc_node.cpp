@@ -161,6 +161,7 @@ result<> rpc_node::start_vm(bool fresh) {
   o.name = "vm-" + std::to_string(number + 1);
   o.folder = options_.folders[std::min<std::size_t>(number, options_.folders.size() - 1)];
   o.accounts = options_.accounts;
+  o.upstream = options_.upstream;
   o.socket_dir = options_.socket_dir;
   o.memory = options_.memory;
   o.exitless = options_.exitless;

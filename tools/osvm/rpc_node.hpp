@@ -23,6 +23,7 @@ struct rpc_node_options {
   std::string program;                // path of the guest's osvm-rpc
   std::vector<std::string> folders;   // the ledger folder of each VM in turn; of further ones the last
   std::vector<std::string> accounts;  // snapshots and dumped accounts
+  guest_upstream upstream;            // who answers what the ledger cannot
   unsigned vms = 1;                   // one that serves, and those that stand by
   endpoint listen = tcp_endpoint{"127.0.0.1", 8899};
   std::string socket_dir;

@@ -38,10 +38,14 @@ unikernel::instance_options describe(const rpc_vm_options& o) {
     out.policy.mounts.push_back({.host_path = o.accounts[i], .guest_path = guest_path(i, o.accounts[i])});
     out.arguments.insert(out.arguments.end(), {"--accounts", guest_path(i, o.accounts[i])});
   }
+  const auto& up = o.upstream;
+  out.arguments.insert(out.arguments.end(), up.arguments.begin(), up.arguments.end());
+  out.policy.mounts.insert(out.policy.mounts.end(), up.mounts.begin(), up.mounts.end());
+  out.policy.connect = up.connect;
   out.policy.listen = {serving, controlling};
   out.budgets.memory_bytes = o.memory;
   out.budgets.descriptors = 1024;
-  out.budgets.threads = 4;
+  out.budgets.threads = 8;
   out.socket_dir = o.socket_dir;
   out.exitless = o.exitless;
   out.facts = o.facts;

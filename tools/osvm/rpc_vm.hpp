@@ -10,6 +10,8 @@
 #include <functional>
 #include <mutex>
 
+#include "guest_upstream.hpp"
+
 namespace osvm::cli {
 
 // The slot that a server knows at each commitment: processed, confirmed, finalized.
@@ -19,6 +21,7 @@ struct rpc_vm_options {
   std::string name;
   std::string folder;                 // the ledger; mounted read-only
   std::vector<std::string> accounts;  // snapshots and dumped accounts; mounted read-only
+  guest_upstream upstream;
   std::string socket_dir;
   std::uint64_t memory = std::uint64_t{512} << 20;
   bool exitless = false;

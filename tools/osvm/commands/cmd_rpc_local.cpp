@@ -9,6 +9,7 @@
 #include <csignal>
 #include <filesystem>
 
+#include "../cluster.hpp"
 #include "../guest_programs.hpp"
 #include "../interrupts.hpp"
 #include "../ledger_command.hpp"
@@ -67,6 +68,7 @@ class rpc_local final : public invocation {
     o.values("accounts", "PATH", accounts_,
              "a snapshot archive, dumped accounts (.json) or a folder of these");
     o.value("listen", "ADDRESS", listen_, "literal address and port (127.0.0.1:8899)");
+    upstream_.declare(o);
     o.value("vms", "N", vms_, "VMs: one serves, the others stand by and take over");
     o.value("memory", "SIZE", memory_, "memory of a VM at most (512MiB, with --accounts 8704MiB)");
     o.flag("exitless", exitless_,
@@ -184,6 +186,10 @@ class rpc_local final : public invocation {
       OSVM_TRY(memory, named("--memory", parse_size(memory_)));
     }
     OSVM_TRY(auto listen, named("--listen", parse_endpoint(listen_)));
+    guest_upstream upstream;
+    if (upstream_.wanted()) {
+      OSVM_TRY(upstream, named("--upstream", upstream_for_guest(upstream_)));
+    }
     auto facts = kvm::probe_host();
     if (!facts)
       return error(
@@ -203,6 +209,7 @@ class rpc_local final : public invocation {
     rpc_node_options options{.program = std::move(program),
                              .folders = {folder_},
                              .accounts = accounts_,
+                             .upstream = std::move(upstream),
                              .vms = static_cast<unsigned>(vms),
                              .listen = std::move(listen),
                              .socket_dir = sockets.path(),
@@ -237,6 +244,10 @@ class rpc_local final : public invocation {
       ctx.note(std::to_string(accounts.size()) + " accounts of slot " + std::to_string(accounts.slot()));
       options.accounts = std::make_shared<const ledger::account_store>(std::move(accounts));
     }
+    runtime loop;
+    if (upstream_.wanted()) {
+      OSVM_TRY(options.upstream, named("--upstream", open_upstream(loop.get_executor(), upstream_)));
+    }
     OSVM_TRY(auto listener, ledger::listen_tcp(listen_));
     OSVM_TRY(const auto address, ledger::local_address(listener.get()));
     const unique_fd stop(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -246,8 +257,7 @@ class rpc_local final : public invocation {
       (void)!::write(stop.get(), &one, sizeof one);
     };
     OSVM_TRY(const auto sockets, private_dir::make("rpc"));
-    runtime signals;
-    interrupts on_signal(signals.get_executor(), [end](int) { end(); });
+    interrupts on_signal(loop.get_executor(), [end](int) { end(); });
     ledger::rpc_service service(std::move(opened.store), std::move(opened.genesis), std::move(options));
     ledger::rpc_server server(service, std::move(listener));
     const auto status = [&]() -> json::object {
@@ -273,6 +283,7 @@ class rpc_local final : public invocation {
   }
 
   std::vector<std::string> accounts_;
+  upstream_options upstream_;
   std::string folder_, listen_, vms_ = "1", memory_;
   bool exitless_ = false, on_host_ = false, status_ = false, reset_ = false, stop_ = false;
 };
@@ -287,6 +298,7 @@ const command cmd_rpc_local_entry{
     .examples =
         "  osvm rpc local --ledger ./ledger\n"
         "  osvm rpc local --ledger ./ledger --accounts ./ledger --vms 2 --listen 127.0.0.1:0\n"
+        "  osvm rpc local --ledger ./ledger --upstream https://api.mainnet-beta.solana.com\n"
         "  osvm rpc local --status\n"
         "  osvm rpc local --reset --ledger ./ledger\n"
         "  osvm rpc local --stop\n"
