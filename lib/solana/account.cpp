@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "accounts/parser.hpp"
+#include "more/decode.hpp"
 
 namespace osvm::solana {
 namespace {
@@ -51,6 +52,15 @@ void pair(json_writer& out, std::string_view encoding, auto&& first) {
   out.end_array();
 }
 
+void write_parsed(json_writer& out, std::string_view parsed, std::string_view program, std::size_t space) {
+  out.begin_object();
+  out.key("parsed");
+  out.raw(parsed);
+  out.field("program", program);
+  out.field("space", space);
+  out.end_object();
+}
+
 }  // namespace
 
 std::optional<account_encoding> parse_account_encoding(std::string_view name) noexcept {
@@ -68,16 +78,14 @@ bool write_parsed_account(json_writer& out, const pubkey& address, const account
     if (*p->owner != account.owner) continue;
     std::string parsed;
     json_writer inner(parsed);
-    if (!p->parse({address, account.data, context}, inner)) return false;
-    out.begin_object();
-    out.key("parsed");
-    out.raw(parsed);
-    out.field("program", p->name);
-    out.field("space", account.data.size());
-    out.end_object();
+    if (!p->parse({address, account.data, context}, inner)) break;
+    write_parsed(out, parsed, p->name, account.data.size());
     return true;
   }
-  return false;
+  if (!context.more) return false;
+  const auto more = decode_more({address, account.data, context}, account.owner);
+  if (more) write_parsed(out, more->json, more->program, account.data.size());
+  return more.has_value();
 }
 
 void write_account(json_writer& out, const pubkey& address, const account_view& account,

@@ -5,5 +5,14 @@ osvm_registry(${PROJECT_BINARY_DIR}/generated/solana/instruction_parsers.cpp
 osvm_registry(${PROJECT_BINARY_DIR}/generated/solana/account_parsers.cpp
   FOLDER ${CMAKE_CURRENT_LIST_DIR}/accounts SUFFIX account
   TYPE account_parser HEADER solana/accounts/parser.hpp NAMESPACE osvm::solana TABLE all_account_parsers)
+# What validators do not decode; the same shapes.
+osvm_registry(${PROJECT_BINARY_DIR}/generated/solana/more_instruction_parsers.cpp
+  FOLDER ${CMAKE_CURRENT_LIST_DIR}/more/instructions SUFFIX more_parser
+  TYPE instruction_parser HEADER solana/instructions/parser.hpp NAMESPACE osvm::solana TABLE more_instruction_parsers)
+osvm_registry(${PROJECT_BINARY_DIR}/generated/solana/more_account_parsers.cpp
+  FOLDER ${CMAKE_CURRENT_LIST_DIR}/more/accounts SUFFIX more_account
+  TYPE account_parser HEADER solana/accounts/parser.hpp NAMESPACE osvm::solana TABLE more_account_parsers)
 target_sources(osvm_solana PRIVATE ${PROJECT_BINARY_DIR}/generated/solana/instruction_parsers.cpp
-  ${PROJECT_BINARY_DIR}/generated/solana/account_parsers.cpp)
+  ${PROJECT_BINARY_DIR}/generated/solana/account_parsers.cpp
+  ${PROJECT_BINARY_DIR}/generated/solana/more_instruction_parsers.cpp
+  ${PROJECT_BINARY_DIR}/generated/solana/more_account_parsers.cpp)

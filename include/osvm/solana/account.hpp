@@ -3,6 +3,7 @@
 #pragma once
 
 #include <osvm/solana/json_writer.hpp>
+#include <osvm/solana/more_decoders.hpp>
 
 #include <optional>
 #include <string>
@@ -57,6 +58,7 @@ struct account_context {
   std::optional<token_mint> mint{};  // of a token account; without it the account is not decoded
   std::int64_t unix_timestamp = 0;   // the cluster's clock, for interest and scaling
   account_release release = account_release::agave_4;
+  const more_decoders* more = nullptr;  // null: what validators decode, nothing else
 };
 
 // {"parsed":…,"program":…,"space":…}; false, and nothing written, when no decoder understands the account.
