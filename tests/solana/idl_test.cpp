@@ -229,7 +229,7 @@ std::string refused(const std::string& json, const idl_limits& limits = {}) {
 
 TEST(idl, interfaces_that_are_none) {
   EXPECT_EQ(refused(""), "IDL: not JSON at byte 0");
-  EXPECT_EQ(refused("{} x"), "IDL: not JSON at byte 2");
+  EXPECT_EQ(refused("{} x"), "IDL: not JSON at byte 3");
   EXPECT_EQ(refused("[]"), "IDL: no JSON object");
   EXPECT_EQ(refused(R"({"name":1})"), "IDL: a text is expected");
   EXPECT_EQ(refused(R"({"name":"a\"b"})"), "IDL: a name with characters that names do not have");
