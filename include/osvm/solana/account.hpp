@@ -28,6 +28,10 @@ enum class account_encoding {
 };
 std::optional<account_encoding> parse_account_encoding(std::string_view name) noexcept;
 
+// An account's data from one of these texts; errc::malformed, or errc::limit_exceeded above `max_bytes`.
+result<std::string> decode_account_data(std::string_view text, account_encoding encoding,
+                                        std::size_t max_bytes = 64 << 20);
+
 struct data_slice {
   std::uint64_t offset = 0, length = 0;
 };
