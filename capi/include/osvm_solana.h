@@ -1,5 +1,5 @@
-/* Solana's wire formats: base58, transactions, accounts, and decoding by programs' interfaces (IDLs). JSON texts
- * have the shapes of a validator's JSON-RPC. Conventions: see osvm.h. */
+/* Solana's wire formats: base58, transactions, accounts, and decoding by programs' interfaces (IDLs). JSON
+ * texts have the shapes of a validator's JSON-RPC. Conventions: see osvm.h. */
 #ifndef OSVM_SOLANA_H
 #define OSVM_SOLANA_H
 

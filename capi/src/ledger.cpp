@@ -53,8 +53,13 @@ static_assert(OSVM_LEDGER_DEAD == static_cast<int>(led::errc::dead));
 static_assert(OSVM_LEDGER_NOT_ROOTED == static_cast<int>(led::errc::not_rooted));
 static_assert(OSVM_LEDGER_CLEANED_UP == static_cast<int>(led::errc::cleaned_up));
 
+constexpr uint32_t bit(bool set, unsigned value) {
+  return set ? value : 0;
+}
+
 osvm::error bad_query(const char* field, const char* choices) {
-  return osvm::error(osvm::errc::invalid_argument, std::string("osvm_ledger_query.") + field + ": " + choices);
+  return osvm::error(osvm::errc::invalid_argument,
+                     std::string("osvm_ledger_query.") + field + ": " + choices);
 }
 
 osvm_ledger_query default_query() {
@@ -103,8 +108,8 @@ osvm::result<osvm_ledger_slot> describe(const led::blockstore& store, const led:
   OSVM_TRY(const bool dead, store.is_dead(m.slot));
   osvm_ledger_slot out{};
   out.slot = m.slot, out.parent = m.parent.value_or(0), out.shreds = m.consumed;
-  out.flags = (m.full() ? OSVM_LEDGER_SLOT_FULL : 0U) | (root ? OSVM_LEDGER_SLOT_ROOT : 0U) |
-              (dead ? OSVM_LEDGER_SLOT_DEAD : 0U) | (m.parent ? OSVM_LEDGER_SLOT_HAS_PARENT : 0U);
+  out.flags = bit(m.full(), OSVM_LEDGER_SLOT_FULL) | bit(root, OSVM_LEDGER_SLOT_ROOT) |
+              bit(dead, OSVM_LEDGER_SLOT_DEAD) | bit(m.parent.has_value(), OSVM_LEDGER_SLOT_HAS_PARENT);
   return out;
 }
 
@@ -157,10 +162,10 @@ osvm_error* osvm_ledger_get_bounds(const osvm_ledger* ledger, osvm_ledger_bounds
     OSVM_REQUIRE(out_bounds);
     const auto b = ledger->in->store.bounds();
     osvm_ledger_bounds out{};
-    out.known = (b->lowest && b->highest ? OSVM_LEDGER_KNOWS_SLOTS : 0U) |
-                (b->highest_full ? OSVM_LEDGER_KNOWS_FULL : 0U) |
-                (b->first_root && b->last_root ? OSVM_LEDGER_KNOWS_ROOTS : 0U) |
-                (b->last_confirmed ? OSVM_LEDGER_KNOWS_CONFIRMED : 0U);
+    out.known = bit(b->lowest && b->highest, OSVM_LEDGER_KNOWS_SLOTS) |
+                bit(b->highest_full.has_value(), OSVM_LEDGER_KNOWS_FULL) |
+                bit(b->first_root && b->last_root, OSVM_LEDGER_KNOWS_ROOTS) |
+                bit(b->last_confirmed.has_value(), OSVM_LEDGER_KNOWS_CONFIRMED);
     out.lowest = b->lowest.value_or(0), out.highest = b->highest.value_or(0);
     out.highest_full = b->highest_full.value_or(0);
     out.first_root = b->first_root.value_or(0), out.last_root = b->last_root.value_or(0);
@@ -338,8 +343,7 @@ osvm_error* osvm_ledger_account_json(const osvm_ledger_accounts* accounts, const
     OSVM_REQUIRE(out_json);
     const auto how = sol::parse_account_encoding(encoding ? encoding : "jsonParsed");
     if (!how)
-      return osvm::error(osvm::errc::invalid_argument,
-                         "encoding: jsonParsed, base64, base58, base64+zstd");
+      return osvm::error(osvm::errc::invalid_argument, "encoding: jsonParsed, base64, base58, base64+zstd");
     const auto* a = accounts->store.find(bytes_as<sol::pubkey>(address));
     if (!a) return osvm::error(osvm::errc::not_found, "no such account there");
     std::string text;

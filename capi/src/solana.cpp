@@ -50,8 +50,7 @@ class given_idls final : public sol::idl_source {
 };
 
 osvm::result<osvm_solana_decode_options> read_options(const osvm_solana_decode_options* options) {
-  OSVM_TRY(const auto o,
-           read_versioned(options, osvm_solana_decode_options{}, "osvm_solana_decode_options"));
+  OSVM_TRY(const auto o, read_versioned(options, osvm_solana_decode_options{}, "osvm_solana_decode_options"));
   constexpr uint32_t known = OSVM_SOLANA_AS_VALIDATOR | OSVM_SOLANA_HAS_MINT;
   if ((o.flags & ~known) != 0)
     return osvm::error(osvm::errc::invalid_argument, "decode_options.flags has unknown bits");

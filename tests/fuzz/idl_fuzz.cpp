@@ -1,6 +1,6 @@
 // link: osvm::solana
-// An interface and data: one text up to the first zero byte, then what it is to decode. The same bytes also go
-// to what unpacks on-chain interfaces.
+// An interface and data: one text up to the first zero byte, then what it is to decode. The same bytes also
+// go to what unpacks on-chain interfaces.
 #include <osvm/solana/idl.hpp>
 
 extern "C" {

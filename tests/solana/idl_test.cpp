@@ -61,9 +61,8 @@ TEST(idl, integers_of_every_width) {
   EXPECT_EQ(decoded(R"("i128")", wire_bytes{}.fill(255, 16)), R"("-1")");
   EXPECT_EQ(decoded(R"("i128")", wire_bytes{}.fill(0, 15).u8(128)),
             R"("-170141183460469231731687303715884105728")");
-  EXPECT_EQ(
-      decoded(R"("u256")", wire_bytes{}.fill(255, 32)),
-      R"("115792089237316195423570985008687907853269984665640564039457584007913129639935")");
+  EXPECT_EQ(decoded(R"("u256")", wire_bytes{}.fill(255, 32)),
+            R"("115792089237316195423570985008687907853269984665640564039457584007913129639935")");
   EXPECT_EQ(decoded(R"("i256")", wire_bytes{}.u8(0xfe).fill(255, 31)), R"("-2")");
   EXPECT_EQ(decoded(R"("u256")", wire_bytes{}.fill(0, 32)), R"("0")");
 }
@@ -134,9 +133,11 @@ TEST(idl, defined_types_generics_and_aliases) {
 }
 
 TEST(idl, layouts_that_are_not_borsh) {
-  const auto fields = R"("type":{"kind":"struct","fields":[{"name":"a","type":"u8"},{"name":"b","type":"u32"},)"
-                      R"({"name":"c","type":"u16"}]}})";
-  const auto c = std::string(R"(,{"name":"C","serialization":"bytemuckunsafe","repr":{"kind":"c"},)") + fields;
+  const auto fields =
+      R"("type":{"kind":"struct","fields":[{"name":"a","type":"u8"},{"name":"b","type":"u32"},)"
+      R"({"name":"c","type":"u16"}]}})";
+  const auto c =
+      std::string(R"(,{"name":"C","serialization":"bytemuckunsafe","repr":{"kind":"c"},)") + fields;
   EXPECT_EQ(decoded(holder_of(R"({"array":[{"defined":{"name":"C"}},2]})", c),
                     wire_bytes{}.u8(1).fill(0, 3).u32(2).u16(3).u16(0).u8(4).fill(0, 3).u32(5).u16(6).u16(0)),
             R"([{"a":1,"b":2,"c":3},{"a":4,"b":5,"c":6}])");
@@ -214,9 +215,9 @@ TEST(idl, shank) {
       "fields":[]}}]})");
   EXPECT_EQ(i.summary().specification, "shank");
   const pubkey accounts[] = {key_of(1)};
-  EXPECT_EQ(shown(i.instruction(key_of(2), accounts, wire_bytes{}.u8(54).view())),
-            R"({"info":{"accounts":{"authority":")" + key_of(1).to_string() +
-                R"("},"args":{}},"type":"Collect"})");
+  EXPECT_EQ(
+      shown(i.instruction(key_of(2), accounts, wire_bytes{}.u8(54).view())),
+      R"({"info":{"accounts":{"authority":")" + key_of(1).to_string() + R"("},"args":{}},"type":"Collect"})");
   EXPECT_EQ(i.summary().accounts, 0u) << "nothing says which account is which";
 }
 
@@ -272,13 +273,13 @@ TEST(idl, values_without_end) {
   const auto empty = R"(,{"name":"E","type":{"kind":"struct"}})";
   EXPECT_EQ(decoded(holder_of(R"({"vec":{"defined":{"name":"E"}}})", empty), wire_bytes{}.u32(~0U)),
             "error: IDL: too many values, field v, at byte 4");
-  EXPECT_EQ(decoded(holder_of(R"({"array":[{"defined":{"name":"E"}},18446744073709551615]})", empty),
-                    wire_bytes{}),
-            "error: IDL: too many values, field v, at byte 0");
+  EXPECT_EQ(
+      decoded(holder_of(R"({"array":[{"defined":{"name":"E"}},18446744073709551615]})", empty), wire_bytes{}),
+      "error: IDL: too many values, field v, at byte 0");
   const auto parameter = R"(,{"name":"P","generics":["T"],"type":{"kind":"alias","value":{"generic":"T"}}})";
-  EXPECT_EQ(decoded(holder_of(R"({"defined":{"name":"P","generics":[{"generic":"T"}]}})", parameter),
-                    wire_bytes{}),
-            "error: IDL: nothing says what the parameter T is, field v, at byte 0");
+  EXPECT_EQ(
+      decoded(holder_of(R"({"defined":{"name":"P","generics":[{"generic":"T"}]}})", parameter), wire_bytes{}),
+      "error: IDL: nothing says what the parameter T is, field v, at byte 0");
   // Sizes that double with each type: 2^40 by forty definitions.
   std::string doubling;
   for (int i = 0; i < 40; ++i)
@@ -286,8 +287,9 @@ TEST(idl, values_without_end) {
                 R"({"defined":"D)" + std::to_string(i + 1) + R"("},{"defined":"D)" + std::to_string(i + 1) +
                 R"("}]}})";
   doubling += R"(,{"name":"D40","type":{"kind":"struct","fields":["u8"]}})";
-  EXPECT_EQ(decoded(holder_of(R"({"coption":{"defined":"D0"}})", doubling), wire_bytes{}.u32(0)).substr(0, 27),
-            "error: IDL: too many values");
+  EXPECT_EQ(
+      decoded(holder_of(R"({"coption":{"defined":"D0"}})", doubling), wire_bytes{}.u32(0)).substr(0, 27),
+      "error: IDL: too many values");
 }
 
 // on chain

@@ -25,9 +25,9 @@ class blake3 final {
   words chunk_value_;  // of the chunk that is being read
   std::array<std::uint8_t, 64> block_{};
   std::uint32_t block_size_ = 0;
-  std::uint32_t blocks_ = 0;           // of this chunk, that went into chunk_value_
-  std::uint64_t chunks_ = 0;           // before this one
-  std::array<words, 54> subtrees_{};   // of complete subtrees, the largest first
+  std::uint32_t blocks_ = 0;          // of this chunk, that went into chunk_value_
+  std::uint64_t chunks_ = 0;          // before this one
+  std::array<words, 54> subtrees_{};  // of complete subtrees, the largest first
   std::uint32_t subtree_count_ = 0;
 };
 

@@ -1,5 +1,6 @@
-// The lattice hash of accounts (SIMD-0215): every live account's BLAKE3 output of 2,048 bytes as 1,024 numbers,
-// summed modulo 2^16. Sums commute, so storages may be read in any order and by any number of threads.
+// The lattice hash of accounts (SIMD-0215): every live account's BLAKE3 output of 2,048 bytes as 1,024
+// numbers, summed modulo 2^16. Sums commute, so storages may be read in any order and by any number of
+// threads.
 #pragma once
 
 #include <osvm/ledger/snapshot.hpp>
@@ -24,9 +25,9 @@ struct lt_hash {
 
 struct snapshot_check {
   slot_t slot = 0;
-  std::uint64_t accounts = 0;       // live ones
+  std::uint64_t accounts = 0;  // live ones
   lt_hash computed;
-  bool manifest_has_hash = false;   // releases before 2.2 hash accounts in another way
+  bool manifest_has_hash = false;  // releases before 2.2 hash accounts in another way
   bool manifest_agrees = false;
   std::optional<solana::hash> named{};  // by the file name of the newest archive
   bool name_agrees = false;

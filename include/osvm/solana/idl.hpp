@@ -35,8 +35,9 @@ struct idl_summary {
   std::size_t instructions = 0, accounts = 0, events = 0, types = 0, errors = 0;
 };
 
-// Immutable, thread-safe. Numbers up to 64 bits become JSON numbers, wider ones decimal texts, `bytes` base64,
-// keys base58; an enum's variant is "Name", {"Name":{…}} or {"Name":[…]}; maps are arrays of [key, value].
+// Immutable, thread-safe. Numbers up to 64 bits become JSON numbers, wider ones decimal texts, `bytes`
+// base64, keys base58; an enum's variant is "Name", {"Name":{…}} or {"Name":[…]}; maps are arrays of [key,
+// value].
 class idl final {
  public:
   // errc::malformed (the context names the place), errc::limit_exceeded, errc::unsupported (another

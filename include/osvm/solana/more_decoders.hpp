@@ -1,5 +1,5 @@
-// Decoding beyond what validators decode. A validator's jsonParsed knows a fixed set of programs; where this is
-// given too, other programs' accounts, instructions and events are shown decoded, in the same shape.
+// Decoding beyond what validators decode. A validator's jsonParsed knows a fixed set of programs; where this
+// is given too, other programs' accounts, instructions and events are shown decoded, in the same shape.
 #pragma once
 
 namespace osvm::solana {

@@ -78,7 +78,8 @@ blake3::blake3() noexcept {
 // chunks has zeros at its end.
 void blake3::add_chunk(words value) noexcept {
   ++chunks_;
-  for (auto n = chunks_; (n & 1) == 0; n >>= 1) value = node::above(subtrees_[--subtree_count_], value).chain();
+  for (auto n = chunks_; (n & 1) == 0; n >>= 1)
+    value = node::above(subtrees_[--subtree_count_], value).chain();
   subtrees_[subtree_count_++] = value;
 }
 

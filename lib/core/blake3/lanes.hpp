@@ -1,6 +1,7 @@
 // Several compressions side by side, one in each lane of the compiler's vector type. Included by one file for
-// each instruction set, which says how many lanes (GCC 12 takes no template's parameter there); everything here has internal linkage and uses no library code, so that nothing which
-// was compiled for a newer processor can be called on an older one.
+// each instruction set, which says how many lanes (GCC 12 takes no template's parameter there); everything
+// here has internal linkage and uses no library code, so that nothing which was compiled for a newer
+// processor can be called on an older one.
 #pragma once
 
 #include "constants.hpp"
@@ -39,7 +40,9 @@ struct lanes {
     __builtin_memcpy(&v, p, 4);
     return v;
   }
-  static inline __attribute__((always_inline)) void set(vector& v, std::uint32_t x) { v = vector{} + x; }
+  static inline __attribute__((always_inline)) void set(vector& v, std::uint32_t x) {
+    v = vector{} + x;
+  }
   // The counters of the lanes, low and high halves.
   static inline __attribute__((always_inline)) void count(vector& low, vector& high, std::uint64_t from) {
     for (unsigned i = 0; i < count_of; ++i) {
@@ -56,7 +59,8 @@ struct lanes {
     for (unsigned b = 0; b < b3::chunk_size / b3::block_size; ++b) {
       vector m[16], v[16];
       for (unsigned w = 0; w < 16; ++w)
-        for (unsigned i = 0; i < count_of; ++i) m[w][i] = load(in + i * b3::chunk_size + b * b3::block_size + 4 * w);
+        for (unsigned i = 0; i < count_of; ++i)
+          m[w][i] = load(in + i * b3::chunk_size + b * b3::block_size + 4 * w);
       for (unsigned w = 0; w < 8; ++w) v[w] = h[w];
       for (unsigned w = 0; w < 4; ++w) set(v[8 + w], b3::initial[w]);
       v[12] = low, v[13] = high;

@@ -137,8 +137,8 @@ bank_fields read_bank(reader& in) {
 
 void skip_versioned_stakes(reader& in) {
   for (auto n = in.count(12); n-- && in.ok();) {
-    in.number<std::uint64_t>();                                // epoch
-    if (in.number<std::uint32_t>() != 0) return in.fail();     // the only version there is
+    in.number<std::uint64_t>();                             // epoch
+    if (in.number<std::uint32_t>() != 0) return in.fail();  // the only version there is
     for (auto votes = in.count(97); votes-- && in.ok();) read_vote_account(in);
     in.take(in.count(32 + 72) * (32 + 72));  // delegations, with the credits that they have seen
     in.take(16);                             // unused, epoch
@@ -150,10 +150,10 @@ void skip_versioned_stakes(reader& in) {
 // What releases added behind the accounts' places, each piece absent in older ones. Nothing when the hash is
 // not there, or lies behind what this reader does not know.
 std::optional<std::array<std::uint16_t, 1024>> read_accounts_hash(reader& in) {
-  in.take(32 + 32 + 5 * 8);    // hashes and counts of the bank
-  in.take(in.count(8) * 8);    // roots
-  in.take(in.count(40) * 40);  // roots with hashes
-  in.number<std::uint64_t>();  // lamports per signature
+  in.take(32 + 32 + 5 * 8);                        // hashes and counts of the bank
+  in.take(in.count(8) * 8);                        // roots
+  in.take(in.count(40) * 40);                      // roots with hashes
+  in.number<std::uint64_t>();                      // lamports per signature
   if (in.boolean()) in.take(8 + 32 + 8 + 32 + 8);  // what an incremental snapshot stands on
   in.option<solana::hash>();                       // of accounts, once an epoch
   skip_versioned_stakes(in);

@@ -57,11 +57,13 @@ class verifier {
   };
   template <class F>
   result<> each(const std::string& path, F&& visit) {
-    const snapshot_visitor v{
-        .manifest = [this](snapshot_manifest&& m) -> result<> { return manifest_ = std::move(m), result<>(); },
-        .storage = [&](slot_t slot, std::string&& bytes) -> result<> {
-          return each_record(as_bytes(bytes), slot, [&](const stored_record& r) { visit(r, ++number_); });
-        }};
+    const snapshot_visitor v{.manifest = [this](snapshot_manifest&& m) -> result<> {
+                               return manifest_ = std::move(m), result<>();
+                             },
+                             .storage = [&](slot_t slot, std::string&& bytes) -> result<> {
+                               return each_record(as_bytes(bytes), slot,
+                                                  [&](const stored_record& r) { visit(r, ++number_); });
+                             }};
     return read_snapshot(path, v, limits_);
   }
 

@@ -21,8 +21,7 @@ template <class T>
 const T* match(const std::vector<T>& list, bytes_view data) {
   const T* best = nullptr;
   for (const auto& e : list)
-    if (begins_with(data, e.discriminator) &&
-        (!best || e.discriminator.size() > best->discriminator.size()))
+    if (begins_with(data, e.discriminator) && (!best || e.discriminator.size() > best->discriminator.size()))
       best = &e;
   return best;
 }
@@ -41,7 +40,7 @@ std::string accounts_json(std::span<const interface::account_slot> slots, const 
   for (std::size_t i = 0; i < slots.size() && i < accounts.size(); ++i) {
     out.key(slots[i].name);
     // An optional account that is left out has the program's own address in its place.
-    slots[i].optional && accounts[i] == program ? out.null() : out.base58(accounts[i]);
+    slots[i].optional&& accounts[i] == program ? out.null() : out.base58(accounts[i]);
   }
   out.end_object();
   return text;

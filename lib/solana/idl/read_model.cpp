@@ -222,8 +222,9 @@ std::string snake_case(std::string_view name) {
   std::string out;
   for (std::size_t i = 0; i < name.size(); ++i) {
     const bool after_word = i > 0 && name[i - 1] != '_' && !is_upper(name[i - 1]);
-    const bool before_word = i > 0 && i + 1 < name.size() && is_upper(name[i - 1]) && !is_upper(name[i + 1]) &&
-                             name[i + 1] != '_' && !(name[i + 1] >= '0' && name[i + 1] <= '9');
+    const bool before_word = i > 0 && i + 1 < name.size() && is_upper(name[i - 1]) &&
+                             !is_upper(name[i + 1]) && name[i + 1] != '_' &&
+                             !(name[i + 1] >= '0' && name[i + 1] <= '9');
     if (is_upper(name[i]) && (after_word || before_word)) out.push_back('_');
     out.push_back(is_upper(name[i]) ? static_cast<char>(name[i] - 'A' + 'a') : name[i]);
   }

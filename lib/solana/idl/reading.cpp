@@ -35,9 +35,10 @@ std::string_view reading::text(const json::value* v, std::string_view otherwise)
 std::string reading::name(const json::value* v) {
   const auto t = text(v);
   if (t.empty()) return bad("a name is missing"), std::string();
-  if (t.size() > limits.max_name) return fail(osvm::errc::limit_exceeded, "a name is too long"), std::string();
-  const bool plain = std::ranges::all_of(
-      t, [](char c) { return c > ' ' - 1 && c < 127 && c != '"' && c != '\\'; });
+  if (t.size() > limits.max_name)
+    return fail(osvm::errc::limit_exceeded, "a name is too long"), std::string();
+  const bool plain =
+      std::ranges::all_of(t, [](char c) { return c > ' ' - 1 && c < 127 && c != '"' && c != '\\'; });
   if (!plain) return bad("a name with characters that names do not have"), std::string();
   return std::string(t);
 }

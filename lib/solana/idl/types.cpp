@@ -15,25 +15,28 @@ struct named_kind {
   kind what;
 };
 constexpr std::array primitives = {
-    named_kind{"bool", kind::boolean}, named_kind{"u8", kind::u8},
-    named_kind{"i8", kind::i8},        named_kind{"u16", kind::u16},
-    named_kind{"i16", kind::i16},      named_kind{"u32", kind::u32},
-    named_kind{"i32", kind::i32},      named_kind{"f32", kind::f32},
-    named_kind{"u64", kind::u64},      named_kind{"i64", kind::i64},
-    named_kind{"f64", kind::f64},      named_kind{"u128", kind::u128},
-    named_kind{"i128", kind::i128},    named_kind{"u256", kind::u256},
-    named_kind{"i256", kind::i256},    named_kind{"bytes", kind::bytes},
-    named_kind{"string", kind::string}, named_kind{"pubkey", kind::key},
+    named_kind{"bool", kind::boolean},  named_kind{"u8", kind::u8},         named_kind{"i8", kind::i8},
+    named_kind{"u16", kind::u16},       named_kind{"i16", kind::i16},       named_kind{"u32", kind::u32},
+    named_kind{"i32", kind::i32},       named_kind{"f32", kind::f32},       named_kind{"u64", kind::u64},
+    named_kind{"i64", kind::i64},       named_kind{"f64", kind::f64},       named_kind{"u128", kind::u128},
+    named_kind{"i128", kind::i128},     named_kind{"u256", kind::u256},     named_kind{"i256", kind::i256},
+    named_kind{"bytes", kind::bytes},   named_kind{"string", kind::string}, named_kind{"pubkey", kind::key},
     named_kind{"publicKey", kind::key},
 };
 
 constexpr std::array wrappers = {
-    named_kind{"option", kind::option},     named_kind{"coption", kind::coption},
-    named_kind{"vec", kind::vector},        named_kind{"array", kind::array},
-    named_kind{"genericLenArray", kind::array}, named_kind{"hashSet", kind::vector},
-    named_kind{"bTreeSet", kind::vector},   named_kind{"hashMap", kind::map},
-    named_kind{"bTreeMap", kind::map},      named_kind{"tuple", kind::tuple},
-    named_kind{"defined", kind::defined},   named_kind{"definedWithTypeArgs", kind::defined},
+    named_kind{"option", kind::option},
+    named_kind{"coption", kind::coption},
+    named_kind{"vec", kind::vector},
+    named_kind{"array", kind::array},
+    named_kind{"genericLenArray", kind::array},
+    named_kind{"hashSet", kind::vector},
+    named_kind{"bTreeSet", kind::vector},
+    named_kind{"hashMap", kind::map},
+    named_kind{"bTreeMap", kind::map},
+    named_kind{"tuple", kind::tuple},
+    named_kind{"defined", kind::defined},
+    named_kind{"definedWithTypeArgs", kind::defined},
     named_kind{"generic", kind::generic},
 };
 

@@ -78,13 +78,12 @@ class value_writer {
 
  private:
   bool fail(osvm::errc code, const std::string& what) {
-    problem_ = error(code, "IDL: " + what + (place_ ? ", field " + *place_ : "") + ", at byte " +
-                               std::to_string(at_));
+    problem_ = error(
+        code, "IDL: " + what + (place_ ? ", field " + *place_ : "") + ", at byte " + std::to_string(at_));
     return false;
   }
   bool enter() {
-    if (++depth_ > m_.limits.max_depth)
-      return fail(osvm::errc::limit_exceeded, "values nested too deeply");
+    if (++depth_ > m_.limits.max_depth) return fail(osvm::errc::limit_exceeded, "values nested too deeply");
     if (++values_ > m_.limits.max_values) return fail(osvm::errc::limit_exceeded, "too many values");
     if (text_.size() - begin_ > m_.limits.max_output)
       return fail(osvm::errc::limit_exceeded, "the text grows too large");
@@ -274,8 +273,7 @@ class value_writer {
     if (v.fields.list.empty()) return out_.plain(v.name), true;
     out_.begin_object();
     out_.key(v.name);
-    const bool done =
-        v.fields.named ? fields(v.fields.list, s, nullptr) : list(v.fields.list, s, nullptr);
+    const bool done = v.fields.named ? fields(v.fields.list, s, nullptr) : list(v.fields.list, s, nullptr);
     if (done) out_.end_object();
     return done;
   }
@@ -299,7 +297,8 @@ class value_writer {
     for (std::size_t i = 0; i < m_.limits.max_depth; ++i) {
       const bool counts = at->what == kind::array || at->what == kind::constant;
       if (at->name.empty())
-        return counts ? (n = at->count, true) : fail(osvm::errc::malformed, "a type where a number is needed");
+        return counts ? (n = at->count, true)
+                      : fail(osvm::errc::malformed, "a type where a number is needed");
       const scope* where = nullptr;
       at = argument(at->name, s, where);
       if (!at) return false;
@@ -362,8 +361,7 @@ class value_writer {
     if (d->what == definition::shape::alias) return measure(d->alias, &inner, out);
     if (d->what == definition::shape::enumeration) {
       for (const auto& v : d->variants)
-        if (!v.fields.list.empty())
-          return fail(osvm::errc::unsupported, "the size of an enum with fields");
+        if (!v.fields.list.empty()) return fail(osvm::errc::unsupported, "the size of an enum with fields");
       return out = {1, 1}, true;
     }
     out.align = d->align;

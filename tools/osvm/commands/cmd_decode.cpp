@@ -135,8 +135,8 @@ class decode final : public invocation {
     for (std::size_t i = 0; i < keys_.size(); ++i) indexes.push_back(static_cast<std::uint8_t>(i));
     std::string json;
     solana::json_writer out(json);
-    solana::write_instruction(out, keys_.size(), indexes, as_bytes(data),
-                              solana::account_keys(keys, nullptr), std::nullopt, false, more_);
+    solana::write_instruction(out, keys_.size(), indexes, as_bytes(data), solana::account_keys(keys, nullptr),
+                              std::nullopt, false, more_);
     if (json.starts_with("{\"program\":")) return json;
     if (const auto described = decoders_.idls() ? decoders_.idls()->find(*program_key_) : nullptr)
       if (const auto tried = described->instruction(*program_key_, keys_, as_bytes(data)); !tried)
@@ -197,7 +197,8 @@ class decode final : public invocation {
     for (const auto& a : dumped) {
       auto view = a.account.view;
       view.data = as_bytes(a.data);
-      solana::write_account(out, a.account.address, view, solana::account_encoding::json_parsed, {}, context_);
+      solana::write_account(out, a.account.address, view, solana::account_encoding::json_parsed, {},
+                            context_);
     }
     if (dumped.size() != 1) out.end_array();
     return json;
@@ -224,7 +225,8 @@ const command cmd_decode_entry{
         "  osvm decode < account.json\n"
         "  echo \"$TX\" | osvm decode --from base58 --json\n"
         "  echo \"$DATA\" | osvm decode --owner TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA --decimals 6\n"
-        "  echo \"$DATA\" | osvm decode --program PROGRAM --account PAYER --account STORE --idl my_program.json",
+        "  echo \"$DATA\" | osvm decode --program PROGRAM --account PAYER --account STORE --idl "
+        "my_program.json",
     .make = make_invocation<decode>,
 };
 

@@ -16,7 +16,8 @@ class idl_add final : public invocation {
     std::optional<solana::pubkey> program;
     if (!program_.empty()) {
       const auto key = solana::pubkey::parse(program_);
-      if (!key) return ctx.fail(error(key.error().code, "--program: " + key.error().context), exit_code::usage);
+      if (!key)
+        return ctx.fail(error(key.error().code, "--program: " + key.error().context), exit_code::usage);
       program = *key;
     }
     const auto done = add(program);

@@ -36,8 +36,7 @@ class idl_list final : public invocation {
                                          {"accounts", s.accounts},
                                          {"events", s.events}});
       table.push_back({program.to_string(), printable(s.name), printable(s.version), s.specification,
-                       std::to_string(s.instructions), std::to_string(s.accounts),
-                       std::to_string(s.events)});
+                       std::to_string(s.instructions), std::to_string(s.accounts), std::to_string(s.events)});
     }
     if (ctx.json())
       ctx.print_json(boost::json::object{{"idls", std::move(list)}});

@@ -48,9 +48,9 @@ struct tail_field {
 };
 
 void token_standard(reader& args, json_writer& out) {
-  static constexpr std::string_view names[] = {"nonFungible",        "fungibleAsset",
-                                               "fungible",           "nonFungibleEdition",
-                                               "programmableNonFungible", "programmableNonFungibleEdition"};
+  static constexpr std::string_view names[] = {
+      "nonFungible",        "fungibleAsset",           "fungible",
+      "nonFungibleEdition", "programmableNonFungible", "programmableNonFungibleEdition"};
   out.plain(variant(args, names));
 }
 void collection(reader& args, json_writer& out) {
@@ -195,8 +195,8 @@ bool collection_authority(reader& args, json_writer& out) {
 }
 bool token_record(reader& args, json_writer& out) {
   static constexpr std::string_view states[] = {"unlocked", "locked", "listed"};
-  static constexpr std::string_view roles[] = {"sale",   "transfer", "utility", "staking",
-                                               "standard", "lockedTransfer"};
+  static constexpr std::string_view roles[] = {"sale",    "transfer", "utility",
+                                               "staking", "standard", "lockedTransfer"};
   const auto bump = args.number<std::uint8_t>();
   const auto state = variant(args, states);
   const auto revision = args.option<std::uint64_t>();

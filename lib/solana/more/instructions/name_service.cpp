@@ -51,7 +51,6 @@ void parse(const instruction_args& in, parsed_info& out) {
 }  // namespace
 
 extern const instruction_parser name_service_more_parser;
-const instruction_parser name_service_more_parser{
-    {&programs::name_service, nullptr}, "name-service", parse};
+const instruction_parser name_service_more_parser{{&programs::name_service, nullptr}, "name-service", parse};
 
 }  // namespace osvm::solana
