@@ -16,3 +16,6 @@ target_sources(osvm_solana PRIVATE ${PROJECT_BINARY_DIR}/generated/solana/instru
   ${PROJECT_BINARY_DIR}/generated/solana/account_parsers.cpp
   ${PROJECT_BINARY_DIR}/generated/solana/more_instruction_parsers.cpp
   ${PROJECT_BINARY_DIR}/generated/solana/more_account_parsers.cpp)
+# Its inner loops are unrolled by hand; the compiler's vectors of 64-bit products are slower than scalars.
+set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/base58.cpp PROPERTIES
+  COMPILE_OPTIONS "-fno-tree-vectorize;-fno-tree-slp-vectorize")
