@@ -68,8 +68,14 @@ void decoder_options::declare(option_set& o) {
   o.flag("as-validator", plain_, "decode what validators decode and nothing else");
 }
 
+void decoder_options::declare_more(option_set& o) {
+  on_request_ = true;
+  o.flag("more", more_, "decode more than validators do: by kept IDLs, and a few programs more");
+  o.value("idl", "FILE", path_, "the same, with an IDL for the program that it names");
+}
+
 result<const solana::more_decoders*> decoder_options::open() {
-  if (plain_) return nullptr;
+  if (plain_ || (on_request_ && !more_ && path_.empty())) return nullptr;
   if (auto folder = open_idl_folder()) source_ = std::move(*folder);
   if (!path_.empty()) {
     const solana::idl_limits limits;

@@ -1,6 +1,7 @@
 // osvm account: one account of a snapshot or of dumped files.
 #include <osvm/ledger/account_store.hpp>
 
+#include "../idl_files.hpp"
 #include "../ledger_command.hpp"
 
 namespace osvm::cli {
@@ -12,6 +13,7 @@ class account final : public invocation {
     o.word("address", address_, {}, "the account's address");
     o.values("from", "PATH", from_, "a snapshot archive, a dumped account (.json) or a folder of these");
     o.value("encoding", "NAME", encoding_, "jsonParsed, base64, base58 or base64+zstd");
+    decoders_.declare_more(o);
   }
   int run(context& ctx) override {
     const auto address = solana::pubkey::parse(address_);
@@ -22,6 +24,8 @@ class account final : public invocation {
                       exit_code::usage);
     if (from_.empty())
       return ctx.fail(error(errc::invalid_argument, "--from PATH is needed"), exit_code::usage);
+    const auto more = decoders_.open();
+    if (!more) return ctx.fail(more.error());
     const auto store = ledger::account_store::load(from_);
     if (!store) return ctx.fail(store.error());
     const auto* a = store->find(*address);
@@ -32,7 +36,9 @@ class account final : public invocation {
     out.field("pubkey", a->address);
     out.field("slot", a->slot);
     out.key("account");
-    solana::write_account(out, a->address, a->view, *encoding, {}, store->context_of(*a));
+    auto how = store->context_of(*a);
+    how.more = *more;
+    solana::write_account(out, a->address, a->view, *encoding, {}, how);
     out.end_object();
     print_json_text(ctx, text);
     return static_cast<int>(exit_code::done);
@@ -41,6 +47,7 @@ class account final : public invocation {
  private:
   std::string address_, encoding_ = "jsonParsed";
   std::vector<std::string> from_;
+  decoder_options decoders_;
 };
 
 }  // namespace
@@ -51,7 +58,8 @@ const command cmd_account_entry{
     .summary = "one Solana account of a snapshot or of dumped files, decoded",
     .examples =
         "  osvm account ADDRESS --from snapshot-100-HASH.tar.zst\n"
-        "  osvm account ADDRESS --from ./ledger --encoding base64 --json",
+        "  osvm account ADDRESS --from ./ledger --encoding base64 --json\n"
+        "  osvm account ADDRESS --from ./accounts --idl my_program.json",
     .make = make_invocation<account>,
 };
 
