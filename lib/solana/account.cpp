@@ -62,6 +62,7 @@ result<std::string> unpack_zstd(bytes_view packed, std::size_t max_bytes) {
     if (ZSTD_isError(left) || (left != 0 && to.pos == 0 && from.pos == from.size))
       return error(osvm::errc::malformed, "the zstd frame is damaged");
   }
+  if (out.size() > max_bytes) return error(osvm::errc::limit_exceeded, "the unpacked account is too large");
   if (from.pos != from.size) return error(osvm::errc::malformed, "bytes behind the zstd frame");
   return out;
 }
