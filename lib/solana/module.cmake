@@ -19,3 +19,6 @@ target_sources(osvm_solana PRIVATE ${PROJECT_BINARY_DIR}/generated/solana/instru
 # Its inner loops are unrolled by hand; the compiler's vectors of 64-bit products are slower than scalars.
 set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/base58.cpp PROPERTIES
   COMPILE_OPTIONS "-fno-tree-vectorize;-fno-tree-slp-vectorize")
+# As in lib/net/module.cmake.
+set_source_files_properties(${PROJECT_SOURCE_DIR}/lib/solana/rpc/client.cpp PROPERTIES
+  COMPILE_OPTIONS "$<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-mismatched-new-delete>")

@@ -78,7 +78,6 @@ class Idl(Case):
         self.assertEqual(self.json("--json", "idl", "fetch", MEMO, "--data", str(file)), {"added": MEMO})
         file.write_bytes(data[:60])
         self.assertIn("ends before", self.osvm("idl", "fetch", MEMO, "--data", str(file), status=1).stderr)
-        self.osvm("idl", "fetch", MEMO, status=2)
         self.osvm("idl", "fetch", MEMO, "--data", "x", "--from", "y", status=2)
 
     def test_fetched_from_dumped_accounts(self):

@@ -1,7 +1,6 @@
 #include <osvm/ledger/account_store.hpp>
 #include <osvm/ledger/lt_hash.hpp>
 
-
 #include <gtest/gtest.h>
 #include <zstd.h>
 
@@ -134,7 +133,7 @@ TEST_F(snapshots, are_verified_by_the_newest_record_of_each_account) {
   expected.add(record(1, 5000, "second"));
   const auto named = "snapshot-10-" + expected.checksum().to_string() + ".tar";
   const auto good =
-      verify_snapshot(file(named, make_archive(10, {next, old}, make_manifest_tail(expected.sums))));
+      verify_snapshot(file(named, make_archive(10, {next, old}, "abc", make_manifest_tail(expected.sums))));
   ASSERT_TRUE(good) << good.error().to_string();
   EXPECT_TRUE(good->holds());
   EXPECT_TRUE(good->name_agrees);
@@ -143,18 +142,19 @@ TEST_F(snapshots, are_verified_by_the_newest_record_of_each_account) {
   const auto check = [&](const std::string& archive) {
     return verify_snapshot(file("one.tar", archive)).value();
   };
-  EXPECT_TRUE(check(make_archive(10, {next, old}, make_manifest_tail(expected.sums))).holds())
+  EXPECT_TRUE(check(make_archive(10, {next, old}, "abc", make_manifest_tail(expected.sums))).holds())
       << "without a name";
   auto wrong = expected;
   wrong.sums[1023] ^= 1;
-  EXPECT_FALSE(check(make_archive(10, {next, old}, make_manifest_tail(wrong.sums))).holds());
+  EXPECT_FALSE(check(make_archive(10, {next, old}, "abc", make_manifest_tail(wrong.sums))).holds());
   const made_storage changed{10, 2, make_storage({{1, 2, 5000, "secund"}, {3, 2, 0, ""}})};
-  EXPECT_FALSE(check(make_archive(10, {changed, old}, make_manifest_tail(expected.sums))).manifest_agrees);
+  EXPECT_FALSE(
+      check(make_archive(10, {changed, old}, "abc", make_manifest_tail(expected.sums))).manifest_agrees);
   const auto older = check(make_archive(10, {next, old}));
   EXPECT_FALSE(older.manifest_has_hash) << "a release before 2.2";
   EXPECT_FALSE(older.holds());
   const auto of_another = file("snapshot-10-" + wrong.checksum().to_string() + ".tar",
-                               make_archive(10, {next, old}, make_manifest_tail(expected.sums)));
+                               make_archive(10, {next, old}, "abc", make_manifest_tail(expected.sums)));
   EXPECT_FALSE(verify_snapshot(of_another)->holds());
 }
 
@@ -164,7 +164,7 @@ TEST_F(snapshots, an_incremental_archive_is_verified_on_top_of_its_full_one) {
   lt_hash expected;
   expected.add(record(1, 1000, "c"));
   expected.add(record(3, 4000, "b"));
-  const auto more = file("more.tar", make_archive(11, {{11, 2, make_storage({{1, 2, 1000, "c"}})}},
+  const auto more = file("more.tar", make_archive(11, {{11, 2, make_storage({{1, 2, 1000, "c"}})}}, "abc",
                                                   make_manifest_tail(expected.sums)));
   EXPECT_TRUE(verify_snapshot(full, {.incremental = more})->holds());
   EXPECT_EQ(verify_snapshot(more, {.incremental = full}).error().code, osvm::errc::invalid_argument);
