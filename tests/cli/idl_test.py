@@ -1,9 +1,11 @@
 #!/usr/bin/python3
 """osvm idl and osvm decode: what people keep, and what they get decoded by it."""
 import base64
+import http.server
 import json
 import pathlib
 import struct
+import threading
 import zlib
 
 import osvm_process
@@ -90,6 +92,37 @@ class Idl(Case):
         file = pathlib.Path(self.home, "dump.json")
         file.write_text(json.dumps(dump))
         self.assertEqual(self.json("--json", "idl", "fetch", MEMO, "--from", str(file)), {"added": MEMO})
+
+    def test_fetched_from_a_node(self):
+        """The node lacks the newer of the two accounts."""
+        packed = zlib.compress(json.dumps(SHOP).encode())
+        data = bytes.fromhex("184662bf3a907b9e") + bytes(32) + struct.pack("<I", len(packed)) + packed
+        asked = []
+
+        class Node(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                asked.append(request["params"][0])
+                value = {"lamports": 1, "owner": MEMO, "executable": False, "rentEpoch": 18446744073709551615,
+                         "data": [b64(data), "base64"]}
+                result = {"context": {"slot": 1}, "value": None if len(asked) == 1 else value}
+                text = json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": result}).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            def log_message(self, *_):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Node)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        shown = self.osvm("idl", "fetch", MEMO, "-u", f"http://127.0.0.1:{server.server_port}", "--print", status=0)
+        self.assertEqual(json.loads(shown.stdout), SHOP)
+        self.assertEqual(asked[0], self.metadata_address())
+        self.assertEqual(len(asked), 2)
 
     def metadata_address(self):
         """The error names both addresses: no second implementation of their derivation is needed here."""
