@@ -27,7 +27,7 @@ static void knows_its_bounds(void) {
   EXPECT_ERROR(osvm_ledger_get_bounds(ledger, &b), "osvm", OSVM_ERROR_INVALID_ARGUMENT, "struct_size");
   osvm_ledger_bounds_init(&b, sizeof b);
   EXPECT_OK(osvm_ledger_get_bounds(ledger, &b));
-  EXPECT(b.known == (OSVM_LEDGER_KNOWS_SLOTS | OSVM_LEDGER_KNOWS_FULL | OSVM_LEDGER_KNOWS_ROOTS));
+  EXPECT(b.known == 15 && b.last_confirmed == 3); /* what is rooted is confirmed */
   EXPECT(b.lowest == 0 && b.highest == 3 && b.highest_full == 3 && b.first_root == 0 && b.last_root == 3);
 }
 

@@ -44,7 +44,7 @@ def test_errors_by_domain(ledger: osvm.Ledger) -> None:
 
 
 def test_slots_and_blocks(ledger: osvm.Ledger) -> None:
-    assert ledger.bounds.lowest == 0 and ledger.bounds.last_root == 3 and ledger.bounds.last_confirmed is None
+    assert ledger.bounds.lowest == 0 and ledger.bounds.last_root == 3 and ledger.bounds.last_confirmed == 3
     assert [(s.slot, s.parent, s.full, s.root, s.dead) for s in ledger.slots()] == [
         (0, 0, True, True, False),
         (1, 0, True, True, False),
