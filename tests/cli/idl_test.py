@@ -48,7 +48,7 @@ class Idl(Case):
         self.assertEqual(self.json("--json", "idl", "add", str(self.file)), {"added": MEMO})
         self.assertIn("already", self.osvm("idl", "add", str(self.file), status=1).stderr)
         self.osvm("idl", "add", "-", "--replace", stdin=self.file.read_text(), status=0)
-        self.assertIn("is of the program", self.osvm("idl", "add", str(self.file), "--program", TOKEN, status=1).stderr)
+        self.assertIn("is of the program", self.osvm("idl", "add", str(self.file), "--program", TOKEN, status=2).stderr)
         (row,) = self.json("--json", "idl", "list")["idls"]
         self.assertEqual((row["program"], row["name"], row["version"], row["accounts"]), (MEMO, "shop", "1.2.3", 1))
         self.assertIn("shop", self.osvm("idl", "list", status=0).stdout)
