@@ -25,11 +25,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string read_file(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
 // Every row of every column as librocksdb reads it, and as we do.
 std::map<std::string, rows> rows_by_oracle(const std::string& folder) {
   std::vector<std::string> names;

@@ -122,8 +122,10 @@ inline std::vector<recorded_block> sample_blocks(std::size_t n, bool all_with_en
 inline std::set<solana::pubkey> sample_addresses(const std::vector<recorded_block>& blocks) {
   std::set<solana::pubkey> out;
   for (const auto& b : blocks)
-    for (const auto& t : b.transactions)
-      for (const auto& k : take_apart(as_bytes(t.wire))->keys) out.insert(*solana::pubkey::read(as_bytes(k)));
+    for (const auto& t : b.transactions) {
+      const auto parts = take_apart(as_bytes(t.wire));
+      for (const auto& k : parts->keys) out.insert(*solana::pubkey::read(as_bytes(k)));
+    }
   out.insert(*solana::pubkey::read(as_bytes(made_up("loaded"))));
   return out;
 }

@@ -123,7 +123,8 @@ result<> database_writer::flush(family_state& f) {
                                                             .family = f.id,
                                                             .family_name = f.name,
                                                             .sequence = sequence_,
-                                                            .block_size = options_.block_size}));
+                                                            .block_size = options_.block_size,
+                                                            .durable = options_.durable}));
   for (std::size_t i = 0; i < f.rows.size(); ++i)
     if (i + 1 == f.rows.size() || f.rows[i + 1].first != f.rows[i].first)
       OSVM_CHECK(table.add(f.rows[i].first, f.rows[i].second));
@@ -152,7 +153,8 @@ result<> database_writer::merge(family_state& f, const database& view) {
                                                             .family = f.id,
                                                             .family_name = f.name,
                                                             .sequence = sequence_,
-                                                            .block_size = options_.block_size}));
+                                                            .block_size = options_.block_size,
+                                                            .durable = options_.durable}));
       table.emplace(std::move(t));
     }
     OSVM_CHECK(table->add(rows.key(), rows.value().text()));
@@ -234,7 +236,7 @@ result<> database_writer::write_file(const std::string& name, std::string_view b
     if (n < 0) return errno_error(name);
     bytes.remove_prefix(static_cast<std::size_t>(n));
   }
-  if (::fsync(fd.get()) != 0) return errno_error(name);
+  if (options_.durable && ::fsync(fd.get()) != 0) return errno_error(name);
   return {};
 }
 
@@ -245,7 +247,7 @@ result<> database_writer::write_manifest() {
   OSVM_CHECK(write_file(name, manifest_records()));
   OSVM_CHECK(write_file("CURRENT.new", name + "\n"));
   if (::renameat(folder_.get(), "CURRENT.new", folder_.get(), "CURRENT") != 0) return errno_error("CURRENT");
-  if (::fsync(folder_.get()) != 0) return errno_error(path_);
+  if (options_.durable && ::fsync(folder_.get()) != 0) return errno_error(path_);
   if (!manifest_name_.empty()) ::unlinkat(folder_.get(), manifest_name_.c_str(), 0);
   for (const auto& o : obsolete_) ::unlinkat(folder_.get(), o.c_str(), 0);
   obsolete_.clear();

@@ -14,6 +14,7 @@ struct writer_options {
   std::size_t buffer = 128 << 20;       // bytes of rows kept before a run is written
   std::uint64_t table_size = 64 << 20;  // of one merged table file
   std::size_t block_size = 4096;
+  bool durable = true;       // false: files are not synced, for what may be made again
   bool merge = true;         // finish() leaves files that do not overlap
   std::size_t max_runs = 0;  // or at most so many that do
 };

@@ -172,7 +172,7 @@ result<table_file> table_writer::finish() {
   append_fixed(footer, magic);
   OSVM_CHECK(write(footer));
   OSVM_CHECK(drain());
-  if (::fsync(fd_.get()) != 0) return errno_error(name_);
+  if (identity_.durable && ::fsync(fd_.get()) != 0) return errno_error(name_);
   return table_file{.number = identity_.number,
                     .size = offset_,
                     .smallest = first_,

@@ -46,6 +46,7 @@ struct table_identity {
   std::string family_name{};
   std::uint64_t sequence = 1;  // of every row
   std::size_t block_size = 4096;
+  bool durable = true;
 };
 
 // Rows come in ascending order of their keys, each key once. Not thread-safe. A file that was not finished is

@@ -218,7 +218,7 @@ class car_source final : public block_source {
     if (facts < 2) return bad("a malformed block");
     out.parent = in.number();
     if (const auto time = in.integer(); time != 0) out.time = time;
-    for (std::uint64_t i = 2; i < facts; ++i) {
+    for (std::uint64_t i = 2; i < facts && in.ok(); ++i) {
       if (i == 2 && !in.null())
         out.height = in.number();
       else if (i > 2)

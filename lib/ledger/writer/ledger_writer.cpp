@@ -159,7 +159,10 @@ result<ledger_writer> ledger_writer::create(const std::string& folder, ledger_wr
   OSVM_CHECK(staging.make("rocksdb"));
   OSVM_TRY(auto db,
            rocksdb::database_writer::open(staging.path() + "/rocksdb", column_names(),
-                                          {.buffer = options.buffer, .merge = options.merge}));
+                                          {.buffer = options.buffer,
+                                           .table_size = options.table_size,
+                                           .durable = options.durable,
+                                           .merge = options.merge}));
   return ledger_writer(std::make_unique<impl>(std::move(staging), std::move(db), options));
 }
 
