@@ -318,12 +318,14 @@ result<std::optional<located_transaction>> blockstore::locate(const solana::sign
     const auto shred = row ? parse_shred(row->bytes(), place->genesis_layout) : error(errc::lost);
     const std::size_t skip = i == place->shred ? place->offset : 0;
     if (!shred || shred->payload.size() < skip) return nothing;
-    const auto part = shred->payload.subspan(skip, std::min(shred->payload.size() - skip, place->size - wire->size()));
+    const auto part =
+        shred->payload.subspan(skip, std::min(shred->payload.size() - skip, place->size - wire->size()));
     wire->append(reinterpret_cast<const char*>(part.data()), part.size());
     if (shred->ends_slot()) break;
   }
   located_transaction out{.slot = slot, .index = place->index, .wire = wire, .transaction = {}};
-  const bool parsed = wire->size() == place->size && solana::parse_transaction(as_bytes(*wire), out.transaction);
+  const bool parsed =
+      wire->size() == place->size && solana::parse_transaction(as_bytes(*wire), out.transaction);
   if (!parsed || out.transaction.signatures.empty() || out.transaction.signatures[0] != s) return nothing;
   return std::optional(std::move(out));
 }

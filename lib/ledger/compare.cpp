@@ -40,8 +40,9 @@ bool same_status(const std::string& wire, const std::string& a, const std::strin
   for (const bool second : {false, true}) {
     const auto meta = solana::parse_transaction_meta(as_bytes(second ? b : a));
     solana::json_writer out(text[second]);
-    if (!meta || !solana::write_transaction_fields(out, as_bytes(wire), tx, &*meta,
-                                                   {.encoding = solana::transaction_encoding::base64, .max_version = 255}))
+    if (!meta || !solana::write_transaction_fields(
+                     out, as_bytes(wire), tx, &*meta,
+                     {.encoding = solana::transaction_encoding::base64, .max_version = 255}))
       return false;
   }
   return text[0] == text[1];

@@ -124,8 +124,7 @@ result<std::string> write_found(const blockstore& store, const std::optional<gen
   solana::json_writer out(text);
   out.begin_object();
   out.field("slot", tx.slot);
-  OSVM_CHECK(
-      solana::write_transaction_fields(out, as_bytes(*tx.wire), tx.transaction, meta, query.encode));
+  OSVM_CHECK(solana::write_transaction_fields(out, as_bytes(*tx.wire), tx.transaction, meta, query.encode));
   OSVM_TRY(const auto time, time_of(store, g, tx.slot));
   write_optional(out, "blockTime", time);
   out.end_object();

@@ -112,7 +112,8 @@ class builder {
     }
     OSVM_CHECK(it.status());
     if (out.size() != b.shreds() || out.empty())
-      return error(errc::incomplete, "slot " + std::to_string(slot) + ": its shreds changed while it was read");
+      return error(errc::incomplete,
+                   "slot " + std::to_string(slot) + ": its shreds changed while it was read");
     return out;
   }
 
@@ -170,8 +171,9 @@ result<index_stats> build_side_index(const blockstore& store, const std::string&
   if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0)
     return error(osvm::errc::busy, "another process builds the side index in " + folder);
   OSVM_TRY(const auto known, known_slots(folder));
-  OSVM_TRY(auto to, rocksdb::database_writer::open(folder, {transactions_column, addresses_column, slots_column},
-                                                   {.buffer = options.buffer, .max_runs = max_runs}));
+  OSVM_TRY(auto to,
+           rocksdb::database_writer::open(folder, {transactions_column, addresses_column, slots_column},
+                                          {.buffer = options.buffer, .max_runs = max_runs}));
   return builder(store, to, options).run(known);
 }
 

@@ -52,10 +52,9 @@ OSVM_SHA inline void store_words(const words& w, hash& h) noexcept {
 // `Lanes` compressions at once, each of a 32-byte message and its padding; `steps` times over.
 template <int Lanes>
 OSVM_SHA void run(words* state, std::uint64_t steps) noexcept {
-  const __m128i abef = _mm_set_epi32(0x6a09e667, static_cast<int>(0xbb67ae85), 0x510e527f,
-                                     static_cast<int>(0x9b05688c));
-  const __m128i cdgh =
-      _mm_set_epi32(0x3c6ef372, static_cast<int>(0xa54ff53a), 0x1f83d9ab, 0x5be0cd19);
+  const __m128i abef =
+      _mm_set_epi32(0x6a09e667, static_cast<int>(0xbb67ae85), 0x510e527f, static_cast<int>(0x9b05688c));
+  const __m128i cdgh = _mm_set_epi32(0x3c6ef372, static_cast<int>(0xa54ff53a), 0x1f83d9ab, 0x5be0cd19);
   const auto* constants = reinterpret_cast<const __m128i*>(round_constants);
   for (std::uint64_t n = 0; n < steps; ++n) {
     __m128i m[Lanes][4], a[Lanes], c[Lanes];
@@ -70,8 +69,8 @@ OSVM_SHA void run(words* state, std::uint64_t steps) noexcept {
     }
 #pragma GCC unroll 16
     for (int g = 0; g < 16; ++g) {
-  #pragma GCC unroll 4
-    for (int l = 0; l < Lanes; ++l) {
+#pragma GCC unroll 4
+      for (int l = 0; l < Lanes; ++l) {
         auto* w = m[l];
         __m128i k = _mm_add_epi32(w[g & 3], _mm_load_si128(constants + g));
         c[l] = _mm_sha256rnds2_epu32(c[l], a[l], k);

@@ -42,7 +42,8 @@ std::map<std::string, rows> rows_by_oracle(const std::string& folder) {
   for (std::size_t i = 0; i < handles.size(); ++i) {
     const std::unique_ptr<::rocksdb::Iterator> it(db->NewIterator(verify, handles[i]));
     auto& to = out[names[i]];
-    for (it->SeekToFirst(); it->Valid(); it->Next()) to.emplace_back(it->key().ToString(), it->value().ToString());
+    for (it->SeekToFirst(); it->Valid(); it->Next())
+      to.emplace_back(it->key().ToString(), it->value().ToString());
     must(it->status());
   }
   for (auto* h : handles) must(db->DestroyColumnFamilyHandle(h));
@@ -65,7 +66,8 @@ TEST_P(database_writing, librocksdb_reads_every_row) {
   const temporary_folder folder;
   std::mt19937 random(7);
   std::map<std::string, std::string> wanted[2];
-  auto w = rocksdb::database_writer::open(folder.path(), {"a", "b"}, {.buffer = 40000, .table_size = 50000, .merge = GetParam()});
+  auto w = rocksdb::database_writer::open(folder.path(), {"a", "b"},
+                                          {.buffer = 40000, .table_size = 50000, .merge = GetParam()});
   ASSERT_TRUE(w) << w.error().to_string();
   for (int i = 0; i < 5000; ++i) {
     const auto c = random() % 2;
@@ -152,7 +154,8 @@ TEST_P(ledger_writing, what_goes_in_comes_out) {
     EXPECT_EQ(meta->completed_indexes.back(), *meta->last_index);
     const auto made = *store->read_block(b.slot);
     if (!b.entries.empty()) {
-      EXPECT_EQ(verify_poh(*made, b.previous_blockhash.value_or(solana::hash{}), 0, made->entries().size()), made->entries().size());
+      EXPECT_EQ(verify_poh(*made, b.previous_blockhash.value_or(solana::hash{}), 0, made->entries().size()),
+                made->entries().size());
     }
     EXPECT_EQ(has_proof(*made), !b.entries.empty());
   }
@@ -267,7 +270,10 @@ TEST_F(round_trip, an_archive_of_old_faithful) {
   }
   write("a", again);
   const auto store = *blockstore::open(at("a"));
-  for (const auto& b : blocks) EXPECT_TRUE(same_block(*read_recorded_block(store, b.slot), b)) << b.slot;
+  for (auto wanted : blocks) {
+    if (wanted.slot == sample_slot(0)) wanted.previous_blockhash.reset();
+    EXPECT_TRUE(same_block(*read_recorded_block(store, wanted.slot), wanted)) << wanted.slot;
+  }
 }
 
 TEST_F(round_trip, a_damaged_archive_is_refused) {
@@ -315,7 +321,7 @@ TEST_F(round_trip, differences_are_named) {
   write("a", blocks);
   blocks[2].time = 5;
   ASSERT_GT(blocks[3].transactions.size(), 1U);
-  blocks[3].entries.clear();
+  blocks[4].entries.clear();
   std::swap(blocks[3].transactions[0], blocks[3].transactions[1]);
   blocks.pop_back();
   write("b", blocks);
@@ -327,9 +333,10 @@ TEST_F(round_trip, differences_are_named) {
                                  });
   ASSERT_TRUE(c);
   const auto s = [&](std::size_t i) { return std::to_string(sample_slot(i)) + " "; };
-  EXPECT_EQ(found, (std::vector<std::string>{s(2) + "time " + std::to_string(*sample_blocks(6)[2].time) + ", not 5",
-                                             s(3) + "transaction 0: another one", s(3) + "transaction 1: another one",
-                                             s(5) + "only in the first"}));
+  EXPECT_EQ(found,
+            (std::vector<std::string>{s(2) + "time " + std::to_string(*sample_blocks(6)[2].time) + ", not 5",
+                                      s(3) + "transaction 0: another one",
+                                      s(3) + "transaction 1: another one", s(5) + "only in the first"}));
   EXPECT_EQ(c->equal, 3U);
   EXPECT_EQ(c->only_first, 1U);
   EXPECT_EQ(c->without_proof, 1U);
@@ -370,7 +377,8 @@ TEST_F(round_trip, a_full_disk_is_an_error_and_leaves_nothing) {
     auto w = ledger_writer::create(at("a"), {.buffer = 1 << 20});
     if (!w) ::_exit(1);
     for (const auto& b : blocks)
-      if (const auto done = w->add(b); !done) ::_exit(done.error().code == boost::system::errc::file_too_large ? 0 : 2);
+      if (const auto done = w->add(b); !done)
+        ::_exit(done.error().code == boost::system::errc::file_too_large ? 0 : 2);
     const auto done = w->finish();
     w = result<ledger_writer>(error(osvm::errc::closed));
     ::_exit(!done && done.error().code == boost::system::errc::file_too_large ? 0 : 3);
@@ -383,7 +391,8 @@ TEST_F(round_trip, a_full_disk_is_an_error_and_leaves_nothing) {
 }
 
 TEST(genesis, ours_is_read_back_and_begins_a_chain) {
-  const auto bytes = encode_genesis({.creation_time = 1700000000, .ticks_per_slot = 8, .hashes_per_tick = 4, .slots_per_epoch = 64});
+  const auto bytes = encode_genesis(
+      {.creation_time = 1700000000, .ticks_per_slot = 8, .hashes_per_tick = 4, .slots_per_epoch = 64});
   const auto g = parse_genesis(as_bytes(bytes));
   ASSERT_TRUE(g) << g.error().to_string();
   EXPECT_EQ(g->creation_time, 1700000000);
@@ -395,7 +404,9 @@ TEST(genesis, ours_is_read_back_and_begins_a_chain) {
 
 class indexed : public round_trip {
  protected:
-  static std::string first_signature(const recorded_block& b, std::size_t i) { return b.transactions[i].wire.substr(1, 64); }
+  static std::string first_signature(const recorded_block& b, std::size_t i) {
+    return b.transactions[i].wire.substr(1, 64);
+  }
 };
 
 TEST_F(indexed, answers_equal_those_without_it) {
@@ -403,15 +414,17 @@ TEST_F(indexed, answers_equal_those_without_it) {
   write("a", blocks);
   const auto plain = *blockstore::open(at("a"));
   std::uint64_t last = 0;
-  const auto stats = build_side_index(plain, at("index"), {.addresses = index_addresses::all, .slots_at_once = 7,
-                                                           .progress = [&](std::uint64_t n, std::uint64_t of) {
-                                                             EXPECT_EQ(of, 30U);
-                                                             last = n;
-                                                             return true;
-                                                           }});
+  const auto stats = build_side_index(plain, at("index"),
+                                      {.addresses = index_addresses::all,
+                                       .slots_at_once = 7,
+                                       .progress = [&](std::uint64_t n, std::uint64_t of) {
+                                         EXPECT_EQ(of, 31U);
+                                         last = n;
+                                         return true;
+                                       }});
   ASSERT_TRUE(stats) << stats.error().to_string();
-  EXPECT_EQ(stats->slots, 30U);
-  EXPECT_EQ(last, 30U);
+  EXPECT_EQ(stats->slots, 31U) << "with the slot of the first block's parent";
+  EXPECT_EQ(last, 31U);
   auto index = side_index::open(at("index"));
   ASSERT_TRUE(index) << index.error().to_string();
   blockstore_options options;
@@ -428,13 +441,14 @@ TEST_F(indexed, answers_equal_those_without_it) {
       const auto alone = fast.locate(s, b.slot);
       ASSERT_TRUE(alone && *alone);
       EXPECT_EQ(*(*alone)->wire, b.transactions[i].wire);
-      EXPECT_EQ(*transaction_json(fast, std::nullopt, s, query), *transaction_json(plain, std::nullopt, s, query));
+      EXPECT_EQ(*transaction_json(fast, std::nullopt, s, query),
+                *transaction_json(plain, std::nullopt, s, query));
     }
   EXPECT_EQ(rows_by_oracle(at("index")), rows_by_us(at("index")));
   const auto again = build_side_index(plain, at("index"));
   ASSERT_TRUE(again);
   EXPECT_EQ(again->slots, 0U);
-  EXPECT_EQ(again->known, 30U);
+  EXPECT_EQ(again->known, 31U);
 }
 
 TEST_F(indexed, histories_that_the_ledger_lacks) {
@@ -450,7 +464,8 @@ TEST_F(indexed, histories_that_the_ledger_lacks) {
     ::rocksdb::DB* db = nullptr;
     must(::rocksdb::DB::Open({}, at("a/rocksdb"), columns, &handles, &db));
     for (std::size_t i = 0; i < names.size(); ++i)
-      if (names[i] == "address_signatures") must(db->DeleteRange({}, handles[i], std::string(1, '\0'), std::string(120, '\xff')));
+      if (names[i] == "address_signatures")
+        must(db->DeleteRange({}, handles[i], std::string(1, '\0'), std::string(120, '\xff')));
     for (auto* h : handles) must(db->DestroyColumnFamilyHandle(h));
     delete db;
   }
@@ -463,7 +478,8 @@ TEST_F(indexed, histories_that_the_ledger_lacks) {
   for (const auto& address : sample_addresses(blocks)) {
     for (const std::size_t limit : {std::size_t{1000}, std::size_t{3}}) {
       const signatures_query q{.limit = limit};
-      const auto wanted = signatures_json(full, std::nullopt, address, q), got = signatures_json(bare, std::nullopt, address, q);
+      const auto wanted = signatures_json(full, std::nullopt, address, q),
+                 got = signatures_json(bare, std::nullopt, address, q);
       ASSERT_TRUE(wanted && got);
       EXPECT_EQ(*got, *wanted);
       rows_seen += wanted->size() > 2;
@@ -479,10 +495,11 @@ TEST_F(indexed, a_killed_build_goes_on) {
   const auto child = ::fork();
   if (child == 0) {
     const auto store = blockstore::open(at("a"));
-    (void)build_side_index(*store, at("index"), {.slots_at_once = 5, .progress = [](std::uint64_t n, std::uint64_t) {
-                                                   if (n == 17) ::raise(SIGKILL);
-                                                   return true;
-                                                 }});
+    (void)build_side_index(*store, at("index"),
+                           {.slots_at_once = 5, .progress = [](std::uint64_t n, std::uint64_t) {
+                              if (n == 17) ::raise(SIGKILL);
+                              return true;
+                            }});
     ::_exit(1);
   }
   int status = 0;
@@ -492,7 +509,7 @@ TEST_F(indexed, a_killed_build_goes_on) {
   const auto stats = build_side_index(store, at("index"));
   ASSERT_TRUE(stats) << stats.error().to_string();
   EXPECT_EQ(stats->known, 15U);
-  EXPECT_EQ(stats->slots, 15U);
+  EXPECT_EQ(stats->slots, 16U);
   const auto index = *side_index::open(at("index"));
   for (const auto& b : blocks) {
     EXPECT_TRUE(*index.covers(b.slot));

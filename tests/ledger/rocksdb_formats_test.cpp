@@ -1,4 +1,5 @@
-// Table files of RocksDB versions that Debian 12 does not have: data/make_fixtures.py and data/make_format7.mjs made them.
+// Table files of RocksDB versions that Debian 12 does not have: data/make_fixtures.py and
+// data/make_format7.mjs made them.
 #include <fmt/format.h>
 
 #include "rocksdb_support.hpp"

@@ -263,8 +263,8 @@ inline std::string geyser_of(const std::vector<recorded_block>& blocks) {
     builder to(m);
     builder(time).nonzero(1, static_cast<std::uint64_t>(*b.time)), builder(height).nonzero(1, *b.height);
     to.nonzero(1, b.slot), to.bytes(2, b.blockhash.to_string()), to.bytes(3, *b.rewards), to.bytes(4, time);
-    to.bytes(5, height), to.nonzero(7, b.parent), to.bytes(8, b.previous_blockhash->to_string());
-    to.nonzero(9, b.transactions.size()), to.nonzero(12, b.entries.size());
+    to.bytes(5, height), to.nonzero(6, b.parent), to.bytes(7, b.previous_blockhash->to_string());
+    to.nonzero(8, b.transactions.size()), to.nonzero(9, b.entries.size());
     update(7, m);
   }
   for (std::size_t i = 1; i < updates.size(); i += 3) std::swap(updates[i - 1], updates[i]);

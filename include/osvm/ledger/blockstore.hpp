@@ -110,8 +110,8 @@ class blockstore final {
   // Of the highest slot that `accept` takes (all of them: any).
   result<std::optional<stored_status>> find_status(const solana::signature& s,
                                                    const std::function<bool(slot_t)>& accept) const;
-  // The transaction of a signature in `slot`, read from the few shreds that it lies in. Nothing without a side
-  // index that knows it, or where the shreds say otherwise.
+  // The transaction of a signature in `slot`, read from the few shreds that it lies in. Nothing without a
+  // side index that knows it, or where the shreds say otherwise.
   result<std::optional<located_transaction>> locate(const solana::signature& s, slot_t slot) const;
   const side_index* index() const noexcept;
   // Newest first, from just before (`slot`, `index`) on, until `visit` gives false.

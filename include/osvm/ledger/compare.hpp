@@ -13,8 +13,8 @@ struct slot_difference {
 };
 
 struct comparison {
-  std::uint64_t slots = 0;      // that both have
-  std::uint64_t equal = 0;      // in everything that both record
+  std::uint64_t slots = 0;  // that both have
+  std::uint64_t equal = 0;  // in everything that both record
   std::uint64_t only_first = 0, only_second = 0;
   // Slots whose Proof of History only one of them recorded: their transactions and blockhash are compared.
   std::uint64_t without_proof = 0;

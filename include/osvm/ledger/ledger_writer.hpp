@@ -18,11 +18,11 @@ std::optional<ledger_release> parse_ledger_release(std::string_view name) noexce
 
 struct ledger_writer_options {
   ledger_release release = ledger_release::agave_3_1;
-  std::size_t buffer = 128 << 20;  // memory for rows before they go to disk
+  std::size_t buffer = 128 << 20;       // memory for rows before they go to disk
   bool merge = true;                    // false: leave overlapping table files
   std::uint64_t table_size = 64 << 20;  // of one table file
   bool durable = true;                  // false: nothing is synced, for what may be made again
-  std::uint64_t ticks_per_slot = 64;  // of blocks that come without entries
+  std::uint64_t ticks_per_slot = 64;    // of blocks that come without entries
   std::uint16_t shred_version = 0;
   bool roots = true;  // every block is final
 };

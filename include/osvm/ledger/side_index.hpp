@@ -1,6 +1,6 @@
-// What a ledger does not keep: where in its slot each transaction lies and, where the ledger has no such rows,
-// which transactions an address took part in. Lies in a folder of its own, outside the ledger's, which is
-// never written. docs/formats/side-index.md.
+// What a ledger does not keep: where in its slot each transaction lies and, where the ledger has no such
+// rows, which transactions an address took part in. Lies in a folder of its own, outside the ledger's, which
+// is never written. docs/formats/side-index.md.
 #pragma once
 
 #include <osvm/ledger/blockstore.hpp>
@@ -14,7 +14,7 @@ namespace osvm::ledger {
 
 struct transaction_place {
   slot_t slot = 0;
-  std::uint32_t index = 0;             // in its block
+  std::uint32_t index = 0;              // in its block
   std::uint32_t shred = 0, offset = 0;  // where it begins: a data shred, and a byte of that shred's payload
   std::uint32_t size = 0;
   bool genesis_layout = false;
@@ -36,8 +36,8 @@ struct index_options {
 
 struct index_stats {
   std::uint64_t slots = 0, transactions = 0, addresses = 0;  // added by this build
-  std::uint64_t known = 0;                                    // slots that were there already
-  std::uint64_t unreadable = 0;                               // full slots whose block could not be read
+  std::uint64_t known = 0;                                   // slots that were there already
+  std::uint64_t unreadable = 0;                              // full slots whose block could not be read
   bool stopped = false;
 };
 

@@ -74,7 +74,8 @@ result<> database_writer::adopt(const std::string& folder) {
                       .name = manifest_name_};
   if (!file.fd) return errno_error(folder + "/" + manifest_name_);
   manifest_builder builder;
-  OSVM_CHECK(read_records(file, 0, [&](std::string_view r, const record_place&) { return builder.apply(r); }));
+  OSVM_CHECK(
+      read_records(file, 0, [&](std::string_view r, const record_place&) { return builder.apply(r); }));
   const auto state = builder.finish();
   families_.clear();
   std::vector<std::string> kept{"CURRENT", manifest_name_};

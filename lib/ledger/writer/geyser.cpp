@@ -1,5 +1,5 @@
-// A capture of a Geyser stream: Yellowstone's SubscribeUpdate messages, each behind its length. What belongs to
-// one slot arrives in pieces and not in order. docs/formats/geyser-capture.md.
+// A capture of a Geyser stream: Yellowstone's SubscribeUpdate messages, each behind its length. What belongs
+// to one slot arrives in pieces and not in order. docs/formats/geyser-capture.md.
 #include <osvm/ledger/error.hpp>
 #include <osvm/solana/meta.hpp>
 
@@ -71,13 +71,15 @@ class geyser_source final : public block_source {
     OSVM_TRY(const bool more, in_.read_or_end(reinterpret_cast<char*>(&length), sizeof length));
     if (!more) return ended_ = true, result<>();
     length = __builtin_bswap32(length);
-    if (length > max_frame) return error(osvm::errc::limit_exceeded, file_.name + ": a message above 256 MiB");
+    if (length > max_frame)
+      return error(osvm::errc::limit_exceeded, file_.name + ": a message above 256 MiB");
     frame_.resize(length);
     const auto at = in_.position();
     OSVM_CHECK(in_.read(frame_.data(), frame_.size()));
     const auto done = read_update();
     if (!done)
-      return error(done.error().code, file_.name + ": message at " + std::to_string(at) + ": " + done.error().context);
+      return error(done.error().code,
+                   file_.name + ": message at " + std::to_string(at) + ": " + done.error().context);
     return {};
   }
 
@@ -190,7 +192,7 @@ class geyser_source final : public block_source {
       if (f.number() == 1) return f.integer();
     return 0;
   }
-  // SubscribeUpdateBlock and SubscribeUpdateBlockMeta have the same numbers for what they share.
+  // What SubscribeUpdateBlock and SubscribeUpdateBlockMeta share has the same numbers up to the height.
   result<> read_block(bytes_view message, bool whole) {
     OSVM_TRY(auto* to, find(slot_of(message)));
     if (!to) return {};
@@ -198,6 +200,7 @@ class geyser_source final : public block_source {
     fields f(message);
     while (f.next()) {
       switch (f.number()) {
+        case 1: break;
         case 2: {
           OSVM_TRY(b.blockhash, solana::hash::parse(f.text()));
           break;
@@ -212,24 +215,37 @@ class geyser_source final : public block_source {
           OSVM_TRY(b.height, read_wrapped_number(f.bytes()));
           break;
         }
-        case 6:
-          if (whole) OSVM_CHECK(read_info(f.bytes(), *to));
-          break;
-        case 7: b.parent = f.integer(); break;
-        case 8: {
-          OSVM_TRY(b.previous_blockhash, solana::hash::parse(f.text()));
-          break;
-        }
-        case 9: to->executed = f.integer(); break;
-        case 12: to->entries_count = f.integer(); break;
-        case 13:
-          if (whole) OSVM_CHECK(read_entry(f.bytes(), to));
-          break;
-        default: break;
+        default: OSVM_CHECK(whole ? read_block_field(f, *to) : read_meta_field(f, *to));
       }
     }
     OSVM_CHECK(f.status("block"));
     to->described = true;
+    return {};
+  }
+  result<> read_block_field(const fields& f, pending_slot& to) {
+    switch (f.number()) {
+      case 6: return read_info(f.bytes(), to);
+      case 7: to.block.parent = f.integer(); break;
+      case 8: return read_parent_hash(f.text(), to);
+      case 9: to.executed = f.integer(); break;
+      case 12: to.entries_count = f.integer(); break;
+      case 13: return read_entry(f.bytes(), &to);
+      default: break;
+    }
+    return {};
+  }
+  result<> read_meta_field(const fields& f, pending_slot& to) {
+    switch (f.number()) {
+      case 6: to.block.parent = f.integer(); break;
+      case 7: return read_parent_hash(f.text(), to);
+      case 8: to.executed = f.integer(); break;
+      case 9: to.entries_count = f.integer(); break;
+      default: break;
+    }
+    return {};
+  }
+  static result<> read_parent_hash(std::string_view text, pending_slot& to) {
+    OSVM_TRY(to.block.previous_blockhash, solana::hash::parse(text));
     return {};
   }
 

@@ -31,7 +31,8 @@ class block_reader {
   result<> entries(const json::value& list, recorded_block& out) {
     for (const auto& v : in_.array(list)) {
       const auto& e = in_.array(v);
-      if (e.size() != 3) return error(osvm::errc::malformed, "JSON block: an entry of other than three parts");
+      if (e.size() != 3)
+        return error(osvm::errc::malformed, "JSON block: an entry of other than three parts");
       const auto hash = solana::hash::parse(in_.text(e[1]));
       const auto transactions = in_.number(e[2]);
       if (!hash || transactions > limits_.max_transactions)
@@ -132,8 +133,8 @@ class block_reader {
       p.versioned = true;
       for (const auto& v : in_.array(*lookups)) {
         const auto& l = in_.object(v);
-        p.lookups.push_back(
-            {base58(in_.text(l, "accountKey")), indexes(l, "writableIndexes"), indexes(l, "readonlyIndexes")});
+        p.lookups.push_back({base58(in_.text(l, "accountKey")), indexes(l, "writableIndexes"),
+                             indexes(l, "readonlyIndexes")});
       }
     }
     OSVM_CHECK(in_.status());
@@ -312,7 +313,8 @@ result<recorded_block> parse_json_block(std::string_view text, std::optional<slo
   }
   if (!o || !o->contains("blockhash")) return error(osvm::errc::malformed, "JSON without a block in it");
   if (!slot)
-    return error(osvm::errc::invalid_argument, "neither the block nor its file's name says its slot: give it");
+    return error(osvm::errc::invalid_argument,
+                 "neither the block nor its file's name says its slot: give it");
   block_reader reader(limits);
   OSVM_TRY(auto out, reader.run(*o, *slot));
   if (entries) OSVM_CHECK(reader.entries(*entries, out));

@@ -14,7 +14,8 @@ class json_fields {
     if (wrong_.empty()) wrong_ = what;
   }
   result<> status() const {
-    if (!wrong_.empty()) return error(osvm::errc::malformed, "JSON block: \"" + wrong_ + "\" is not as it should be");
+    if (!wrong_.empty())
+      return error(osvm::errc::malformed, "JSON block: \"" + wrong_ + "\" is not as it should be");
     return {};
   }
 

@@ -13,12 +13,25 @@ namespace {
 
 // What validators of all supported releases open; a missing one would be made by them.
 const std::vector<std::string>& column_names() {
-  static const std::vector<std::string> names{
-      "meta",        "dead_slots",         "duplicate_slots",   "erasure_meta",
-      "orphans",     "bank_hashes",        "root",              "index",
-      "data_shred",  "code_shred",         "transaction_status", "address_signatures",
-      "rewards",     "transaction_memos",  "blocktime",         "perf_samples",
-      "block_height", "optimistic_slots",  "merkle_root_meta"};
+  static const std::vector<std::string> names{"meta",
+                                              "dead_slots",
+                                              "duplicate_slots",
+                                              "erasure_meta",
+                                              "orphans",
+                                              "bank_hashes",
+                                              "root",
+                                              "index",
+                                              "data_shred",
+                                              "code_shred",
+                                              "transaction_status",
+                                              "address_signatures",
+                                              "rewards",
+                                              "transaction_memos",
+                                              "blocktime",
+                                              "perf_samples",
+                                              "block_height",
+                                              "optimistic_slots",
+                                              "merkle_root_meta"};
   return names;
 }
 
@@ -82,7 +95,8 @@ result<> ledger_writer::impl::check(const recorded_block& b) const {
   const auto parent = slots.find(b.parent);
   if (b.slot != 0 && b.previous_blockhash && parent != slots.end() &&
       parent->second.blockhash != *b.previous_blockhash)
-    return bad(b.slot, "builds on another block of slot " + std::to_string(b.parent) + ": blocks of two forks");
+    return bad(b.slot,
+               "builds on another block of slot " + std::to_string(b.parent) + ": blocks of two forks");
   if (!b.entries.empty() && b.entries.back().hash != b.blockhash)
     return bad(b.slot, "its last entry is not its blockhash");
   return {};
@@ -96,13 +110,15 @@ result<> ledger_writer::impl::add_shreds(const recorded_block& b, bool root) {
     OSVM_CHECK(row("data_shred", keys::shred(b.slot, i), std::move(made.shreds[i])));
   stats.shreds += made.shreds.size();
   if (root) OSVM_CHECK(row("root", keys::slot(b.slot), "\1"));
-  slots[b.slot] = {b.parent, b.blockhash, made.last_root, static_cast<std::uint32_t>(made.shreds.size()),
+  slots[b.slot] = {b.parent,           b.blockhash,
+                   made.last_root,     static_cast<std::uint32_t>(made.shreds.size()),
                    b.time.value_or(0), std::move(made.batch_ends)};
   return {};
 }
 
 result<> ledger_writer::impl::add_facts(const recorded_block& b) {
-  if (b.time) OSVM_CHECK(row("blocktime", keys::slot(b.slot), number_row(static_cast<std::uint64_t>(*b.time))));
+  if (b.time)
+    OSVM_CHECK(row("blocktime", keys::slot(b.slot), number_row(static_cast<std::uint64_t>(*b.time))));
   if (b.height) OSVM_CHECK(row("block_height", keys::slot(b.slot), number_row(*b.height)));
   if (b.rewards) OSVM_CHECK(row("rewards", keys::slot(b.slot), *b.rewards));
   return {};
@@ -157,12 +173,11 @@ ledger_writer::~ledger_writer() = default;
 result<ledger_writer> ledger_writer::create(const std::string& folder, ledger_writer_options options) {
   OSVM_TRY(auto staging, staging_folder::create(folder));
   OSVM_CHECK(staging.make("rocksdb"));
-  OSVM_TRY(auto db,
-           rocksdb::database_writer::open(staging.path() + "/rocksdb", column_names(),
-                                          {.buffer = options.buffer,
-                                           .table_size = options.table_size,
-                                           .durable = options.durable,
-                                           .merge = options.merge}));
+  OSVM_TRY(auto db, rocksdb::database_writer::open(staging.path() + "/rocksdb", column_names(),
+                                                   {.buffer = options.buffer,
+                                                    .table_size = options.table_size,
+                                                    .durable = options.durable,
+                                                    .merge = options.merge}));
   return ledger_writer(std::make_unique<impl>(std::move(staging), std::move(db), options));
 }
 

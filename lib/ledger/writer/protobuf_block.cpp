@@ -132,7 +132,8 @@ result<std::string> encode_protobuf_transaction(bytes_view wire) {
 }
 
 result<recorded_block> parse_protobuf_block(bytes_view message, slot_t slot, block_format_limits limits) {
-  if (message.size() > limits.max_message) return error(osvm::errc::limit_exceeded, "a block of too many bytes");
+  if (message.size() > limits.max_message)
+    return error(osvm::errc::limit_exceeded, "a block of too many bytes");
   recorded_block out{.slot = slot};
   std::string rewards;
   builder r(rewards);

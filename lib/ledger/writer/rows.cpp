@@ -1,8 +1,8 @@
 #include "rows.hpp"
 
 #include <osvm/core/text.hpp>
-#include <osvm/solana/writable.hpp>
 #include <osvm/solana/programs.hpp>
+#include <osvm/solana/writable.hpp>
 
 #include <numeric>
 

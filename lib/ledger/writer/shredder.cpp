@@ -79,7 +79,8 @@ class set_builder {
   void prove(std::size_t base, std::size_t n, std::size_t proof_at) {
     std::vector<std::vector<solana::hash>> tree(1);
     for (std::size_t i = 0; i < n; ++i)
-      tree[0].push_back(leaf(as_bytes(out_.shreds[base + i]).subspan(signature_size, proof_at - signature_size)));
+      tree[0].push_back(
+          leaf(as_bytes(out_.shreds[base + i]).subspan(signature_size, proof_at - signature_size)));
     while (tree.back().size() > 1) {
       const auto& below = tree.back();
       std::vector<solana::hash> level;
@@ -90,7 +91,8 @@ class set_builder {
     for (std::size_t i = 0; i < n; ++i)
       for (std::size_t depth = 0, at = i; depth + 1 < tree.size(); ++depth, at /= 2) {
         const auto& sibling = tree[depth][std::min(at ^ 1, tree[depth].size() - 1)];
-        std::memcpy(out_.shreds[base + i].data() + proof_at + depth * proof_entry, sibling.data(), proof_entry);
+        std::memcpy(out_.shreds[base + i].data() + proof_at + depth * proof_entry, sibling.data(),
+                    proof_entry);
       }
     out_.last_root = tree.back()[0];
   }

@@ -36,7 +36,7 @@ std::optional<slot_t> slot_in_name(const std::string& path) {
   const auto [end, failed] =
       std::from_chars(best.data(), best.data() + best.size(), slot, best.size() == 16 ? 16 : 10);
   return !best.empty() && failed == std::errc{} && end == best.data() + best.size() ? std::optional(slot)
-                                                                                  : std::nullopt;
+                                                                                    : std::nullopt;
 }
 
 result<opened_file> open_file(const std::string& path, std::optional<slot_t> slot) {
@@ -127,7 +127,8 @@ class json_source final : public block_source {
         OSVM_TRY(const auto rest, in_.read_rest(limits_.max_json));
         b = parse(*line + "\n" + rest);
       }
-      if (!b) return error(b.error().code, file_.name + ":" + std::to_string(number_) + ": " + b.error().context);
+      if (!b)
+        return error(b.error().code, file_.name + ":" + std::to_string(number_) + ": " + b.error().context);
       return std::optional(std::move(*b));
     }
   }
@@ -233,7 +234,8 @@ std::unique_ptr<block_source> make_protobuf_source(opened_file file, block_forma
 std::optional<block_format> parse_block_format(std::string_view name) noexcept {
   static constexpr std::string_view names[] = {"auto", "json", "protobuf", "car", "geyser"};
   const auto at = std::ranges::find(names, name);
-  return at == std::end(names) ? std::nullopt : std::optional(static_cast<block_format>(at - std::begin(names)));
+  return at == std::end(names) ? std::nullopt
+                               : std::optional(static_cast<block_format>(at - std::begin(names)));
 }
 
 result<std::unique_ptr<block_source>> open_block_source(const std::string& path, source_options options) {

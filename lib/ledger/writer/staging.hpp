@@ -11,8 +11,8 @@ namespace osvm::ledger {
 // Move-only; removes what it made unless publish() succeeded.
 class staging_folder final {
  public:
-  // `target` must not exist; its parent must. What a killed process left for it is removed; errc::busy while a
-  // living one works on it.
+  // `target` must not exist; its parent must. What a killed process left for it is removed; errc::busy while
+  // a living one works on it.
   static result<staging_folder> create(const std::string& target);
   staging_folder(staging_folder&&) noexcept = default;
   staging_folder& operator=(staging_folder&&) = delete;

@@ -39,7 +39,8 @@ extern const command cmd_bench_ledger_entry;
 const command cmd_bench_ledger_entry{
     .path = "bench ledger",
     .summary = "opening a ledger, and what its answers cost in this process",
-    .examples = "  osvm bench ledger --ledger ./ledger\n  osvm bench ledger --shreds ./102815960 --json\n"
+    .examples =
+        "  osvm bench ledger --ledger ./ledger\n  osvm bench ledger --shreds ./102815960 --json\n"
         "  osvm bench ledger --tables 10000",
     .make = make_invocation<bench_ledger>,
 };

@@ -83,7 +83,8 @@ extern const command cmd_ledger_compare_entry;
 const command cmd_ledger_compare_entry{
     .path = "ledger compare",
     .summary = "what differs between two ledgers, slot by slot",
-    .examples = "  osvm ledger compare ./ledger ./other\n  osvm ledger compare ./ledger ./other --from 100 --json",
+    .examples =
+        "  osvm ledger compare ./ledger ./other\n  osvm ledger compare ./ledger ./other --from 100 --json",
     .make = make_invocation<ledger_compare>,
 };
 

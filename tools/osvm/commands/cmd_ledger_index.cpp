@@ -12,7 +12,8 @@ class ledger_index final : public invocation {
  public:
   void declare(option_set& o) override {
     o.word("ledger", folder_, {}, "the ledger folder, or its database folder");
-    o.value("index", "DIR", index_, "where to keep it (default: below $XDG_STATE_HOME/osvm, by the ledger's path)");
+    o.value("index", "DIR", index_,
+            "where to keep it (default: below $XDG_STATE_HOME/osvm, by the ledger's path)");
     o.value("addresses", "WHICH", addresses_, "missing: of slots without history; all; none");
   }
   int run(context& ctx) override {
@@ -78,7 +79,8 @@ extern const command cmd_ledger_index_entry;
 const command cmd_ledger_index_entry{
     .path = "ledger index",
     .summary = "note where each transaction of a ledger lies, so that answers need not read whole blocks",
-    .examples = "  osvm ledger index ./ledger\n  osvm ledger index ./ledger --index ./ledger.index --addresses all",
+    .examples =
+        "  osvm ledger index ./ledger\n  osvm ledger index ./ledger --index ./ledger.index --addresses all",
     .make = make_invocation<ledger_index>,
 };
 

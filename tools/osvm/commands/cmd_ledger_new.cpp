@@ -59,7 +59,9 @@ extern const command cmd_ledger_new_entry;
 const command cmd_ledger_new_entry{
     .path = "ledger new",
     .summary = "make an empty ledger: a genesis and its slot 0",
-    .examples = "  osvm ledger new ./ledger\n  osvm ledger new ./ledger --slots-per-epoch 8192 --creation-time 1700000000",
+    .examples =
+        "  osvm ledger new ./ledger\n  osvm ledger new ./ledger --slots-per-epoch 8192 --creation-time "
+        "1700000000",
     .make = make_invocation<ledger_new>,
 };
 
