@@ -87,7 +87,7 @@ TEST(ledger_fixture, exporting_it_gives_its_blocks_again) {
     const auto wanted = json::parse(line);
     const auto got = export_json_line(store, g, wanted.at("slot").to_number<slot_t>());
     ASSERT_TRUE(got) << got.error().to_string();
-    EXPECT_EQ(json::parse(*got), wanted) << n;
+    EXPECT_EQ(*got, line) << n;
   }
   EXPECT_EQ(n, 76U);
 }
