@@ -10,7 +10,6 @@
 #include "core.hpp"
 #include "log_writer.hpp"
 #include "table.hpp"
-#include "table_writer.hpp"
 #include "wal.hpp"
 
 namespace osvm::ledger::rocksdb {
@@ -112,26 +111,46 @@ result<> database_writer::put(std::size_t column, std::string key, std::string v
 
 result<> database_writer::flush_all() {
   for (auto& f : families_) OSVM_CHECK(flush(f));
-  ++sequence_;
   buffered_ = 0;
   return {};
+}
+
+// Each file has a sequence number of its own: in level 0 they tell which is newer.
+result<table_writer> database_writer::begin_table(const family_state& f) {
+  return table_writer::create(folder_.get(), {.number = next_number_++,
+                                              .family = f.id,
+                                              .family_name = f.name,
+                                              .sequence = sequence_++,
+                                              .block_size = options_.block_size,
+                                              .durable = options_.durable});
+}
+
+result<> database_writer::end_table(std::optional<table_writer>& table, std::vector<table_file>& to) {
+  OSVM_TRY(auto file, table->finish());
+  bytes_written_ += file.size;
+  to.push_back(std::move(file));
+  table.reset();
+  return {};
+}
+
+result<> database_writer::add_row(const family_state& f, std::optional<table_writer>& table,
+                                  std::vector<table_file>& to, std::string_view key, std::string_view value) {
+  if (!table) {
+    OSVM_TRY(auto t, begin_table(f));
+    table.emplace(std::move(t));
+  }
+  OSVM_CHECK(table->add(key, value));
+  return table->size() >= options_.table_size ? end_table(table, to) : result<>();
 }
 
 result<> database_writer::flush(family_state& f) {
   if (f.rows.empty()) return {};
   std::ranges::stable_sort(f.rows, {}, &std::pair<std::string, std::string>::first);
-  OSVM_TRY(auto table, table_writer::create(folder_.get(), {.number = next_number_++,
-                                                            .family = f.id,
-                                                            .family_name = f.name,
-                                                            .sequence = sequence_,
-                                                            .block_size = options_.block_size,
-                                                            .durable = options_.durable}));
+  std::optional<table_writer> table;
   for (std::size_t i = 0; i < f.rows.size(); ++i)
     if (i + 1 == f.rows.size() || f.rows[i + 1].first != f.rows[i].first)
-      OSVM_CHECK(table.add(f.rows[i].first, f.rows[i].second));
-  OSVM_TRY(auto file, table.finish());
-  bytes_written_ += file.size;
-  f.runs.push_back(std::move(file));
+      OSVM_CHECK(add_row(f, table, f.runs, f.rows[i].first, f.rows[i].second));
+  if (table) OSVM_CHECK(end_table(table, f.runs));
   std::vector<std::pair<std::string, std::string>>().swap(f.rows);
   return {};
 }
@@ -141,29 +160,11 @@ result<> database_writer::merge(family_state& f, const database& view) {
   OSVM_TRY(auto rows, view.iterate(f.name));
   std::vector<table_file> made;
   std::optional<table_writer> table;
-  auto close = [&]() -> result<> {
-    OSVM_TRY(auto file, table->finish());
-    bytes_written_ += file.size;
-    made.push_back(std::move(file));
-    table.reset();
-    return {};
-  };
-  for (rows.seek_first(); rows.valid(); rows.next()) {
-    if (!table) {
-      OSVM_TRY(auto t, table_writer::create(folder_.get(), {.number = next_number_++,
-                                                            .family = f.id,
-                                                            .family_name = f.name,
-                                                            .sequence = sequence_,
-                                                            .block_size = options_.block_size,
-                                                            .durable = options_.durable}));
-      table.emplace(std::move(t));
-    }
-    OSVM_CHECK(table->add(rows.key(), rows.value().text()));
-    if (table->size() >= options_.table_size) OSVM_CHECK(close());
-  }
+  for (rows.seek_first(); rows.valid(); rows.next())
+    OSVM_CHECK(add_row(f, table, made, rows.key(), rows.value().text()));
   OSVM_CHECK(rows.status());
   if (!rows.lost().empty()) return error(errc::lost, rows.lost()[0].file + ": " + rows.lost()[0].reason);
-  if (table) OSVM_CHECK(close());
+  if (table) OSVM_CHECK(end_table(table, made));
   for (const auto* old : {&f.runs, &f.sorted})
     for (const auto& t : *old) obsolete_.push_back(table::file_name(t.number, ".sst"));
   f.runs.clear();
@@ -195,7 +196,6 @@ result<> database_writer::finish() {
     }
     OSVM_CHECK(merge(f, *view));
   }
-  ++sequence_;
   return write_manifest();
 }
 

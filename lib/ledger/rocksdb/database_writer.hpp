@@ -6,7 +6,9 @@
 #include <osvm/core/unique_fd.hpp>
 #include <osvm/ledger/rocksdb.hpp>
 
-#include "manifest.hpp"
+#include <optional>
+
+#include "table_writer.hpp"
 
 namespace osvm::ledger::rocksdb {
 
@@ -44,6 +46,10 @@ class database_writer final {
   };
   database_writer() = default;
   result<> adopt(const std::string& folder);
+  result<table_writer> begin_table(const family_state& f);
+  result<> end_table(std::optional<table_writer>& table, std::vector<table_file>& to);
+  result<> add_row(const family_state& f, std::optional<table_writer>& table, std::vector<table_file>& to,
+                   std::string_view key, std::string_view value);
   result<> flush(family_state& f);
   result<> flush_all();
   result<> merge(family_state& f, const database& view);
