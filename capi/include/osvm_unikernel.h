@@ -141,6 +141,9 @@ typedef struct osvm_unikernel_options {
    * instance. Null: they wait for _take_events_json. */
   void (*on_events)(const char* events_json, void* user_data);
   void* on_events_data;
+  /* Folders in memory for the guest alone: "/tmp", "/dev/shm:16MiB" (default 64 MiB each). */
+  const char* const* tmpfs;
+  size_t tmpfs_count;
 } osvm_unikernel_options;
 
 OSVM_API void osvm_unikernel_options_init(osvm_unikernel_options* options, uint32_t struct_size);

@@ -133,6 +133,11 @@ osvm::result<uk::policy> policy_of(const osvm_unikernel_options& o) {
     OSVM_TRY(auto grant, uk::parse_unix_listener(text));
     p.listen_unix.push_back(std::move(grant));
   }
+  OSVM_TRY(const auto scratch, strings(o.tmpfs, o.tmpfs_count, "tmpfs"));
+  for (const auto& text : scratch) {
+    OSVM_TRY(auto folder, uk::parse_tmpfs(text));
+    p.scratch.push_back(std::move(folder));
+  }
   OSVM_TRY(p.environment, strings(o.environment, o.environment_count, "environment"));
   if (o.allow & ~static_cast<unsigned>(OSVM_UNIKERNEL_ALLOW_JIT)) return invalid("allow has unknown bits");
   p.allow.jit = (o.allow & OSVM_UNIKERNEL_ALLOW_JIT) != 0;

@@ -23,6 +23,7 @@ struct blockstore::impl {
   result<> find_bounds();
   result<std::shared_ptr<const block>> read(slot_t slot) const;
   result<std::vector<rocksdb::value>> shreds(slot_t slot, std::uint64_t last) const;
+  result<std::optional<rocksdb::value>> status_row(const solana::signature& s, slot_t slot) const;
 };
 
 namespace {
@@ -268,15 +269,28 @@ result<solana::hash> blockstore::blockhash(slot_t slot) const {
 
 // transactions
 
-result<std::optional<stored_status>> blockstore::status(const solana::signature& s, slot_t slot) const {
-  for (const auto& key :
-       {keys::status(s, slot), keys::old_status(0, s, slot), keys::old_status(1, s, slot)}) {
-    OSVM_TRY(auto row, impl_->db.get("transaction_status", key));
-    if (!row) continue;
-    OSVM_TRY(auto made, make_status(slot, std::move(*row)));
-    return std::optional(std::move(made));
+result<std::optional<rocksdb::value>> blockstore::impl::status_row(const solana::signature& s,
+                                                                   slot_t slot) const {
+  OSVM_TRY(auto row, db.get("transaction_status", keys::status(s, slot)));
+  for (const std::uint64_t primary : {0, 1}) {
+    if (row) break;
+    OSVM_TRY(row, db.get("transaction_status", keys::old_status(primary, s, slot)));
   }
-  return std::optional<stored_status>{};
+  return row;
+}
+
+result<std::optional<stored_status>> blockstore::status(const solana::signature& s, slot_t slot) const {
+  OSVM_TRY(auto row, impl_->status_row(s, slot));
+  if (!row) return std::optional<stored_status>{};
+  OSVM_TRY(auto made, make_status(slot, std::move(*row)));
+  return std::optional(std::move(made));
+}
+
+result<std::optional<solana::transaction_error>> blockstore::failure(const solana::signature& s,
+                                                                     slot_t slot) const {
+  OSVM_TRY(const auto row, impl_->status_row(s, slot));
+  if (!row) return std::optional<solana::transaction_error>{};
+  return solana::parse_meta_error(row->bytes());
 }
 
 result<std::optional<stored_status>> blockstore::find_status(

@@ -95,27 +95,41 @@ result<std::optional<page_edge>> find_edge(const blockstore& store, const solana
   return std::optional(std::move(out));
 }
 
-result<> write_history_row(solana::json_writer& out, const blockstore& store, const std::optional<genesis>& g,
-                           const address_signature& row, bool rooted) {
+// What a slot's rows of a history share.
+struct history_slot {
+  slot_t slot = ~slot_t{0};
+  bool rooted = false, settled = false;
+  std::optional<std::int64_t> time{};
+};
+
+result<history_slot> look_at(const blockstore& store, const std::optional<genesis>& g, slot_t slot,
+                             commitment level) {
+  history_slot out{.slot = slot};
+  OSVM_TRY(out.rooted, store.is_root(slot));
+  out.settled =
+      out.rooted || (level != commitment::finalized && store.bounds()->confirmed_unrooted.contains(slot));
+  if (out.settled) {
+    OSVM_TRY(out.time, time_of(store, g, slot));
+  }
+  return out;
+}
+
+result<> write_history_row(solana::json_writer& out, const blockstore& store, const address_signature& row,
+                           const history_slot& at) {
   out.begin_object();
   out.field("signature", row.signature);
   out.field("slot", row.slot);
-  OSVM_TRY(const auto status, store.status(row.signature, row.slot));
+  OSVM_TRY(const auto failure, store.failure(row.signature, row.slot));
   out.key("err");
-  status && status->meta.err ? solana::write_json(out, *status->meta.err) : out.null();
+  failure ? solana::write_json(out, *failure) : out.null();
   OSVM_TRY(const auto memo, store.memo(row.signature, row.slot));
   out.key("memo");
   memo ? out.string(*memo) : out.null();
-  OSVM_TRY(const auto time, time_of(store, g, row.slot));
-  write_optional(out, "blockTime", time);
-  out.field("confirmationStatus", rooted ? "finalized" : "confirmed");
+  write_optional(out, "blockTime", at.time);
+  out.field("confirmationStatus", at.rooted ? "finalized" : "confirmed");
   out.end_object();
   return {};
 }
-
-}  // namespace
-
-namespace {
 
 result<std::string> write_found(const blockstore& store, const std::optional<genesis>& g,
                                 const located_transaction& tx, const solana::transaction_meta* meta,
@@ -249,17 +263,19 @@ result<std::string> signatures_json(const blockstore& store, const std::optional
   solana::json_writer out(text);
   out.begin_array();
   std::size_t count = 0;
+  history_slot at;
   result<> failure;
   OSVM_CHECK(store.signatures_of(address, from.slot, [&](const address_signature& row) {
     if (count >= query.limit || row.slot < to.slot) return false;
     if (row.slot == from.slot && from.signatures.contains(row.signature)) return true;
     if (row.slot == to.slot && to.signatures.contains(row.signature)) return true;
-    const auto settled = is_settled(store, row.slot, query.level);
-    if (settled && !*settled) return true;
-    const auto rooted = store.is_root(row.slot);
-    failure = !settled  ? result<>(settled.error())
-              : !rooted ? result<>(rooted.error())
-                        : write_history_row(out, store, g, row, *rooted);
+    if (row.slot != at.slot) {
+      auto seen = look_at(store, g, row.slot, query.level);
+      if (!seen) return failure = seen.error(), false;
+      at = *seen;
+    }
+    if (!at.settled) return true;
+    failure = write_history_row(out, store, row, at);
     ++count;
     return failure.has_value();
   }));

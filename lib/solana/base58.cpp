@@ -194,14 +194,19 @@ std::string base58_encode(bytes_view bytes) {
   std::size_t zeros = 0;
   while (zeros < bytes.size() && bytes[zeros] == std::byte{0}) ++zeros;
   std::vector<std::uint32_t> digits;  // base 58^5, least significant first
-  for (std::size_t i = zeros; i < bytes.size(); ++i) {
-    std::uint64_t carry = std::to_integer<std::uint64_t>(bytes[i]);
+  digits.reserve((bytes.size() - zeros) * 8 / 29 + 1);
+  // Four bytes at a time, what does not fill four first: 2^30 times 2^32 and a carry fit 64 bits.
+  for (std::size_t i = zeros; i < bytes.size();) {
+    const std::size_t step = (bytes.size() - i - 1) % 4 + 1;
+    std::uint64_t carry = 0;
+    for (const std::size_t end = i + step; i < end; ++i)
+      carry = carry << 8 | std::to_integer<std::uint64_t>(bytes[i]);
     for (auto& d : digits) {
-      carry += std::uint64_t{d} << 8;
+      carry += std::uint64_t{d} << (8 * step);
       d = static_cast<std::uint32_t>(carry % big_digit);
       carry /= big_digit;
     }
-    if (carry) digits.push_back(static_cast<std::uint32_t>(carry));
+    for (; carry; carry /= big_digit) digits.push_back(static_cast<std::uint32_t>(carry % big_digit));
   }
   for (auto d : digits)
     for (int i = 0; i < 5; ++i, d /= 58) out.push_back(alphabet[d % 58]);

@@ -7,3 +7,6 @@ osvm_registry(${PROJECT_BINARY_DIR}/generated/solana/account_parsers.cpp
   TYPE account_parser HEADER solana/accounts/parser.hpp NAMESPACE osvm::solana TABLE all_account_parsers)
 target_sources(osvm_solana PRIVATE ${PROJECT_BINARY_DIR}/generated/solana/instruction_parsers.cpp
   ${PROJECT_BINARY_DIR}/generated/solana/account_parsers.cpp)
+# As in lib/net/module.cmake.
+set_source_files_properties(${PROJECT_SOURCE_DIR}/lib/solana/rpc/client.cpp PROPERTIES
+  COMPILE_OPTIONS "$<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-mismatched-new-delete>")

@@ -1,4 +1,5 @@
 // Grants as people write them.
+#include <osvm/core/clock.hpp>
 #include <osvm/unikernel/policy.hpp>
 
 #include <charconv>
@@ -80,6 +81,22 @@ result<unix_listener> parse_unix_listener(std::string_view text) {
     return bad(text, "expected HOST-PATH=guest:/GUEST-PATH, for example ./app.sock=guest:/run/app.sock");
   return unix_listener{.host_path = std::string(text.substr(0, split)),
                        .guest_path = std::string(text.substr(split + 7))};
+}
+
+result<tmpfs> parse_tmpfs(std::string_view text) {
+  const std::size_t colon = std::min(text.rfind(':'), text.size());
+  tmpfs out{.guest_path = std::string(text.substr(0, colon))};
+  if (!out.guest_path.starts_with('/'))
+    return bad(text, "expected /GUEST-PATH or /GUEST-PATH:SIZE, for example /tmp:64MiB");
+  if (colon == text.size()) return out;
+  const auto size = parse_size(text.substr(colon + 1));
+  if (!size || *size == 0) return bad(text, "expected a size behind the colon, for example /tmp:64MiB");
+  out.bytes = *size;
+  return out;
+}
+
+std::string to_string(const tmpfs& folder) {
+  return folder.guest_path + ":" + format_size(folder.bytes);
 }
 
 }  // namespace osvm::unikernel

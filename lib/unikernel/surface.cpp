@@ -11,7 +11,7 @@ namespace {
 bool granted(const policy& p, capability needs) noexcept {
   switch (needs) {
     case capability::always: return true;
-    case capability::files: return !p.mounts.empty() || !p.trees.empty();
+    case capability::files: return !p.mounts.empty() || !p.trees.empty() || !p.scratch.empty();
     case capability::listen: return !p.listen.empty();
     case capability::connect: return !p.vsock_connect.empty() || !p.connect.empty();
     case capability::jit: return p.allow.jit;

@@ -203,6 +203,30 @@ static void wall_budget(void) {
   osvm_unikernel_image_free(image);
 }
 
+static void memory_folders(void) {
+  osvm_unikernel_image* image = load("probe");
+  osvm_unikernel_options o = defaults();
+  const char* const folders[] = {"/scratch:1MiB"};
+  const char* const words[] = {"probe", "write", "/scratch/file", "text"};
+  o.tmpfs = folders;
+  o.tmpfs_count = 1;
+  o.arguments = words;
+  o.argument_count = 4;
+  osvm_unikernel_instance* instance = NULL;
+  EXPECT_OK(osvm_unikernel_instance_start(runtime, image, &o, &instance));
+  EXPECT_OK(osvm_unikernel_instance_wait(instance, 60000, NULL));
+  char* text = NULL;
+  EXPECT_OK(osvm_unikernel_instance_take_output(instance, 1, &text, NULL));
+  EXPECT(strcmp(text, "write 4\n") == 0);
+  osvm_string_free(text);
+  osvm_unikernel_instance_free(instance);
+  const char* const wrong[] = {"scratch"};
+  o.tmpfs = wrong;
+  EXPECT_ERROR(osvm_unikernel_instance_start(runtime, image, &o, &instance), "osvm",
+               OSVM_ERROR_INVALID_ARGUMENT, "/tmp:64MiB");
+  osvm_unikernel_image_free(image);
+}
+
 static void refused_options(void) {
   osvm_unikernel_image* image = load("hello");
   osvm_unikernel_instance* instance = NULL;
@@ -299,6 +323,7 @@ int main(int argc, char** argv) {
   runs_to_the_end();
   tells_what_happened_and_what_is_missing();
   runs_a_dynamic_program();
+  memory_folders();
   refused_options();
   deadline_and_kill();
   wall_budget();

@@ -15,6 +15,7 @@ COMMANDS = ["", "run", "demo", "version", "completion", "doctor", "doctor kvm", 
             "bench swap", "bench kill", "bench syscalls", "bench headline", "bench programs", "bench surface", "decode", "ledger",
             "ledger info", "ledger bounds", "ledger slots", "ledger block", "ledger tx", "ledger address", "ledger verify",
             "ledger snapshot", "account", "balance", "token", "token holders", "bench decode", "bench ledger",
+            "bench rpc",
             "rpc", "rpc local", "mount", "mount add", "mount remove", "mount list", "image", "image build",
             "image inspect", "image verify", "image sign", "image list"]
 GROUPS = ("doctor", "bench", "ledger", "rpc", "mount", "image", "token")

@@ -28,6 +28,7 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
   osvm_fuzz_accepted +=
       write_parsed_account(out, *addresses[data[1] % std::size(addresses)], account, context);
   if (const auto mint = read_token_mint(account.data)) write_token_amount(out, 1500, *mint, 1700000000);
+  if (const auto vote = read_vote_account(account.data)) osvm_fuzz_accepted += !vote->history.empty();
   write_account(out, owner, account, account_encoding::base64_zstd, data_slice{data[0], data[1]}, context);
   return 0;
 }

@@ -158,6 +158,96 @@ TEST_F(account_rpc, what_only_a_bank_knows) {
   EXPECT_EQ(ask("getBalance", quoted(1) + "]").at("result").at("context").at("slot"), 50);
 }
 
+// A vote state of version 1, whose last vote is `last`.
+std::string vote_state(std::uint64_t last) {
+  std::string d;
+  append_raw<std::uint32_t>(d, 1);
+  d.append(32, 'n').append(32, 'w').append(1, 7);
+  append_raw<std::uint64_t>(d, 2);
+  for (const auto slot : {last - 1, last}) append_raw(d, slot), append_raw<std::uint32_t>(d, 1);
+  d += '\1', append_raw<std::uint64_t>(d, 9);
+  append_raw<std::uint64_t>(d, 1), append_raw<std::uint64_t>(d, 0), d.append(32, 'n');
+  d.append(32 * 48 + 9, '\0');
+  append_raw<std::uint64_t>(d, 6);
+  for (std::uint64_t e = 0; e < 6; ++e) append_raw(d, e), append_raw(d, 10 * e + 10), append_raw(d, 10 * e);
+  return d + std::string(16, '\0');
+}
+
+TEST_F(account_rpc, validators_and_inflation_of_a_bank) {
+  std::ofstream(folder.path() + "/votes.tar", std::ios::binary)
+      << make_archive(1000, {{1000, 1, make_storage({{1, 2, 10, ""}})}}, vote_state(990));
+  auto accounts = account_store::load({folder.path() + "/votes.tar"});
+  ASSERT_TRUE(accounts) << accounts.error().to_string();
+  options.accounts = std::make_shared<const account_store>(std::move(*accounts));
+  const auto votes = ask("getVoteAccounts", "[]").at("result");
+  EXPECT_TRUE(votes.at("delinquent").as_array().empty());
+  const auto one = votes.at("current").at(0);
+  EXPECT_EQ(one.at("votePubkey").as_string(), name_of('v'));
+  EXPECT_EQ(one.at("nodePubkey").as_string(), name_of('n'));
+  EXPECT_EQ(one.at("activatedStake"), 42);
+  EXPECT_EQ(one.at("commission"), 7);
+  EXPECT_EQ(one.at("lastVote"), 990);
+  EXPECT_EQ(one.at("rootSlot"), 9);
+  EXPECT_EQ(one.at("epochCredits"),
+            json::parse("[[1,20,10],[2,30,20],[3,40,30],[4,50,40],[5,60,50]]"));  // the last five
+  const auto late = ask("getVoteAccounts", R"([{"delinquentSlotDistance":10}])").at("result");
+  EXPECT_TRUE(late.at("current").as_array().empty());
+  EXPECT_EQ(late.at("delinquent").as_array().size(), 1u);
+  const auto other = ask("getVoteAccounts", R"([{"votePubkey":")" + name_of(3) + "\"}]").at("result");
+  EXPECT_TRUE(other.at("current").as_array().empty());
+  const auto rate = ask("getInflationRate", "[]").at("result");
+  EXPECT_EQ(rate.at("total"), 0.08);
+  EXPECT_EQ(rate.at("foundation"), 0.08 * 0.05);
+  EXPECT_EQ(rate.at("validator"), 0.08 - 0.08 * 0.05);
+  EXPECT_EQ(ask("getBlockCommitment", "[3]").at("result").at("totalStake"), 42);
+  EXPECT_EQ(ask("getSlotLeader", "[]").at("result").as_string(), name_of('l'));
+}
+
+TEST_F(account_rpc, rewards_of_an_epoch_lie_in_the_blocks_behind_it) {
+  const auto reward = [](unsigned char who, std::uint8_t lamports, std::uint8_t type,
+                         const char* commission) {
+    std::string r = "\x0a" + std::string(1, static_cast<char>(name_of(who).size())) + name_of(who);
+    r += '\x10', r += static_cast<char>(lamports), r += "\x18\x64\x20", r += static_cast<char>(type);
+    if (*commission) r += "\x2a\x01", r += commission;
+    return "\x0a" + std::string(1, static_cast<char>(r.size())) + r;
+  };
+  {
+    ledger_writer w(folder.path() + "/rocksdb");
+    for (const slot_t slot : {33, 34, 35}) w.block(slot, slot == 33 ? 0 : slot - 1, {});
+    // Votes and one partition's number in the first block, stakes in the second; the third is behind them.
+    w.row("rewards", keys::slot(33), reward(3, 5, 4, "7") + reward(4, 6, 1, "") + "\x12\x02\x08\x01");
+    w.row("rewards", keys::slot(34), reward(5, 8, 3, "9"));
+    w.row("rewards", keys::slot(35), reward(6, 9, 3, "9"));
+  }
+  genesis g;
+  g.schedule = {.slots_per_epoch = 32, .leader_schedule_slot_offset = 32};
+  const rpc_service service(*blockstore::open(folder.path()), g, {});
+  const auto ask_it = [&](const std::string& params) {
+    return json::parse(
+        service.handle(R"({"jsonrpc":"2.0","id":7,"method":"getInflationReward","params":)" + params + "}"));
+  };
+  const auto who =
+      "[[\"" + name_of(3) + "\",\"" + name_of(4) + "\",\"" + name_of(5) + "\",\"" + name_of(6) + "\"]";
+  const auto paid = ask_it(who + "]").at("result");
+  EXPECT_EQ(paid.at(0),
+            json::parse(R"({"epoch":0,"effectiveSlot":33,"amount":5,"postBalance":100,"commission":7})"));
+  EXPECT_TRUE(paid.at(1).is_null()) << "a fee is no reward of inflation";
+  EXPECT_EQ(paid.at(2).at("effectiveSlot"), 34);
+  EXPECT_TRUE(paid.at(3).is_null()) << "behind the partitions";
+  EXPECT_EQ(ask_it(who + R"(,{"epoch":1}])").at("error").at("code"), -32004);
+}
+
+TEST_F(account_rpc, what_a_ledger_cannot_know_is_said) {
+  for (const char* method : {"getLeaderSchedule", "getBlockProduction", "getSupply", "getClusterNodes"}) {
+    const auto a = ask(method, "[]");
+    EXPECT_EQ(a.at("error").at("code"), -32601) << method;
+    EXPECT_TRUE(a.at("error").at("data").as_object().contains("reason")) << method;
+  }
+  EXPECT_EQ(ask("getHighestSnapshotSlot", "[]").at("error").at("message"), "No snapshot");
+  EXPECT_EQ(ask("getMaxShredInsertSlot", "[]").at("result"), 0);
+  EXPECT_EQ(ask("getIdentity", "[]").at("result").at("identity"), "11111111111111111111111111111111");
+}
+
 TEST_F(account_rpc, without_accounts_the_methods_are_not_there) {
   options.accounts.reset();
   const auto a = ask("getAccountInfo", quoted(9) + "]");

@@ -41,7 +41,8 @@ struct made_storage {
   std::string bytes;
 };
 
-inline std::string make_manifest(std::uint64_t slot, const std::vector<made_storage>& storages) {
+inline std::string make_manifest(std::uint64_t slot, const std::vector<made_storage>& storages,
+                                 const std::string& vote = "abc") {
   std::string m;
   const auto u64 = [&m](std::uint64_t v) { append_raw(m, v); };
   u64(1), m += '\0', u64(0), u64(300);  // blockhash queue
@@ -56,7 +57,8 @@ inline std::string make_manifest(std::uint64_t slot, const std::vector<made_stor
   u64(2), schedule(), append_raw(m, 78892314.98), u64(3480), append_raw(m, 2.0), m += '\x32';
   schedule();
   for (const double d : {0.08, 0.015, 0.15, 0.05, 7.0, 0.0}) append_raw(m, d);
-  u64(1), m.append(32, 'v'), u64(42), u64(5), u64(3), m += "abc", m.append(32, 'o'), m += '\0', u64(0);
+  u64(1), m.append(32, 'v'), u64(42), u64(5), u64(vote.size()), m += vote, m.append(32, 'o'), m += '\0',
+      u64(0);
   u64(1), m.append(96, '\0'), u64(0), u64(2), u64(1), m.append(32, '\0');
   u64(0), u64(0), u64(0);  // unused accounts
   u64(0), m += '\1';       // epoch stakes, is_delta
@@ -84,11 +86,12 @@ inline std::string tar_file(const std::string& name, const std::string& bytes, c
   return h;
 }
 
-inline std::string make_archive(std::uint64_t slot, const std::vector<made_storage>& storages) {
+inline std::string make_archive(std::uint64_t slot, const std::vector<made_storage>& storages,
+                                const std::string& vote = "abc") {
   auto out = tar_file("version", "1.2.0") + tar_file("snapshots/", "", '5') +
              tar_file("snapshots/status_cache", "ignored");
   const auto name = std::to_string(slot);
-  out += tar_file("snapshots/" + name + "/" + name, make_manifest(slot, storages));
+  out += tar_file("snapshots/" + name + "/" + name, make_manifest(slot, storages, vote));
   for (const auto& s : storages)
     out += tar_file("accounts/" + std::to_string(s.slot) + "." + std::to_string(s.id), s.bytes);
   return out + std::string(1024, '\0');

@@ -46,6 +46,15 @@ def test_dynamic_program(facts: osvm.HostFacts) -> None:
     assert where.stdout == b"/usr\n"
 
 
+def test_tmpfs(facts: osvm.HostFacts) -> None:
+    words = ["/usr/bin/bash", "-c", 'echo kept > /tmp/a && read x < /tmp/a && echo "$x"']
+    result = osvm.run(words, libraries=True, tmpfs=["/tmp:1MiB"], facts=facts, check=True)
+    assert result.stdout == b"kept\n"
+    assert osvm.run(words, libraries=True, facts=facts).status == 1
+    with pytest.raises(osvm.Error, match="64MiB"):
+        osvm.run(words, libraries=True, tmpfs=["tmp"], facts=facts)
+
+
 def test_calls_without_an_exit(guests: Path, facts: osvm.HostFacts) -> None:
     with osvm.Instance([guests / "calls", "100000000"], exitless=True, facts=facts) as guest:
         end = time.monotonic() + 60

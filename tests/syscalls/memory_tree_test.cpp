@@ -156,6 +156,25 @@ TEST(memory_tree, shows_the_source_and_what_it_holds) {
   EXPECT_EQ(g.denied(), 0U);
 }
 
+TEST(memory_tree, tmpfs_is_an_empty_folder_of_the_guests_own) {
+  policy p;
+  p.scratch = {{.guest_path = "/tmp"}, {.guest_path = "/dev/shm", .bytes = 64 << 10}};
+  tree_guest one(p), other(p);
+  EXPECT_EQ(one.list("/tmp"), names{});
+  EXPECT_EQ(one.status("/tmp").st_mode, S_IFDIR | 01777U);
+  ASSERT_EQ(one.put_file("/tmp/a", "mine"), 0);
+  ASSERT_EQ(one.put_file("/dev/shm/b", "shared"), 0);
+  EXPECT_EQ(one.slurp("/tmp/a"), "mine");
+  EXPECT_EQ(other.list("/tmp"), names{});
+  EXPECT_FALSE(std::filesystem::exists("/tmp/a"));
+  EXPECT_EQ(one.put_file("/dev/shm/large", std::string(65536, 'x')), -ENOSPC);
+  EXPECT_EQ(one.rmdir("/tmp"), -EBUSY);
+  EXPECT_EQ(one.denied(), 0U);
+  tree_guest without{policy()};
+  EXPECT_EQ(without.put_file("/dev/shm/b", "x"), -ENOENT);
+  EXPECT_EQ(without.denied(), 1U);
+}
+
 TEST(memory_tree, a_change_is_the_guests_own_and_keeps_what_was_there) {
   const auto source = std::make_shared<literal_source>();
   tree_guest one(with_tree(source)), other(with_tree(source));

@@ -15,6 +15,7 @@ using osvm::unikernel::testing::temp_folder;
 constexpr const char* full = R"(mounts:
   - {host: /srv/site, guest: /site}
   - {host: data, guest: /data, access: rw, quota: 1MiB}
+tmpfs: [/tmp, "/dev/shm:1MiB"]
 listen: [tcp:80, 8080, vsock:52]
 connect: [vsock:7, "db.example:5432=db", "[::1]:80", "unix:/run/x.sock=/x.sock"]
 listen_unix: ["/tmp/a.sock=guest:/a.sock"]
@@ -33,6 +34,11 @@ TEST(policy_file, every_field) {
   EXPECT_EQ(g.mounts[1].host_path, "/base/data");
   EXPECT_TRUE(g.mounts[1].writable);
   EXPECT_EQ(g.mounts[1].quota_bytes, 1u << 20);
+  ASSERT_EQ(g.scratch.size(), 2u);
+  EXPECT_EQ(g.scratch[0].guest_path, "/tmp");
+  EXPECT_EQ(g.scratch[0].bytes, 64u << 20);
+  EXPECT_EQ(g.scratch[1].guest_path, "/dev/shm");
+  EXPECT_EQ(g.scratch[1].bytes, 1u << 20);
   EXPECT_EQ(g.listen,
             (std::vector<listener>{{transport::tcp, 80}, {transport::tcp, 8080}, {transport::vsock, 52}}));
   EXPECT_EQ(g.vsock_connect, std::vector<std::uint32_t>{7});

@@ -19,6 +19,9 @@ OWNERS = {
     "yaml-cpp/": ["lib/core"],
     "archive.h": ["lib/images"],
     "archive_entry.h": ["lib/images"],
+    "boost/beast": ["lib/net"],
+    "boost/asio/ssl": ["lib/net"],
+    "openssl/ssl.h": ["lib/net"],
     "CLI/": ["tools/osvm"],
     "pybind11/": ["bindings"],
     "seccomp.h": ["lib/unikernel"],
@@ -100,7 +103,8 @@ class Checker:
             return "capi", False
         if parts[0] == "osvm" and len(parts) > 2:
             return parts[1], False
-        if parts[0] in self.modules and len(parts) > 1:
+        system = quote == "<" and not (self.root / "lib" / name).is_file()  # <net/if.h> is the C library's
+        if parts[0] in self.modules and len(parts) > 1 and not system:
             return parts[0], True
         return None, False
 

@@ -74,6 +74,9 @@ class app_options final : public option_set {
     auto* option = app_.add_option(name, target, help)->type_name("")->required();
     if (!choices.empty()) option->check(CLI::IsMember(std::move(choices)));
   }
+  void optional_word(const char* name, std::string& target, const char* help) override {
+    app_.add_option(name, target, help)->type_name("");
+  }
   void rest(const char* usage, std::vector<std::string>& target, const char* help) override {
     rest_ = &target;
     app_.formatter(std::make_shared<rest_formatter>(std::string(usage) + "\n\n" + help));
@@ -81,7 +84,11 @@ class app_options final : public option_set {
   std::vector<std::string>* rest_target() const { return rest_; }
 
  private:
-  static std::string dashed(const char* name) { return "--" + std::string(name); }
+  static std::string dashed(const std::string& name) {
+    const auto comma = name.find(',');
+    if (comma == std::string::npos) return "--" + name;
+    return "-" + name.substr(comma + 1) + ",--" + name.substr(0, comma);
+  }
   CLI::App& app_;
   std::vector<std::string>* rest_ = nullptr;
 };
@@ -129,6 +136,9 @@ class application {
     add_globals(app_, globals_);
     app_.set_config("-C,--config", default_config_file(), "YAML file with defaults for options")
         ->type_name("FILE");
+    app_.add_option("-u,--url", globals_.url, "the Solana node of commands that ask one")
+        ->type_name("URL|m|t|d|l");
+    app_.add_option("--keypair", globals_.keypair, "the key file of commands that sign")->type_name("FILE");
     app_.config_formatter(std::make_shared<yaml_config>());
     app_.allow_config_extras(CLI::config_extras_mode::error);
     std::map<std::string, CLI::App*> groups;
@@ -163,6 +173,7 @@ class application {
   CLI::App* add_group(const command_group& group) {
     auto* sub = app_.add_subcommand(group.name, group.summary);
     sub->require_subcommand(0, 1);
+    if (group.alias != nullptr) sub->alias(group.alias);
     return sub;
   }
 

@@ -21,7 +21,8 @@ enum class exit_code : int {
   run_failed = 125,  // osvm run: osvm itself failed, whatever the reason
 };
 
-// Where a command says which options it takes. Names are without dashes; targets must outlive the parsing.
+// Where a command says which options it takes. Names are without dashes ("url,u": with a short form); targets
+// must outlive the parsing.
 class option_set {
  public:
   virtual ~option_set() = default;
@@ -36,6 +37,8 @@ class option_set {
   // A word that must be given, one of `choices` when there are any.
   virtual void word(const char* name, std::string& target, std::vector<std::string> choices,
                     const char* help) = 0;
+  // The same, but it may be left out.
+  virtual void optional_word(const char* name, std::string& target, const char* help) = 0;
   // Everything from the first word that is no option on, options included: a program and its arguments.
   virtual void rest(const char* usage, std::vector<std::string>& target, const char* help) = 0;
 };
@@ -67,6 +70,7 @@ std::span<const command* const> all_commands() noexcept;
 struct command_group {
   const char* name;
   const char* summary;
+  const char* alias = nullptr;  // another name for it
 };
 // The nouns that have verbs.
 std::span<const command_group> command_groups() noexcept;

@@ -17,6 +17,7 @@ struct global_options {
   bool json = false;
   bool verbose = false;
   bool no_color = false;
+  std::string url, keypair;  // of commands that speak to a Solana node or sign for it
 };
 
 // Rows of text, printed with aligned columns. The first row is the heading.
@@ -29,6 +30,8 @@ class context {
 
   bool json() const noexcept { return options_.json; }
   bool verbose() const noexcept { return options_.verbose; }
+  const std::string& url() const noexcept { return options_.url; }
+  const std::string& keypair() const noexcept { return options_.keypair; }
 
   void print(std::string_view text) const;                 // to stdout
   void print_json(const boost::json::value& value) const;  // one line to stdout

@@ -10,7 +10,7 @@ std::span<const command_group> command_groups() noexcept {
       {"mount", "named files and folders that guests may be granted"},
       {"ledger", "read a Solana validator's ledger: slots, blocks, transactions"},
       {"token", "tokens of a Solana snapshot: who holds them"},
-      {"rpc", "serve Solana's JSON-RPC"},
+      {"rpc", "serve Solana's JSON-RPC", "rpc-manager"},
   };
   return groups;
 }

@@ -52,12 +52,14 @@ void sweep(const std::string& base) {
 
 }  // namespace
 
-result<private_dir> private_dir::make(const std::string& name) {
+std::string private_dir::base() {
   const char* runtime = std::getenv("XDG_RUNTIME_DIR");
-  const std::string base = runtime != nullptr && runtime[0] == '/'
-                               ? std::string(runtime) + "/osvm"
-                               : "/tmp/osvm-" + std::to_string(::geteuid());
-  return make_in(base, name);
+  return runtime != nullptr && runtime[0] == '/' ? std::string(runtime) + "/osvm"
+                                                 : "/tmp/osvm-" + std::to_string(::geteuid());
+}
+
+result<private_dir> private_dir::make(const std::string& name) {
+  return make_in(base(), name);
 }
 
 result<private_dir> private_dir::make_in(const std::string& base, const std::string& name) {

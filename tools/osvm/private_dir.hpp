@@ -15,6 +15,8 @@ class private_dir final {
  public:
   // $XDG_RUNTIME_DIR/osvm/<name>-XXXXXX, or the same below /tmp/osvm-<uid>; mode 0700, owned by the caller.
   static result<private_dir> make(const std::string& name);
+  // The folder that they are made in.
+  static std::string base();
 
   private_dir(private_dir&& other) noexcept
       : path_(std::exchange(other.path_, {})), lock_(std::move(other.lock_)) {}

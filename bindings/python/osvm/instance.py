@@ -93,7 +93,8 @@ class Instance:
     (``{"127.0.0.1:8080": 80}``). ``connect``: where it may connect to: ``"HOST:PORT"``,
     ``"HOST:PORT=NAME"``, ``"unix:/path=/guest/path"``, ``"unix:/path=NAME:PORT"`` (names are resolved by
     ``start()``), or the number of a host vsock port. ``publish_unix``: host path → path of a unix socket that
-    the guest may bind. ``memory`` and
+    the guest may bind. ``tmpfs``: folders in memory for the guest alone (``"/tmp"``, ``"/dev/shm:16MiB"``).
+    ``memory`` and
     ``written`` in bytes, ``timeout`` (wall time) and ``cpu_time`` in seconds end the guest when they are
     used up. ``stdout`` and ``stderr``: None (discarded), ``"inherit"``, ``"capture"`` (see ``take_output``;
     the guest blocks while 1 MiB lies there), ``"log"`` (each line becomes an event), a descriptor or a file;
@@ -123,6 +124,7 @@ class Instance:
         publish: Mapping[str, Port] | None = None,
         connect: Iterable[int | str] = (),
         publish_unix: Mapping[Path, str] | None = None,
+        tmpfs: Iterable[str] = (),
         memory: int = 256 << 20,
         threads: int = 64,
         descriptors: int = 256,
@@ -179,6 +181,7 @@ class Instance:
             "vsock_connect": [to for to in connections if isinstance(to, int)],
             "connect": [to for to in connections if isinstance(to, str)],
             "listen_unix": [f"{os.fspath(host)}=guest:{guest}" for host, guest in (publish_unix or {}).items()],
+            "tmpfs": list(tmpfs),
             "environment": [f"{key}={value}" for key, value in (env or {}).items()],
             "jit": "jit" in rights,
             "memory": memory,

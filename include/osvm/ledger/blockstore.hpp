@@ -107,6 +107,9 @@ class blockstore final {
 
   // The status of a signature, which is in exactly one slot of a chain. `slot` as a hint reads one row.
   result<std::optional<stored_status>> status(const solana::signature& s, slot_t slot) const;
+  // Why the transaction failed, which is all of its status that a history needs; nothing when it did not, or
+  // has no status.
+  result<std::optional<solana::transaction_error>> failure(const solana::signature& s, slot_t slot) const;
   // Of the highest slot that `accept` takes (all of them: any).
   result<std::optional<stored_status>> find_status(const solana::signature& s,
                                                    const std::function<bool(slot_t)>& accept) const;

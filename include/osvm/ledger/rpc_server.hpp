@@ -1,5 +1,6 @@
-// Serves an rpc_service over HTTP/1.1 on a listening socket, by plain epoll: it runs unchanged on the host
-// and as the only program of a VM. The loop belongs to the caller's thread; nothing is started.
+// Serves an rpc_service over HTTP/1.1 and WebSocket (subscriptions) on a listening socket, by plain epoll: it
+// runs unchanged on the host and as the only program of a VM. The loop belongs to the caller's thread;
+// nothing is started.
 #pragma once
 
 #include <osvm/core/clock.hpp>
@@ -10,12 +11,20 @@
 
 namespace osvm::ledger {
 
+// For each WebSocket client.
+struct ws_limits {
+  std::size_t max_message = 50 << 10;  // received, in bytes
+  std::size_t max_queued = 8 << 20;    // bytes that wait to be taken; more, and it is dropped with a reason
+  std::size_t max_subscriptions = 256;
+};
+
 struct rpc_server_options {
   std::size_t max_connections = 512;  // further ones wait in the listener's queue
   std::size_t max_head = 16 << 10;    // bytes of a request's head
   nanoseconds idle_timeout = std::chrono::seconds(60);
   nanoseconds refresh_every =
       std::chrono::milliseconds(200);  // how often the ledger is looked at anew; 0: never
+  ws_limits sockets{};
 };
 
 struct rpc_server_stats {

@@ -9,12 +9,16 @@
 
 namespace osvm::ledger {
 
+class rpc_upstream;
+
 struct rpc_options {
   std::size_t max_body = 50 << 10;  // as validators have it
   std::size_t max_batch = 1000;
   std::size_t max_depth = 32;                       // of the request's JSON
   std::string version = "osvm-0.1.0";               // what getVersion says as "solana-core"
+  solana::pubkey identity{};                        // what getIdentity says: a ledger has no node
   std::shared_ptr<const account_store> accounts{};  // none: the account methods are not there
+  std::shared_ptr<rpc_upstream> upstream{};         // who answers what is not served here (rpc_upstream.hpp)
 };
 
 // Thread-safe.
@@ -34,6 +38,7 @@ class rpc_service final {
   const rpc_options& options() const noexcept;
 
   struct impl;
+  const impl& parts() const noexcept { return *impl_; }
 
  private:
   std::unique_ptr<impl> impl_;

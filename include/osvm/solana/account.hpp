@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace osvm::solana {
 
@@ -76,6 +77,18 @@ struct token_holding {
 };
 std::optional<token_holding> read_token_holding(bytes_view data);
 bool is_token_program(const pubkey& key) noexcept;
+
+// What a vote account of any version that still decodes says about its validator.
+struct vote_summary {
+  struct credits {
+    std::uint64_t epoch = 0, earned = 0, before = 0;
+  };
+  pubkey node;
+  std::uint8_t commission = 0;  // per cent
+  std::optional<std::uint64_t> last_vote{}, root{};
+  std::vector<credits> history{};  // oldest first
+};
+std::optional<vote_summary> read_vote_account(bytes_view data);
 // {"amount","decimals","uiAmount","uiAmountString"}
 void write_token_amount(json_writer& out, std::uint64_t amount, const token_mint& mint,
                         std::int64_t unix_timestamp);

@@ -33,6 +33,12 @@ struct memory_tree {
   std::uint64_t overlay_bytes = std::uint64_t{64} << 20;  // of the layer, 4 KiB for each name; more is ENOSPC
 };
 
+// A folder in memory that is the guest's alone: empty at the start, gone with it. For /tmp and /dev/shm.
+struct tmpfs {
+  std::string guest_path;                         // absolute, no ".."
+  std::uint64_t bytes = std::uint64_t{64} << 20;  // of files, 4 KiB for each name; more is ENOSPC
+};
+
 enum class transport : std::uint8_t { tcp, vsock };
 
 // A port on which the guest may listen. TCP listeners become unix sockets of the host (see
@@ -67,6 +73,10 @@ std::string to_string(const connect_grant& grant);  // in that form
 // "/host/path=guest:/guest/path".
 result<unix_listener> parse_unix_listener(std::string_view text);
 
+// "/guest/path" or "/guest/path:SIZE".
+result<tmpfs> parse_tmpfs(std::string_view text);
+std::string to_string(const tmpfs& folder);
+
 // Named extra rights ("--allow").
 struct capabilities {
   bool jit = false;  // memory may become executable after load
@@ -75,6 +85,7 @@ struct capabilities {
 struct policy {
   std::vector<mount> mounts;
   std::vector<memory_tree> trees;  // not part of policy files
+  std::vector<tmpfs> scratch;
   std::vector<listener> listen;
   std::vector<std::uint32_t> vsock_connect;  // host ports: connect(cid 2, P) reaches "<vsock path>_P"
   std::vector<connect_grant> connect;        // endpoints of the host's network, and unix sockets of the host

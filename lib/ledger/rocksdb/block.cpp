@@ -84,11 +84,16 @@ bool block_cursor::parse(std::size_t at) {
   const char* const end = block_.data() + data_end_;
   std::uint32_t shared, own, value_size = 0;
   const bool delta = format_ == block_format::index_delta;
-  if (!read_varint32(p, end, shared) || !read_varint32(p, end, own) ||
-      (!delta && !read_varint32(p, end, value_size)) || shared > key_.size() ||
-      own > static_cast<std::size_t>(end - p)) {
+  if (!delta && end - p >= 3 && ((p[0] | p[1] | p[2]) & 0x80) == 0) {  // short keys and values: nearly all
+    shared = static_cast<std::uint8_t>(p[0]);
+    own = static_cast<std::uint8_t>(p[1]);
+    value_size = static_cast<std::uint8_t>(p[2]);
+    p += 3;
+  } else if (!read_varint32(p, end, shared) || !read_varint32(p, end, own) ||
+             (!delta && !read_varint32(p, end, value_size))) {
     return fail(), false;
   }
+  if (shared > key_.size() || own > static_cast<std::size_t>(end - p)) return fail(), false;
   key_.resize(shared);
   key_.append(p, own);
   p += own;
@@ -137,15 +142,30 @@ void block_cursor::prev() {
   if (valid_ && next_ != target) fail();
 }
 
+// The user key at a restart point, where keys stand in full: nothing is copied.
+bool block_cursor::restart_key(std::size_t i, std::string_view& out) const noexcept {
+  const std::size_t at = restart(i);
+  if (at >= data_end_) return false;
+  const char* p = block_.data() + at;
+  const char* const end = block_.data() + data_end_;
+  std::uint32_t shared, own, value_size;
+  if (!read_varint32(p, end, shared) || !read_varint32(p, end, own) ||
+      (format_ != block_format::index_delta && !read_varint32(p, end, value_size)) || shared != 0 ||
+      own > static_cast<std::size_t>(end - p) || (keys_have_sequence_ && own < 8))
+    return false;
+  out = {p, keys_have_sequence_ ? own - 8 : own};
+  return true;
+}
+
 void block_cursor::seek(std::string_view user_key) {
   valid_ = false;
   if (!ok_ || restarts_ == 0) return;
   std::size_t low = 0, high = restarts_ - 1;  // the last restart point whose key is before user_key
   while (low < high) {
     const std::size_t middle = low + (high - low + 1) / 2;
-    key_.clear();
-    if (!parse(restart(middle))) return fail();
-    if (this->user_key() < user_key)
+    std::string_view key;
+    if (!restart_key(middle, key)) return fail();
+    if (key < user_key)
       low = middle;
     else
       high = middle - 1;

@@ -43,6 +43,7 @@ class block_cursor {
   bool parse(std::size_t at);
   bool parse_index_value(const char*& p, const char* end, bool shared);
   std::size_t restart(std::size_t i) const noexcept;
+  bool restart_key(std::size_t i, std::string_view& out) const noexcept;
   void fail() noexcept { ok_ = valid_ = false; }
 
   std::string_view block_;

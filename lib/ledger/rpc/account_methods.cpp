@@ -182,13 +182,6 @@ answer get_largest_accounts(const call& c) {
 
 // ---- of the bank
 
-rpc_result<const bank_fields*> bank_of(const call& c) {
-  RPC_TRY(const auto* store, accounts_of(c));
-  if (!store->bank())
-    return rpc_error{-32601, "Method not found", R"({"reason":"only a snapshot knows: files hold no bank"})"};
-  return store->bank();
-}
-
 answer get_transaction_count(const call& c) {
   RPC_TRY(const auto* bank, bank_of(c));
   return std::to_string(bank->transaction_count);

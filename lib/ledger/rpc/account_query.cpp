@@ -11,6 +11,13 @@ rpc_result<const account_store*> accounts_of(const call& c) {
   return c.at.options.accounts.get();
 }
 
+rpc_result<const bank_fields*> bank_of(const call& c) {
+  RPC_TRY(const auto* store, accounts_of(c));
+  if (!store->bank())
+    return rpc_error{-32601, "Method not found", R"({"reason":"only a snapshot knows: files hold no bank"})"};
+  return store->bank();
+}
+
 rpc_result<account_query> read_account_query(const json::object* config, solana::account_encoding otherwise) {
   account_query out{.encoding = otherwise};
   if (const auto* e = field(config, "encoding")) {

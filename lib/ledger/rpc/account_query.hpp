@@ -12,6 +12,8 @@ struct account_query {
 
 // -32601 when no accounts were loaded.
 rpc_result<const account_store*> accounts_of(const call& c);
+// -32601 when no snapshot was loaded.
+rpc_result<const bank_fields*> bank_of(const call& c);
 rpc_result<account_query> read_account_query(const json::object* config, solana::account_encoding otherwise);
 // The slot that the answer is of; -32016 when the caller asks for a later one.
 rpc_result<slot_t> context_slot(const call& c, const json::object* config);

@@ -70,6 +70,8 @@ rpc_result<commitment> read_commitment(const json::object* config);
 rpc_result<commitment> settled_commitment(const json::object* config);
 // -32016 when `slot` is behind what the configuration asks for.
 rpc_result<slot_t> not_before(const json::object* config, slot_t slot);
+// Encoding, details, rewards, version and commitment: the second parameter of getBlock and its like.
+rpc_result<block_query> read_block_query(const call& c);
 rpc_result<solana::pubkey> read_pubkey(const json::value& v);
 rpc_result<solana::signature> read_signature(const json::value& v);
 
@@ -90,5 +92,6 @@ std::span<const rpc_method> history_methods() noexcept;  // blocks, transactions
 std::span<const rpc_method> cluster_methods() noexcept;  // slots, epochs, the node
 std::span<const rpc_method> account_methods() noexcept;  // accounts of snapshots and files
 std::span<const rpc_method> token_methods() noexcept;
+std::span<const rpc_method> stake_methods() noexcept;  // validators, inflation, rewards
 
 }  // namespace osvm::ledger

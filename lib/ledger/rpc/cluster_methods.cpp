@@ -101,6 +101,17 @@ answer minimum_ledger_slot(const call& c) {
   return std::to_string(c.store().bounds()->lowest.value_or(0));
 }
 
+answer get_max_shred_insert_slot(const call& c) {
+  return std::to_string(c.store().bounds()->highest.value_or(0));
+}
+answer get_identity(const call& c) {
+  return "{\"identity\":\"" + c.at.options.identity.to_string() + "\"}";
+}
+// There is none to download.
+answer get_highest_snapshot_slot(const call&) {
+  return rpc_error{-32008, "No snapshot"};
+}
+
 constexpr rpc_method methods[] = {
     {"getBlockHeight", get_block_height},
     {"getSlot", get_slot},
@@ -111,6 +122,9 @@ constexpr rpc_method methods[] = {
     {"getEpochSchedule", get_epoch_schedule},
     {"getRecentPerformanceSamples", get_performance_samples},
     {"getHealth", get_health},
+    {"getIdentity", get_identity},
+    {"getMaxShredInsertSlot", get_max_shred_insert_slot},
+    {"getHighestSnapshotSlot", get_highest_snapshot_slot},
     {"getVersion", get_version},
 };
 

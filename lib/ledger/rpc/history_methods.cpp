@@ -6,8 +6,6 @@
 #include "call.hpp"
 
 namespace osvm::ledger {
-namespace {
-
 boost::system::result<block_query, rpc_error> read_block_query(const call& c) {
   block_query out;
   const auto* second = c.params.at(1);
@@ -37,6 +35,8 @@ boost::system::result<block_query, rpc_error> read_block_query(const call& c) {
   RPC_TRY(out.level, settled_commitment(config));
   return out;
 }
+
+namespace {
 
 answer get_block(const call& c) {
   if (!c.params.at(0)) return missing(1);

@@ -1,5 +1,7 @@
 #include "http.hpp"
 
+#include <osvm/net/websocket_frames.hpp>
+
 #include <algorithm>
 #include <charconv>
 
@@ -23,6 +25,29 @@ bool token(std::string_view s) {
            std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
   });
 }
+
+// Whether a comma-separated list has the word.
+bool lists(std::string_view list, std::string_view lower) {
+  for (;;) {
+    const auto comma = list.find(',');
+    if (same(trimmed(list.substr(0, comma)), lower)) return true;
+    if (comma == std::string_view::npos) return false;
+    list.remove_prefix(comma + 1);
+  }
+}
+
+// What a WebSocket's opening request must say; all of it or nothing.
+struct upgrade {
+  bool get = false, upgrade_field = false, connection_field = false, version = false;
+  std::string_view key{};
+  bool whole() const { return get && upgrade_field && connection_field && version && key.size() == 24; }
+  void field(std::string_view name, std::string_view value) {
+    if (same(name, "upgrade")) upgrade_field = lists(value, "websocket");
+    if (same(name, "connection")) connection_field = lists(value, "upgrade");
+    if (same(name, "sec-websocket-version")) version = value == "13";
+    if (same(name, "sec-websocket-key")) key = value;
+  }
+};
 
 bool request_line(std::string_view line, head& out) {
   const auto first = line.find(' '), last = line.rfind(' ');
@@ -58,6 +83,7 @@ verdict parse_head(std::string_view bytes, std::size_t max_head, std::size_t max
   if (end + 4 > max_head) return verdict::too_large;
   out = {.size = end + 4};
   std::optional<std::size_t> length;
+  upgrade wanted;
   bool first = true;
   for (auto rest = bytes.substr(0, end + 2); !rest.empty();) {
     const auto stop = rest.find("\r\n");
@@ -65,12 +91,14 @@ verdict parse_head(std::string_view bytes, std::size_t max_head, std::size_t max
     rest.remove_prefix(stop + 2);
     if (first) {
       if (!request_line(line, out)) return verdict::malformed;
+      wanted.get = line.starts_with("GET ") && out.keep_alive;
       first = false;
       continue;
     }
     const auto colon = line.find(':');
     if (colon == std::string_view::npos || !token(line.substr(0, colon))) return verdict::malformed;
     const auto name = line.substr(0, colon), value = trimmed(line.substr(colon + 1));
+    wanted.field(name, value);
     if (same(name, "content-length")) {
       std::size_t n = 0;
       const auto [p, e] = std::from_chars(value.data(), value.data() + value.size(), n);
@@ -86,9 +114,19 @@ verdict parse_head(std::string_view bytes, std::size_t max_head, std::size_t max
       out.expects_continue = same(value, "100-continue");
     }
   }
+  if (wanted.whole() && !length) {
+    out.method = head::kind::websocket;
+    out.websocket_key = wanted.key;
+  }
   if (out.method == head::kind::post && !length) return verdict::no_length;
   out.body = length.value_or(0);
   return out.body > max_body ? verdict::too_large : verdict::ok;
+}
+
+std::string switch_protocols(std::string_view websocket_key) {
+  return "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+         "Sec-WebSocket-Accept: " +
+         net::websocket_accept(websocket_key) + "\r\n\r\n";
 }
 
 std::string response(int status, std::string_view content_type, std::string_view body, bool keep_alive) {

@@ -9,11 +9,12 @@
 namespace osvm::ledger::http {
 
 struct head {
-  enum class kind { post, health, options, other } method = kind::other;
+  enum class kind { post, health, options, websocket, other } method = kind::other;
   std::size_t size = 0;  // bytes of the head, its empty line included
   std::size_t body = 0;
   bool keep_alive = true;
   bool expects_continue = false;
+  std::string_view websocket_key{};  // of a WebSocket's opening request; lies in the parsed bytes
 };
 
 enum class verdict {
@@ -25,6 +26,8 @@ enum class verdict {
 };
 
 verdict parse_head(std::string_view bytes, std::size_t max_head, std::size_t max_body, head& out);
+// The answer that turns the connection into a WebSocket.
+std::string switch_protocols(std::string_view websocket_key);
 std::string response(int status, std::string_view content_type, std::string_view body, bool keep_alive);
 
 }  // namespace osvm::ledger::http

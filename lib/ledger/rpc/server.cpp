@@ -8,7 +8,9 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "forward.hpp"
 #include "http.hpp"
+#include "ws_session.hpp"
 
 namespace osvm::ledger {
 namespace {
@@ -22,6 +24,18 @@ struct connection {
   bool closing = false, ended = false, continued = false;
   std::uint32_t events = 0;
   clock::time_point last = clock::now();
+  std::uint64_t serial = 0;           // tells it from earlier users of its descriptor
+  std::optional<rpc_plan> waiting{};  // for answers of the upstream; nothing else is answered meanwhile
+  bool closes_then = false;
+  std::unique_ptr<ws_session> ws{};  // once it is a WebSocket
+  bool pinged = false;
+};
+
+// Where an answer of the upstream belongs.
+struct ticket {
+  int fd = -1;
+  std::uint64_t serial = 0;
+  std::size_t part = 0;
 };
 
 }  // namespace
@@ -34,6 +48,10 @@ struct rpc_server::impl {
   rpc_server_options options;
   rpc_server_stats stats;
   std::unordered_map<int, connection> connections;
+  std::unordered_map<std::uint64_t, ticket> tickets;
+  std::unordered_map<std::uint64_t, int> sockets;  // WebSockets: serial -> descriptor
+  std::uint64_t next_serial = 1, next_ticket = 1;
+  std::optional<ledger_feed> feed;  // from the first WebSocket on
   bool accepting = false;
   clock::time_point refreshed = clock::now(), swept = clock::now();
 
@@ -47,7 +65,10 @@ struct rpc_server::impl {
   void update(connection& c);
   void accept_all();
   void drop(int fd) {
-    connections.erase(fd);
+    if (const auto at = connections.find(fd); at != connections.end()) {
+      sockets.erase(at->second.serial);
+      connections.erase(at);
+    }
     listen_again();
   }
   void listen_again() {
@@ -60,6 +81,15 @@ struct rpc_server::impl {
   bool answer_requests(connection& c);
   bool answer_one(connection& c);
   void refuse(connection& c, int status);
+  void answer_post(connection& c, std::string_view body, bool keep_alive);
+  void open_socket(connection& c, std::string_view key);
+  void take_upstream();
+  void deliver(connection& c);
+  bool pump(connection& c);
+  void serve_socket(connection& c, std::uint32_t events);
+  void tell_sockets();
+  void say_goodbye();
+  void sweep(clock::time_point now);
   void serve(int fd, std::uint32_t events);
   void housekeeping();
   int wait_ms() const;
@@ -67,7 +97,9 @@ struct rpc_server::impl {
 
 void rpc_server::impl::update(connection& c) {
   // While an answer waits to be taken, nothing more is read: a slow client holds one answer, not many.
-  const std::uint32_t wanted = c.out.empty() ? EPOLLIN : EPOLLOUT;
+  // A WebSocket is always read: what it holds is bounded by its session.
+  const std::uint32_t out = c.out.empty() ? 0U : static_cast<std::uint32_t>(EPOLLOUT);
+  const std::uint32_t wanted = c.ws ? EPOLLIN | out : c.waiting ? out : c.out.empty() ? EPOLLIN : EPOLLOUT;
   if (wanted == c.events) return;
   if (watch(c.fd.get(), wanted, EPOLL_CTL_MOD)) c.events = wanted;
 }
@@ -84,6 +116,7 @@ void rpc_server::impl::accept_all() {
     connection c;
     c.fd = std::move(fd);
     c.events = EPOLLIN;
+    c.serial = next_serial++;
     if (watch(n, EPOLLIN, EPOLL_CTL_ADD)) connections.emplace(n, std::move(c));
   }
   (void)::epoll_ctl(epoll.get(), EPOLL_CTL_DEL, listener.get(), nullptr);
@@ -99,6 +132,8 @@ bool rpc_server::impl::read(connection& c) {
     if (n > 0) {
       c.in.append(buffer, static_cast<std::size_t>(n));
       c.last = clock::now();
+      // Not filled: nothing is left, most likely. What comes later is told by the next epoll_wait.
+      if (static_cast<std::size_t>(n) < sizeof buffer) return true;
       continue;
     }
     if (n == 0) return c.ended = true;
@@ -131,6 +166,7 @@ void rpc_server::impl::refuse(connection& c, int status) {
 
 // Answers the next whole request in the buffer; false when there is none.
 bool rpc_server::impl::answer_one(connection& c) {
+  if (c.waiting || c.ws) return false;
   http::head head;
   switch (http::parse_head(c.in, options.max_head, service.options().max_body, head)) {
     case http::verdict::more: return false;
@@ -150,16 +186,103 @@ bool rpc_server::impl::answer_one(connection& c) {
   c.continued = false;
   const std::string_view body(c.in.data() + head.size, head.body);
   switch (head.method) {
-    case http::head::kind::post:
-      c.out += http::response(200, "application/json; charset=utf-8", service.handle(body), head.keep_alive);
-      break;
+    case http::head::kind::post: answer_post(c, body, head.keep_alive); break;
+    case http::head::kind::websocket: open_socket(c, head.websocket_key); break;
     case http::head::kind::health: c.out += http::response(200, "text/plain", "ok", head.keep_alive); break;
     case http::head::kind::options: c.out += http::response(204, "", "", head.keep_alive); break;
     case http::head::kind::other: c.out += http::response(405, "text/plain", "", head.keep_alive); break;
   }
-  c.closing = !head.keep_alive;
+  c.closing = !head.keep_alive && !c.waiting;
   c.in.erase(0, head.size + head.body);
   return !c.closing;
+}
+
+void rpc_server::impl::answer_post(connection& c, std::string_view body, bool keep_alive) {
+  constexpr const char* type = "application/json; charset=utf-8";
+  c.waiting = plan_forwarding(service.parts(), body);
+  if (!c.waiting) {
+    c.out += http::response(200, type, service.handle(body), keep_alive);
+    return;
+  }
+  c.closes_then = !keep_alive;
+  auto& upstream = *service.options().upstream;
+  for (std::size_t i = 0; i < c.waiting->parts.size(); ++i) {
+    const auto& p = c.waiting->parts[i];
+    if (p.request.empty() || !p.answer.empty()) continue;
+    tickets.emplace(next_ticket, ticket{c.fd.get(), c.serial, i});
+    upstream.call(next_ticket++, p.request);
+  }
+}
+
+// All parts are there.
+void rpc_server::impl::deliver(connection& c) {
+  c.out += http::response(200, "application/json; charset=utf-8", c.waiting->join(), !c.closes_then);
+  c.closing = c.closes_then;
+  c.waiting.reset();
+  c.last = clock::now();
+  serve(c.fd.get(), EPOLLOUT);
+}
+
+void rpc_server::impl::take_upstream() {
+  for (auto& e : service.options().upstream->take()) {
+    if (e.type == upstream_event::kind::message || e.type == upstream_event::kind::closed) {
+      const auto socket = sockets.find(e.id);
+      if (socket == sockets.end()) continue;
+      auto& c = connections.at(socket->second);
+      c.ws->on_upstream(e);
+      serve_socket(c, 0);
+      continue;
+    }
+    const auto t = tickets.extract(e.id);
+    if (t.empty()) continue;
+    const auto at = connections.find(t.mapped().fd);
+    if (at == connections.end() || at->second.serial != t.mapped().serial || !at->second.waiting) continue;
+    auto& part = at->second.waiting->parts[t.mapped().part];
+    part.answer = e.type == upstream_event::kind::answered ? checked_answer(part, e.text)
+                                                           : upstream_failure(part, e.text);
+    if (at->second.waiting->missing() == 0) deliver(at->second);
+  }
+}
+
+void rpc_server::impl::open_socket(connection& c, std::string_view key) {
+  c.out += http::switch_protocols(key);
+  c.ws = std::make_unique<ws_session>(service.parts(), c.serial, options.sockets);
+  sockets.emplace(c.serial, c.fd.get());
+  if (!feed) feed.emplace(service.parts());
+}
+
+// Sends what the session has, frame by frame. False when the connection is over.
+bool rpc_server::impl::pump(connection& c) {
+  while (flush(c)) {
+    if (!c.out.empty()) return true;
+    c.out = c.ws->next_frame();
+    if (c.out.empty()) return !c.ws->closing();
+  }
+  return false;
+}
+
+void rpc_server::impl::serve_socket(connection& c, std::uint32_t events) {
+  const int fd = c.fd.get();
+  bool alive = true;
+  if (events & EPOLLIN) alive = read(c) && !c.ended;
+  c.ws->feed(c.in);
+  if (!c.in.empty()) c.pinged = false;
+  c.in.clear();
+  if (!pump(c) || !alive) return drop(fd);
+  update(c);
+}
+
+// What the ledger has got since the last look.
+void rpc_server::impl::tell_sockets() {
+  const auto step = feed->advance();
+  if (step.empty()) return;
+  text_cache cache;
+  const auto open = sockets;
+  for (const auto& [serial, fd] : open) {
+    auto& c = connections.at(fd);
+    c.ws->advance(step, cache);
+    serve_socket(c, 0);
+  }
 }
 
 // True when there was a whole request.
@@ -175,14 +298,40 @@ void rpc_server::impl::serve(int fd, std::uint32_t events) {
   if (at == connections.end()) return;
   auto& c = at->second;
   if ((events & (EPOLLERR | EPOLLHUP)) && !(events & (EPOLLIN | EPOLLOUT))) return drop(fd);
+  if (c.ws) return serve_socket(c, events);
   if ((events & EPOLLIN) && !read(c)) return drop(fd);
   if (!flush(c)) return drop(fd);
   for (bool more = true; more && c.out.empty();) {
     more = answer_requests(c);
     if (!flush(c)) return drop(fd);
   }
-  if (c.ended && c.out.empty()) return drop(fd);
+  if (c.ws) return serve_socket(c, 0);  // it has just become one
+  if (c.ended && c.out.empty() && !c.waiting) return drop(fd);
   update(c);
+}
+
+void rpc_server::impl::sweep(clock::time_point now) {
+  std::vector<int> silent;
+  for (auto& [fd, c] : connections) {
+    if (now - c.last > options.idle_timeout) silent.push_back(fd);
+    if (!c.ws || c.pinged || now - c.last < options.idle_timeout / 2) continue;
+    c.pinged = true;  // its pong counts as a sign of life, that we sent something does not
+    const auto last = c.last;
+    c.ws->ping();
+    if (!pump(c)) silent.push_back(fd);
+    c.last = last;
+  }
+  for (const int fd : silent) drop(fd);
+}
+
+void rpc_server::impl::say_goodbye() {
+  for (const auto& [serial, fd] : sockets) {
+    auto& c = connections.at(fd);
+    c.ws->go_away();
+    (void)pump(c);
+  }
+  connections.clear();
+  sockets.clear();
 }
 
 void rpc_server::impl::housekeeping() {
@@ -191,16 +340,18 @@ void rpc_server::impl::housekeeping() {
     if (!service.refresh()) ++stats.refresh_failures;
     refreshed = clock::now();
   }
+  // Somebody else may have refreshed the ledger.
+  if (!sockets.empty()) tell_sockets();
   if (now - swept < std::chrono::seconds(1)) return;
   swept = now;
-  std::erase_if(connections,
-                [&](const auto& entry) { return now - entry.second.last > options.idle_timeout; });
+  sweep(now);
   listen_again();
 }
 
 int rpc_server::impl::wait_ms() const {
   const auto refresh = std::chrono::duration_cast<std::chrono::milliseconds>(options.refresh_every).count();
-  return refresh > 0 ? static_cast<int>(std::min<std::int64_t>(refresh, 1000)) : 1000;
+  const int most = sockets.empty() ? 1000 : 100;
+  return refresh > 0 ? static_cast<int>(std::min<std::int64_t>(refresh, most)) : most;
 }
 
 rpc_server::rpc_server(rpc_service& service, unique_fd listener, rpc_server_options options)
@@ -220,14 +371,18 @@ result<> rpc_server::run(int stop_fd) {
   OSVM_CHECK(s.watch(s.listener.get(), EPOLLIN, EPOLL_CTL_ADD));
   s.accepting = true;
   if (stop_fd >= 0) OSVM_CHECK(s.watch(stop_fd, EPOLLIN, EPOLL_CTL_ADD));
+  const int upstream = s.service.options().upstream ? s.service.options().upstream->ready_fd() : -1;
+  if (upstream >= 0) OSVM_CHECK(s.watch(upstream, EPOLLIN, EPOLL_CTL_ADD));
   epoll_event events[64];
   while (true) {
     const int n = ::epoll_wait(s.epoll.get(), events, 64, s.wait_ms());
     if (n < 0 && errno != EINTR) return errno_error("epoll_wait");
     for (int i = 0; i < n; ++i) {
-      if (events[i].data.fd == stop_fd) return s.connections.clear(), result<>();
+      if (events[i].data.fd == stop_fd) return s.say_goodbye(), result<>();
       if (events[i].data.fd == s.listener.get())
         s.accept_all();
+      else if (events[i].data.fd == upstream)
+        s.take_upstream();
       else
         s.serve(events[i].data.fd, events[i].events);
     }

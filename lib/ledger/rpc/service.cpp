@@ -3,13 +3,13 @@
 
 #include <algorithm>
 
-#include "call.hpp"
+#include "forward.hpp"
 
 namespace osvm::ledger {
-namespace {
 
 const rpc_method* find_method(std::string_view name) {
-  for (const auto table : {history_methods(), cluster_methods(), account_methods(), token_methods()})
+  for (const auto table :
+       {history_methods(), cluster_methods(), account_methods(), token_methods(), stake_methods()})
     if (const auto m = std::ranges::find(table, name, &rpc_method::name); m != table.end()) return &*m;
   return nullptr;
 }
@@ -48,11 +48,11 @@ std::string answer_one(const rpc_service::impl& at, const json::value& request) 
   if (!id) return {};  // a notification
   const std::string_view wanted(name->get_string().data(), name->get_string().size());
   const auto* m = find_method(wanted);
-  if (!m) return envelope(rpc_error{-32601, "Method not found"}, json::serialize(*id));
+  if (!m)
+    return envelope(upstream_missing(wanted).value_or(rpc_error{-32601, "Method not found"}),
+                    json::serialize(*id));
   return envelope(m->run(call{at, parameters(params)}), json::serialize(*id));
 }
-
-}  // namespace
 
 rpc_service::rpc_service(blockstore store, std::optional<genesis> g, rpc_options options)
     : impl_(std::make_unique<impl>(std::move(store), std::move(g), std::move(options))) {}

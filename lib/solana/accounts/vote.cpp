@@ -129,6 +129,33 @@ bool parse(const account_args& in, json_writer& out) {
 
 }  // namespace
 
+std::optional<vote_summary> read_vote_account(bytes_view data) {
+  constexpr std::size_t prior_voters = 32 * 48 + 9;
+  argument_reader args(data);
+  const auto version = args.number<std::uint32_t>();
+  if (version < 1 || version > 3) return std::nullopt;
+  const auto h = read_header(args, version, {});
+  vote_summary out{
+      .node = h.node,
+      .commission = static_cast<std::uint8_t>(percent(h.inflation_bps, account_release::agave_4))};
+  for (auto n = args.count(version > 1 ? 13 : 12); n-- && args.ok();) {
+    if (version > 1) args.number<std::uint8_t>();  // latency
+    out.last_vote = args.number<std::uint64_t>();
+    args.number<std::uint32_t>();  // confirmations
+  }
+  out.root = args.option<std::uint64_t>();
+  for (auto n = args.count(40); n-- && args.ok();) args.take(40);  // voters
+  if (version < 3) args.take(prior_voters);
+  for (auto n = args.count(24); n-- && args.ok();) {
+    auto& c = out.history.emplace_back();
+    c.epoch = args.number<std::uint64_t>();
+    c.earned = args.number<std::uint64_t>();
+    c.before = args.number<std::uint64_t>();
+  }
+  if (!args.ok()) return std::nullopt;
+  return out;
+}
+
 extern const account_parser vote_account;
 const account_parser vote_account{&programs::vote, "vote", parse};
 

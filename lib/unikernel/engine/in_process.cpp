@@ -100,6 +100,9 @@ instance_options with_everything(const instance_options& given) {
     if (!entry.is_directory(ignored) && !entry.is_regular_file(ignored)) continue;
     const auto same = [&](const mount& m) { return m.guest_path == path || m.guest_path == "/"; };
     if (std::any_of(given.policy.mounts.begin(), given.policy.mounts.end(), same)) continue;
+    const auto& scratch = given.policy.scratch;
+    if (std::any_of(scratch.begin(), scratch.end(), [&](const tmpfs& t) { return t.guest_path == path; }))
+      continue;
     o.policy.mounts.push_back({.host_path = path, .guest_path = path, .writable = true});
   }
   return o;

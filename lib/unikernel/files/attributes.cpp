@@ -117,8 +117,11 @@ bool is_common_probe(std::string_view path) noexcept {
 
 std::int64_t deny_path(call_context& ctx, const char* call, const std::string& path) {
   if (is_common_probe(path) || ctx.instance.files->loader_probes(path)) return -ENOENT;
-  if (path == "/dev/tty") return -ENXIO;  // the guest has no controlling terminal
-  return ctx.instance.deny(std::string(call) + " " + path, "--ro HOST:" + path, ENOENT);
+  if (path == "/dev/tty") return -ENXIO;                // the guest has no controlling terminal
+  static const std::string shared_memory = "/dev/shm";  // where shm_open() looks
+  const bool memory = path == shared_memory || path.starts_with(shared_memory + '/');
+  return ctx.instance.deny(std::string(call) + " " + path,
+                           memory ? "--tmpfs " + shared_memory : "--ro HOST:" + path, ENOENT);
 }
 
 }  // namespace osvm::unikernel

@@ -223,6 +223,18 @@ result<void> file_tree::add_memory_tree(const memory_tree& t) {
   return {};
 }
 
+result<void> file_tree::add_scratch(const tmpfs& t) {
+  OSVM_TRY(auto point, new_point(t.guest_path));
+  if (point.guest == "/") return error(errc::bad_policy, "tmpfs /: a folder below it is meant");
+  point.memory = overlay::create(nullptr, t.bytes);
+  point.quota = point.memory->quota();
+  point.top = point.memory->root();
+  point.memory->set_mode(point.top, 01777);
+  point.writable = point.directory = true;
+  mounts_.push_back(std::move(point));
+  return {};
+}
+
 result<std::shared_ptr<file_tree>> file_tree::create(const policy& granted) {
   open_closure none;
   std::vector<library_grant> taken;
@@ -234,6 +246,7 @@ result<std::shared_ptr<file_tree>> file_tree::create(const policy& granted, open
   auto tree = std::make_shared<file_tree>();
   for (const mount& m : granted.mounts) OSVM_CHECK(tree->add_host_mount(m));
   for (const memory_tree& t : granted.trees) OSVM_CHECK(tree->add_memory_tree(t));
+  for (const tmpfs& t : granted.scratch) OSVM_CHECK(tree->add_scratch(t));
   tree->add_closure(closure, taken);
   std::stable_sort(tree->mounts_.begin(), tree->mounts_.end(),
                    [](const auto& a, const auto& b) { return a.guest.size() > b.guest.size(); });
@@ -465,8 +478,8 @@ std::int64_t file_tree::find_parent(call_context& ctx, std::string_view base, st
   if (at.where == place::nowhere) return ctx.instance.deny(what, "--rw HOST:" + at.path, ENOENT);
   if (at.where == place::creatable) return -ENOENT;
   if (!is_directory(at)) return -ENOTDIR;
-  if (at.where != place::mounted) return ctx.instance.deny(what, "--rw HOST:" + out.path, EROFS);
   if (const mount_point* m = mount_of(out.path); m && m->guest == out.path) return -EBUSY;
+  if (at.where != place::mounted) return ctx.instance.deny(what, "--rw HOST:" + out.path, EROFS);
   if (!at.mount->writable && ctx.instance.rules.read_only_mounts)
     return ctx.instance.deny(what, "--rw HOST:" + at.mount->guest, EROFS);
   out.mount = at.mount;

@@ -96,6 +96,7 @@ class file_tree final {
   const mount_point* mount_of(std::string_view path) const;
   result<void> add_host_mount(const mount& m);
   result<void> add_memory_tree(const memory_tree& t);
+  result<void> add_scratch(const tmpfs& t);
   result<mount_point> new_point(const std::string& guest_path) const;
   void add_closure(open_closure& closure, std::vector<library_grant>& taken);
   std::int64_t find_quietly(call_context& ctx, std::string_view base, std::string_view path, bool follow_last,

@@ -124,6 +124,10 @@ result<void> read_rights(config_map& map, policy& out) {
                          OSVM_TRY(l, read_text(v, parse_unix_listener));
                          return {};
                        }));
+  OSVM_CHECK(read_list(map, "tmpfs", out.scratch, [](const config_value& v, tmpfs& t) -> result<void> {
+    OSVM_TRY(t, read_text(v, parse_tmpfs));
+    return {};
+  }));
   return read_list(map, "allow", ignored, [&](const config_value& v, char&) -> result<void> {
     OSVM_TRY(const auto name, v.as_string());
     if (name != "jit") return v.fail("expected jit");
@@ -271,11 +275,13 @@ std::string format_policy(const policy_file& file, std::string_view comment) {
   const policy& p = file.granted;
   if (!p.mounts.empty()) out += "mounts:\n";
   for (const mount& m : p.mounts) out += mount_text(m);
-  std::vector<std::string> listen, connect, listen_unix;
+  std::vector<std::string> scratch, listen, connect, listen_unix;
+  for (const tmpfs& t : p.scratch) scratch.push_back(to_string(t));
   for (const listener& l : p.listen) listen.push_back(to_string(l));
   for (const std::uint32_t port : p.vsock_connect) connect.push_back("vsock:" + std::to_string(port));
   for (const connect_grant& g : p.connect) connect.push_back(connect_text(g));
   for (const unix_listener& l : p.listen_unix) listen_unix.push_back(l.host_path + "=guest:" + l.guest_path);
+  out += list_text("tmpfs", scratch);
   out += list_text("listen", listen) + list_text("connect", connect) + list_text("listen_unix", listen_unix);
   if (p.allow.jit) out += "allow: [jit]\n";
   return out + environment_text(p.environment) + budgets_text(file.limits);

@@ -148,6 +148,8 @@ void usage_recorder::denied(std::string_view what, std::string_view rule) noexce
       if (connections_.size() < max_notes) connections_.emplace(out);
     } else if (rule == "--allow jit") {
       jit_ = true;
+    } else if (const auto folder = after(rule, "--tmpfs "); !folder.empty()) {
+      if (scratch_.size() < max_notes) scratch_.emplace(folder);
     } else {
       note(printable(what) + (rule.empty() ? ": never granted" : ": " + printable(rule)));
     }
@@ -162,6 +164,7 @@ learned_policy usage_recorder::result(const policy& granted, const budgets& used
   policy& p = out.policy.granted;
   if (mode_ == learning::denials) p = granted;
   p.environment = granted.environment;
+  p.scratch = granted.scratch;
   mounts_by_guest needed;
   for (const mount& m : p.mounts) needed[m.guest_path] = m;
   for (const auto& [guest, n] : files_) {
@@ -192,6 +195,7 @@ learned_policy usage_recorder::result(const policy& granted, const budgets& used
         });
     if (grant && !known) p.connect.push_back(std::move(*grant));
   }
+  for (const auto& folder : scratch_) p.scratch.push_back({.guest_path = folder});
   p.allow.jit = p.allow.jit || jit_;
   out.policy.limits = used;
   out.notes.assign(notes_.begin(), notes_.end());

@@ -53,7 +53,7 @@ class usage_recorder final {
   std::map<std::string, noted, std::less<>> files_;  // by guest path
   std::set<std::pair<int, std::uint32_t>> listeners_;
   std::set<std::uint32_t> vsock_;
-  std::set<std::string, std::less<>> connections_;
+  std::set<std::string, std::less<>> connections_, scratch_;
   bool jit_ = false, overflow_ = false;
   std::set<std::string> notes_;
 };

@@ -77,6 +77,8 @@ def run(job, folder, inside):
                    "--timeout", f"{PATIENCE - 30}s"]
         for tree in job.ro:
             options += ["--ro", f"{tree}:{tree}"]
+        for place in job.tmpfs:
+            options += ["--tmpfs", place]
         for name, value in variables.items():
             options += ["--env", f"{name}={value}"]
         for grant in job.allow:

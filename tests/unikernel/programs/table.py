@@ -26,6 +26,7 @@ class Job:
     same: bool = True  # False: a speed test, whose output differs from run to run; `check` looks at it
     check: str = ""  # text that both outputs must have
     allow: tuple[str, ...] = ()
+    tmpfs: tuple[str, ...] = ()
     version: str = ""  # of the program, where it is not the package's
 
 
@@ -222,6 +223,14 @@ JOBS = BUSYBOX + [
     Job("do nothing", ["/usr/bin/python3.11", "-c", "pass"], "python3", ro=PYTHON_TREE),
     Job("standard library, threads, sqlite, files", ["/usr/bin/python3.11", "{work}/script.py", "{work}"], "python3",
         stdin=WORDS, ro=(*PYTHON_TREE, "/usr/lib/x86_64-linux-gnu"), files={"script.py": PYTHON_SCRIPT}),
+    Job("shared memory with a name, temporary files", ["/usr/bin/python3.11", "-c",
+        "import _posixshmem, mmap, os, tempfile\nname = '/osvm-table-test'\n"
+        "a, b = (_posixshmem.shm_open(name, os.O_CREAT | os.O_RDWR, mode=0o600) for _ in 'ab')\n"
+        "os.ftruncate(a, 8192); x, y = mmap.mmap(a, 8192), mmap.mmap(b, 8192)\n"
+        "x[5000:5003] = b'abc'; print(y[5000:5003], os.fstat(b).st_size); _posixshmem.shm_unlink(name)\n"
+        "try: _posixshmem.shm_open(name, os.O_RDWR, mode=0)\nexcept FileNotFoundError: print('gone')\n"
+        "with tempfile.TemporaryDirectory(dir='/tmp') as d: print(open(d + '/f', 'w').write('x' * 70000))"],
+        "python3", ro=(*PYTHON_TREE, "/usr/lib/x86_64-linux-gnu"), tmpfs=("/dev/shm:1MiB", "/tmp")),
     Job("prime sieve, a loop", ["/usr/bin/python3.11", "-S", "-c",
         "n=300000; s=bytearray([1])*n\nfor i in range(2,int(n**.5)+1):\n  if s[i]: s[i*i::i]=bytes(len(s[i*i::i]))\nprint(sum(s)-2)"],
         "python3", ro=PYTHON_TREE),

@@ -58,8 +58,11 @@ result<void> measure_vsock(environment& env, report& out, const vsock_options& o
 // 64 bytes between two guests, beside loopback TCP and veth pairs in a bridge.
 result<void> measure_vm2vm(environment& env, report& out, unsigned rounds);
 
-// Servers of the distribution beside the same binaries natively.
-result<void> measure_programs(environment& env, report& out, unsigned rounds);
+// Programs of the distribution beside the same binaries natively.
+struct program_parts {
+  bool starts = true, redis = true, web = true, work = true;
+};
+result<void> measure_programs(environment& env, report& out, const program_parts& parts, unsigned rounds);
 
 struct swap_options {
   unsigned shifts = 20;

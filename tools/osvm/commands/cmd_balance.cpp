@@ -1,5 +1,6 @@
 #include <osvm/ledger/account_store.hpp>
 
+#include "../cluster.hpp"
 #include "../ledger_command.hpp"
 
 namespace osvm::cli {
@@ -18,28 +19,47 @@ std::string sol(std::uint64_t lamports) {
 class balance final : public invocation {
  public:
   void declare(option_set& o) override {
-    o.word("address", address_, {}, "the account's address");
+    o.optional_word("address", address_, "the account's address; your own key's when left out");
     o.values("from", "PATH", from_, "a snapshot archive, a dumped account (.json) or a folder of these");
+    cluster_.declare(o);
+    o.value("keypair", "FILE", keypair_, "whose address is meant when none is given");
   }
   int run(context& ctx) override {
-    const auto address = solana::pubkey::parse(address_);
+    const auto address = whose(ctx);
     if (!address) return ctx.fail(address.error(), exit_code::usage);
-    if (from_.empty())
-      return ctx.fail(error(errc::invalid_argument, "--from PATH is needed"), exit_code::usage);
-    const auto store = ledger::account_store::load(from_);
-    if (!store) return ctx.fail(store.error());
-    const auto* a = store->find(*address);
-    const auto lamports = a ? a->view.lamports : 0;
+    const auto lamports = from_.empty() ? ask(ctx, *address) : read(*address);
+    if (!lamports) return ctx.fail(lamports.error());
     if (ctx.json())
-      ctx.print("{\"lamports\":" + std::to_string(lamports) + "}\n");
+      ctx.print("{\"lamports\":" + std::to_string(*lamports) + "}\n");
     else
-      ctx.print(sol(lamports) + " SOL\n");
+      ctx.print(sol(*lamports) + " SOL\n");
     return static_cast<int>(exit_code::done);
   }
 
  private:
-  std::string address_;
+  result<solana::pubkey> whose(const context& ctx) const {
+    if (!address_.empty()) return solana::pubkey::parse(address_);
+    OSVM_TRY(const auto path, find_keypair(ctx, keypair_));
+    OSVM_TRY(const auto key, solana::keypair::load(path));
+    return key.address();
+  }
+  result<std::uint64_t> read(const solana::pubkey& address) const {
+    OSVM_TRY(const auto store, ledger::account_store::load(from_));
+    const auto* a = store.find(address);
+    return a ? a->view.lamports : 0;
+  }
+  result<std::uint64_t> ask(const context& ctx, const solana::pubkey& address) const {
+    OSVM_TRY(const auto source, rpc_source::open(ctx, cluster_));
+    OSVM_TRY(const auto answer, source->ask("getBalance", "[\"" + address.to_string() + "\"]"));
+    error_code bad;
+    const auto* value = answer.find_pointer("/value", bad);
+    const auto lamports = value ? value->to_number<std::uint64_t>(bad) : 0;
+    if (!value || bad) return error(solana::rpc_errc::bad_answer, "getBalance");
+    return lamports;
+  }
+  std::string address_, keypair_;
   std::vector<std::string> from_;
+  cluster_options cluster_;
 };
 
 }  // namespace
@@ -47,9 +67,11 @@ class balance final : public invocation {
 extern const command cmd_balance_entry;
 const command cmd_balance_entry{
     .path = "balance",
-    .summary = "how much SOL an account holds in a snapshot or in dumped files",
+    .summary = "how much SOL an account holds: by a node, a snapshot or dumped files",
     .examples =
-        "  osvm balance ADDRESS --from snapshot-100-HASH.tar.zst\n  osvm balance ADDRESS --from ./ledger",
+        "  osvm balance ADDRESS -u d\n"
+        "  osvm balance --keypair ~/.config/solana/id.json -u http://127.0.0.1:8899\n"
+        "  osvm balance ADDRESS --from snapshot-100-HASH.tar.zst",
     .make = make_invocation<balance>,
 };
 

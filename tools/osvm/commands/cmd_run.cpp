@@ -27,7 +27,8 @@ constexpr std::size_t trace_records = 8192;  // of 1 KiB: what a slow terminal m
 
 // The command line as it was written.
 struct raw_options {
-  std::vector<std::string> publish, publish_vsock, publish_unix, connect, ro, rw, mount, env, allow, program;
+  std::vector<std::string> publish, publish_vsock, publish_unix, connect, ro, rw, tmpfs, mount, env, allow,
+      program;
   std::string memory, threads, descriptors, max_written, policy, learn, key;
   std::string cpu_time, timeout, isolation = "hardware", name = "guest", socket_dir, cwd = "/", trace;
   bool stats = false, exitless = false, allow_all = false, no_libraries = false, verify_on_open = false;
@@ -111,12 +112,21 @@ result<void> read_mounts(const std::vector<std::string>& texts, bool writable, u
   return {};
 }
 
+result<void> read_scratch(const std::vector<std::string>& texts, uk::policy& out) {
+  for (const auto& text : texts) {
+    OSVM_TRY(auto parsed, uk::parse_tmpfs(text));
+    out.scratch.push_back(std::move(parsed));
+  }
+  return {};
+}
+
 void add_grants(uk::policy from, uk::policy& to) {
   const auto append = [](auto&& source, auto& target) {
     target.insert(target.end(), std::make_move_iterator(source.begin()),
                   std::make_move_iterator(source.end()));
   };
   append(from.mounts, to.mounts);
+  append(from.scratch, to.scratch);
   append(from.listen, to.listen);
   append(from.vsock_connect, to.vsock_connect);
   append(from.connect, to.connect);
@@ -178,6 +188,7 @@ result<plan> read_plan(const raw_options& raw) {
   OSVM_CHECK(read_connections(raw.connect, options.policy));
   OSVM_CHECK(read_mounts(raw.ro, false, options.policy));
   OSVM_CHECK(read_mounts(raw.rw, true, options.policy));
+  OSVM_CHECK(read_scratch(raw.tmpfs, options.policy));
   if (!out.image) OSVM_CHECK(read_script_line(out));
   for (const auto& text : raw.env) {
     OSVM_TRY(auto variable, parse_environment(text));
@@ -202,6 +213,8 @@ class run_command final : public invocation {
              "let the guest connect there, and resolve the name (also unix:/path=/guest/path)");
     o.values("ro", "HOST:GUEST", raw_.ro, "let the guest read a file or folder");
     o.values("rw", "HOST:GUEST", raw_.rw, "let the guest read and write it");
+    o.values("tmpfs", "GUEST[:SIZE]", raw_.tmpfs,
+             "a folder in memory for the guest alone (64MiB), for example /tmp");
     o.value("key", "FILE", raw_.key, "the program is an image that this PEM public key must have signed");
     o.flag("verify-on-open", raw_.verify_on_open,
            "compare an image's files with their digests when they are opened, not all of them first");

@@ -111,6 +111,7 @@ uk::instance_options options_of(const py::dict& d) {
   o.policy.vsock_connect = field<std::vector<std::uint32_t>>(d, "vsock_connect");
   o.policy.connect = grants(d, "connect", uk::parse_connect_grant);
   o.policy.listen_unix = grants(d, "listen_unix", uk::parse_unix_listener);
+  o.policy.scratch = grants(d, "tmpfs", uk::parse_tmpfs);
   o.policy.environment = field<std::vector<std::string>>(d, "environment");
   o.policy.allow.jit = field<bool>(d, "jit");
   o.budgets.memory_bytes = field<std::uint64_t>(d, "memory");

@@ -1,0 +1,142 @@
+#include "forward.hpp"
+
+#include <osvm/core/text.hpp>
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+
+#include <algorithm>
+#include <array>
+
+namespace osvm::ledger {
+namespace {
+
+constexpr std::size_t most_forwarded = 64;  // of one batch
+
+// Only a node that follows the cluster can do these.
+constexpr std::array<std::string_view, 4> live_methods = {"sendTransaction", "simulateTransaction",
+                                                          "getLatestBlockhash", "requestAirdrop"};
+
+// Known here only as something that a ledger does not know.
+constexpr std::array<std::string_view, 5> unknown_here = {
+    "getSlotLeaders", "getLeaderSchedule", "getBlockProduction", "getSupply", "getClusterNodes"};
+// Served where accounts are loaded, beside the methods of accounts and tokens.
+constexpr std::array<std::string_view, 2> by_accounts = {"getVoteAccounts", "getInflationRate"};
+
+bool among(std::span<const std::string_view> names, std::string_view method) noexcept {
+  return std::ranges::find(names, method) != names.end();
+}
+
+bool is_live(std::string_view method) noexcept {
+  return among(live_methods, method);
+}
+
+bool in(std::span<const rpc_method> table, std::string_view name) noexcept {
+  return std::ranges::find(table, name, &rpc_method::name) != table.end();
+}
+
+// The method of a well-formed call (not of a notification), which another node could answer.
+std::optional<std::string_view> method_of(const json::value& request) {
+  const auto* o = request.if_object();
+  const auto* name = o ? o->if_contains("method") : nullptr;
+  const auto* version = o ? o->if_contains("jsonrpc") : nullptr;
+  const auto* id = o ? o->if_contains("id") : nullptr;
+  if (!name || !name->is_string() || !version || !version->is_string() || version->get_string() != "2.0")
+    return std::nullopt;
+  if (!id || !(id->is_string() || id->is_number() || id->is_null())) return std::nullopt;
+  return std::string_view(name->get_string().data(), name->get_string().size());
+}
+
+rpc_plan::part make_part(const rpc_service::impl& at, const json::value& request, std::string_view text) {
+  rpc_plan::part out;
+  const auto method = method_of(request);
+  if (!method || !wants_upstream(at, *method)) {
+    out.answer = answer_one(at, request);
+    return out;
+  }
+  out.id = json::serialize(request.get_object().at("id"));
+  out.method = *method;
+  out.request = text.empty() ? json::serialize(request) : std::string(text);
+  return out;
+}
+
+}  // namespace
+
+bool wants_upstream(const rpc_service::impl& at, std::string_view method) noexcept {
+  if (is_live(method) || among(unknown_here, method) || !find_method(method)) return true;
+  return !at.options.accounts &&
+         (in(account_methods(), method) || in(token_methods(), method) || among(by_accounts, method));
+}
+
+std::optional<rpc_error> upstream_missing(std::string_view method) {
+  if (!is_live(method)) return std::nullopt;
+  return rpc_error{-32601, std::string(method) + " needs an upstream: start with --upstream URL"};
+}
+
+std::size_t rpc_plan::missing() const noexcept {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(parts, [](const part& p) { return !p.request.empty() && p.answer.empty(); }));
+}
+
+std::string rpc_plan::join() const {
+  if (!batch) return parts.empty() ? "" : parts.front().answer;
+  std::string out;
+  for (const auto& p : parts) {
+    if (p.answer.empty()) continue;
+    out += out.empty() ? "[" : ",";
+    out += p.answer;
+  }
+  return out.empty() ? out : out + "]";
+}
+
+std::optional<rpc_plan> plan_forwarding(const rpc_service::impl& at, std::string_view body) {
+  if (!at.options.upstream || body.size() > at.options.max_body) return std::nullopt;
+  json::parse_options how;
+  how.max_depth = at.options.max_depth;
+  boost::system::error_code failed;
+  const auto request = json::parse({body.data(), body.size()}, failed, {}, how);
+  if (failed) return std::nullopt;
+  const auto forwards = [&](const json::value& v) {
+    const auto m = method_of(v);
+    return m && wants_upstream(at, *m);
+  };
+  rpc_plan out;
+  if (!request.is_array()) {
+    if (!forwards(request)) return std::nullopt;
+    out.parts.push_back(make_part(at, request, body));
+    return out;
+  }
+  const auto& all = request.get_array();
+  const auto count = std::ranges::count_if(all, forwards);
+  if (all.size() > at.options.max_batch || count == 0) return std::nullopt;
+  out.batch = true;
+  std::size_t forwarded = 0;
+  for (const auto& one : all) {
+    auto part = make_part(at, one, {});
+    if (!part.request.empty() && ++forwarded > most_forwarded)
+      part.answer = upstream_failure(part, "a batch may hold at most 64 calls for the upstream");
+    out.parts.push_back(std::move(part));
+  }
+  return out;
+}
+
+std::string checked_answer(const rpc_plan::part& p, std::string_view text) {
+  json::parse_options how;
+  how.max_depth = 64;
+  boost::system::error_code failed;
+  const auto v = json::parse({text.data(), text.size()}, failed, {}, how);
+  const auto* o = failed ? nullptr : v.if_object();
+  const auto* id = o ? o->if_contains("id") : nullptr;
+  const bool shaped = o && id && (o->contains("result") || o->contains("error"));
+  if (!shaped || (json::serialize(*id) != p.id && !id->is_null()))
+    return upstream_failure(p, "what it answered is no JSON-RPC answer to this call");
+  return std::string(text);
+}
+
+std::string upstream_failure(const rpc_plan::part& p, std::string_view why) {
+  return envelope(rpc_error{-32603, "Internal error: the upstream could not answer " +
+                                        printable(p.method, 64) + ": " + std::string(why)},
+                  p.id);
+}
+
+}  // namespace osvm::ledger

@@ -1,0 +1,41 @@
+// A connected byte stream, plain or TLS, behind one interface: what speaks a protocol does not know which.
+#pragma once
+
+#include <osvm/net/tls.hpp>
+#include <osvm/net/url.hpp>
+
+#include <osvm/core/runtime.hpp>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace osvm::net {
+
+namespace asio = boost::asio;
+using raw_socket = asio::generic::stream_protocol::socket;
+
+// Used by one coroutine at a time for reading and one for writing, on one strand. No member throws.
+class stream {
+ public:
+  virtual ~stream() = default;
+  // At least one byte, or an error; asio::error::eof at the orderly end.
+  virtual asio::awaitable<result<std::size_t>> read_some(std::span<char> into) = 0;
+  // All of it.
+  virtual asio::awaitable<result<>> write(std::string_view text) = 0;
+  // Everything outstanding ends with an error. Idempotent.
+  virtual void close() noexcept = 0;
+  // Open with nothing to read: the peer of a kept connection has neither closed it nor spoken.
+  virtual bool quiet() noexcept = 0;
+};
+
+std::unique_ptr<stream> make_plain_stream(raw_socket socket);
+// Handshake included. `host` is what the certificate must be for.
+asio::awaitable<result<std::unique_ptr<stream>>> make_tls_stream(raw_socket socket, tls_client tls,
+                                                                 std::string host);
+
+}  // namespace osvm::net

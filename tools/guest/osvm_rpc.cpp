@@ -1,0 +1,177 @@
+// osvm-rpc: Solana's JSON-RPC over a ledger folder, as the only program of a VM (`osvm rpc local` runs it so)
+// or natively. Files are read with pread, so that a file that shrinks is an error and not a signal.
+//
+// With --control it looks at the ledger anew only when told to: whoever runs several of these decides which
+// of them sees a slot first. A line "advance" is answered by "ok PROCESSED CONFIRMED FINALIZED" or "failed".
+#include <osvm/ledger/rpc_server.hpp>
+#include <osvm/ledger/rpc_upstream.hpp>
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstring>
+#include <thread>
+
+namespace {
+
+using namespace osvm;
+
+constexpr const char* usage =
+    "usage: osvm-rpc --ledger DIR [--accounts PATH]... [--listen ADDRESS] [--control ADDRESS]\n"
+    "                [--upstream URL] [--upstream-ws URL] [--upstream-ca FILE]\n";
+
+struct arguments {
+  std::string ledger, listen = "127.0.0.1:8899", control;
+  std::string upstream, upstream_ws, upstream_ca;
+  std::vector<std::string> accounts;
+};
+
+bool parse(int argc, char** argv, arguments& out) {
+  for (int i = 1; i + 1 < argc; i += 2) {
+    const std::string_view name = argv[i];
+    if (name == "--ledger")
+      out.ledger = argv[i + 1];
+    else if (name == "--accounts")
+      out.accounts.emplace_back(argv[i + 1]);
+    else if (name == "--listen")
+      out.listen = argv[i + 1];
+    else if (name == "--control")
+      out.control = argv[i + 1];
+    else if (name == "--upstream")
+      out.upstream = argv[i + 1];
+    else if (name == "--upstream-ws")
+      out.upstream_ws = argv[i + 1];
+    else if (name == "--upstream-ca")
+      out.upstream_ca = argv[i + 1];
+    else
+      return false;
+  }
+  return argc % 2 == 1 && !out.ledger.empty();
+}
+
+void say(const std::string& text) {
+  std::fprintf(stderr, "%s\n", text.c_str());
+}
+
+std::string advance(ledger::rpc_service& service) {
+  const auto moved = service.refresh();
+  if (!moved) {
+    say("the ledger cannot be looked at anew: " + moved.error().to_string());
+    return "failed\n";
+  }
+  const auto b = service.store().bounds();
+  std::string out = "ok";
+  for (const auto level :
+       {ledger::commitment::processed, ledger::commitment::confirmed, ledger::commitment::finalized})
+    out += " " + std::to_string(ledger::slot_at(*b, level).value_or(0));
+  return out + "\n";
+}
+
+bool send_all(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const auto n = ::send(fd, text.data(), text.size(), MSG_NOSIGNAL);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    text.remove_prefix(static_cast<std::size_t>(n));
+  }
+  return true;
+}
+
+// Serves one connection of whoever runs this program until it ends.
+void take_orders(int fd, ledger::rpc_service& service) {
+  std::string line;
+  for (char c; line.size() < 64;) {
+    const auto n = ::recv(fd, &c, 1, 0);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return;
+    if (c != '\n') {
+      line += c;
+      continue;
+    }
+    if (!send_all(fd, line == "advance" ? advance(service) : "failed\n")) return;
+    line.clear();
+  }
+}
+
+void control_loop(const unique_fd& listener, ledger::rpc_service& service) {
+  for (;;) {
+    pollfd wanted{listener.get(), POLLIN, 0};
+    if (::poll(&wanted, 1, -1) < 0 && errno != EINTR) return;
+    const unique_fd fd(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    if (fd) take_orders(fd.get(), service);
+  }
+}
+
+result<std::optional<ledger::genesis>> read_genesis(const std::string& folder) {
+  auto g = ledger::load_genesis(folder);
+  if (g) return std::optional(std::move(*g));
+  if (g.error().code == boost::system::errc::no_such_file_or_directory)
+    return std::optional<ledger::genesis>();
+  return g.error();
+}
+
+result<std::shared_ptr<ledger::rpc_upstream>> open_upstream(executor ex, const arguments& given) {
+  OSVM_TRY(auto where, net::parse_url(given.upstream));
+  ledger::rpc_upstream_options how;
+  if (!given.upstream_ws.empty()) {
+    OSVM_TRY(how.socket_url, net::parse_url(given.upstream_ws));
+  }
+  auto& dial = how.client.http.dial;
+  if (!given.upstream_ca.empty()) {
+    OSVM_TRY(dial.tls,
+             net::tls_client::make({.system_authorities = false, .authority_file = given.upstream_ca}));
+  }
+  how.socket.dial = dial;
+  return ledger::make_rpc_upstream(std::move(ex), std::move(where), std::move(how));
+}
+
+result<> serve(const arguments& given) {
+  OSVM_TRY(auto store, ledger::blockstore::open(given.ledger));
+  for (const auto& l : store.database().lost()) say("not readable: " + l.file + ": " + l.reason);
+  OSVM_TRY(auto first, read_genesis(given.ledger));
+  ledger::rpc_options options;
+  if (!given.accounts.empty()) {
+    OSVM_TRY(auto accounts, ledger::account_store::load(given.accounts));
+    say(std::to_string(accounts.size()) + " accounts of slot " + std::to_string(accounts.slot()));
+    options.accounts = std::make_shared<const ledger::account_store>(std::move(accounts));
+  }
+  std::optional<runtime> loop;  // outlives what runs on it
+  if (!given.upstream.empty()) {
+    loop.emplace();
+    OSVM_TRY(options.upstream, open_upstream(loop->get_executor(), given));
+  }
+  ledger::rpc_service service(std::move(store), std::move(first), std::move(options));
+  ledger::rpc_server_options how;
+  std::thread control;
+  if (!given.control.empty()) {
+    how.refresh_every = nanoseconds(0);
+    OSVM_TRY(auto listener, ledger::listen_tcp(given.control));
+    control = std::thread([l = std::move(listener), &service] { control_loop(l, service); });
+  }
+  auto listener = ledger::listen_tcp(given.listen);
+  if (!listener) {
+    if (control.joinable()) control.detach();  // the process ends with this error
+    return listener.error();
+  }
+  ledger::rpc_server server(service, std::move(*listener), how);
+  const auto done = server.run(-1);
+  if (control.joinable()) control.detach();
+  return done;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  arguments given;
+  if (!parse(argc, argv, given)) {
+    std::fputs(usage, stderr);
+    return 2;
+  }
+  const auto done = serve(given);
+  if (!done) say("osvm-rpc: " + done.error().to_string());
+  std::fflush(nullptr);
+  ::_exit(done ? 0 : 1);  // not through destructors that the control thread may still use
+}

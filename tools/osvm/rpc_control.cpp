@@ -1,0 +1,167 @@
+#include "rpc_control.hpp"
+
+#include <osvm/core/clock.hpp>
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <filesystem>
+
+#include "private_dir.hpp"
+
+namespace osvm::cli {
+namespace {
+
+using namespace std::chrono_literals;
+namespace json = boost::json;
+
+constexpr std::size_t longest_request = 64, longest_answer = 1 << 20;
+constexpr const char* socket_name = "/control";
+
+result<sockaddr_un> address_of(const std::string& path) {
+  sockaddr_un out{};
+  out.sun_family = AF_UNIX;
+  if (path.size() >= sizeof out.sun_path)
+    return error(errc::limit_exceeded, path + " is too long for a socket");
+  std::memcpy(out.sun_path, path.data(), path.size());
+  return out;
+}
+
+// Reads until `enough` holds or the other side ends; bounded in size and time.
+template <class F>
+result<std::string> read_until(int fd, std::size_t limit, const deadline& until, F enough) {
+  std::string out;
+  while (!enough(out)) {
+    pollfd p{fd, POLLIN, 0};
+    const int ready = ::poll(&p, 1, until.poll_timeout());
+    if (ready < 0 && errno == EINTR) continue;
+    if (ready < 0) return errno_error("poll");
+    if (ready == 0) return error(errc::timed_out, "no answer in time");
+    char part[4096];
+    const auto n = ::recv(fd, part, sizeof part, 0);
+    if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    if (n < 0) return errno_error("recv");
+    if (n == 0) break;
+    out.append(part, static_cast<std::size_t>(n));
+    if (out.size() > limit) return error(errc::limit_exceeded, "too long an answer");
+  }
+  return out;
+}
+
+void send_all(int fd, std::string_view text) {
+  const auto until = deadline::after(2s);
+  while (!text.empty()) {
+    const auto n = ::send(fd, text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n > 0) {
+      text.remove_prefix(static_cast<std::size_t>(n));
+      continue;
+    }
+    pollfd p{fd, POLLOUT, 0};
+    if (errno == EAGAIN && ::poll(&p, 1, until.poll_timeout()) > 0) continue;
+    if (errno != EINTR) return;
+  }
+}
+
+bool has_line(const std::string& text) {
+  return text.ends_with('\n');
+}
+
+}  // namespace
+
+rpc_control::rpc_control(unique_fd listener, unique_fd end, rpc_control_handlers handlers)
+    : listener_(std::move(listener)), end_(std::move(end)), handlers_(std::move(handlers)) {
+  thread_ = std::thread([this] { serve(); });
+}
+
+rpc_control::~rpc_control() {
+  const std::uint64_t one = 1;
+  (void)!::write(end_.get(), &one, sizeof one);
+  thread_.join();
+}
+
+result<std::unique_ptr<rpc_control>> rpc_control::listen(const std::string& folder,
+                                                         rpc_control_handlers handlers) {
+  OSVM_TRY(const auto at, address_of(folder + socket_name));
+  unique_fd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!listener || ::bind(listener.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0 ||
+      ::listen(listener.get(), 16) != 0)
+    return errno_error("the control socket in " + folder);
+  unique_fd end(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!end) return errno_error("eventfd");
+  return std::unique_ptr<rpc_control>(
+      new rpc_control(std::move(listener), std::move(end), std::move(handlers)));
+}
+
+void rpc_control::serve() {
+  for (;;) {
+    pollfd wanted[] = {{listener_.get(), POLLIN, 0}, {end_.get(), POLLIN, 0}};
+    if (::poll(wanted, 2, -1) < 0 && errno != EINTR) return;
+    if (wanted[1].revents != 0) return;
+    unique_fd client(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (client) answer(std::move(client));
+  }
+}
+
+void rpc_control::answer(unique_fd client) {
+  const auto line = read_until(client.get(), longest_request, deadline::after(2s), has_line);
+  if (!line) return;
+  json::object out;
+  if (*line == "status\n") {
+    out = handlers_.status();
+  } else if (*line == "reset\n") {
+    auto done = handlers_.reset();
+    if (done)
+      out = std::move(*done);
+    else
+      out["error"] = done.error().to_string();
+  } else if (*line == "stop\n") {
+    out = handlers_.status();
+    send_all(client.get(), json::serialize(out) + "\n");
+    handlers_.stop();
+    if (parting_.size() < 16) parting_.push_back(std::move(client));
+    return;
+  } else {
+    out["error"] = "status, reset and stop are known";
+  }
+  send_all(client.get(), json::serialize(out) + "\n");
+}
+
+result<json::object> ask_rpc_node(const std::string& socket, const std::string& verb,
+                                  std::chrono::milliseconds patience, bool to_the_end) {
+  OSVM_TRY(const auto at, address_of(socket));
+  const unique_fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd || ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0)
+    return errno_error(socket);
+  send_all(fd.get(), verb + "\n");
+  const auto until = deadline::after(patience);
+  OSVM_TRY(const auto text, read_until(fd.get(), longest_answer, until,
+                                       [&](const std::string& got) { return !to_the_end && has_line(got); }));
+  boost::system::error_code failed;
+  auto answer = json::parse(text, failed);
+  if (failed || !answer.is_object()) return error(errc::malformed, "the answer of " + socket);
+  if (const auto* e = answer.get_object().if_contains("error"); e != nullptr && e->is_string())
+    return error(errc::closed, std::string(e->get_string()));
+  return std::move(answer.get_object());
+}
+
+std::vector<rpc_node_at> find_rpc_nodes() {
+  std::vector<rpc_node_at> out;
+  std::error_code failed;
+  for (std::filesystem::directory_iterator at(private_dir::base(), failed), end; !failed && at != end;
+       at.increment(failed)) {
+    if (!at->path().filename().string().starts_with("rpc-")) continue;
+    const auto socket = at->path().string() + socket_name;
+    auto status = ask_rpc_node(socket, "status", 5s);  // who was killed left a socket that refuses
+    if (status) out.push_back({socket, std::move(*status)});
+  }
+  return out;
+}
+
+}  // namespace osvm::cli
