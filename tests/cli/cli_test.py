@@ -14,11 +14,11 @@ HELP = pathlib.Path(__file__).parent / "help"
 COMMANDS = ["", "run", "demo", "version", "completion", "doctor", "doctor kvm", "bench", "bench boot", "bench vsock",
             "bench swap", "bench kill", "bench syscalls", "bench headline", "bench programs", "bench surface", "decode", "ledger",
             "ledger info", "ledger bounds", "ledger slots", "ledger block", "ledger tx", "ledger address", "ledger verify",
-            "ledger snapshot", "account", "balance", "token", "token holders", "bench decode", "bench ledger",
+            "ledger snapshot", "idl", "idl add", "idl fetch", "idl list", "idl remove", "account", "balance", "token", "token holders", "bench decode", "bench ledger",
             "bench rpc",
             "rpc", "rpc local", "mount", "mount add", "mount remove", "mount list", "image", "image build",
             "image inspect", "image verify", "image sign", "image list"]
-GROUPS = ("doctor", "bench", "ledger", "rpc", "mount", "image", "token")
+GROUPS = ("doctor", "bench", "idl", "ledger", "rpc", "mount", "image", "token")
 
 
 class Usage(Case):
