@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <list>
 #include <mutex>
 
@@ -19,6 +20,34 @@ struct blockstore::impl {
   mutable std::mutex mutex;
   std::shared_ptr<const ledger_bounds> bounds;
   mutable std::list<std::pair<slot_t, std::shared_ptr<const block>>> blocks;  // most recent first
+
+  // What rows have said about slots since the last refresh: a history asks for a slot of each of its rows.
+  // Only what is there is kept.
+  struct slot_facts {
+    slot_t slot = ~slot_t{0};
+    std::optional<bool> rooted{};
+    std::optional<std::int64_t> time{};
+  };
+  mutable std::array<slot_facts, 1024> facts{};
+  std::uint64_t generation = 0;  // of the facts: what was read before a refresh is not kept behind it
+
+  // Gives `what` of the facts, or reads it by `read` and keeps it.
+  template <class T, class F>
+  result<std::optional<T>> fact(slot_t slot, std::optional<T> slot_facts::*what, F read) const {
+    auto& place = facts[slot % facts.size()];
+    std::uint64_t seen;
+    {
+      const std::lock_guard lock(mutex);
+      if (place.slot == slot && place.*what) return place.*what;
+      seen = generation;
+    }
+    OSVM_TRY(std::optional<T> out, read());
+    const std::lock_guard lock(mutex);
+    if (seen != generation || !out) return out;
+    if (place.slot != slot) place = {.slot = slot};
+    place.*what = out;
+    return out;
+  }
 
   result<> find_bounds();
   result<std::shared_ptr<const block>> read(slot_t slot) const;
@@ -82,8 +111,14 @@ const rocksdb::database& blockstore::database() const noexcept {
 
 result<bool> blockstore::refresh() {
   OSVM_TRY(const bool news, impl_->db.refresh());
-  if (news) OSVM_CHECK(impl_->find_bounds());
-  return news;
+  if (!news) return false;
+  {
+    const std::lock_guard lock(impl_->mutex);
+    impl_->facts = {};
+    ++impl_->generation;
+  }
+  OSVM_CHECK(impl_->find_bounds());
+  return true;
 }
 
 std::shared_ptr<const ledger_bounds> blockstore::bounds() const {
@@ -144,8 +179,13 @@ result<std::optional<slot_meta>> blockstore::meta(slot_t slot) const {
 }
 
 result<bool> blockstore::is_root(slot_t slot) const {
-  OSVM_TRY(const auto row, impl_->db.get("root", keys::slot(slot)));
-  return row && !row->bytes().empty() && row->bytes()[0] == std::byte{1};
+  OSVM_TRY(const auto known,
+           impl_->fact(slot, &impl::slot_facts::rooted, [&]() -> result<std::optional<bool>> {
+             OSVM_TRY(const auto row, impl_->db.get("root", keys::slot(slot)));
+             const bool rooted = row && !row->bytes().empty() && row->bytes()[0] == std::byte{1};
+             return rooted ? std::optional(true) : std::optional<bool>{};  // what is none yet may become one
+           }));
+  return known.value_or(false);
 }
 
 result<bool> blockstore::is_dead(slot_t slot) const {
@@ -154,10 +194,12 @@ result<bool> blockstore::is_dead(slot_t slot) const {
 }
 
 result<std::optional<std::int64_t>> blockstore::block_time(slot_t slot) const {
-  OSVM_TRY(const auto row, impl_->db.get("blocktime", keys::slot(slot)));
-  if (!row) return std::optional<std::int64_t>{};
-  OSVM_TRY(const auto v, read_at<std::int64_t>(row->bytes(), 0));
-  return std::optional(v);
+  return impl_->fact(slot, &impl::slot_facts::time, [&]() -> result<std::optional<std::int64_t>> {
+    OSVM_TRY(const auto row, impl_->db.get("blocktime", keys::slot(slot)));
+    if (!row) return std::optional<std::int64_t>{};
+    OSVM_TRY(const auto v, read_at<std::int64_t>(row->bytes(), 0));
+    return std::optional(v);
+  });
 }
 
 result<std::optional<std::uint64_t>> blockstore::block_height(slot_t slot) const {

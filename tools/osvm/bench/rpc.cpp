@@ -1,5 +1,6 @@
 #include "rpc.hpp"
 
+#include <osvm/core/text.hpp>
 #include <osvm/hotswap/proxy.hpp>
 #include <osvm/ledger/rpc_server.hpp>
 
@@ -109,13 +110,15 @@ class pipeline {
     }
     return {};
   }
-  // Takes `wanted` whole answers; each must hold a result.
-  result<void> receive(unsigned wanted) {
+  // Takes `wanted` whole answers; each must hold a result. Gives the last.
+  result<std::string> receive(unsigned wanted) {
+    std::string last;
     while (wanted > 0) {
       if (const auto size = whole(); size > 0) {
-        if (in_.compare(at_, 12, "HTTP/1.1 200") != 0 ||
-            std::string_view(in_).substr(at_, size).find("\"result\":{") == std::string_view::npos)
-          return error(errc::malformed, in_.substr(at_, std::min<std::size_t>(size, 400)));
+        last.assign(in_, at_, size);
+        if (!last.starts_with("HTTP/1.1 200") || last.find("\"result\":") == std::string::npos ||
+            last.find("\"result\":null") != std::string::npos)
+          return error(errc::malformed, printable(last.substr(0, 400)));
         at_ += size;
         --wanted;
         continue;
@@ -129,7 +132,7 @@ class pipeline {
       if (n <= 0) return errno_error("recv", n == 0 ? ECONNRESET : errno);
       in_.append(part, static_cast<std::size_t>(n));
     }
-    return {};
+    return last;
   }
 
  private:
@@ -270,6 +273,32 @@ result<void> in_vm(environment& env, report& out, const known& at, const rpc_opt
 }
 
 }  // namespace
+
+struct slot_client::connection {
+  pipeline to;
+};
+
+slot_client::slot_client(endpoint where) : where_(std::move(where)) {}
+slot_client::~slot_client() = default;
+
+std::optional<std::uint64_t> slot_client::last_slot() {
+  static const std::string question = post(R"({"jsonrpc":"2.0","id":1,"method":"getSlot"})");
+  if (!connection_) {
+    auto opened = pipeline::open(where_);
+    if (!opened) return std::nullopt;
+    connection_ = std::make_unique<connection>(connection{std::move(*opened)});
+  }
+  const auto sent = connection_->to.send(question);
+  const auto answer = sent ? connection_->to.receive(1) : result<std::string>(sent.error());
+  std::uint64_t slot = 0;
+  if (answer) {
+    const auto at = answer->find("\"result\":") + 9;
+    if (std::from_chars(answer->data() + at, answer->data() + answer->size(), slot).ec == std::errc{})
+      return slot;
+  }
+  connection_.reset();
+  return std::nullopt;
+}
 
 result<void> measure_rpc(environment& env, report& out, const rpc_options& options) {
   OSVM_TRY(auto opened, open_ledger(options.folder));

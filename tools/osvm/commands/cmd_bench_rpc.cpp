@@ -17,8 +17,10 @@ class bench_rpc final : public invocation {
     std::error_code failed;
     const auto folder = std::filesystem::canonical(folder_, failed).string();
     if (failed) return ctx.fail(error(failed, "--ledger"));
-    return bench::run(ctx, "rpc", [&](bench::environment& env, bench::report& out) {
-      return bench::measure_rpc(env, out, {.folder = folder});
+    return bench::run(ctx, "rpc", [&](bench::environment& env, bench::report& out) -> result<void> {
+      OSVM_CHECK(bench::measure_rpc(env, out, {.folder = folder}));
+      OSVM_CHECK(env.proceed());
+      return bench::measure_rpc_pool(env, out, {.folder = folder});
     });
   }
 
