@@ -55,14 +55,15 @@ class ledger_writer {
       put(meta, v);
     meta.push_back('\1');
     put<std::uint64_t>(meta, 0);
-    row("meta", keys::slot(slot), meta);
-    row("root", keys::slot(slot), "\1");
     std::string time, height;
     put<std::int64_t>(time, 1700000000 + static_cast<std::int64_t>(slot));
     put<std::uint64_t>(height, slot);
     row("blocktime", keys::slot(slot), time);
     row("block_height", keys::slot(slot), height);
     for (const auto& t : transactions) status(slot, t);
+    // Readers beside the writer see rows in this order: what makes a block final comes last.
+    row("meta", keys::slot(slot), meta);
+    row("root", keys::slot(slot), "\1");
   }
 
  private:

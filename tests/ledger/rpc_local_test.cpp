@@ -210,7 +210,9 @@ TEST_F(rpc_local, subscriptions_come_out_of_the_vm) {
   }
   const auto told = socket->async_next(boost::asio::use_future).get();
   ASSERT_TRUE(told) << told.error().error.to_string();
-  EXPECT_EQ(told->result, R"({"parent":1,"root":2,"slot":2})");
+  const auto slot = json::parse(told->result);
+  EXPECT_EQ(slot.at("slot"), 2);
+  EXPECT_EQ(slot.at("parent"), 1);
   EXPECT_EQ(osvm({"rpc", "local", "--stop"}), 0);
   EXPECT_EQ(wait(server), 0);
 }
