@@ -1,6 +1,6 @@
 #include <osvm/ledger/block.hpp>
 #include <osvm/ledger/error.hpp>
-#include <osvm/solana/hashing.hpp>
+#include <osvm/solana/poh.hpp>
 
 #include <algorithm>
 
@@ -116,26 +116,56 @@ result<> block::decode_batch(std::size_t from, std::size_t to, const block_limit
   return {};
 }
 
+namespace {
+
+// The hash behind the last tick of an entry with transactions: what their signatures are mixed into.
+solana::hash mix(const block& b, const entry& e, const solana::hash& at,
+                 std::vector<solana::signature>& signatures) {
+  signatures.clear();
+  for (std::uint32_t t = 0; t < e.transactions; ++t) {
+    const auto& tx = b.transactions()[e.first_transaction + t];
+    signatures.insert(signatures.end(), tx.signatures.begin(), tx.signatures.end());
+  }
+  return solana::sha256({at.view(), solana::signatures_root(signatures).view()});
+}
+
+// Hashes between the entry before and this one, without the one that mixes in transactions.
+std::uint64_t ticks_of(const entry& e) noexcept {
+  return e.transactions && e.num_hashes ? e.num_hashes - 1 : e.num_hashes;
+}
+
+}  // namespace
+
 std::size_t verify_poh(const block& b, const solana::hash& start, std::size_t from, std::size_t to) {
+  constexpr std::size_t at_once = 64;
   std::vector<solana::signature> signatures;
-  to = std::min(to, b.entries().size());
-  for (std::size_t i = from; i < to; ++i) {
-    const auto& e = b.entries()[i];
-    solana::hash at = i == 0 ? start : b.entries()[i - 1].hash;
-    if (e.transactions == 0) {
-      at = solana::poh_ticks(at, e.num_hashes);
-    } else {
-      signatures.clear();
-      for (std::uint32_t t = 0; t < e.transactions; ++t) {
-        const auto& tx = b.transactions()[e.first_transaction + t];
-        signatures.insert(signatures.end(), tx.signatures.begin(), tx.signatures.end());
-      }
-      if (e.num_hashes > 1) at = solana::poh_ticks(at, e.num_hashes - 1);
-      at = solana::sha256({at.view(), solana::signatures_root(signatures).view()});
+  std::vector<solana::poh_chain> chains;
+  const auto& entries = b.entries();
+  to = std::min(to, entries.size());
+  for (; from < to; from += chains.size()) {
+    chains.clear();
+    for (std::size_t i = from; i < std::min(to, from + at_once); ++i)
+      chains.push_back({i == 0 ? start : entries[i - 1].hash, ticks_of(entries[i])});
+    solana::poh_ticks(chains);
+    for (std::size_t i = 0; i < chains.size(); ++i) {
+      const auto& e = entries[from + i];
+      const auto& at = chains[i].at;
+      if ((e.transactions ? mix(b, e, at, signatures) : at) != e.hash) return from + i;
     }
-    if (at != e.hash) return i;
   }
   return to;
+}
+
+std::vector<std::size_t> split_by_hashes(const block& b, std::size_t parts) {
+  std::uint64_t total = 0, so_far = 0;
+  for (const auto& e : b.entries()) total += e.num_hashes;
+  std::vector<std::size_t> out{0};
+  for (std::size_t i = 0; i < b.entries().size(); ++i) {
+    if (out.size() < parts && so_far >= total / parts * out.size() && i > out.back()) out.push_back(i);
+    so_far += b.entries()[i].num_hashes;
+  }
+  out.push_back(b.entries().size());
+  return out;
 }
 
 }  // namespace osvm::ledger

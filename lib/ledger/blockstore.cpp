@@ -1,4 +1,5 @@
 #include <osvm/ledger/blockstore.hpp>
+#include <osvm/ledger/side_index.hpp>
 
 #include <sys/stat.h>
 
@@ -26,6 +27,9 @@ struct blockstore::impl {
 };
 
 namespace {
+
+// Rows of one address that are sorted in memory.
+constexpr std::size_t max_history = 1 << 20;
 
 bool is_folder(const std::string& path) {
   struct ::stat st {};
@@ -312,15 +316,62 @@ result<std::optional<stored_status>> blockstore::find_status(
   return std::optional(std::move(made));
 }
 
+const side_index* blockstore::index() const noexcept {
+  return impl_->options.index.get();
+}
+
+result<std::optional<located_transaction>> blockstore::locate(const solana::signature& s, slot_t slot) const {
+  std::optional<located_transaction> nothing;
+  if (!impl_->options.index) return nothing;
+  OSVM_TRY(const auto place, impl_->options.index->find(s, slot));
+  if (!place || place->size > solana::transaction_limits().max_size) return nothing;
+  auto wire = std::make_shared<std::string>();
+  wire->reserve(place->size);
+  for (std::uint32_t i = place->shred; wire->size() < place->size; ++i) {
+    OSVM_TRY(const auto row, impl_->db.get("data_shred", keys::shred(slot, i)));
+    const auto shred = row ? parse_shred(row->bytes(), place->genesis_layout) : error(errc::lost);
+    const std::size_t skip = i == place->shred ? place->offset : 0;
+    if (!shred || shred->payload.size() < skip) return nothing;
+    const auto part =
+        shred->payload.subspan(skip, std::min(shred->payload.size() - skip, place->size - wire->size()));
+    wire->append(reinterpret_cast<const char*>(part.data()), part.size());
+    if (shred->ends_slot()) break;
+  }
+  located_transaction out{.slot = slot, .index = place->index, .wire = wire, .transaction = {}};
+  const bool parsed =
+      wire->size() == place->size && solana::parse_transaction(as_bytes(*wire), out.transaction);
+  if (!parsed || out.transaction.signatures.empty() || out.transaction.signatures[0] != s) return nothing;
+  return std::optional(std::move(out));
+}
+
 result<> blockstore::signatures_of(const solana::pubkey& address, slot_t from,
                                    const std::function<bool(const address_signature&)>& visit) const {
+  std::vector<address_signature> indexed;  // of slots that the ledger has no rows for
+  if (const auto* index = impl_->options.index.get(); index && index->has_addresses())
+    OSVM_CHECK(index->signatures_of(address, from, [&](const address_signature& row) {
+      indexed.push_back(row);
+      return indexed.size() < max_history;
+    }));
+  std::size_t next = 0;
+  // Rows of the index from `slot` on, which come before the ledger's; false when `visit` has enough.
+  auto visit_indexed = [&](slot_t slot) {
+    for (; next < indexed.size() && indexed[next].slot > slot; ++next)
+      if (!visit(indexed[next])) return false;
+    while (next < indexed.size() && indexed[next].slot == slot) ++next;  // the ledger has this slot itself
+    return true;
+  };
+  if (!impl_->db.has_column("address_signatures")) {
+    for (const auto& row : indexed)
+      if (!visit(row)) break;
+    return {};
+  }
   OSVM_TRY(auto it, impl_->db.iterate("address_signatures"));
   for (it.seek_for_prev(keys::address_end(address, from)); it.valid(); it.prev()) {
     const auto parsed = keys::read_address(it.key());
     if (!parsed || parsed->address != address) break;
     address_signature row{parsed->signature, parsed->slot, parsed->transaction_index,
                           it.value().text() == std::string_view("\x01", 1)};
-    if (!visit(row)) return {};
+    if (!visit_indexed(row.slot) || !visit(row)) return {};
   }
   OSVM_CHECK(it.status());
   // Old keys: two generations, which are disjoint in slots except around a purge; the newer slots first.
@@ -333,14 +384,16 @@ result<> blockstore::signatures_of(const solana::pubkey& address, slot_t from,
       if (!parsed) continue;
       old.push_back(
           {parsed->signature, parsed->slot, std::nullopt, it.value().text() == std::string_view("\x01", 1)});
-      if (old.size() > (1 << 20))
+      if (old.size() > max_history)
         return error(osvm::errc::limit_exceeded, "an address with more than 2^20 signatures");
     }
     OSVM_CHECK(it.status());
   }
   std::ranges::stable_sort(old, std::greater<>{}, &address_signature::slot);
   for (const auto& row : old)
-    if (!visit(row)) return {};
+    if (!visit_indexed(row.slot) || !visit(row)) return {};
+  for (; next < indexed.size(); ++next)
+    if (!visit(indexed[next])) return {};
   return {};
 }
 

@@ -60,6 +60,16 @@ inline std::string old_status(std::uint64_t primary, const solana::signature& s,
 
 // address_signatures: address ∥ slot ∥ index u32 ∥ signature; before: primary ∥ address ∥ slot ∥
 // signature ---
+inline std::string address(const solana::pubkey& a, slot_t at, std::uint32_t index,
+                           const solana::signature& s) {
+  std::string out;
+  append(out, a);
+  append_u64(out, at);
+  index = __builtin_bswap32(index);
+  out.append(reinterpret_cast<const char*>(&index), 4);
+  append(out, s);
+  return out;
+}
 inline std::string address_end(const solana::pubkey& a, slot_t last) {
   std::string out;
   append(out, a);

@@ -1,4 +1,5 @@
 #include <osvm/ledger/query.hpp>
+#include <osvm/ledger/side_index.hpp>
 
 #include <algorithm>
 #include <set>
@@ -130,6 +131,37 @@ result<> write_history_row(solana::json_writer& out, const blockstore& store, co
   return {};
 }
 
+result<std::string> write_found(const blockstore& store, const std::optional<genesis>& g,
+                                const located_transaction& tx, const solana::transaction_meta* meta,
+                                const block_query& query) {
+  std::string text;
+  solana::json_writer out(text);
+  out.begin_object();
+  out.field("slot", tx.slot);
+  OSVM_CHECK(solana::write_transaction_fields(out, as_bytes(*tx.wire), tx.transaction, meta, query.encode));
+  OSVM_TRY(const auto time, time_of(store, g, tx.slot));
+  write_optional(out, "blockTime", time);
+  out.end_object();
+  return text;
+}
+
+// A transaction that only the side index knows: the ledger has its shreds, but not what became of it.
+result<std::string> unrecorded_json(const blockstore& store, const std::optional<genesis>& g,
+                                    const solana::signature& s, const block_query& query) {
+  const std::string nothing = "null";
+  if (!store.index()) return nothing;
+  result<> failure;
+  OSVM_TRY(const auto place, store.index()->find(s, [&](slot_t slot) {
+    const auto settled = is_settled(store, slot, query.level);
+    if (!settled) failure = settled.error();
+    return settled && *settled;
+  }));
+  OSVM_CHECK(failure);
+  if (!place) return nothing;
+  OSVM_TRY(const auto alone, store.locate(s, place->slot));
+  return alone ? write_found(store, g, *alone, nullptr, query) : result<std::string>(nothing);
+}
+
 }  // namespace
 
 std::optional<commitment> parse_commitment(std::string_view name) noexcept {
@@ -196,7 +228,9 @@ result<std::string> transaction_json(const blockstore& store, const std::optiona
     return settled && *settled;
   }));
   OSVM_CHECK(failure);
-  if (!status) return std::string("null");
+  if (!status) return unrecorded_json(store, g, s, query);
+  OSVM_TRY(const auto alone, store.locate(s, status->slot));
+  if (alone) return write_found(store, g, *alone, &status->meta, query);
   OSVM_TRY(const auto b, store.read_block(status->slot));
   const auto at = position_of(*b, s);
   if (!at)

@@ -1,6 +1,7 @@
 #include <osvm/solana/base58.hpp>
 #include <osvm/solana/encode.hpp>
 #include <osvm/solana/programs.hpp>
+#include <osvm/solana/writable.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -60,14 +61,12 @@ bool is_demoted(const message_view& m, const account_keys& keys, std::size_t ind
 void write_account_keys(json_writer& out, const message_view& m, const transaction_meta* meta,
                         bool with_source) {
   const account_keys keys(m.keys, meta);
-  const std::size_t writable_end = m.keys.size() + (meta ? meta->loaded_writable.size() : 0);
   out.begin_array();
   for (std::size_t i = 0; i < keys.size(); ++i) {
     const bool loaded = i >= m.keys.size();
-    const bool marked = loaded ? i < writable_end : m.is_writable_by_header(i);
     out.begin_object();
     out.field("pubkey", *keys.find(i));
-    out.field("writable", marked && !is_reserved(*keys.find(i)) && !is_demoted(m, keys, i));
+    out.field("writable", is_writable(m, meta, i));
     out.field("signer", !loaded && m.is_signer(i));
     if (with_source) out.field("source", loaded ? "lookupTable" : "transaction");
     out.end_object();
@@ -336,6 +335,14 @@ result<> check_version(const message_view& m, const encode_options& o) {
 }
 
 }  // namespace
+
+bool is_writable(const message_view& m, const transaction_meta* meta, std::size_t index) {
+  const account_keys keys(m.keys, meta);
+  const std::size_t writable_end = m.keys.size() + (meta ? meta->loaded_writable.size() : 0);
+  const auto* key = keys.find(index);
+  const bool marked = index < m.keys.size() ? m.is_writable_by_header(index) : index < writable_end;
+  return key && marked && !is_reserved(*key) && !is_demoted(m, keys, index);
+}
 
 std::optional<transaction_encoding> parse_encoding(std::string_view name) noexcept {
   if (name == "binary") return transaction_encoding::binary;

@@ -7,6 +7,8 @@
 
 #include <vector>
 
+#include "sha256_step.hpp"
+
 namespace osvm::solana {
 
 hash sha256(std::initializer_list<bytes_view> pieces) noexcept {
@@ -22,7 +24,7 @@ hash sha256(bytes_view bytes) noexcept {
   return sha256({bytes});
 }
 
-hash poh_ticks(hash start, std::uint64_t count) noexcept {
+void sha256_steps(hash& start, std::uint64_t count) noexcept {
   // One block of 32 bytes of hash and its fixed padding: a single compression per step.
   std::array<std::uint8_t, 64> block{};
   block[32] = 0x80;
@@ -39,7 +41,6 @@ hash poh_ticks(hash start, std::uint64_t count) noexcept {
     }
   }
   std::memcpy(start.bytes.data(), block.data(), 32);
-  return start;
 }
 
 hash signatures_root(std::span<const signature> signatures) {

@@ -1,4 +1,5 @@
-// Table files of RocksDB versions that Debian 12 does not have: data/make_fixtures.py made them.
+// Table files of RocksDB versions that Debian 12 does not have: data/make_fixtures.py and
+// data/make_format7.mjs made them.
 #include <fmt/format.h>
 
 #include "rocksdb_support.hpp"
@@ -29,7 +30,8 @@ TEST_P(newer_format, reads_every_row) {
 
 INSTANTIATE_TEST_SUITE_P(rocksdb, newer_format,
                          ::testing::Values("format6-plain", "format6-zstd", "format6-lz4-partitioned",
-                                           "format6-xxhash64", "format6-snappy"));
+                                           "format6-xxhash64", "format6-snappy", "format7-plain",
+                                           "format7-filter"));
 
 }  // namespace
 }  // namespace osvm::ledger::test

@@ -6,6 +6,9 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <fstream>
+#include <iterator>
+#include <map>
 
 #include "rocksdb_support.hpp"
 
@@ -51,9 +54,52 @@ class beside_a_writer : public ::testing::Test {
     void* p =
         ::mmap(nullptr, sizeof(shared_state), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     state = new (p) shared_state;
+    start();
+  }
+  void start() {
     child = ::fork();
     if (child == 0) write_for_ever(folder.path(), *state);
     while (state->committed < 2 * key_count && ::waitpid(child, nullptr, WNOHANG) == 0) ::usleep(1000);
+  }
+  // Cuts bytes off the end of the write-ahead log that was written last, as a power failure does.
+  void tear_newest_log(std::uint64_t bytes) const {
+    std::filesystem::path newest;
+    for (const auto& e : std::filesystem::directory_iterator(folder.path()))
+      if (e.path().extension() == ".log" && (newest.empty() || e.path().filename() > newest.filename()))
+        newest = e.path();
+    const auto size = std::filesystem::file_size(newest);
+    std::filesystem::resize_file(newest, size - std::min<std::uint64_t>(size, bytes));
+  }
+  static std::string text_of(const std::map<std::string, rows>& all) {
+    std::string out;
+    for (const auto& [name, list] : all)
+      for (const auto& [k, v] : list) out += name + " " + k + " " + v + "\n";
+    return out;
+  }
+  // What librocksdb recovers, into a file; the database itself is not changed.
+  int write_rows_of_oracle(const std::string& to) const {
+    try {
+      std::map<std::string, rows> all;
+      std::vector<::rocksdb::ColumnFamilyDescriptor> columns;
+      for (int i = 0; i < 3; ++i)
+        columns.emplace_back(oracle::name(static_cast<std::size_t>(i)), ::rocksdb::ColumnFamilyOptions());
+      std::vector<::rocksdb::ColumnFamilyHandle*> handles;
+      ::rocksdb::DB* db = nullptr;
+      if (!::rocksdb::DB::OpenForReadOnly({}, folder.path(), columns, &handles, &db).ok()) return 4;
+      for (std::size_t i = 0; i < 3; ++i) {
+        const std::unique_ptr<::rocksdb::Iterator> it(db->NewIterator({}, handles[i]));
+        for (it->SeekToFirst(); it->Valid(); it->Next())
+          all[oracle::name(i)].emplace_back(it->key().ToString(), it->value().ToString());
+      }
+      std::ofstream(to, std::ios::binary) << text_of(all);
+      return 0;
+    } catch (...) {
+      return 3;
+    }
+  }
+  static std::string read_rows(const std::string& path) {
+    std::ifstream in(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), {}};
   }
   ~beside_a_writer() override {
     state->stop = true;
@@ -97,6 +143,38 @@ TEST_F(beside_a_writer, a_thousand_opens_see_every_acknowledged_row) {
     ASSERT_GE(std::stoull(std::string((*row)->text())), last_write(k, before));
   }
   EXPECT_GT(state->committed.load(), first);
+}
+
+// The oracle opens what a killed writer left: it and we see the same rows, down to a torn end of its log.
+TEST_F(beside_a_writer, a_killed_one_leaves_the_rows_that_the_oracle_recovers) {
+  for (int round = 0; round < 5; ++round) {
+    const auto before = state->committed.load();
+    while (state->committed < before + 3000 && ::waitpid(child, nullptr, WNOHANG) == 0) ::usleep(1000);
+    ASSERT_EQ(::kill(child, SIGKILL), 0);
+    ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+    const auto acknowledged = state->committed.load();
+    if (round % 2) tear_newest_log(static_cast<std::uint64_t>(round) * 37);
+    std::map<std::string, rows> ours;
+    {
+      const auto db = rocksdb::database::open(folder.path());
+      ASSERT_TRUE(db) << db.error().to_string();
+      for (const char* c : {"default", "slots", "blobs"}) ours[c] = our_rows(*db, c);
+      if (round % 2 == 0) {
+        ASSERT_TRUE(db->lost().empty()) << db->lost()[0].file << ": " << db->lost()[0].reason;
+        for (std::uint64_t k = 0; k < key_count; ++k)
+          ASSERT_GE(std::stoull(ours["default"][k].second), last_write(k, acknowledged)) << "acknowledged";
+      }
+    }
+    child = ::fork();  // librocksdb's threads do not survive the next fork
+    if (child == 0) ::_exit(write_rows_of_oracle(folder.path() + "-rows"));
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    ASSERT_EQ(status, 0);
+    EXPECT_EQ(read_rows(folder.path() + "-rows"), text_of(ours));
+    std::filesystem::remove(folder.path() + "-rows");
+    state->committed = 0;
+    start();
+  }
 }
 
 TEST_F(beside_a_writer, refreshing_sees_what_was_acknowledged_before) {

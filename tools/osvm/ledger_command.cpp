@@ -1,13 +1,23 @@
 #include "ledger_command.hpp"
 
 #include <osvm/core/text.hpp>
+#include <osvm/ledger/side_index.hpp>
+#include <osvm/solana/hashing.hpp>
 
 #include <charconv>
+#include <cstdlib>
+#include <filesystem>
 
 namespace osvm::cli {
 
 result<opened_ledger> open_ledger(const std::string& folder) {
-  OSVM_TRY(auto store, ledger::blockstore::open(folder));
+  ledger::blockstore_options options;
+  // An index that cannot be opened is no reason not to answer: everything is in the ledger as well.
+  if (const auto at = index_folder(folder)) {
+    if (auto index = ledger::side_index::open(*at))
+      options.index = std::make_shared<const ledger::side_index>(std::move(*index));
+  }
+  OSVM_TRY(auto store, ledger::blockstore::open(folder, std::move(options)));
   opened_ledger out{std::move(store), std::nullopt};
   auto g = ledger::load_genesis(folder);
   if (g)
@@ -15,6 +25,30 @@ result<opened_ledger> open_ledger(const std::string& folder) {
   else if (g.error().code != boost::system::errc::no_such_file_or_directory)
     return g.error();
   return out;
+}
+
+result<std::string> index_folder(const std::string& ledger) {
+  std::error_code failed;
+  const auto path = std::filesystem::canonical(ledger, failed);
+  if (failed) return error(failed, printable(ledger));
+  const char *state = std::getenv("XDG_STATE_HOME"), *home = std::getenv("HOME");
+  std::filesystem::path base;
+  if (state && *state == '/')
+    base = state;
+  else if (home && *home == '/')
+    base = std::filesystem::path(home) / ".local/state";
+  else
+    return error(errc::not_found, "neither XDG_STATE_HOME nor HOME says where to keep an index");
+  const auto name = solana::sha256(as_bytes(path.string())).to_string().substr(0, 16);
+  return (base / "osvm/index" / name).string();
+}
+
+result<std::string> make_index_folder(const std::string& ledger) {
+  OSVM_TRY(auto at, index_folder(ledger));
+  std::error_code failed;
+  std::filesystem::create_directories(at, failed);
+  if (failed) return error(failed, printable(at));
+  return at;
 }
 
 result<ledger::slot_t> parse_slot(const std::string& text) {

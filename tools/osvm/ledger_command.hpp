@@ -13,7 +13,11 @@ struct opened_ledger {
   ledger::blockstore store;
   std::optional<ledger::genesis> genesis;  // nothing where the folder has none
 };
+// With the side index that `osvm ledger index` made for it, where there is one.
 result<opened_ledger> open_ledger(const std::string& folder);
+// $XDG_STATE_HOME/osvm/index/<hash of the ledger's path>, or below ~/.local/state.
+result<std::string> index_folder(const std::string& ledger);
+result<std::string> make_index_folder(const std::string& ledger);
 result<ledger::slot_t> parse_slot(const std::string& text);
 // --encoding and --details, with --max-version always above what exists.
 result<ledger::block_query> make_block_query(const std::string& encoding, const std::string& details);

@@ -66,5 +66,8 @@ class block final {
 // blockhash). Gives the index of the first entry that does not follow, or `to`. Ranges may be checked in
 // parallel.
 std::size_t verify_poh(const block& b, const solana::hash& start, std::size_t from, std::size_t to);
+// Entry indexes that divide `b` into at most `parts` ranges of about as many hashes: 0, …, the entries'
+// number.
+std::vector<std::size_t> split_by_hashes(const block& b, std::size_t parts);
 
 }  // namespace osvm::ledger

@@ -53,10 +53,22 @@ struct found_transaction {
   stored_status status;
 };
 
+class side_index;
+
+// One transaction alone, without its block.
+struct located_transaction {
+  slot_t slot = 0;
+  std::size_t index = 0;
+  std::shared_ptr<const std::string> wire;
+  solana::transaction_view transaction;  // into `wire`
+};
+
 struct blockstore_options {
   rocksdb::database_options database{};
   block_limits block{};
   std::size_t cached_blocks = 4;  // blocks kept decoded
+  // Answers what the ledger's own rows cannot, or not as fast: side_index.hpp.
+  std::shared_ptr<const side_index> index{};
 };
 
 // Thread-safe. Everything is read when asked for; refresh() takes over what a running validator has added.
@@ -101,6 +113,10 @@ class blockstore final {
   // Of the highest slot that `accept` takes (all of them: any).
   result<std::optional<stored_status>> find_status(const solana::signature& s,
                                                    const std::function<bool(slot_t)>& accept) const;
+  // The transaction of a signature in `slot`, read from the few shreds that it lies in. Nothing without a
+  // side index that knows it, or where the shreds say otherwise.
+  result<std::optional<located_transaction>> locate(const solana::signature& s, slot_t slot) const;
+  const side_index* index() const noexcept;
   // Newest first, from just before (`slot`, `index`) on, until `visit` gives false.
   result<> signatures_of(const solana::pubkey& address, slot_t from,
                          const std::function<bool(const address_signature&)>& visit) const;

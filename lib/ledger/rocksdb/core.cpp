@@ -25,23 +25,6 @@ bool parse_number(std::string_view name, std::string_view suffix, std::uint64_t&
   return e == std::errc{} && end == name.data() + name.size() && !name.empty();
 }
 
-result<std::string> read_current(int folder) {
-  const unique_fd fd(::openat(folder, "CURRENT", O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
-  if (!fd) {
-    if (errno == ENOENT) return error(errc::not_a_ledger, "no file CURRENT");
-    return errno_error("CURRENT");
-  }
-  char text[64];
-  const auto n = ::read(fd.get(), text, sizeof text);
-  if (n < 0) return errno_error("CURRENT");
-  std::string_view name(text, static_cast<std::size_t>(n));
-  while (!name.empty() && (name.back() == '\n' || name.back() == '\0')) name.remove_suffix(1);
-  std::uint64_t number;
-  if (!name.starts_with("MANIFEST-") || !parse_number(name.substr(9), "", number))
-    return corrupt("CURRENT names no MANIFEST");
-  return std::string(name);
-}
-
 // Level 0 files overlap: deal them into runs that do not.
 void add_chains(int level, std::vector<table_file> files, std::vector<chain>& out) {
   std::ranges::sort(files, {}, &table_file::smallest);
@@ -67,6 +50,23 @@ void add_chains(int level, std::vector<table_file> files, std::vector<chain>& ou
 }
 
 }  // namespace
+
+result<std::string> read_current(int folder) {
+  const unique_fd fd(::openat(folder, "CURRENT", O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+  if (!fd) {
+    if (errno == ENOENT) return error(errc::not_a_ledger, "no file CURRENT");
+    return errno_error("CURRENT");
+  }
+  char text[64];
+  const auto n = ::read(fd.get(), text, sizeof text);
+  if (n < 0) return errno_error("CURRENT");
+  std::string_view name(text, static_cast<std::size_t>(n));
+  while (!name.empty() && (name.back() == '\n' || name.back() == '\0')) name.remove_suffix(1);
+  std::uint64_t number;
+  if (!name.starts_with("MANIFEST-") || !parse_number(name.substr(9), "", number))
+    return corrupt("CURRENT names no MANIFEST");
+  return std::string(name);
+}
 
 bool is_lost(const error& e) noexcept {
   return is_gone(e) || e.code == errc::corrupt || e.code == errc::unsupported_format ||

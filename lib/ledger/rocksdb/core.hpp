@@ -93,6 +93,8 @@ class core {
   std::map<std::uint64_t, lost_range> damaged_;
 };
 
+// The name of the MANIFEST that CURRENT gives. errc::not_a_ledger when there is none.
+result<std::string> read_current(int folder);
 // Whether reading failed because the file is gone, damaged or of an unknown format: its rows are lost, the
 // walk goes on.
 bool is_lost(const error& e) noexcept;

@@ -138,7 +138,8 @@ result<std::unique_ptr<byte_source>> open_byte_source(const std::string& path) {
   unique_fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
   if (!fd) return errno_error(path);
   unsigned char magic[4] = {};
-  if (::pread(fd.get(), magic, sizeof magic, 0) < 0) return errno_error(path);
+  // A pipe cannot be looked into beforehand: it is taken as it is.
+  if (::pread(fd.get(), magic, sizeof magic, 0) < 0 && errno != ESPIPE) return errno_error(path);
   std::uint32_t number = 0;
   std::memcpy(&number, magic, sizeof number);
   auto file = std::make_unique<plain>(std::move(fd), path);

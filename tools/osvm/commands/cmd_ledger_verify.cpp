@@ -1,3 +1,5 @@
+#include <osvm/ledger/ledger_export.hpp>
+
 #include <atomic>
 #include <thread>
 
@@ -9,6 +11,7 @@ namespace {
 
 struct findings {
   std::uint64_t blocks = 0, entries = 0, transactions = 0;
+  std::uint64_t unproven = 0;  // blocks whose Proof of History was never recorded
   std::vector<std::string> problems;
 };
 
@@ -45,10 +48,13 @@ class ledger_verify final : public invocation {
     };
     const auto b = store.read_block(m.slot);
     if (!b) return problem(b.error().to_string());
+    if (ledger::is_hash_only(**b)) return;  // a parent's hash, not a block
     ++out.blocks;
     out.entries += (*b)->entries().size();
     out.transactions += (*b)->transactions().size();
-    if (m.parent && m.slot != 0) {
+    if (!ledger::has_proof(**b)) {
+      ++out.unproven;
+    } else if (m.parent && m.slot != 0) {
       if (const auto start = store.blockhash(*m.parent)) check_history(**b, *start, problem);
     }
     for (const auto& tx : (*b)->transactions()) {
@@ -62,18 +68,17 @@ class ledger_verify final : public invocation {
   }
   template <class F>
   static void check_history(const ledger::block& b, const solana::hash& start, F problem) {
-    const std::size_t count = b.entries().size(),
-                      workers = std::clamp(std::thread::hardware_concurrency(), 1U, 16U);
-    const std::size_t share = (count + workers - 1) / workers;
+    const std::size_t count = b.entries().size();
+    const auto parts =
+        ledger::split_by_hashes(b, std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, 16));
     std::atomic<std::size_t> bad = count;
-    auto part = [&](std::size_t from) {
-      const auto end = std::min(count, from + share);
-      const auto at = ledger::verify_poh(b, start, from, end);
-      for (auto seen = bad.load(); at < end && at < seen && !bad.compare_exchange_weak(seen, at);) {
+    auto part = [&](std::size_t i) {
+      const auto at = ledger::verify_poh(b, start, parts[i], parts[i + 1]);
+      for (auto seen = bad.load(); at < parts[i + 1] && at < seen && !bad.compare_exchange_weak(seen, at);) {
       }
     };
     std::vector<std::jthread> threads;
-    for (std::size_t w = 1; w < workers && w * share < count; ++w) threads.emplace_back(part, w * share);
+    for (std::size_t i = 1; i + 1 < parts.size(); ++i) threads.emplace_back(part, i);
     part(0);
     threads.clear();
     if (bad < count) problem("entry " + std::to_string(bad.load()) + " does not follow from the one before");
@@ -86,6 +91,8 @@ class ledger_verify final : public invocation {
           std::to_string(f.transactions) + " transactions: " +
           (f.problems.empty() ? ctx.good("all hold") : std::to_string(f.problems.size()) + " problems") +
           "\n");
+      if (f.unproven)
+        ctx.note(std::to_string(f.unproven) + " blocks came from where no Proof of History is recorded");
       note_lost(ctx, l.store);
       return;
     }
@@ -95,6 +102,7 @@ class ledger_verify final : public invocation {
     out.field("blocks", f.blocks);
     out.field("entries", f.entries);
     out.field("transactions", f.transactions);
+    out.field("withoutProofOfHistory", f.unproven);
     out.key("problems");
     out.begin_array();
     for (const auto& p : f.problems) out.string(p);
