@@ -75,8 +75,10 @@ TEST(idl, floats_texts_and_keys) {
   EXPECT_EQ(decoded(R"("f32")", wire_bytes{}.fill(255, 4)), "null");
   EXPECT_EQ(decoded(R"("string")", wire_bytes{}.u32(3).text("a\"b")), R"("a\"b")");
   EXPECT_EQ(decoded(R"("bytes")", wire_bytes{}.u32(3).text("abc")), R"("YWJj")");
-  EXPECT_EQ(decoded(R"("pubkey")", wire_bytes{}.fill(7, 32)), "\"" + key_of(7).to_string() + "\"");
-  EXPECT_EQ(decoded(R"("publicKey")", wire_bytes{}.fill(7, 32)), "\"" + key_of(7).to_string() + "\"");
+  EXPECT_EQ(decoded(R"("pubkey")", wire_bytes{}.fill(7, 32)),
+            std::string("\"").append(key_of(7).to_string()).append("\""));
+  EXPECT_EQ(decoded(R"("publicKey")", wire_bytes{}.fill(7, 32)),
+            std::string("\"").append(key_of(7).to_string()).append("\""));
   EXPECT_EQ(decoded(R"({"nonzero":"u16"})", wire_bytes{}.u16(9)), "9");
 }
 
@@ -247,7 +249,7 @@ TEST(idl, interfaces_that_are_none) {
 
 TEST(idl, limits_of_interfaces) {
   std::string deep = R"("u8")";
-  for (int i = 0; i < 20; ++i) deep = R"({"vec":)" + deep + "}";
+  for (int i = 0; i < 20; ++i) deep.insert(0, R"({"vec":)").append("}");
   const auto with = [](const std::string& type) {
     return R"({"name":"a","types":[{"name":"T","type":{"kind":"alias","value":)" + type + "}}]}";
   };
@@ -255,9 +257,9 @@ TEST(idl, limits_of_interfaces) {
   EXPECT_EQ(refused(with(deep), {.max_depth = 10}), "IDL: types nested too deeply, in types T");
   EXPECT_EQ(refused(with(deep), {.max_items = 10}), "IDL: more items than the limit, in types T");
   EXPECT_EQ(refused(with(deep), {.max_json = 10}), "IDL: more than 10 bytes of JSON");
-  for (int i = 0; i < 200; ++i) deep = R"({"vec":)" + deep + "}";
+  for (int i = 0; i < 200; ++i) deep.insert(0, R"({"vec":)").append("}");
   EXPECT_TRUE(refused(with(deep)).starts_with("IDL: not JSON at byte"));
-  EXPECT_EQ(refused(R"({"name":")" + std::string(1000, 'n') + "\"}"), "IDL: a name is too long");
+  EXPECT_EQ(refused(std::string(R"({"name":")").append(1000, 'n').append("\"}")), "IDL: a name is too long");
 }
 
 TEST(idl, values_without_end) {

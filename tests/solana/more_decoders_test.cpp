@@ -36,7 +36,7 @@ std::string short_keys(std::string text) {
   for (unsigned i = 1; i < 20; ++i) {
     const auto name = key_of(static_cast<unsigned char>(i)).to_string();
     for (std::size_t at; (at = text.find(name)) != std::string::npos;)
-      text.replace(at, name.size(), "<" + std::to_string(i) + ">");
+      text.replace(at, name.size(), std::string("<").append(std::to_string(i)).append(">"));
   }
   return text;
 }

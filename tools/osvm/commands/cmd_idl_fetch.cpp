@@ -71,7 +71,8 @@ class idl_fetch final : public invocation {
   }
   // The account's data; nothing when the node knows no such account.
   static result<std::optional<std::string>> ask(rpc_source& node, const solana::pubkey& address) {
-    const auto key = "\"" + address.to_string() + "\"";
+    std::string key(1, '"');
+    key.append(address.to_string()).push_back('"');
     OSVM_TRY(const auto answer, node.call("getAccountInfo", "[" + key + ",{\"encoding\":\"base64\"}]"));
     const auto value = solana::json_member(answer, "value");
     if (!value) return error(solana::rpc_errc::bad_answer, "getAccountInfo");
