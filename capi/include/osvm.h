@@ -72,8 +72,8 @@ enum {
   OSVM_KVM_PROBE_FAILED = 5
 };
 
-/* Who defines the code: "osvm", "osvm.kvm", "osvm.unikernel", "osvm.hotswap", or "system" (the code is an
- * errno). Other names, such as Asio's "asio.misc", may come up; treat them as opaque. */
+/* Who defines the code: "osvm", "osvm.kvm", "osvm.unikernel", "osvm.ledger", "osvm.hotswap", or "system"
+ * (the code is an errno). Other names, such as Asio's "asio.misc", may come up; treat them as opaque. */
 OSVM_API const char* osvm_error_domain(const osvm_error* error);
 OSVM_API int32_t osvm_error_code(const osvm_error* error);
 /* For people: what was tried, on what, what went wrong. */

@@ -2,8 +2,6 @@
 
 #include <osvm/core/text.hpp>
 #include <osvm/ledger/error.hpp>
-#include <osvm/solana/base58.hpp>
-#include <osvm/solana/base64.hpp>
 
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
@@ -50,10 +48,10 @@ result<std::string> data_of(const json::object& account) {
   if (!pair || pair->size() != 2 || !(*pair)[0].is_string() || !(*pair)[1].is_string())
     return bad("data is no [text, encoding]");
   const std::string_view text = (*pair)[0].get_string(), encoding = (*pair)[1].get_string();
-  if (encoding != "base64" && encoding != "base58") return bad("data is neither base64 nor base58");
-  auto bytes = encoding == "base64" ? solana::base64_decode(text) : solana::base58_decode(text);
-  if (!bytes) return bytes.error();
-  return std::string(reinterpret_cast<const char*>(bytes->data()), bytes->size());
+  const auto known = solana::parse_account_encoding(encoding);
+  if (!known || *known == solana::account_encoding::binary || *known == solana::account_encoding::json_parsed)
+    return bad("data is neither base64, base58 nor base64+zstd");
+  return solana::decode_account_data(text, *known);
 }
 
 result<dumped_account> read_one(const json::value& v) {

@@ -1,5 +1,6 @@
 #include "net/connect.hpp"
 
+#include <fcntl.h>
 #include <sys/un.h>
 
 #include <boost/asio/dispatch.hpp>
@@ -134,7 +135,8 @@ asio::awaitable<result<std::unique_ptr<stream>>> secure(raw_socket socket, url w
     options.tls = std::move(*made);
   }
   // The socket moves into the stream, so what the watchdog closes is a duplicate: shutdown() acts on both.
-  auto twin = std::make_shared<unique_fd>(::dup(socket.native_handle()));
+  auto twin = std::make_shared<unique_fd>(::fcntl(socket.native_handle(), F_DUPFD_CLOEXEC, 0));
+  if (!*twin) co_return errno_error("a second descriptor of the socket");
   dog->guard([twin] { ::shutdown(twin->get(), SHUT_RDWR); });
   auto made = co_await make_tls_stream(std::move(socket), *options.tls, where.host);
   dog->guard(nullptr);

@@ -1,6 +1,7 @@
 // An account in the encodings of a validator's JSON-RPC.
 #include <osvm/solana/account.hpp>
 #include <osvm/solana/base58.hpp>
+#include <osvm/solana/base64.hpp>
 
 #include <zstd.h>
 
@@ -8,6 +9,7 @@
 #include <memory>
 
 #include "accounts/parser.hpp"
+#include "more/decode.hpp"
 
 namespace osvm::solana {
 namespace {
@@ -44,11 +46,41 @@ std::string zstd_frame(bytes_view data) {
   return out;
 }
 
+result<std::string> unpack_zstd(bytes_view packed, std::size_t max_bytes) {
+  const std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> d(ZSTD_createDCtx(), ZSTD_freeDCtx);
+  if (!d) return error(osvm::errc::limit_exceeded, "zstd has no memory");
+  ZSTD_inBuffer from{packed.data(), packed.size(), 0};
+  std::string out;
+  for (std::size_t left = 1; left != 0;) {
+    constexpr std::size_t step = 128 << 10;
+    const auto at = out.size();
+    if (at > max_bytes) return error(osvm::errc::limit_exceeded, "the unpacked account is too large");
+    out.resize(at + step);
+    ZSTD_outBuffer to{out.data() + at, step, 0};
+    left = ZSTD_decompressStream(d.get(), &to, &from);
+    out.resize(at + to.pos);
+    if (ZSTD_isError(left) || (left != 0 && to.pos == 0 && from.pos == from.size))
+      return error(osvm::errc::malformed, "the zstd frame is damaged");
+  }
+  if (out.size() > max_bytes) return error(osvm::errc::limit_exceeded, "the unpacked account is too large");
+  if (from.pos != from.size) return error(osvm::errc::malformed, "bytes behind the zstd frame");
+  return out;
+}
+
 void pair(json_writer& out, std::string_view encoding, auto&& first) {
   out.begin_array();
   first();
   out.plain(encoding);
   out.end_array();
+}
+
+void write_parsed(json_writer& out, std::string_view parsed, std::string_view program, std::size_t space) {
+  out.begin_object();
+  out.key("parsed");
+  out.raw(parsed);
+  out.field("program", program);
+  out.field("space", space);
+  out.end_object();
 }
 
 }  // namespace
@@ -62,22 +94,30 @@ std::optional<account_encoding> parse_account_encoding(std::string_view name) no
   return std::nullopt;
 }
 
+result<std::string> decode_account_data(std::string_view text, account_encoding encoding,
+                                        std::size_t max_bytes) {
+  const bool is_base58 = encoding == account_encoding::base58 || encoding == account_encoding::binary;
+  auto bytes = is_base58 ? base58_decode(text) : base64_decode(text, max_bytes);
+  if (!bytes) return bytes.error();
+  if (encoding == account_encoding::base64_zstd) return unpack_zstd(*bytes, max_bytes);
+  if (bytes->size() > max_bytes) return error(osvm::errc::limit_exceeded, "the account is too large");
+  return std::string(reinterpret_cast<const char*>(bytes->data()), bytes->size());
+}
+
 bool write_parsed_account(json_writer& out, const pubkey& address, const account_view& account,
                           const account_context& context) {
   for (const auto* p : all_account_parsers()) {
     if (*p->owner != account.owner) continue;
     std::string parsed;
     json_writer inner(parsed);
-    if (!p->parse({address, account.data, context}, inner)) return false;
-    out.begin_object();
-    out.key("parsed");
-    out.raw(parsed);
-    out.field("program", p->name);
-    out.field("space", account.data.size());
-    out.end_object();
+    if (!p->parse({address, account.data, context}, inner)) break;
+    write_parsed(out, parsed, p->name, account.data.size());
     return true;
   }
-  return false;
+  if (!context.more) return false;
+  const auto more = decode_more({address, account.data, context}, account.owner);
+  if (more) write_parsed(out, more->json, more->program, account.data.size());
+  return more.has_value();
 }
 
 void write_account(json_writer& out, const pubkey& address, const account_view& account,

@@ -72,29 +72,46 @@ constexpr auto encode_rows = make_encode_rows<shape<Bytes>::limbs, shape<Bytes>:
 template <std::size_t Bytes>
 constexpr auto decode_rows = make_decode_rows<shape<Bytes>::limbs, shape<Bytes>::digits>();
 
-// Eight products of 32-bit by 30-bit numbers, and what a carry left, must fit 64 bits: the sum of a column
-// bounds it. Longer inputs carry in between.
-template <std::size_t Bytes>
-consteval bool columns_fit(std::size_t step) {
-  const auto& rows = encode_rows<Bytes>;
-  for (std::size_t from = 0; from < rows.size(); from += step)
-    for (std::size_t d = 0; d < rows[0].size(); ++d) {
-      std::uint64_t sum = 0;
-      for (std::size_t k = from; k < from + step; ++k) sum += rows[k][d];
-      if (sum >= 0xfffffff0ULL) return false;
-    }
-  return true;
+// Products are summed in 64 bits, so carries must be taken before a column can overflow: after as many rows
+// as the columns' sums allow. That is once for 32 bytes; the carry of one pass adds far less than what is
+// spared.
+template <std::size_t Rows, std::size_t Columns>
+consteval std::size_t rows_between_carries(const std::array<std::array<std::uint32_t, Columns>, Rows>& rows,
+                                           std::uint64_t largest_factor) {
+  const std::uint64_t most = (~0ULL - (1ULL << 40)) / largest_factor;
+  for (std::size_t step = Rows; step > 1; --step) {
+    bool fits = true;
+    for (std::size_t from = 0; from < Rows; from += step)
+      for (std::size_t c = 0; c < Columns; ++c) {
+        std::uint64_t sum = 0;
+        for (std::size_t k = from; k < std::min(from + step, Rows); ++k) sum += rows[k][c];
+        fits = fits && sum <= most;
+      }
+    if (fits) return step;
+  }
+  return 1;
 }
-constexpr std::size_t carry_every = 4;
-static_assert(columns_fit<32>(carry_every) && columns_fit<64>(carry_every));
+template <std::size_t Bytes>
+constexpr std::size_t encode_step = rows_between_carries(encode_rows<Bytes>, 0xffffffff);
+template <std::size_t Bytes>
+constexpr std::size_t decode_step = rows_between_carries(decode_rows<Bytes>, big_digit - 1);
+static_assert(encode_step<32> == 8 && encode_step<64> >= 4 && decode_step<32> == 9 && decode_step<64> >= 3);
 
 template <std::size_t Digits>
 inline void carry_down(std::uint64_t (&value)[Digits]) noexcept {
+#pragma GCC unroll 18
   for (std::size_t d = Digits - 1; d > 0; --d) {
     value[d - 1] += value[d] / big_digit;
     value[d] %= big_digit;
   }
 }
+
+// Two digits at a time.
+constexpr auto digit_pairs = [] {
+  std::array<std::array<char, 2>, 58 * 58> table{};
+  for (std::size_t i = 0; i < table.size(); ++i) table[i] = {alphabet[i / 58], alphabet[i % 58]};
+  return table;
+}();
 
 inline std::uint32_t load_be32(const std::uint8_t* p) noexcept {
   std::uint32_t v;
@@ -106,29 +123,30 @@ template <std::size_t Bytes>
 std::size_t encode_fixed(const std::uint8_t* bytes, char* out) noexcept {
   constexpr std::size_t limbs = shape<Bytes>::limbs, digits = shape<Bytes>::digits;
   std::uint64_t value[digits] = {};
+#pragma GCC unroll 16
   for (std::size_t k = 0; k < limbs; ++k) {
     const std::uint64_t limb = load_be32(bytes + 4 * k);
+#pragma GCC unroll 18
     for (std::size_t d = 0; d < digits; ++d) value[d] += limb * encode_rows<Bytes>[k][d];
-    if (k % carry_every == carry_every - 1) carry_down(value);
+    if (k % encode_step<Bytes> == encode_step<Bytes> - 1 || k == limbs - 1) carry_down(value);
   }
-  std::uint8_t raw[digits * 5];
+  char text[digits * 5];
   for (std::size_t d = 0; d < digits; ++d) {
-    auto v = static_cast<std::uint32_t>(value[d]);
-    const std::uint32_t high = v / 3364;  // 58^2
-    v -= high * 3364;
-    const std::uint32_t top = high / 3364, middle = high % 3364;
-    raw[5 * d + 4] = static_cast<std::uint8_t>(v % 58);
-    raw[5 * d + 3] = static_cast<std::uint8_t>(v / 58);
-    raw[5 * d + 2] = static_cast<std::uint8_t>(middle % 58);
-    raw[5 * d + 1] = static_cast<std::uint8_t>(middle / 58);
-    raw[5 * d] = static_cast<std::uint8_t>(top);
+    const auto v = static_cast<std::uint32_t>(value[d]);
+    const std::uint32_t high = v / 3364, low = v % 3364;  // 58^2
+    text[5 * d] = alphabet[high / 3364];
+    std::memcpy(text + 5 * d + 1, digit_pairs[high % 3364].data(), 2);
+    std::memcpy(text + 5 * d + 3, digit_pairs[low].data(), 2);
   }
   std::size_t zero_bytes = 0, zero_digits = 0;
   while (zero_bytes < Bytes && bytes[zero_bytes] == 0) ++zero_bytes;
-  while (zero_digits < sizeof raw && raw[zero_digits] == 0) ++zero_digits;
+  while (zero_digits < sizeof text && text[zero_digits] == alphabet[0]) ++zero_digits;
   const std::size_t skip = zero_digits - zero_bytes;  // each leading zero byte is one leading '1'
-  for (std::size_t i = skip; i < sizeof raw; ++i) out[i - skip] = alphabet[raw[i]];
-  return sizeof raw - skip;
+  const std::size_t size = sizeof text - skip;
+  // Between Bytes and 1.375 Bytes characters: two copies of fixed sizes that overlap.
+  std::memcpy(out, text + skip, Bytes);
+  std::memcpy(out + size - Bytes / 2, text + sizeof text - Bytes / 2, Bytes / 2);
+  return size;
 }
 
 template <std::size_t Bytes>
@@ -145,11 +163,14 @@ bool decode_fixed(std::string_view text, std::uint8_t* out) noexcept {
   }
   if (worst >= 64) return false;
   std::uint64_t value[limbs] = {};
+#pragma GCC unroll 18
   for (std::size_t k = 0; k < digits; ++k) {
     const std::uint8_t* r = raw + 5 * k;
-    const std::uint64_t big = (((r[0] * 58ULL + r[1]) * 58 + r[2]) * 58 + r[3]) * 58 + r[4];
+    const std::uint64_t big = (r[0] * 58ULL + r[1]) * 195112 + (r[2] * 58ULL + r[3]) * 58 + r[4];
+#pragma GCC unroll 16
     for (std::size_t d = 0; d < limbs; ++d) value[d] += big * decode_rows<Bytes>[k][d];
-    if (k % 3 == 2 || k == digits - 1) {  // three products below 2^62 and one carry fit
+    if (k % decode_step<Bytes> == decode_step<Bytes> - 1 || k == digits - 1) {
+#pragma GCC unroll 16
       for (std::size_t d = limbs - 1; d > 0; --d) {
         value[d - 1] += value[d] >> 32;
         value[d] &= 0xffffffff;

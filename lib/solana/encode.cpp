@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "instructions/parser.hpp"
+#include "more/decode.hpp"
 
 namespace osvm::solana {
 namespace {
@@ -140,7 +141,7 @@ void write_message(json_writer& out, const message_view& m, const transaction_me
   out.begin_array();
   for (const auto& ix : m.instructions) {
     if (parsed)
-      write_instruction(out, ix.program_index, ix.accounts, ix.data, keys, height, heights);
+      write_instruction(out, ix.program_index, ix.accounts, ix.data, keys, height, heights, o.more);
     else
       write_compiled(out, ix.program_index, ix.accounts, ix.data, height, heights);
   }
@@ -235,7 +236,7 @@ void write_inner(json_writer& out, const message_view& m, const transaction_meta
     for (const auto& ix : group.instructions) {
       if (o.encoding == transaction_encoding::json_parsed)
         write_instruction(out, ix.program_index, ix.accounts, ix.data, keys, ix.stack_height,
-                          !o.without_stack_height);
+                          !o.without_stack_height, o.more);
       else
         write_compiled(out, ix.program_index, ix.accounts, ix.data, ix.stack_height, !o.without_stack_height);
     }
@@ -289,8 +290,10 @@ void write_optional_tail(json_writer& out, const transaction_meta& meta) {
 
 void write_meta(json_writer& out, const message_view& m, const transaction_meta& meta,
                 const encode_options& o) {
+  const auto* idls = o.more && o.encoding == transaction_encoding::json_parsed ? o.more->idls : nullptr;
   out.begin_object();
   write_outcome(out, meta);
+  if (idls && meta.err && meta.logs) write_custom_error(out, *meta.err, *meta.logs, *idls);
   write_inner(out, m, meta, o);
   out.key("logMessages");
   if (meta.logs) {
@@ -300,6 +303,7 @@ void write_meta(json_writer& out, const message_view& m, const transaction_meta&
   } else {
     out.null();
   }
+  if (idls && meta.logs) write_log_events(out, *meta.logs, *idls);
   write_token_balances(out, "preTokenBalances", meta.pre_token_balances);
   write_token_balances(out, "postTokenBalances", meta.post_token_balances);
   out.key("rewards");
@@ -422,16 +426,19 @@ void write_rewards(json_writer& out, std::span<const reward> rewards) {
 
 void write_instruction(json_writer& out, std::size_t program_index, std::span<const std::uint8_t> accounts,
                        bytes_view data, const account_keys& keys, std::optional<std::uint32_t> stack_height,
-                       bool show_stack_height) {
+                       bool show_stack_height, const more_decoders* more) {
   const pubkey* program = keys.find(program_index);
   out.begin_object();
   const auto* parser = program ? find_instruction_parser(*program) : nullptr;
   std::string parsed;
-  if (parser && parse_instruction(*parser, {accounts, data, keys}, parsed)) {
-    out.field("program", parser->name);
+  std::optional<more_decoded> other;
+  const bool known = parser && parse_instruction(*parser, {accounts, data, keys}, parsed);
+  if (!known && program && more) other = decode_more({accounts, data, keys}, *program, *more);
+  if (known || other) {
+    out.field("program", known ? parser->name : std::string_view(other->program));
     out.field("programId", *program);
     out.key("parsed");
-    out.raw(parsed);
+    out.raw(known ? parsed : other->json);
   } else {
     out.key("programId");
     program ? out.base58(*program) : out.null();

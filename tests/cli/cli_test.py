@@ -15,11 +15,12 @@ COMMANDS = ["", "run", "demo", "version", "completion", "doctor", "doctor kvm", 
             "bench swap", "bench kill", "bench syscalls", "bench headline", "bench programs", "bench surface", "decode", "ledger",
             "ledger info", "ledger bounds", "ledger slots", "ledger block", "ledger tx", "ledger address", "ledger verify",
             "ledger snapshot", "ledger new", "ledger import", "ledger export", "ledger compare", "ledger index",
-            "account", "balance", "token", "token holders", "bench decode", "bench ledger",
+            "idl", "idl add", "idl fetch", "idl list", "idl remove", "account", "balance", "token", "token holders",
+            "bench decode", "bench ledger",
             "bench rpc",
             "rpc", "rpc local", "mount", "mount add", "mount remove", "mount list", "image", "image build",
             "image inspect", "image verify", "image sign", "image list"]
-GROUPS = ("doctor", "bench", "ledger", "rpc", "mount", "image", "token")
+GROUPS = ("doctor", "bench", "idl", "ledger", "rpc", "mount", "image", "token")
 
 
 class Usage(Case):

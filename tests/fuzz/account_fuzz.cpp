@@ -1,6 +1,6 @@
 // link: osvm::solana
-// An account's data as foreign bytes, for every decoder: the first byte chooses the program, the second the
-// sysvar.
+// An account's data as foreign bytes, for every decoder: the first byte chooses the program (from
+// 128 on those that validators do not decode), the second the sysvar.
 #include <osvm/solana/account.hpp>
 
 #include "solana/accounts/parser.hpp"
@@ -18,11 +18,14 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
       &programs::sysvar_slot_history,   &programs::sysvar_stake_history,
       &programs::sysvar_rewards,        &programs::sysvar_epoch_rewards,
       &programs::sysvar_epoch_schedule, &programs::sysvar_recent_blockhashes};
-  const auto parsers = all_account_parsers();
+  const bool beyond = data[0] >= 128;  // what validators do not decode
+  const auto parsers = beyond ? more_account_parsers() : all_account_parsers();
   const auto& owner = *parsers[data[0] % parsers.size()]->owner;
   const account_view account{owner, 1, 0, false, std::as_bytes(std::span(data + 2, size - 2))};
   account_context context;
   context.mint = token_mint{.supply = 0, .decimals = data[1]};
+  const more_decoders more;
+  if (beyond) context.more = &more;
   std::string text;
   json_writer out(text);
   osvm_fuzz_accepted +=

@@ -1,6 +1,7 @@
 // Makes small snapshot archives: a manifest in bincode, storages, and the tar around them.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <cstdio>
 #include <string>
@@ -68,6 +69,14 @@ inline std::string make_manifest(std::uint64_t slot, const std::vector<made_stor
   return m;
 }
 
+// What releases since 2.2 write behind that: nothing but the accounts' lattice hash.
+inline std::string make_manifest_tail(const std::array<std::uint16_t, 1024>& sums) {
+  std::string m(32 + 32 + 5 * 8 + 8 + 8 + 8 + 1 + 1 + 8, '\0');
+  m += '\1';
+  m.append(reinterpret_cast<const char*>(sums.data()), sizeof sums);
+  return m;
+}
+
 inline std::string tar_file(const std::string& name, const std::string& bytes, char type = '0') {
   std::string h(512, '\0');
   h.replace(0, name.size(), name);
@@ -87,11 +96,11 @@ inline std::string tar_file(const std::string& name, const std::string& bytes, c
 }
 
 inline std::string make_archive(std::uint64_t slot, const std::vector<made_storage>& storages,
-                                const std::string& vote = "abc") {
+                                const std::string& vote = "abc", const std::string& tail = {}) {
   auto out = tar_file("version", "1.2.0") + tar_file("snapshots/", "", '5') +
              tar_file("snapshots/status_cache", "ignored");
   const auto name = std::to_string(slot);
-  out += tar_file("snapshots/" + name + "/" + name, make_manifest(slot, storages, vote));
+  out += tar_file("snapshots/" + name + "/" + name, make_manifest(slot, storages, vote) + tail);
   for (const auto& s : storages)
     out += tar_file("accounts/" + std::to_string(s.slot) + "." + std::to_string(s.id), s.bytes);
   return out + std::string(1024, '\0');

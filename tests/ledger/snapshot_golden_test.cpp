@@ -1,6 +1,7 @@
 // Real archives, where OSVM_TEST_DATA names the folder that holds them: one of Agave 4.2 with everything in
 // it written out as JSON, a full and an incremental one, and two of Solana 1.18.
 #include <osvm/ledger/account_store.hpp>
+#include <osvm/ledger/lt_hash.hpp>
 #include <osvm/solana/programs.hpp>
 
 #include <gtest/gtest.h>
@@ -95,6 +96,24 @@ TEST_F(real_snapshots, an_incremental_one_on_its_full_one) {
   EXPECT_EQ(both->slot(), 4u);
   EXPECT_GE(both->size(), full->size());
   EXPECT_GE(both->unix_timestamp(), full->unix_timestamp());
+}
+
+TEST_F(real_snapshots, hold_what_their_hashes_say) {
+  const auto full = data + "/snapshots/snapshot-1-5pgMpQj4MZYWauD1VnoNfmGAdUQCe6VVCSCQMNbDoxf7.tar.zst";
+  const auto more =
+      data + "/snapshots/incremental-snapshot-1-4-43FT6mnmRW9XbxpCzqH3ogYexHXboG7d8vmf3gBLvLrR.tar.zst";
+  const auto one = verify_snapshot(full);
+  ASSERT_TRUE(one) << one.error().to_string();
+  EXPECT_TRUE(one->holds());
+  EXPECT_TRUE(one->name_agrees);
+  EXPECT_EQ(one->accounts, 21u);
+  const auto both = verify_snapshot(full, {.incremental = more});
+  ASSERT_TRUE(both) << both.error().to_string();
+  EXPECT_TRUE(both->holds());
+  EXPECT_TRUE(both->name_agrees);
+  const auto agave_4 = verify_snapshot(data + "/snapshots/test-snapshot-v4.2.0-beta.1.tar.zst");
+  ASSERT_TRUE(agave_4) << agave_4.error().to_string();
+  EXPECT_TRUE(agave_4->holds());
 }
 
 TEST_F(real_snapshots, a_validator_s_sysvars_and_votes_decode) {

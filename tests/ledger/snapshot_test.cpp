@@ -1,4 +1,5 @@
 #include <osvm/ledger/account_store.hpp>
+#include <osvm/ledger/lt_hash.hpp>
 
 #include <gtest/gtest.h>
 #include <zstd.h>
@@ -97,6 +98,77 @@ TEST_F(snapshots, what_is_no_snapshot_is_refused_by_name) {
   EXPECT_FALSE(account_store::load({file("cut.tar.zst", compressed)}));
   EXPECT_FALSE(account_store::load({file("bank.txt", good)}));
   EXPECT_FALSE(account_store::load({folder + "/none.tar"}));
+}
+
+stored_record record(unsigned char address, std::uint64_t lamports, std::string_view data) {
+  return {.slot = 1,
+          .address = key_of(address),
+          .owner = key_of(2),
+          .lamports = lamports,
+          .data = as_bytes(data)};
+}
+
+TEST(lt_hash, is_a_sum_over_live_accounts) {
+  lt_hash a, b;
+  a.add(record(1, 10, "one")), a.add(record(3, 20, "two")), a.add(record(4, 0, "deleted"));
+  b.add(record(3, 20, "two"));
+  lt_hash other;
+  other.add(record(1, 10, "one"));
+  b.add(other);
+  EXPECT_EQ(a, b);
+  b.subtract(record(1, 10, "one"));
+  b.subtract(record(3, 20, "two"));
+  EXPECT_EQ(b, lt_hash{});
+  lt_hash changed;
+  changed.add(record(1, 11, "one"));
+  EXPECT_NE(changed, other);
+  EXPECT_NE(changed.checksum(), other.checksum());
+}
+
+TEST_F(snapshots, are_verified_by_the_newest_record_of_each_account) {
+  // 5,000 lamports is what the bank says that there are.
+  const made_storage old{9, 1, make_storage({{1, 2, 10, "first"}, {3, 2, 30, "gone later"}})};
+  const made_storage next{10, 2, make_storage({{1, 2, 11, "x"}, {1, 2, 5000, "second"}, {3, 2, 0, ""}})};
+  lt_hash expected;
+  expected.add(record(1, 5000, "second"));
+  const auto named = "snapshot-10-" + expected.checksum().to_string() + ".tar";
+  const auto good =
+      verify_snapshot(file(named, make_archive(10, {next, old}, "abc", make_manifest_tail(expected.sums))));
+  ASSERT_TRUE(good) << good.error().to_string();
+  EXPECT_TRUE(good->holds());
+  EXPECT_TRUE(good->name_agrees);
+  EXPECT_EQ(good->accounts, 1u);
+  EXPECT_EQ(good->lamports, 5000u);
+  const auto check = [&](const std::string& archive) {
+    return verify_snapshot(file("one.tar", archive)).value();
+  };
+  EXPECT_TRUE(check(make_archive(10, {next, old}, "abc", make_manifest_tail(expected.sums))).holds())
+      << "without a name";
+  auto wrong = expected;
+  wrong.sums[1023] ^= 1;
+  EXPECT_FALSE(check(make_archive(10, {next, old}, "abc", make_manifest_tail(wrong.sums))).holds());
+  const made_storage changed{10, 2, make_storage({{1, 2, 5000, "secund"}, {3, 2, 0, ""}})};
+  EXPECT_FALSE(
+      check(make_archive(10, {changed, old}, "abc", make_manifest_tail(expected.sums))).manifest_agrees);
+  const auto older = check(make_archive(10, {next, old}));
+  EXPECT_FALSE(older.manifest_has_hash) << "a release before 2.2";
+  EXPECT_FALSE(older.holds());
+  const auto of_another = file("snapshot-10-" + wrong.checksum().to_string() + ".tar",
+                               make_archive(10, {next, old}, "abc", make_manifest_tail(expected.sums)));
+  EXPECT_FALSE(verify_snapshot(of_another)->holds());
+}
+
+TEST_F(snapshots, an_incremental_archive_is_verified_on_top_of_its_full_one) {
+  const auto full =
+      file("full.tar", make_archive(10, {{10, 1, make_storage({{1, 2, 1, "a"}, {3, 2, 4000, "b"}})}}));
+  lt_hash expected;
+  expected.add(record(1, 1000, "c"));
+  expected.add(record(3, 4000, "b"));
+  const auto more = file("more.tar", make_archive(11, {{11, 2, make_storage({{1, 2, 1000, "c"}})}}, "abc",
+                                                  make_manifest_tail(expected.sums)));
+  EXPECT_TRUE(verify_snapshot(full, {.incremental = more})->holds());
+  EXPECT_EQ(verify_snapshot(more, {.incremental = full}).error().code, osvm::errc::invalid_argument);
+  EXPECT_FALSE(verify_snapshot(more)->holds());
 }
 
 TEST_F(snapshots, more_accounts_than_the_limit_are_refused) {

@@ -8,6 +8,7 @@ std::span<const command_group> command_groups() noexcept {
       {"doctor", "what this machine can do, and what to change"},
       {"image", "programs with their files in one verified file"},
       {"mount", "named files and folders that guests may be granted"},
+      {"idl", "programs' interfaces, by which accounts and instructions are decoded"},
       {"ledger", "read a Solana validator's ledger: slots, blocks, transactions"},
       {"token", "tokens of a Solana snapshot: who holds them"},
       {"rpc", "serve Solana's JSON-RPC", "rpc-manager"},

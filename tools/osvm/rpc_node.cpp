@@ -184,9 +184,8 @@ void rpc_node::settle_starting() {
     } else if (!m.vm->ended().empty() || clock::now() - m.vm->started() > options_.start_deadline) {
       const auto why = m.vm->ended().empty() ? "it took too long to start" : m.vm->ended();
       const error failure(errc::closed, m.vm->name() + " did not come up: " + why);
-      drop(m, "did not come up: " + why);
+      drop(m, "it did not come up: " + why);
       retry_at_ = clock::now() + 1s;
-      if (m.fresh) fulfil(failure);
       const std::lock_guard lock(mutex_);
       if (first_) first_->set_value(failure);
       first_.reset();
@@ -225,6 +224,7 @@ bool rpc_node::hung(const member& m) const {
 void rpc_node::drop(member& m, const std::string& why) {
   say(m.vm->name() + " leaves: " + why);
   m.vm->guest().kill();
+  if (m.fresh) fulfil(error(errc::closed, m.vm->name() + ": " + why));
   const std::lock_guard lock(mutex_);
   m.part = role::leaving;
   ++left_;
@@ -325,6 +325,11 @@ void rpc_node::refill() {
         members_, [](const member& m) { return m.part != role::leaving && m.vm->ended().empty(); });
     if (!fresh && alive >= options_.vms) return;
     if (!fresh && !first_ && shifts_ == 0) return;  // the first did not come up: start() tells
+    // VMs that end as soon as they serve are not started in a row.
+    const auto just_ended = [](const member& m) {
+      return !m.vm->ended().empty() && clock::now() - m.vm->started() < 1s;
+    };
+    if (!fresh && std::ranges::any_of(members_, just_ended)) return;
   }
   const auto started = start_vm(fresh);
   if (started) return;

@@ -21,12 +21,15 @@ from .errors import (
     ImagesError,
     KvmErrc,
     KvmError,
+    LedgerErrc,
+    LedgerError,
     TimedOut,
     UnikernelErrc,
     UnikernelError,
 )
 from .images import AppImage, build_image, sign_image
 from .instance import Image, Instance
+from .ledger import Accounts, Bounds, Ledger, Lost, Slot
 from .proxy import Probe, Proxy
 from .report import (
     BootPhases,
@@ -46,10 +49,13 @@ from .report import (
 )
 from ._run import RunFailed, run
 from .runtime import Runtime, host_facts
+from .solana import Idl, decode_account, decode_transaction, unpack_idl
 
 __all__ = [
+    "Accounts",
     "AppImage",
     "BootPhases",
+    "Bounds",
     "Denial",
     "Event",
     "Errc",
@@ -61,6 +67,7 @@ __all__ = [
     "HostFacts",
     "HotswapErrc",
     "HotswapError",
+    "Idl",
     "Image",
     "ImagesErrc",
     "ImagesError",
@@ -68,8 +75,12 @@ __all__ = [
     "InstanceStats",
     "KvmErrc",
     "KvmError",
+    "Ledger",
+    "LedgerErrc",
+    "LedgerError",
     "LibraryGrant",
     "LibraryRefusal",
+    "Lost",
     "Probe",
     "Proxy",
     "ProxyStats",
@@ -78,12 +89,16 @@ __all__ = [
     "Runtime",
     "ShiftResult",
     "ShiftTimes",
+    "Slot",
     "TimedOut",
     "UnikernelErrc",
     "UnikernelError",
     "__version__",
     "build_image",
+    "decode_account",
+    "decode_transaction",
     "host_facts",
     "run",
     "sign_image",
+    "unpack_idl",
 ]

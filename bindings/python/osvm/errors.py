@@ -14,6 +14,8 @@ __all__ = [
     "ImagesError",
     "KvmErrc",
     "KvmError",
+    "LedgerErrc",
+    "LedgerError",
     "TimedOut",
     "UnikernelErrc",
     "UnikernelError",
@@ -77,6 +79,21 @@ class ImagesErrc(IntEnum):
     BAD_KEY = 13
 
 
+class LedgerErrc(IntEnum):
+    """Codes of ``LedgerError``: why a ledger could not answer."""
+
+    CORRUPT = 1
+    UNSUPPORTED_FORMAT = 2
+    LOST = 3
+    NOT_A_LEDGER = 4
+    NO_SUCH_COLUMN = 5
+    SKIPPED = 6
+    INCOMPLETE = 7
+    DEAD = 8
+    NOT_ROOTED = 9
+    CLEANED_UP = 10
+
+
 class HotswapErrc(IntEnum):
     """Codes of ``HotswapError``."""
 
@@ -128,6 +145,10 @@ class ImagesError(Error):
     """An image was refused, or could not be made; ``code`` is an ``ImagesErrc``."""
 
 
+class LedgerError(Error):
+    """A ledger could not answer; ``code`` is a ``LedgerErrc``."""
+
+
 class HotswapError(Error):
     """The proxy refused something; ``code`` is a ``HotswapErrc``."""
 
@@ -138,6 +159,7 @@ _DOMAINS: dict[str, tuple[type[Error], type[IntEnum] | None]] = {
     "osvm.kvm": (KvmError, KvmErrc),
     "osvm.unikernel": (UnikernelError, UnikernelErrc),
     "osvm.images": (ImagesError, ImagesErrc),
+    "osvm.ledger": (LedgerError, LedgerErrc),
     "osvm.hotswap": (HotswapError, HotswapErrc),
 }
 

@@ -5,6 +5,7 @@
 #include <osvm/core/bytes.hpp>
 #include <osvm/ledger/genesis.hpp>
 
+#include <array>
 #include <functional>
 #include <map>
 #include <string>
@@ -51,6 +52,8 @@ struct snapshot_manifest {
   bank_fields bank;
   // How many bytes of `accounts/<slot>.<id>` count: files may be padded behind them.
   std::map<std::pair<slot_t, std::uint64_t>, std::uint64_t> storages{};
+  // The lattice hash of all accounts, where the release that wrote it had one (2.2 and later).
+  std::optional<std::array<std::uint16_t, 1024>> accounts_hash{};
 };
 // `snapshots/<slot>/<slot>` of every release that writes version 1.2.0. errc::corrupt, osvm::errc::truncated.
 result<snapshot_manifest> parse_manifest(bytes_view file);

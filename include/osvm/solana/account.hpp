@@ -3,6 +3,7 @@
 #pragma once
 
 #include <osvm/solana/json_writer.hpp>
+#include <osvm/solana/more_decoders.hpp>
 
 #include <optional>
 #include <string>
@@ -27,6 +28,10 @@ enum class account_encoding {
   json_parsed,  // decoded, or base64 where nothing decodes it
 };
 std::optional<account_encoding> parse_account_encoding(std::string_view name) noexcept;
+
+// An account's data from one of these texts; errc::malformed, or errc::limit_exceeded above `max_bytes`.
+result<std::string> decode_account_data(std::string_view text, account_encoding encoding,
+                                        std::size_t max_bytes = 64 << 20);
 
 struct data_slice {
   std::uint64_t offset = 0, length = 0;
@@ -58,6 +63,7 @@ struct account_context {
   std::optional<token_mint> mint{};  // of a token account; without it the account is not decoded
   std::int64_t unix_timestamp = 0;   // the cluster's clock, for interest and scaling
   account_release release = account_release::agave_4;
+  const more_decoders* more = nullptr;  // null: what validators decode, nothing else
 };
 
 // {"parsed":…,"program":…,"space":…}; false, and nothing written, when no decoder understands the account.

@@ -3,6 +3,7 @@
 
 #include <osvm/solana/json_writer.hpp>
 #include <osvm/solana/meta.hpp>
+#include <osvm/solana/more_decoders.hpp>
 #include <osvm/solana/transaction.hpp>
 
 #include <optional>
@@ -32,6 +33,9 @@ struct encode_options {
   std::optional<std::uint8_t> max_version{};
   // As releases before 1.15 wrote it: without stackHeight and an account key's source.
   bool without_stack_height = false;
+  // With json_parsed: more programs' instructions, "events" of programs' logs behind "logMessages", and the
+  // name of a program's own error as "customError" behind "err". Null: as validators write it.
+  const more_decoders* more = nullptr;
 };
 
 // The keys that instruction indexes mean: static ones, then loaded writable, then loaded readonly.
@@ -65,6 +69,6 @@ void write_rewards(json_writer& out, std::span<const reward> rewards);
 // formed, else {"programId","accounts","data","stackHeight"}.
 void write_instruction(json_writer& out, std::size_t program_index, std::span<const std::uint8_t> accounts,
                        bytes_view data, const account_keys& keys, std::optional<std::uint32_t> stack_height,
-                       bool show_stack_height = true);
+                       bool show_stack_height = true, const more_decoders* more = nullptr);
 
 }  // namespace osvm::solana

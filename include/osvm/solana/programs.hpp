@@ -46,6 +46,7 @@ inline constexpr pubkey memo_v3 = detail::address("MemoSq4gqABAXKb96qnH8TysNcWxM
 inline constexpr pubkey memo_v4 = detail::address("Memo4c2pN8afCj432Lb7RMVKi9PbQnnW7ewFFaV3oAH");
 inline constexpr pubkey metaplex_metadata = detail::address("metaqbxxUerdq28cj1RbAWkYQm3ybzjb6a8bt518x1s");
 inline constexpr pubkey name_service = detail::address("namesLPneVptA9Z5rqUDD9tMTWEJwofgaYwp8cawRkX");
+inline constexpr pubkey program_metadata = detail::address("ProgM6JCCvbYkfKqJYHePx4xxSUSqJp7rh8Lyv7nk7S");
 inline constexpr pubkey sysvar_clock = detail::address("SysvarC1ock11111111111111111111111111111111");
 inline constexpr pubkey sysvar_rent = detail::address("SysvarRent111111111111111111111111111111111");
 inline constexpr pubkey sysvar_epoch_schedule =

@@ -61,17 +61,21 @@ void read_stakes(reader& in, std::vector<staked_vote_account>* votes, std::uint6
   in.take(in.count(32) * 32);  // history
 }
 
+void skip_stake_totals(reader& in) {
+  in.number<std::uint64_t>();  // total
+  for (auto nodes = in.count(48); nodes-- && in.ok();) {
+    in.key();
+    in.take(in.count(32) * 32);
+    in.number<std::uint64_t>();
+  }
+  in.take(in.count(64) * 64);  // authorized voters
+}
+
 void skip_epoch_stakes(reader& in) {
   for (auto n = in.count(8); n-- && in.ok();) {
     in.number<std::uint64_t>();  // epoch
     read_stakes(in, nullptr, nullptr);
-    in.number<std::uint64_t>();  // total
-    for (auto nodes = in.count(48); nodes-- && in.ok();) {
-      in.key();
-      in.take(in.count(32) * 32);
-      in.number<std::uint64_t>();
-    }
-    in.take(in.count(64) * 64);  // authorized voters
+    skip_stake_totals(in);
   }
 }
 
@@ -131,6 +135,36 @@ bank_fields read_bank(reader& in) {
   return b;
 }
 
+void skip_versioned_stakes(reader& in) {
+  for (auto n = in.count(12); n-- && in.ok();) {
+    in.number<std::uint64_t>();                             // epoch
+    if (in.number<std::uint32_t>() != 0) return in.fail();  // the only version there is
+    for (auto votes = in.count(97); votes-- && in.ok();) read_vote_account(in);
+    in.take(in.count(32 + 72) * (32 + 72));  // delegations, with the credits that they have seen
+    in.take(16);                             // unused, epoch
+    in.take(in.count(32) * 32);              // history
+    skip_stake_totals(in);
+  }
+}
+
+// What releases added behind the accounts' places, each piece absent in older ones. Nothing when the hash is
+// not there, or lies behind what this reader does not know.
+std::optional<std::array<std::uint16_t, 1024>> read_accounts_hash(reader& in) {
+  in.take(32 + 32 + 5 * 8);                        // hashes and counts of the bank
+  in.take(in.count(8) * 8);                        // roots
+  in.take(in.count(40) * 40);                      // roots with hashes
+  in.number<std::uint64_t>();                      // lamports per signature
+  if (in.boolean()) in.take(8 + 32 + 8 + 32 + 8);  // what an incremental snapshot stands on
+  in.option<solana::hash>();                       // of accounts, once an epoch
+  skip_versioned_stakes(in);
+  if (!in.boolean()) return std::nullopt;
+  std::array<std::uint16_t, 1024> sums{};
+  const auto bytes = in.take(sizeof sums);
+  if (!in.ok()) return std::nullopt;
+  std::memcpy(sums.data(), bytes.data(), sizeof sums);
+  return sums;
+}
+
 }  // namespace
 
 result<snapshot_manifest> parse_manifest(bytes_view file) {
@@ -147,6 +181,7 @@ result<snapshot_manifest> parse_manifest(bytes_view file) {
   in.number<std::uint64_t>();  // write version
   const auto slot = in.number<std::uint64_t>();
   if (!in.ok()) return error(errc::corrupt, "snapshot: the manifest does not parse");
+  out.accounts_hash = read_accounts_hash(in);
   out.bank.epoch = out.bank.schedule.locate(out.bank.slot).epoch;  // releases since 4.2 store 0
   if (slot != out.bank.slot)
     return error(errc::corrupt, "snapshot: the manifest's two parts are of different slots");

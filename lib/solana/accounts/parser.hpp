@@ -26,6 +26,8 @@ struct account_parser {
 };
 
 std::span<const account_parser* const> all_account_parsers() noexcept;  // generated
+// Those that validators do not have: ../more/accounts. Generated.
+std::span<const account_parser* const> more_account_parsers() noexcept;
 
 // {"info":{…},"type":…}; `info` writes fields or a whole value.
 template <class Info>

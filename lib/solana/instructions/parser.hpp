@@ -71,6 +71,8 @@ struct instruction_parser {
 };
 
 std::span<const instruction_parser* const> all_instruction_parsers() noexcept;  // generated
+// Those that validators do not have: ../more/instructions. Generated.
+std::span<const instruction_parser* const> more_instruction_parsers() noexcept;
 const instruction_parser* find_instruction_parser(const pubkey& program) noexcept;
 // False when the instruction is none that the parser knows; `json` gets the value of "parsed".
 bool parse_instruction(const instruction_parser& parser, const instruction_args& in, std::string& json);

@@ -1,3 +1,4 @@
+#include <osvm/ledger/lt_hash.hpp>
 #include <osvm/solana/account.hpp>
 #include <osvm/solana/base58.hpp>
 #include <osvm/solana/programs.hpp>
@@ -75,11 +76,28 @@ result<void> accounts(report& out) {
   return {};
 }
 
+result<void> hashes(report& out) {
+  const auto data = token_account();
+  ledger::stored_record r{
+      .address = solana::programs::token, .owner = solana::programs::token, .lamports = 1};
+  r.data = as_bytes(data);
+  ledger::lt_hash sum;
+  out.samples("lattice_hash.account", "ns", per_call([&](unsigned i) {
+                r.lamports = i + 1;
+                sum.add(r);
+              }));
+  for (unsigned b = 0; b < batches; ++b)
+    for (r.lamports = 1; r.lamports <= rounds; ++r.lamports) sum.subtract(r);
+  if (sum != ledger::lt_hash{}) out.fail("what was added to a lattice hash could not be taken away again");
+  return {};
+}
+
 }  // namespace
 
 result<void> measure_decode(report& out) {
   OSVM_CHECK(base58(out));
-  return accounts(out);
+  OSVM_CHECK(accounts(out));
+  return hashes(out);
 }
 
 }  // namespace osvm::cli::bench

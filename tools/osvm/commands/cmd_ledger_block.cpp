@@ -1,3 +1,4 @@
+#include "../idl_files.hpp"
 #include "../ledger_command.hpp"
 
 namespace osvm::cli {
@@ -10,12 +11,16 @@ class ledger_block final : public invocation {
     o.word("slot", slot_, {}, "the block's slot");
     o.value("encoding", "NAME", encoding_, "json, jsonParsed, base64 or base58");
     o.value("details", "NAME", details_, "full, accounts, signatures or none");
+    decoders_.declare_more(o);
   }
   int run(context& ctx) override {
     const auto slot = parse_slot(slot_);
-    const auto query = make_block_query(encoding_, details_);
+    auto query = make_block_query(encoding_, details_);
     if (!slot) return ctx.fail(slot.error(), exit_code::usage);
     if (!query) return ctx.fail(query.error(), exit_code::usage);
+    const auto more = decoders_.open();
+    if (!more) return ctx.fail(more.error());
+    query->encode.more = *more;
     const auto opened = open_ledger(folder_);
     if (!opened) return ctx.fail(opened.error());
     const auto text = ledger::block_json(opened->store, opened->genesis, *slot, *query);
@@ -26,6 +31,7 @@ class ledger_block final : public invocation {
 
  private:
   std::string folder_, slot_, encoding_ = "json", details_ = "full";
+  decoder_options decoders_;
 };
 
 }  // namespace

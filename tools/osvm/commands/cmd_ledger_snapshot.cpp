@@ -1,5 +1,5 @@
-// osvm ledger snapshot: what a snapshot archive holds.
-#include <osvm/ledger/snapshot.hpp>
+// osvm ledger snapshot: what a snapshot archive holds, and whether its hashes say so.
+#include <osvm/ledger/lt_hash.hpp>
 
 #include "../ledger_command.hpp"
 
@@ -55,12 +55,35 @@ std::string as_json(const counted& c) {
   return text;
 }
 
+std::string as_json(const ledger::snapshot_check& c) {
+  std::string text;
+  solana::json_writer out(text);
+  out.begin_object();
+  out.field("slot", c.slot);
+  out.field("accounts", c.accounts);
+  out.field("lamports", c.lamports);
+  out.field("capitalization", c.capitalization);
+  out.field("latticeHash", c.computed.checksum());
+  out.key("manifestAgrees");
+  c.manifest_has_hash ? out.boolean(c.manifest_agrees) : out.null();
+  out.key("nameAgrees");
+  c.named&& c.manifest_has_hash ? out.boolean(c.name_agrees) : out.null();
+  out.field("holds", c.holds());
+  out.end_object();
+  return text;
+}
+
 class ledger_snapshot final : public invocation {
  public:
   void declare(option_set& o) override {
     o.word("archive", path_, {}, "a snapshot archive: .tar, .tar.zst or .tar.lz4");
+    o.flag("verify", verify_, "hash every account and compare with the manifest and the file's name");
+    o.value("incremental", "ARCHIVE", incremental_, "with --verify: what stands on top of the archive");
   }
   int run(context& ctx) override {
+    if (verify_) return verify(ctx);
+    if (!incremental_.empty())
+      return ctx.fail(error(errc::invalid_argument, "--incremental belongs to --verify"), exit_code::usage);
     const auto c = count(path_);
     if (!c) return ctx.fail(c.error());
     print_json_text(ctx, as_json(*c));
@@ -68,7 +91,16 @@ class ledger_snapshot final : public invocation {
   }
 
  private:
-  std::string path_;
+  int verify(const context& ctx) const {
+    const auto c = ledger::verify_snapshot(path_, {.incremental = incremental_, .limits = {}});
+    if (!c) return ctx.fail(c.error());
+    print_json_text(ctx, as_json(*c));
+    if (c->manifest_has_hash) return static_cast<int>(c->holds() ? exit_code::done : exit_code::failed);
+    ctx.note("written before release 2.2: its accounts' hash is of another kind and was not compared");
+    return static_cast<int>(c->capitalization == c->lamports ? exit_code::partly : exit_code::failed);
+  }
+  std::string path_, incremental_;
+  bool verify_ = false;
 };
 
 }  // namespace
@@ -76,9 +108,10 @@ class ledger_snapshot final : public invocation {
 extern const command cmd_ledger_snapshot_entry;
 const command cmd_ledger_snapshot_entry{
     .path = "ledger snapshot",
-    .summary = "what a snapshot archive holds: its bank, and how many accounts",
+    .summary = "what a snapshot archive holds: its bank, how many accounts, whether their hash holds",
     .examples =
         "  osvm ledger snapshot snapshot-100-HASH.tar.zst\n"
+        "  osvm ledger snapshot snapshot-100-HASH.tar.zst --verify\n"
         "  osvm ledger snapshot incremental-snapshot-100-200-HASH.tar.zst --json",
     .make = make_invocation<ledger_snapshot>,
 };

@@ -1,3 +1,4 @@
+#include "../idl_files.hpp"
 #include "../ledger_command.hpp"
 
 namespace osvm::cli {
@@ -9,12 +10,16 @@ class ledger_tx final : public invocation {
     o.word("ledger", folder_, {}, "the ledger folder, or its database folder");
     o.word("signature", signature_, {}, "the transaction's first signature");
     o.value("encoding", "NAME", encoding_, "json, jsonParsed, base64 or base58");
+    decoders_.declare_more(o);
   }
   int run(context& ctx) override {
     const auto signature = solana::signature::parse(signature_);
-    const auto query = make_block_query(encoding_, "full");
+    auto query = make_block_query(encoding_, "full");
     if (!signature) return ctx.fail(signature.error(), exit_code::usage);
     if (!query) return ctx.fail(query.error(), exit_code::usage);
+    const auto more = decoders_.open();
+    if (!more) return ctx.fail(more.error());
+    query->encode.more = *more;
     const auto opened = open_ledger(folder_);
     if (!opened) return ctx.fail(opened.error());
     const auto text = ledger::transaction_json(opened->store, opened->genesis, *signature, *query);
@@ -27,6 +32,7 @@ class ledger_tx final : public invocation {
 
  private:
   std::string folder_, signature_, encoding_ = "jsonParsed";
+  decoder_options decoders_;
 };
 
 }  // namespace
@@ -36,7 +42,8 @@ const command cmd_ledger_tx_entry{
     .path = "ledger tx",
     .summary = "one transaction as JSON, as getTransaction answers it",
     .examples =
-        "  osvm ledger tx ./ledger SIGNATURE\n  osvm ledger tx ./ledger SIGNATURE --encoding base64 --json",
+        "  osvm ledger tx ./ledger SIGNATURE\n  osvm ledger tx ./ledger SIGNATURE --encoding base64 --json\n"
+        "  osvm ledger tx ./ledger SIGNATURE --more",
     .make = make_invocation<ledger_tx>,
 };
 

@@ -91,6 +91,7 @@ struct app_image {
 };
 
 void bind_images(py::module_& m);
+void bind_ledger(py::module_& m);
 void bind_unikernel(py::module_& m);
 void bind_hotswap(py::module_& m);
 

@@ -66,6 +66,7 @@ PYBIND11_MODULE(_osvm, m) {
   pybind11::register_exception_translator(&osvm::python::translate);
   osvm::python::bind_core(m);
   osvm::python::bind_images(m);
+  osvm::python::bind_ledger(m);
   osvm::python::bind_unikernel(m);
   osvm::python::bind_hotswap(m);
 }
