@@ -14,7 +14,9 @@ HELP = pathlib.Path(__file__).parent / "help"
 COMMANDS = ["", "run", "demo", "version", "completion", "doctor", "doctor kvm", "bench", "bench boot", "bench vsock",
             "bench swap", "bench kill", "bench syscalls", "bench headline", "bench programs", "bench surface", "decode", "ledger",
             "ledger info", "ledger bounds", "ledger slots", "ledger block", "ledger tx", "ledger address", "ledger verify",
-            "ledger snapshot", "idl", "idl add", "idl fetch", "idl list", "idl remove", "account", "balance", "token", "token holders", "bench decode", "bench ledger",
+            "ledger snapshot", "ledger new", "ledger import", "ledger export", "ledger compare", "ledger index",
+            "idl", "idl add", "idl fetch", "idl list", "idl remove", "account", "balance", "token", "token holders",
+            "bench decode", "bench ledger",
             "bench rpc",
             "rpc", "rpc local", "mount", "mount add", "mount remove", "mount list", "image", "image build",
             "image inspect", "image verify", "image sign", "image list"]

@@ -69,7 +69,7 @@ class Ledgers(Case):
     def test_what_cannot_be_imported_says_why(self):
         bad = pathlib.Path(self.path("bad.json"))
         bad.write_text('{"result":{"blockhash":"11111111111111111111111111111111"}}')
-        self.assertIn("says its slot", self.osvm("ledger", "import", str(bad), self.path("x"), status=1).stderr)
+        self.assertIn("says its slot", self.osvm("ledger", "import", str(bad), self.path("x"), status=2).stderr)
         bad.write_text("{nonsense")
         self.assertIn("not JSON", self.osvm("ledger", "import", str(bad), self.path("x"), status=1).stderr)
         self.assertEqual([p.name for p in self.dir.iterdir()], ["bad.json"])
@@ -79,12 +79,11 @@ class Ledgers(Case):
         os.mkfifo(pipe)
         process = self.start("ledger", "import", pipe, self.path("a"), "--format", "json")
         name = "11111111111111111111111111111112"
-        with open(pipe, "w") as out:
+        with open(pipe, "wb", buffering=0) as out:
             for slot in range(1, 1000000):
                 block = {"blockhash": name, "previousBlockhash": name, "parentSlot": slot - 1, "transactions": []}
                 try:
-                    out.write(json.dumps({"slot": slot, "block": block}) + "\n")
-                    out.flush()
+                    out.write(json.dumps({"slot": slot, "block": block}).encode() + b"\n")
                 except BrokenPipeError:
                     break
                 if slot == 3:

@@ -60,8 +60,9 @@ result<block_format> detect(const std::string& path) {
   const auto first = text.find_first_not_of(" \t\r\n");
   if (first != text.npos && (text[first] == '{' || text[first] == '[')) return block_format::json;
   if (text.find("gversion") != text.npos || text.find("eroots") != text.npos) return block_format::car;
-  if (!text.empty() && text[0] == '\n') return block_format::protobuf;  // field 1, a text
-  if (text.size() > 4 && text[0] == 0) return block_format::geyser;     // a length below 16 MiB
+  // A text in field 1, or in field 2 where a block has no parent's hash.
+  if (!text.empty() && (text[0] == '\n' || text[0] == '\x12')) return block_format::protobuf;
+  if (text.size() > 4 && text[0] == 0) return block_format::geyser;  // a length below 16 MiB
   return error(osvm::errc::unsupported, path + ": neither blocks as JSON or protobuf, nor CAR, nor geyser");
 }
 
