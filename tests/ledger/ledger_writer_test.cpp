@@ -329,7 +329,7 @@ TEST_F(round_trip, a_damaged_block_of_an_archive_is_refused) {
   }
 }
 
-// 64 frames, each linked to twice by the next: 2^64 visits.
+// 60 frames, each linked to twice by the next: 2^60 visits.
 TEST_F(round_trip, frames_that_share_children_are_bounded) {
   car_writer w;
   std::string below;
@@ -614,7 +614,7 @@ TEST_F(indexed, without_statuses_nothing_is_called_a_success) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, errc::incomplete) << refused.error().to_string();
   const auto oldest = *solana::signature::read(as_bytes(first_signature(blocks[0], 0)));
-  const auto newest = *solana::signature::read(as_bytes(first_signature(blocks[19], 0)));
+  const auto newest = *solana::signature::read(as_bytes(first_signature(blocks[18], 0)));
   for (const signatures_query& q :
        {signatures_query{.before = oldest}, signatures_query{.until = newest}}) {  // nothing lies beyond
     const auto wanted = signatures_json(full, std::nullopt, payer, q),
