@@ -59,6 +59,8 @@ namespace {
 
 // Rows of one address that are sorted in memory.
 constexpr std::size_t max_history = 1 << 20;
+// Rows of the side index that are read at a time.
+constexpr std::size_t history_chunk = 1024;
 
 bool is_folder(const std::string& path) {
   struct ::stat st {};
@@ -365,8 +367,10 @@ const side_index* blockstore::index() const noexcept {
 result<std::optional<located_transaction>> blockstore::locate(const solana::signature& s, slot_t slot) const {
   std::optional<located_transaction> nothing;
   if (!impl_->options.index) return nothing;
-  OSVM_TRY(const auto place, impl_->options.index->find(s, slot));
-  if (!place || place->size > solana::transaction_limits().max_size) return nothing;
+  const auto found = impl_->options.index->find(s, slot);
+  if (!found || !*found) return nothing;  // the index only saves work: where it fails, the block is read
+  const auto& place = *found;
+  if (place->size > solana::transaction_limits().max_size) return nothing;
   auto wire = std::make_shared<std::string>();
   wire->reserve(place->size);
   for (std::uint32_t i = place->shred; wire->size() < place->size; ++i) {
@@ -386,34 +390,82 @@ result<std::optional<located_transaction>> blockstore::locate(const solana::sign
   return std::optional(std::move(out));
 }
 
-result<> blockstore::signatures_of(const solana::pubkey& address, slot_t from,
-                                   const std::function<bool(const address_signature&)>& visit) const {
-  std::vector<address_signature> indexed;  // of slots that the ledger has no rows for
-  if (const auto* index = impl_->options.index.get(); index && index->has_addresses())
-    OSVM_CHECK(index->signatures_of(address, from, [&](const address_signature& row) {
-      indexed.push_back(row);
-      return indexed.size() < max_history;
+namespace {
+
+// The side index's rows of one address, newest first, read as they are asked for: those of slots that the
+// ledger has rows for are passed over, and so are those of an index that is older than the ledger, or another
+// ledger's.
+class indexed_history {
+ public:
+  using visitor = std::function<bool(const address_signature&)>;
+  indexed_history(const blockstore& store, const solana::pubkey& address, slot_t from)
+      : store_(store), address_(address), from_(from) {
+    const auto* index = store.index();
+    more_ = index && index->has_addresses();
+  }
+  // Rows of slots above `slot`, of which the ledger has rows itself; false when `visit` has enough.
+  result<bool> visit_above(slot_t slot, const visitor& visit) {
+    while (true) {
+      OSVM_TRY(const auto* row, peek());
+      if (!row || row->slot < slot) return true;
+      if (row->slot > slot) {
+        OSVM_TRY(const auto there, store_.locate(row->signature, row->slot));
+        if (there && !visit(*row)) return false;
+      }
+      ++next_;
+    }
+  }
+  result<> visit_rest(const visitor& visit) {
+    while (true) {
+      OSVM_TRY(const auto* row, peek());
+      if (!row) return {};
+      OSVM_TRY(const auto there, store_.locate(row->signature, row->slot));
+      if (there && !visit(*row)) return {};
+      ++next_;
+    }
+  }
+
+ private:
+  result<const address_signature*> peek() {
+    if (next_ == rows_.size() && more_) OSVM_CHECK(read_more());
+    return next_ < rows_.size() ? &rows_[next_] : nullptr;
+  }
+  // Whole slots, so that the next rows begin below the last one.
+  result<> read_more() {
+    rows_.clear();
+    next_ = 0;
+    more_ = false;
+    OSVM_CHECK(store_.index()->signatures_of(address_, from_, [&](const address_signature& row) {
+      if (rows_.size() >= history_chunk && row.slot != rows_.back().slot) return more_ = true, false;
+      rows_.push_back(row);
+      return true;
     }));
-  std::size_t next = 0;
-  // Rows of the index from `slot` on, which come before the ledger's; false when `visit` has enough.
-  auto visit_indexed = [&](slot_t slot) {
-    for (; next < indexed.size() && indexed[next].slot > slot; ++next)
-      if (!visit(indexed[next])) return false;
-    while (next < indexed.size() && indexed[next].slot == slot) ++next;  // the ledger has this slot itself
-    return true;
-  };
-  if (!impl_->db.has_column("address_signatures")) {
-    for (const auto& row : indexed)
-      if (!visit(row)) break;
+    if (more_) from_ = rows_.back().slot - 1;  // a lower slot follows: it is not 0
     return {};
   }
+
+  const blockstore& store_;
+  solana::pubkey address_;
+  slot_t from_;
+  std::vector<address_signature> rows_;
+  std::size_t next_ = 0;
+  bool more_ = false;
+};
+
+}  // namespace
+
+result<> blockstore::signatures_of(const solana::pubkey& address, slot_t from,
+                                   const std::function<bool(const address_signature&)>& visit) const {
+  indexed_history indexed(*this, address, from);
+  if (!impl_->db.has_column("address_signatures")) return indexed.visit_rest(visit);
   OSVM_TRY(auto it, impl_->db.iterate("address_signatures"));
   for (it.seek_for_prev(keys::address_end(address, from)); it.valid(); it.prev()) {
     const auto parsed = keys::read_address(it.key());
     if (!parsed || parsed->address != address) break;
     address_signature row{parsed->signature, parsed->slot, parsed->transaction_index,
                           it.value().text() == std::string_view("\x01", 1)};
-    if (!visit_indexed(row.slot) || !visit(row)) return {};
+    OSVM_TRY(const bool more, indexed.visit_above(row.slot, visit));
+    if (!more || !visit(row)) return {};
   }
   OSVM_CHECK(it.status());
   // Old keys: two generations, which are disjoint in slots except around a purge; the newer slots first.
@@ -432,11 +484,11 @@ result<> blockstore::signatures_of(const solana::pubkey& address, slot_t from,
     OSVM_CHECK(it.status());
   }
   std::ranges::stable_sort(old, std::greater<>{}, &address_signature::slot);
-  for (const auto& row : old)
-    if (!visit_indexed(row.slot) || !visit(row)) return {};
-  for (; next < indexed.size(); ++next)
-    if (!visit(indexed[next])) return {};
-  return {};
+  for (const auto& row : old) {
+    OSVM_TRY(const bool more, indexed.visit_above(row.slot, visit));
+    if (!more || !visit(row)) return {};
+  }
+  return indexed.visit_rest(visit);
 }
 
 result<std::optional<std::string>> blockstore::memo(const solana::signature& s, slot_t slot) const {

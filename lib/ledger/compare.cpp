@@ -1,4 +1,5 @@
 #include <osvm/ledger/compare.hpp>
+#include <osvm/ledger/error.hpp>
 #include <osvm/ledger/ledger_export.hpp>
 #include <osvm/solana/encode.hpp>
 
@@ -75,11 +76,15 @@ void compare_transactions(const recorded_block& a, const recorded_block& b, diff
   }
 }
 
-// Nothing where both could be read.
+struct slot_notes {
+  bool without_proof = false, unreadable = false;
+};
+
 result<> compare_blocks(const blockstore& first, const blockstore& second, slot_t slot, differences& out,
-                        bool& without_proof) {
+                        slot_notes& notes) {
   const auto a = read_recorded_block(first, slot, false), b = read_recorded_block(second, slot, false);
   if (!a && !b) {
+    notes.unreadable = a.error().code != errc::dead || b.error().code != errc::dead;
     if (a.error().code != b.error().code)
       out.push_back("no block: " + a.error().to_string() + "; " + b.error().to_string());
     return {};
@@ -93,8 +98,8 @@ result<> compare_blocks(const blockstore& first, const blockstore& second, slot_
     out.push_back("parent " + std::to_string(a->parent) + ", not " + std::to_string(b->parent));
   if (a->blockhash != b->blockhash)
     out.push_back("blockhash " + a->blockhash.to_string() + ", not " + b->blockhash.to_string());
-  without_proof = a->entries.empty() != b->entries.empty();
-  if (!without_proof) compare_entries(*a, *b, out);
+  notes.without_proof = a->entries.empty() != b->entries.empty();
+  if (!notes.without_proof) compare_entries(*a, *b, out);
   compare_transactions(*a, *b, out);
   if (a->time != b->time) out.push_back("time " + show(a->time) + ", not " + show(b->time));
   if (a->height != b->height) out.push_back("height " + show(a->height) + ", not " + show(b->height));
@@ -132,11 +137,12 @@ result<comparison> compare_ledgers(const blockstore& first, const blockstore& se
     }
     ++out.slots;
     differences list;
-    bool without_proof = false;
-    OSVM_CHECK(compare_blocks(first, second, slot, list, without_proof));
+    slot_notes notes;
+    OSVM_CHECK(compare_blocks(first, second, slot, list, notes));
     OSVM_CHECK(compare_marks(first, second, slot, list));
-    out.without_proof += without_proof;
-    out.equal += list.empty();
+    out.without_proof += notes.without_proof;
+    out.unreadable += notes.unreadable;
+    out.equal += list.empty() && !notes.unreadable;
     for (auto& what : list)
       if (!found({slot, std::move(what)})) return out;
   }

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <set>
 
+#include "keys.hpp"
+
 namespace osvm::ledger {
 namespace {
 
@@ -84,14 +86,38 @@ struct page_edge {
   std::set<solana::signature> signatures;
 };
 
+// The highest slot that `accept` takes in which the side index places a transaction that is there. An index
+// that cannot be read, or that is another ledger's, knows nothing.
+result<std::optional<slot_t>> find_indexed(const blockstore& store, const solana::signature& s,
+                                           const std::function<result<bool>(slot_t)>& accept) {
+  if (!store.index()) return std::optional<slot_t>{};
+  result<> failure;
+  const auto place = store.index()->find(s, [&](slot_t slot) {
+    const auto taken = accept(slot);
+    if (!taken) failure = taken.error();
+    if (!taken || !*taken) return false;
+    const auto there = store.locate(s, slot);
+    if (!there) failure = there.error();
+    return there && there->has_value();
+  });
+  OSVM_CHECK(failure);
+  return place && *place ? std::optional((*place)->slot) : std::nullopt;
+}
+
 result<std::optional<page_edge>> find_edge(const blockstore& store, const solana::signature& s, bool before) {
-  OSVM_TRY(const auto status, store.find_status(s, [](slot_t) { return true; }));
-  if (!status) return std::optional<page_edge>{};
-  page_edge out{status->slot, {}};
-  OSVM_TRY(const auto b, store.read_block(status->slot));
+  const auto any = [](slot_t) { return true; };
+  OSVM_TRY(const auto status, store.find_status(s, any));
+  auto slot = status ? std::optional(status->slot) : std::nullopt;
+  if (!slot) {
+    OSVM_TRY(slot, find_indexed(store, s, any));
+  }
+  if (!slot) return std::optional<page_edge>{};
+  page_edge out{*slot, {}};
+  OSVM_TRY(const auto b, store.read_block(*slot));
   const auto at = position_of(*b, s).value_or(0);
-  for (std::size_t i = before ? at : 0; i < (before ? b->transactions().size() : at + 1); ++i)
-    out.signatures.insert(b->transactions()[i].signatures[0]);
+  for (std::size_t i = before ? at : 0;
+       i < std::min(before ? ~std::size_t{0} : at + 1, b->transactions().size()); ++i)
+    if (const auto& list = b->transactions()[i].signatures; !list.empty()) out.signatures.insert(list[0]);
   return std::optional(std::move(out));
 }
 
@@ -114,12 +140,25 @@ result<history_slot> look_at(const blockstore& store, const std::optional<genesi
   return out;
 }
 
+// Without a status nobody knows whether the transaction succeeded.
+result<std::optional<solana::transaction_error>> failure_of(const blockstore& store,
+                                                            const address_signature& row) {
+  const auto& s = row.signature;
+  for (const auto& key :
+       {keys::status(s, row.slot), keys::old_status(0, s, row.slot), keys::old_status(1, s, row.slot)}) {
+    OSVM_TRY(const auto status, store.database().get("transaction_status", key));
+    if (status) return solana::parse_meta_error(status->bytes());
+  }
+  return error(errc::incomplete, "slot " + std::to_string(row.slot) + ": no status for transaction " +
+                                     s.to_string() + ": the ledger does not say whether it succeeded");
+}
+
 result<> write_history_row(solana::json_writer& out, const blockstore& store, const address_signature& row,
                            const history_slot& at) {
   out.begin_object();
   out.field("signature", row.signature);
   out.field("slot", row.slot);
-  OSVM_TRY(const auto failure, store.failure(row.signature, row.slot));
+  OSVM_TRY(const auto failure, failure_of(store, row));
   out.key("err");
   failure ? solana::write_json(out, *failure) : out.null();
   OSVM_TRY(const auto memo, store.memo(row.signature, row.slot));
@@ -149,16 +188,10 @@ result<std::string> write_found(const blockstore& store, const std::optional<gen
 result<std::string> unrecorded_json(const blockstore& store, const std::optional<genesis>& g,
                                     const solana::signature& s, const block_query& query) {
   const std::string nothing = "null";
-  if (!store.index()) return nothing;
-  result<> failure;
-  OSVM_TRY(const auto place, store.index()->find(s, [&](slot_t slot) {
-    const auto settled = is_settled(store, slot, query.level);
-    if (!settled) failure = settled.error();
-    return settled && *settled;
-  }));
-  OSVM_CHECK(failure);
-  if (!place) return nothing;
-  OSVM_TRY(const auto alone, store.locate(s, place->slot));
+  OSVM_TRY(const auto slot,
+           find_indexed(store, s, [&](slot_t at) { return is_settled(store, at, query.level); }));
+  if (!slot) return nothing;
+  OSVM_TRY(const auto alone, store.locate(s, *slot));
   return alone ? write_found(store, g, *alone, nullptr, query) : result<std::string>(nothing);
 }
 

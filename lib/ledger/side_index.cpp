@@ -1,6 +1,7 @@
 #include <osvm/core/bytes.hpp>
 #include <osvm/ledger/error.hpp>
 #include <osvm/ledger/side_index.hpp>
+#include <osvm/solana/hashing.hpp>
 #include <osvm/solana/writable.hpp>
 
 #include <fcntl.h>
@@ -8,6 +9,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <map>
 
 #include "keys.hpp"
 #include "rocksdb/database_writer.hpp"
@@ -17,9 +19,19 @@ namespace {
 
 constexpr const char *transactions_column = "osvm_transactions", *addresses_column = "osvm_addresses",
                      *slots_column = "osvm_slots";
-constexpr std::size_t place_size = 17;
+constexpr std::size_t place_size = 17, slot_row_size = 1 + 32;
 // More runs of rows than this and they are merged: each is looked through for every signature.
 constexpr std::size_t max_runs = 4;
+
+// A slot's row: what is known of its addresses, and the hash of its last data shred, which another block of
+// the same slot has not.
+enum class slot_addresses : char { left_out = 0, there = 1, in_ledger = 2 };
+using known_slots = std::map<slot_t, std::string>;
+
+bool suffices(slot_addresses there, index_addresses wanted) {
+  if (wanted == index_addresses::none || there == slot_addresses::there) return true;
+  return wanted == index_addresses::missing && there == slot_addresses::in_ledger;
+}
 
 template <class T>
 void put(std::string& out, T v) {
@@ -49,15 +61,17 @@ class builder {
   builder(const blockstore& store, rocksdb::database_writer& to, const index_options& options)
       : store_(store), to_(to), options_(options) {}
 
-  result<index_stats> run(const std::set<slot_t>& known) {
+  result<index_stats> run(const known_slots& known) {
     std::vector<slot_t> todo;
+    result<> failure;
     OSVM_CHECK(store_.each_meta(0, [&](const slot_meta& m) {
-      if (known.contains(m.slot))
-        ++stats_.known;
-      else if (m.full())
-        todo.push_back(m.slot);
+      if (!m.full()) return true;
+      const auto done = is_known(known, m);
+      if (!done) return failure = done.error(), false;
+      *done ? void(++stats_.known) : todo.push_back(m.slot);
       return true;
     }));
+    OSVM_CHECK(failure);
     for (std::size_t i = 0; i < todo.size() && !stats_.stopped; ++i) {
       OSVM_CHECK(add_slot(todo[i]));
       if ((i + 1) % options_.slots_at_once == 0) OSVM_CHECK(to_.commit());
@@ -71,6 +85,20 @@ class builder {
   result<> row(const char* column, std::string key, std::string value) {
     return to_.put(to_.column(column), std::move(key), std::move(value));
   }
+  // Empty where the shred is not there.
+  result<std::string> fingerprint(slot_t slot, std::uint64_t last_shred) const {
+    OSVM_TRY(const auto shred, store_.database().get("data_shred", keys::shred(slot, last_shred)));
+    if (!shred) return std::string{};
+    const auto hash = solana::sha256(shred->bytes());
+    return std::string(reinterpret_cast<const char*>(hash.data()), 32);
+  }
+  result<bool> is_known(const known_slots& known, const slot_meta& m) const {
+    const auto at = known.find(m.slot);
+    if (at == known.end() || at->second.size() != slot_row_size) return false;
+    if (!suffices(static_cast<slot_addresses>(at->second[0]), options_.addresses)) return false;
+    OSVM_TRY(const auto now, fingerprint(m.slot, *m.last_index));
+    return at->second.substr(1) == now;
+  }
   result<> add_slot(slot_t slot) {
     const auto b = store_.read_block(slot);
     if (!b) {
@@ -79,7 +107,7 @@ class builder {
     }
     OSVM_TRY(const auto starts, payload_starts(slot, **b));
     const auto& list = (*b)->transactions();
-    OSVM_TRY(const bool addresses, wants_addresses(slot, **b));
+    OSVM_TRY(const auto addresses, look_for_addresses(slot, **b));
     for (std::uint32_t i = 0; i < list.size(); ++i) {
       if (list[i].signatures.empty()) continue;
       const auto at = (*b)->offset(i);
@@ -91,9 +119,10 @@ class builder {
                                     .size = static_cast<std::uint32_t>(list[i].size),
                                     .genesis_layout = (*b)->genesis_layout()};
       OSVM_CHECK(row(transactions_column, keys::status(list[i].signatures[0], slot), encode(place)));
-      if (addresses) OSVM_CHECK(add_addresses(slot, i, list[i]));
+      if (addresses == slot_addresses::there) OSVM_CHECK(add_addresses(slot, i, list[i]));
     }
-    OSVM_CHECK(row(slots_column, keys::slot(slot), addresses ? "\1" : std::string(1, '\0')));
+    OSVM_TRY(const auto shred, fingerprint(slot, starts.size() - 1));
+    OSVM_CHECK(row(slots_column, keys::slot(slot), std::string(1, static_cast<char>(addresses)) + shred));
     ++stats_.slots;
     stats_.transactions += list.size();
     return {};
@@ -117,17 +146,18 @@ class builder {
     return out;
   }
 
-  result<bool> wants_addresses(slot_t slot, const block& b) const {
-    if (options_.addresses == index_addresses::none || b.transactions().empty()) return false;
-    if (options_.addresses == index_addresses::all) return true;
+  result<slot_addresses> look_for_addresses(slot_t slot, const block& b) const {
+    if (b.transactions().empty()) return slot_addresses::there;
+    if (options_.addresses == index_addresses::none) return slot_addresses::left_out;
+    if (options_.addresses == index_addresses::all) return slot_addresses::there;
     const auto& first = b.transactions()[0];
-    if (first.message.keys.empty()) return false;
+    if (first.message.keys.empty()) return slot_addresses::left_out;
     bool there = false;
     OSVM_CHECK(store_.signatures_of(first.message.keys[0], slot, [&](const address_signature& s) {
       there = s.slot == slot;
       return false;
     }));
-    return !there;
+    return there ? slot_addresses::in_ledger : slot_addresses::there;
   }
 
   result<> add_addresses(slot_t slot, std::uint32_t index, const solana::transaction_view& tx) {
@@ -147,8 +177,8 @@ class builder {
   index_stats stats_;
 };
 
-result<std::set<slot_t>> known_slots(const std::string& folder) {
-  std::set<slot_t> out;
+result<known_slots> read_known_slots(const std::string& folder) {
+  known_slots out;
   const auto db = rocksdb::database::open(folder);
   if (!db && db.error().code == errc::not_a_ledger) return out;  // nothing was committed yet
   if (!db) return db.error();
@@ -156,7 +186,7 @@ result<std::set<slot_t>> known_slots(const std::string& folder) {
     return error(osvm::errc::invalid_argument, folder + " holds another database, not a side index");
   OSVM_TRY(auto it, db->iterate(slots_column));
   for (it.seek_first(); it.valid(); it.next())
-    if (it.key().size() == 8) out.insert(keys::read_u64(it.key()));
+    if (it.key().size() == 8) out.emplace(keys::read_u64(it.key()), it.value().text());
   OSVM_CHECK(it.status());
   return out;
 }
@@ -170,7 +200,7 @@ result<index_stats> build_side_index(const blockstore& store, const std::string&
   if (!lock) return errno_error(folder);
   if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0)
     return error(osvm::errc::busy, "another process builds the side index in " + folder);
-  OSVM_TRY(const auto known, known_slots(folder));
+  OSVM_TRY(const auto known, read_known_slots(folder));
   OSVM_TRY(auto to,
            rocksdb::database_writer::open(folder, {transactions_column, addresses_column, slots_column},
                                           {.buffer = options.buffer, .max_runs = max_runs}));

@@ -13,9 +13,11 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <zstd.h>
 
 #include <fstream>
 
+#include "ledger/keys.hpp"
 #include "ledger/rocksdb/database_writer.hpp"
 #include "rocksdb_support.hpp"
 #include "sample_blocks.hpp"
@@ -218,6 +220,31 @@ class round_trip : public ::testing::Test {
     }
     return out;
   }
+  // librocksdb takes columns' rows away, as validators without history never write them; or one row.
+  void take_away(const char* name, const std::set<std::string>& columns, const std::string& key = {}) {
+    const auto path = at(name) + "/rocksdb";
+    std::vector<std::string> names;
+    must(::rocksdb::DB::ListColumnFamilies({}, path, &names));
+    std::vector<::rocksdb::ColumnFamilyDescriptor> all;
+    for (const auto& n : names) all.emplace_back(n, ::rocksdb::ColumnFamilyOptions());
+    std::vector<::rocksdb::ColumnFamilyHandle*> handles;
+    ::rocksdb::DB* db = nullptr;
+    must(::rocksdb::DB::Open({}, path, all, &handles, &db));
+    for (std::size_t i = 0; i < names.size(); ++i)
+      if (columns.contains(names[i]))
+        must(key.empty() ? db->DeleteRange({}, handles[i], std::string(1, '\0'), std::string(120, '\xff'))
+                         : db->Delete({}, handles[i], key));
+    for (auto* h : handles) must(db->DestroyColumnFamilyHandle(h));
+    delete db;
+  }
+  // What `next` says of the file at last.
+  static result<> read_to_end(const std::string& path) {
+    OSVM_TRY(const auto source, open_block_source(path));
+    while (true) {
+      OSVM_TRY(const auto b, source->next());
+      if (!b) return {};
+    }
+  }
   temporary_folder folder;
 };
 
@@ -287,6 +314,79 @@ TEST_F(round_trip, a_damaged_archive_is_refused) {
   EXPECT_TRUE(failed);
 }
 
+TEST_F(round_trip, a_damaged_block_of_an_archive_is_refused) {
+  const auto blocks = sample_blocks(2, true);
+  auto bytes = car_of({blocks[0]});
+  const auto end = bytes.size();
+  bytes = car_of(blocks);
+  for (const std::size_t back : {38U, 40U, 60U}) {  // in the block's own node, the last one
+    auto other = bytes;
+    other[end - back] ^= 1;
+    std::ofstream(at("epoch.car"), std::ios::binary) << other;
+    const auto done = read_to_end(at("epoch.car"));
+    ASSERT_FALSE(done) << back;
+    EXPECT_EQ(done.error().code, osvm::errc::malformed) << done.error().to_string();
+  }
+}
+
+// 60 frames, each linked to twice by the next: 2^60 visits.
+TEST_F(round_trip, frames_that_share_children_are_bounded) {
+  car_writer w;
+  std::string below;
+  for (int i = 0; i < 60; ++i) {
+    cbor f;
+    f.list(6).number(6).null().null().null().bytes("").list(below.empty() ? 0 : 2);
+    if (!below.empty()) f.link(below).link(below);
+    below = w.add(f.out);
+  }
+  cbor tx;
+  tx.list(5).number(0);
+  tx.list(6).number(6).null().null().null().bytes("").list(1).link(below);
+  tx.list(6).number(6).null().null().null().bytes("").list(0);
+  tx.number(100).number(0);
+  w.block_of({w.add(tx.out)});
+  std::ofstream(at("epoch.car"), std::ios::binary) << w.out;
+  const auto done = read_to_end(at("epoch.car"));
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, osvm::errc::limit_exceeded) << done.error().to_string();
+}
+
+TEST_F(round_trip, a_status_linked_to_again_and_again_is_bounded) {
+  std::string meta;
+  builder(meta).bytes(6, std::string(32 << 20, 'x'));  // a log message
+  std::string packed(ZSTD_compressBound(meta.size()), '\0');
+  packed.resize(ZSTD_compress(packed.data(), packed.size(), meta.data(), meta.size(), 1));
+  car_writer w;
+  cbor tx;
+  tx.list(5).number(0);
+  tx.list(6).number(6).null().null().null().bytes(sample_transaction(100, 0, false).wire).list(0);
+  tx.list(6).number(6).null().null().null().bytes(packed).list(0);
+  tx.number(100).number(0);
+  w.block_of(std::vector<std::string>(40, w.add(tx.out)));  // 1.25 GiB
+  std::ofstream(at("epoch.car"), std::ios::binary) << w.out;
+  const auto done = read_to_end(at("epoch.car"));
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, osvm::errc::limit_exceeded) << done.error().to_string();
+}
+
+TEST_F(round_trip, forks_of_a_stream_are_left_out) {
+  auto blocks = sample_blocks(10, true);
+  auto all = blocks;
+  auto fork = blocks[2];
+  fork.slot = 103;  // skipped by the others
+  fork.parent = blocks[1].slot;
+  ASSERT_EQ(blocks[3].slot, 104U);
+  all.insert(all.begin() + 3, fork);
+  for (const bool final : {false, true}) {
+    auto bytes = geyser_of(all);
+    if (final) bytes += geyser_status(blocks[7].slot, blocks[6].slot, 2);
+    std::ofstream(at("stream.bin"), std::ios::binary) << bytes;
+    const auto again = read(at("stream.bin"));
+    ASSERT_EQ(again.size(), final ? 8U : blocks.size()) << "those above the final one are left out";
+    for (std::size_t i = 0; i < again.size(); ++i) EXPECT_TRUE(same_block(again[i], blocks[i])) << i;
+  }
+}
+
 TEST_F(round_trip, a_geyser_capture) {
   const auto blocks = sample_blocks(10, true);
   std::ofstream(at("stream.bin"), std::ios::binary) << geyser_of(blocks);
@@ -303,6 +403,15 @@ TEST_F(round_trip, what_contradicts_itself_is_refused) {
   auto fork = blocks[2];
   fork.previous_blockhash = solana::sha256(as_bytes("other"));
   EXPECT_FALSE(w->add(fork));
+  {  // they meet at a parent that is not there
+    auto v = ledger_writer::create(at("b"));
+    auto sibling = blocks[1];
+    sibling.parent = blocks[0].parent;
+    ASSERT_TRUE(v && v->add(blocks[0]));
+    EXPECT_FALSE(v->add(sibling));
+    sibling.previous_blockhash = blocks[0].previous_blockhash;
+    EXPECT_TRUE(v->add(sibling));
+  }
   auto late = blocks[2];
   late.parent = late.slot + 1;
   EXPECT_FALSE(w->add(late));
@@ -340,6 +449,20 @@ TEST_F(round_trip, differences_are_named) {
   EXPECT_EQ(c->equal, 3U);
   EXPECT_EQ(c->only_first, 1U);
   EXPECT_EQ(c->without_proof, 1U);
+}
+
+TEST_F(round_trip, what_neither_ledger_can_read_is_not_equal) {
+  const auto blocks = sample_blocks(4);
+  for (const char* name : {"a", "b"}) {
+    write(name, blocks);
+    take_away(name, {"data_shred"}, keys::shred(blocks[2].slot, 0));
+  }
+  const auto c = compare_ledgers(*blockstore::open(at("a")), *blockstore::open(at("b")), 0, ~0ULL,
+                                 [&](const slot_difference&) { return true; });
+  ASSERT_TRUE(c);
+  EXPECT_EQ(c->slots, 4U);
+  EXPECT_EQ(c->equal, 3U);
+  EXPECT_EQ(c->unreadable, 1U);
 }
 
 TEST_F(round_trip, no_half_ledger_is_left) {
@@ -455,20 +578,7 @@ TEST_F(indexed, histories_that_the_ledger_lacks) {
   const auto blocks = sample_blocks(20);
   write("full", blocks);
   write("a", blocks);
-  {  // librocksdb takes the rows away, as a validator without history never writes them
-    std::vector<std::string> names;
-    must(::rocksdb::DB::ListColumnFamilies({}, at("a/rocksdb"), &names));
-    std::vector<::rocksdb::ColumnFamilyDescriptor> columns;
-    for (const auto& n : names) columns.emplace_back(n, ::rocksdb::ColumnFamilyOptions());
-    std::vector<::rocksdb::ColumnFamilyHandle*> handles;
-    ::rocksdb::DB* db = nullptr;
-    must(::rocksdb::DB::Open({}, at("a/rocksdb"), columns, &handles, &db));
-    for (std::size_t i = 0; i < names.size(); ++i)
-      if (names[i] == "address_signatures")
-        must(db->DeleteRange({}, handles[i], std::string(1, '\0'), std::string(120, '\xff')));
-    for (auto* h : handles) must(db->DestroyColumnFamilyHandle(h));
-    delete db;
-  }
+  take_away("a", {"address_signatures"});
   const auto full = *blockstore::open(at("full"));
   ASSERT_TRUE(build_side_index(*blockstore::open(at("a")), at("index")));
   blockstore_options options;
@@ -487,6 +597,118 @@ TEST_F(indexed, histories_that_the_ledger_lacks) {
     EXPECT_EQ(*signatures_json(blind, std::nullopt, address, {}), "[]");
   }
   EXPECT_GT(rows_seen, 3U);
+}
+
+// Pages are found by the index alone; but whether a transaction succeeded, only its status tells.
+TEST_F(indexed, without_statuses_nothing_is_called_a_success) {
+  const auto blocks = sample_blocks(20);
+  write("full", blocks);
+  write("a", blocks);
+  ASSERT_TRUE(build_side_index(*blockstore::open(at("a")), at("index"), {.addresses = index_addresses::all}));
+  take_away("a", {"address_signatures", "transaction_status"});
+  blockstore_options options;
+  options.index = std::make_shared<const side_index>(*side_index::open(at("index")));
+  const auto full = *blockstore::open(at("full")), bare = *blockstore::open(at("a"), options);
+  const auto payer = *solana::pubkey::read(as_bytes(made_up("payer0")));
+  const auto refused = signatures_json(bare, std::nullopt, payer, {});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, errc::incomplete) << refused.error().to_string();
+  const auto oldest = *solana::signature::read(as_bytes(first_signature(blocks[0], 0)));
+  const auto newest = *solana::signature::read(as_bytes(first_signature(blocks[18], 0)));
+  for (const signatures_query& q :
+       {signatures_query{.before = oldest}, signatures_query{.until = newest}}) {  // nothing lies beyond
+    const auto wanted = signatures_json(full, std::nullopt, payer, q),
+               got = signatures_json(bare, std::nullopt, payer, q);
+    ASSERT_TRUE(wanted);
+    ASSERT_EQ(wanted->size() > 2, q.until.has_value());
+    if (q.before) {
+      ASSERT_TRUE(got) << got.error().to_string();
+      EXPECT_EQ(*got, *wanted);
+    } else {
+      EXPECT_FALSE(got);
+    }
+  }
+  std::vector<solana::signature> seen;
+  ASSERT_TRUE(bare.signatures_of(payer, ~0ULL, [&](const address_signature& row) {
+    seen.push_back(row.signature);
+    return true;
+  }));
+  ASSERT_FALSE(seen.empty());
+  const auto got = signatures_json(bare, std::nullopt, payer, {.until = seen.front()});
+  ASSERT_TRUE(got) << got.error().to_string();
+  EXPECT_EQ(*got, "[]") << "nothing is newer than the newest";
+}
+
+TEST_F(indexed, another_chain_s_index_is_not_believed_and_is_replaced) {
+  auto blocks = sample_blocks(20);
+  write("a", blocks);
+  ASSERT_TRUE(build_side_index(*blockstore::open(at("a")), at("index"), {.addresses = index_addresses::all}));
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    blocks[i].entries.clear();
+    blocks[i].transactions.clear();
+    blocks[i].blockhash = solana::sha256(as_bytes("other block " + std::to_string(i)));
+    if (i) blocks[i].previous_blockhash = blocks[i - 1].blockhash;
+  }
+  blocks[19].transactions = {sample_transaction(blocks[19].slot, 50, false)};
+  write("b", blocks);
+  take_away("b", {"address_signatures"});
+  const auto payer = *solana::pubkey::read(as_bytes(made_up("payer2")));  // 50 % 3
+  const auto history = [&] {
+    blockstore_options options;
+    options.index = std::make_shared<const side_index>(*side_index::open(at("index")));
+    return signatures_json(*blockstore::open(at("b"), options), std::nullopt, payer, {});
+  };
+  const auto before = history();
+  ASSERT_TRUE(before) << before.error().to_string();
+  EXPECT_EQ(*before, "[]") << "rows of transactions that this ledger has not";
+  const auto again = build_side_index(*blockstore::open(at("b")), at("index"));
+  ASSERT_TRUE(again);
+  EXPECT_GE(again->slots, 20U);
+  const auto after = history();
+  ASSERT_TRUE(after) << after.error().to_string();
+  const auto mine = *solana::signature::read(as_bytes(first_signature(blocks[19], 0)));
+  EXPECT_NE(after->find(mine.to_string()), after->npos);
+}
+
+TEST_F(indexed, addresses_are_added_to_slots_indexed_without) {
+  write("a", sample_blocks(10));
+  const auto store = *blockstore::open(at("a"));
+  const auto add = [&](index_addresses which) {
+    const auto s = build_side_index(store, at("index"), {.addresses = which});
+    EXPECT_TRUE(s);
+    return s ? s->addresses : ~0ULL;
+  };
+  EXPECT_EQ(add(index_addresses::none), 0U);
+  EXPECT_EQ(add(index_addresses::missing), 0U) << "the ledger has them itself";
+  EXPECT_GT(add(index_addresses::all), 0U);
+  EXPECT_EQ(add(index_addresses::all), 0U);
+}
+
+// Rows on disk, no CURRENT yet.
+TEST_F(indexed, a_build_killed_before_its_first_commit_is_begun_anew) {
+  write("a", sample_blocks(10));
+  const auto child = ::fork();
+  if (child == 0) {
+    const auto store = blockstore::open(at("a"));
+    (void)build_side_index(*store, at("index"), {.buffer = 1, .progress = [](std::uint64_t n, std::uint64_t) {
+                                                   if (n == 5) ::raise(SIGKILL);
+                                                   return true;
+                                                 }});
+    ::_exit(1);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+  ASSERT_FALSE(fs::is_empty(at("index")));
+  ASSERT_FALSE(fs::exists(at("index/CURRENT")));
+  const auto stats = build_side_index(*blockstore::open(at("a")), at("index"));
+  ASSERT_TRUE(stats) << stats.error().to_string();
+  EXPECT_EQ(stats->slots, 11U);
+  fs::create_directory(at("other"));
+  std::ofstream(at("other/000001.sst")) << "x";
+  std::ofstream(at("other/OPTIONS-000002")) << "x";
+  EXPECT_FALSE(build_side_index(*blockstore::open(at("a")), at("other"))) << "a database that is damaged";
+  EXPECT_TRUE(fs::exists(at("other/000001.sst")));
 }
 
 TEST_F(indexed, a_killed_build_goes_on) {

@@ -194,17 +194,26 @@ class car_writer {
     node.link(rewards_cid);
     add(node.out);
   }
+  // A block of one entry with these transaction nodes.
+  void block_of(const std::vector<std::string>& transactions) {
+    cbor entry, node;
+    entry.list(4).number(1).number(1).bytes(std::string(32, 'h')).list(transactions.size());
+    for (const auto& t : transactions) entry.link(t);
+    const auto cid = add(entry.out);
+    node.list(5).number(2).number(100).list(0).list(1).link(cid).list(3).number(99).number(1).null();
+    add(node.out);
+  }
+  std::string add(const std::string& body) {
+    const auto cid = std::string("\x01\x71\x12\x20", 4) + text_of(solana::sha256(as_bytes(body)).view());
+    section(cid + body);
+    return cid;
+  }
   std::string out;
 
  private:
   void section(const std::string& bytes) {
     builder(out).varint(bytes.size());
     out += bytes;
-  }
-  std::string add(const std::string& body) {
-    const auto cid = std::string("\x01\x71\x12\x20", 4) + text_of(solana::sha256(as_bytes(body)).view());
-    section(cid + body);
-    return cid;
   }
   void frame(cbor& to, const std::string& data) {
     constexpr std::size_t part = 300;
@@ -275,6 +284,16 @@ inline std::string geyser_of(const std::vector<recorded_block>& blocks) {
     out += u;
   }
   return out;
+}
+
+// What the stream says of a slot: 2 for final, 6 for dead.
+inline std::string geyser_status(slot_t slot, slot_t parent, std::uint64_t status) {
+  std::string m, u;
+  builder to(m);
+  to.nonzero(1, slot), to.nonzero(2, parent), to.nonzero(3, status);
+  builder(u).bytes(3, m);
+  const auto length = __builtin_bswap32(static_cast<std::uint32_t>(u.size()));
+  return std::string(reinterpret_cast<const char*>(&length), 4) + u;
 }
 
 }  // namespace osvm::ledger::test

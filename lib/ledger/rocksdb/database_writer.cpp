@@ -59,11 +59,33 @@ result<database_writer> database_writer::open(const std::string& folder,
   if (!out.folder_) return errno_error(folder);
   out.families_.push_back({.name = "default"});
   std::error_code failed;
-  if (std::filesystem::exists(folder + "/CURRENT", failed)) OSVM_CHECK(out.adopt(folder));
+  OSVM_CHECK(std::filesystem::exists(folder + "/CURRENT", failed) ? out.adopt(folder)
+                                                                  : out.remove_leftovers(folder));
   for (const auto& name : columns)
     if (out.column(name) == out.families_.size())
       out.families_.push_back({.name = name, .id = static_cast<std::uint32_t>(out.families_.size())});
   return out;
+}
+
+// What a writer that was killed before its first commit left: nothing that counts. A folder with anything
+// else is somebody else's: perhaps a damaged database.
+result<> database_writer::remove_leftovers(const std::string& folder) {
+  std::vector<std::string> names;
+  std::error_code failed;
+  for (const auto& e : std::filesystem::directory_iterator(folder, failed)) {
+    const auto name = e.path().filename().string();
+    const auto numbered = name.starts_with("MANIFEST-") ? name.substr(9)
+                          : name.ends_with(".sst")      ? name.substr(0, name.size() - 4)
+                                                        : std::string("x");
+    const bool ours = name == "CURRENT.new" || numbered.find_first_not_of("0123456789") == numbered.npos;
+    if (!ours || !e.is_regular_file(failed))
+      return error(osvm::errc::invalid_argument, folder + " holds something else: " + name);
+    names.push_back(name);
+  }
+  if (failed) return error(failed, folder);
+  for (const auto& n : names)
+    if (::unlinkat(folder_.get(), n.c_str(), 0) != 0) return errno_error(n);
+  return {};
 }
 
 // Takes over what an earlier writer of ours committed; its unfinished files are removed.

@@ -46,6 +46,7 @@ class database_writer final {
   };
   database_writer() = default;
   result<> adopt(const std::string& folder);
+  result<> remove_leftovers(const std::string& folder);
   result<table_writer> begin_table(const family_state& f);
   result<> end_table(std::optional<table_writer>& table, std::vector<table_file>& to);
   result<> add_row(const family_state& f, std::optional<table_writer>& table, std::vector<table_file>& to,

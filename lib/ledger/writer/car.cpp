@@ -1,5 +1,5 @@
 // Old Faithful's archives: a CAR file of DAG-CBOR nodes, children before the block that links to them.
-// docs/formats/car.md.
+// docs/formats/recorded-blocks.md.
 #include <osvm/ledger/error.hpp>
 #include <osvm/solana/hashing.hpp>
 #include <osvm/solana/meta.hpp>
@@ -28,13 +28,29 @@ constexpr std::size_t max_section = 32 << 20, max_pending = std::size_t{2} << 30
 constexpr std::string_view sha256_cid("\x01\x71\x12\x20", 4);  // version 1, DAG-CBOR, SHA-256, 32 bytes
 constexpr std::size_t cid_size = 36;
 constexpr int max_frame_depth = 64;
+// Nodes may be linked to again and again: what one block may cost, however small its archive.
+constexpr std::size_t max_frames = 1 << 20, max_block = 256 << 20;
+
+struct block_budget {
+  std::size_t frames = max_frames, bytes = max_block;
+
+  result<> take_frame() {
+    if (frames-- == 0) return error(osvm::errc::limit_exceeded, "CAR: a block of more than 2^20 data frames");
+    return {};
+  }
+  result<> take_bytes(std::size_t n) {
+    if (n > bytes) return error(osvm::errc::limit_exceeded, "CAR: a block above 256 MiB");
+    bytes -= n;
+    return {};
+  }
+};
 
 error bad(const std::string& what) {
   return {osvm::errc::malformed, "CAR: " + what};
 }
 
 // zstd, or as it is.
-result<std::string> unpack(std::string packed) {
+result<std::string> unpack(std::string packed, block_budget& budget) {
   constexpr std::string_view magic("\x28\xb5\x2f\xfd", 4);
   if (!packed.starts_with(magic)) return packed;
   const std::unique_ptr<ZSTD_DCtx, std::size_t (*)(ZSTD_DCtx*)> context(ZSTD_createDCtx(), ZSTD_freeDCtx);
@@ -49,6 +65,7 @@ result<std::string> unpack(std::string packed) {
     out.resize(had + to.pos);
     if (ZSTD_isError(left)) return bad("a node that zstd cannot read");
     if (out.size() > max_unpacked) return error(osvm::errc::limit_exceeded, "CAR: a node above 64 MiB");
+    OSVM_CHECK(budget.take_bytes(to.pos));
     if (left == 0) break;
     if (in.pos == in.size && to.pos == 0) return bad("a node that ends within its compressed data");
   }
@@ -65,11 +82,13 @@ class car_source final : public block_source {
     while (true) {
       OSVM_TRY(const bool more, read_section());
       if (!more) return std::optional<recorded_block>{};
+      OSVM_CHECK(verify());
       cbor_reader node(section_body());
       const auto items = node.list();
       if (!node.ok() || items == 0) continue;  // nodes of other kinds are passed over
       const auto kind = node.number();
       if (node.ok() && kind == block_node) {
+        budget_ = {};
         auto b = read_block(node, items);
         nodes_.clear();
         pending_ = 0;
@@ -119,15 +138,18 @@ class car_source final : public block_source {
     return std::string_view(section_).substr(std::min(cid_size, section_.size()));
   }
   // Every node's bytes must be what its CID says.
-  result<> keep() {
+  result<> verify() const {
     const auto cid = std::string_view(section_).substr(0, std::min(cid_size, section_.size()));
     if (!cid.starts_with(sha256_cid) || cid.size() != cid_size) return bad("a node without a SHA-256 CID");
     const auto hash = solana::sha256(as_bytes(section_body()));
     if (std::memcmp(hash.data(), cid.data() + sha256_cid.size(), 32) != 0)
       return bad("a node whose bytes are not those of its CID");
+    return {};
+  }
+  result<> keep() {
     pending_ += section_.size();
     if (pending_ > max_pending) return error(osvm::errc::limit_exceeded, "CAR: 2 GiB without a block");
-    nodes_.insert_or_assign(std::string(cid), std::string(section_body()));
+    nodes_.insert_or_assign(section_.substr(0, cid_size), std::string(section_body()));
     return {};
   }
   result<std::string_view> find(std::string_view cid) const {
@@ -138,10 +160,13 @@ class car_source final : public block_source {
 
   // A DataFrame where it stands, and those that it links to.
   result<> read_frame(cbor_reader& in, std::string& out, int depth) {
+    OSVM_CHECK(budget_.take_frame());
     const auto items = in.list();
     if (in.number() != frame_node || items < 5 || depth == 0) return bad("a malformed data frame");
     for (int i = 0; i < 3; ++i) in.skip();  // hash, index, total
-    out += in.bytes();
+    const auto part = in.bytes();
+    OSVM_CHECK(budget_.take_bytes(part.size()));
+    out += part;
     if (items < 6 || in.null()) return in.ok() ? result<>() : result<>(bad("a malformed data frame"));
     const auto links = in.list();
     for (std::uint64_t i = 0; i < links && in.ok(); ++i) {
@@ -163,7 +188,7 @@ class car_source final : public block_source {
     std::string packed;
     OSVM_CHECK(read_frame(in, packed, max_frame_depth));
     if (packed.empty()) return out;
-    OSVM_TRY(auto meta, unpack(std::move(packed)));
+    OSVM_TRY(auto meta, unpack(std::move(packed), budget_));
     if (solana::parse_transaction_meta(as_bytes(meta)))
       out.meta = std::move(meta);
     else
@@ -198,7 +223,7 @@ class car_source final : public block_source {
     in.number();
     std::string packed;
     OSVM_CHECK(read_frame(in, packed, max_frame_depth));
-    OSVM_TRY(auto rewards, unpack(std::move(packed)));
+    OSVM_TRY(auto rewards, unpack(std::move(packed), budget_));
     if (solana::parse_rewards(as_bytes(rewards))) out.rewards = std::move(rewards);
     return {};
   }
@@ -236,6 +261,7 @@ class car_source final : public block_source {
   std::string section_;
   std::unordered_map<std::string, std::string> nodes_;  // CID to body, of the block that is coming
   std::size_t pending_ = 0;
+  block_budget budget_;
   std::uint64_t unread_statuses_ = 0;
   bool begun_ = false;
 };

@@ -1,5 +1,5 @@
 // A capture of a Geyser stream: Yellowstone's SubscribeUpdate messages, each behind its length. What belongs
-// to one slot arrives in pieces and not in order. docs/formats/geyser-capture.md.
+// to one slot arrives in pieces and not in order. docs/formats/recorded-blocks.md.
 #include <osvm/ledger/error.hpp>
 #include <osvm/solana/meta.hpp>
 
@@ -19,6 +19,8 @@ using solana::protobuf::fields;
 constexpr std::size_t max_frame = 256 << 20, max_slots = 4096, max_pending = std::size_t{4} << 30;
 // A slot is given out once the stream is so far ahead that nothing more comes for it.
 constexpr slot_t settled_after = 64;
+// Where a stream has finality, slots wait for it, but not for ever.
+constexpr std::size_t max_waiting = max_slots / 2;
 
 struct piece {
   std::uint64_t num_hashes = 0, transactions = 0;
@@ -29,6 +31,8 @@ struct pending_slot {
   recorded_block block;
   bool described = false;  // its block or block meta has come
   bool dead = false;
+  bool linked = false;    // its parent is known
+  std::size_t bytes = 0;  // of what is kept here
   std::uint64_t executed = 0, entries_count = 0;
   std::map<std::uint64_t, recorded_transaction> transactions;
   std::map<std::uint64_t, piece> entries;
@@ -41,9 +45,12 @@ class geyser_source final : public block_source {
 
   result<std::optional<recorded_block>> next() override {
     while (true) {
-      if (!slots_.empty() && (ended_ || slots_.begin()->first + settled_after < newest_)) {
+      if (!slots_.empty() && (ended_ || is_settled(slots_.begin()->first))) {
+        const bool left_out = is_left_out(slots_.begin()->first);
         auto node = slots_.extract(slots_.begin());
         given_ = std::max(given_, node.key() + 1);
+        pending_ -= node.mapped().bytes;
+        if (left_out) continue;
         if (auto b = finish(std::move(node.mapped()))) return b;
         continue;
       }
@@ -59,6 +66,8 @@ class geyser_source final : public block_source {
       if (n) out.push_back(std::to_string(n) + what);
     };
     note(dead_, " slots that died");
+    note(forks_, " slots of forks that did not become final, left out");
+    note(unfinal_, " slots that were not final when the stream ended, left out");
     note(undescribed_, " slots without a block message, left out");
     note(late_, " messages for slots long past");
     note(other_, " messages of other kinds");
@@ -66,6 +75,40 @@ class geyser_source final : public block_source {
   }
 
  private:
+  bool is_settled(slot_t slot) const {
+    if (slot + settled_after >= newest_) return false;
+    return !finalized_ || *finalized_ >= slot || slots_.size() > max_waiting;
+  }
+  // A slot that is no ancestor of the highest final one; of streams without finality, of the highest
+  // described one. Where a link of the chain is missing nobody can tell, and the slot stays.
+  bool is_left_out(slot_t slot) {
+    if (slots_.begin()->second.dead || !slots_.begin()->second.described) return false;  // finish() says so
+    if (finalized_ && *finalized_ < slot && ended_) return ++unfinal_, true;
+    auto at = finalized_ && *finalized_ >= slot ? *finalized_ : highest_described();
+    while (at > slot) {
+      const auto it = slots_.find(at);
+      if (it == slots_.end() || !it->second.linked || it->second.block.parent >= at) return false;
+      at = it->second.block.parent;
+    }
+    if (at != slot) return ++forks_, true;
+    return false;
+  }
+  slot_t highest_described() const {
+    for (auto it = slots_.rbegin(); it != slots_.rend(); ++it)
+      if (it->second.described && !it->second.dead) return it->first;
+    return 0;
+  }
+  // `n` bytes more are kept for the slot, `before` no longer.
+  result<> charge(pending_slot& to, std::size_t n, std::size_t before) {
+    to.bytes += n, to.bytes -= before;
+    pending_ += n, pending_ -= before;
+    if (pending_ > max_pending) return error(osvm::errc::limit_exceeded, "4 GiB of unfinished slots");
+    return {};
+  }
+  static std::size_t size_of(const recorded_transaction& t) {
+    return sizeof t + t.wire.size() + (t.meta ? t.meta->size() : 0);
+  }
+
   result<> read_frame() {
     std::uint32_t length;
     OSVM_TRY(const bool more, in_.read_or_end(reinterpret_cast<char*>(&length), sizeof length));
@@ -111,7 +154,7 @@ class geyser_source final : public block_source {
   }
 
   result<> read_slot(bytes_view message) {
-    constexpr std::uint64_t dead = 6;
+    constexpr std::uint64_t finalized = 2, dead = 6;
     slot_t slot = 0, status = 0;
     std::optional<slot_t> parent;
     fields f(message);
@@ -124,6 +167,8 @@ class geyser_source final : public block_source {
     OSVM_TRY(auto* to, find(slot));
     if (!to) return {};
     to->dead |= status == dead;
+    if (status == finalized) finalized_ = std::max(finalized_.value_or(0), slot);
+    if (parent) to->linked = true;
     if (parent && !to->described) to->block.parent = *parent;
     return {};
   }
@@ -142,9 +187,10 @@ class geyser_source final : public block_source {
     OSVM_CHECK(f.status("transaction"));
     if (index >= limits_.max_transactions)
       return error(osvm::errc::limit_exceeded, "a block of too many transactions");
-    pending_ += tx.wire.size() + (tx.meta ? tx.meta->size() : 0);
-    if (pending_ > max_pending) return error(osvm::errc::limit_exceeded, "4 GiB of unfinished slots");
-    if (!tx.wire.empty()) to.transactions.insert_or_assign(index, std::move(tx));
+    if (tx.wire.empty()) return {};
+    const auto old = to.transactions.find(index);
+    OSVM_CHECK(charge(to, size_of(tx), old == to.transactions.end() ? 0 : size_of(old->second)));
+    to.transactions.insert_or_assign(index, std::move(tx));
     return {};
   }
   result<> read_transaction_update(bytes_view message) {
@@ -182,7 +228,7 @@ class geyser_source final : public block_source {
     if (!to) {
       OSVM_TRY(to, find(slot));
     }
-    if (to) to->entries.insert_or_assign(index, e);
+    if (to && to->entries.insert_or_assign(index, e).second) return charge(*to, sizeof e, 0);
     return {};
   }
 
@@ -205,7 +251,10 @@ class geyser_source final : public block_source {
           OSVM_TRY(b.blockhash, solana::hash::parse(f.text()));
           break;
         }
-        case 3: b.rewards = std::string(f.text()); break;
+        case 3:
+          OSVM_CHECK(charge(*to, f.text().size(), b.rewards ? b.rewards->size() : 0));
+          b.rewards = std::string(f.text());
+          break;
         case 4: {
           OSVM_TRY(const auto v, read_wrapped_number(f.bytes()));
           b.time = static_cast<std::int64_t>(v);
@@ -219,7 +268,7 @@ class geyser_source final : public block_source {
       }
     }
     OSVM_CHECK(f.status("block"));
-    to->described = true;
+    to->described = to->linked = true;
     return {};
   }
   result<> read_block_field(const fields& f, pending_slot& to) {
@@ -251,8 +300,6 @@ class geyser_source final : public block_source {
 
   std::optional<recorded_block> finish(pending_slot&& s) {
     auto& b = s.block;
-    for (const auto& [index, t] : s.transactions)
-      pending_ -= std::min(pending_, t.wire.size() + (t.meta ? t.meta->size() : 0));
     if (s.dead) return ++dead_, std::nullopt;
     if (!s.described) return ++undescribed_, std::nullopt;
     b.whole = s.transactions.size() == s.executed;
@@ -278,7 +325,8 @@ class geyser_source final : public block_source {
   std::map<slot_t, pending_slot> slots_;
   slot_t newest_ = 0, given_ = 0;
   std::size_t pending_ = 0;
-  std::uint64_t dead_ = 0, undescribed_ = 0, late_ = 0, other_ = 0;
+  std::optional<slot_t> finalized_;  // the highest one that the stream called final
+  std::uint64_t dead_ = 0, forks_ = 0, unfinal_ = 0, undescribed_ = 0, late_ = 0, other_ = 0;
   bool ended_ = false;
 };
 

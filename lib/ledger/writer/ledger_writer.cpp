@@ -97,6 +97,11 @@ result<> ledger_writer::impl::check(const recorded_block& b) const {
       parent->second.blockhash != *b.previous_blockhash)
     return bad(b.slot,
                "builds on another block of slot " + std::to_string(b.parent) + ": blocks of two forks");
+  if (const auto at = parents.find(b.parent); at != parents.end() && b.slot != b.parent &&
+                                              b.previous_blockhash &&
+                                              at->second.hash != *b.previous_blockhash)
+    return bad(b.slot, "builds on another block of slot " + std::to_string(b.parent) + " than slot " +
+                           std::to_string(at->second.slot) + " does: blocks of two forks");
   if (!b.entries.empty() && b.entries.back().hash != b.blockhash)
     return bad(b.slot, "its last entry is not its blockhash");
   return {};

@@ -18,13 +18,14 @@ unique_fd open_folder(const std::string& path) {
   return unique_fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
 }
 
-// renameat2(RENAME_NOREPLACE): musl's headers lack its declaration.
+// renameat2(RENAME_NOREPLACE): musl's headers lack its declaration, and some filesystems (NFS, 9p, older
+// ones) the operation.
 int rename_new(const std::string& from, const std::string& to) {
 #ifdef RENAME_NOREPLACE
-  return ::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE);
-#else
-  return ::rename(from.c_str(), to.c_str());  // replaces an empty folder at most
+  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return 0;
+  if (errno != EINVAL && errno != ENOSYS && errno != ENOTSUP) return -1;
 #endif
+  return ::rename(from.c_str(), to.c_str());  // replaces an empty folder at most
 }
 
 }  // namespace

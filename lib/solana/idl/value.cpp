@@ -329,7 +329,8 @@ class value_writer {
     }
     if (t.what == kind::coption) {
       if (!measure(t.inner[0], s, out)) return false;
-      return checked_add<std::uint64_t>(out.size, 4, out.size);
+      return checked_add<std::uint64_t>(out.size, 4, out.size) ||
+             fail(osvm::errc::limit_exceeded, "a size past 2^64");
     }
     if (t.what == kind::tuple) {
       for (const auto& part : t.inner)

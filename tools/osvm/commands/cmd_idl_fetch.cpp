@@ -4,6 +4,7 @@
 #include <osvm/solana/json_slices.hpp>
 
 #include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
 
 #include "../cluster.hpp"
 #include "../idl_files.hpp"
@@ -32,6 +33,7 @@ class idl_fetch final : public invocation {
     const auto text = fetch(ctx, *program);
     if (!text) return ctx.fail(text.error());
     if (print_) {
+      if (const auto fit = check_printable(*text); !fit) return ctx.fail(fit.error());
       ctx.print(*text + "\n");
       return static_cast<int>(exit_code::done);
     }
@@ -45,6 +47,18 @@ class idl_fetch final : public invocation {
   }
 
  private:
+  // Anyone may store an IDL: nothing that a terminal would take for a command. JSON has no other control
+  // characters than white space.
+  static result<> check_printable(std::string_view text) {
+    boost::system::error_code failed;
+    (void)boost::json::parse(text, failed, {}, {.max_depth = 128});
+    if (failed) return error(errc::malformed, "what is stored on the chain is no JSON: not printed");
+    bool fit = text.find('\x7f') == text.npos;
+    for (std::size_t i = 0; i + 1 < text.size(); ++i)  // U+0080 to U+009F
+      fit &= text[i] != '\xc2' || static_cast<unsigned char>(text[i + 1]) > 0x9f;
+    if (!fit) return error(errc::malformed, "the IDL holds control characters: not printed");
+    return {};
+  }
   result<std::string> fetch(const context& ctx, const solana::pubkey& program) const {
     if (!data_.empty()) {
       OSVM_TRY(const auto data, read_input(data_, max_account));

@@ -35,7 +35,8 @@ class ledger_compare final : public invocation {
     ctx.json() ? print_json(ctx, *done, list, more) : print(ctx, *done, list, more);
     note_lost(ctx, *a);
     note_lost(ctx, *b);
-    return static_cast<int>(list.empty() ? exit_code::done : exit_code::failed);
+    if (!list.empty()) return static_cast<int>(exit_code::failed);
+    return static_cast<int>(done->unreadable ? exit_code::partly : exit_code::done);
   }
 
  private:
@@ -48,6 +49,7 @@ class ledger_compare final : public invocation {
     ctx.print(std::to_string(c.slots) + " slots in both, " + std::to_string(c.equal) + " equal; " +
               std::to_string(c.only_first) + " only in the first, " + std::to_string(c.only_second) +
               " only in the second\n");
+    if (c.unreadable) ctx.print(std::to_string(c.unreadable) + " cannot be read in either: not compared\n");
     if (c.without_proof)
       ctx.print(std::to_string(c.without_proof) + " have a Proof of History in one of them only\n");
   }
@@ -60,6 +62,7 @@ class ledger_compare final : public invocation {
     out.field("equal", c.equal);
     out.field("onlyFirst", c.only_first);
     out.field("onlySecond", c.only_second);
+    out.field("unreadable", c.unreadable);
     out.field("proofInOneOnly", c.without_proof);
     out.key("differences");
     out.begin_array();

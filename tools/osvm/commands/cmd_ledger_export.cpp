@@ -1,8 +1,14 @@
 #include <osvm/core/text.hpp>
+#include <osvm/core/unique_fd.hpp>
 #include <osvm/ledger/ledger_export.hpp>
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
 #include <filesystem>
-#include <fstream>
 
 #include "../ledger_command.hpp"
 #include "../progress.hpp"
@@ -34,25 +40,39 @@ class ledger_export final : public invocation {
   }
 
  private:
-  // Where blocks go: a temporary file or folder that is renamed at the end.
+  // Where blocks go: a hidden file or folder beside the target, of a name of its own, that is renamed at the
+  // end.
   class sink {
    public:
     static result<sink> open(const std::string& target, bool many) {
-      sink out(target, many);
-      std::error_code failed;
+      sink out(many);
       if (target == "-") return out;
-      if (fs::exists(target, failed)) return error(errc::busy, printable(target) + " exists already");
-      fs::remove_all(out.part_, failed);
-      if (many)
-        fs::create_directory(out.part_, failed);
-      else
-        out.file_.open(out.part_, std::ios::binary);
-      if (failed) return error(failed, printable(out.part_));
-      if (!many && !out.file_) return errno_error(printable(out.part_));
+      auto at = fs::path(target).lexically_normal();
+      if (!at.has_filename() && !many)
+        return error(errc::invalid_argument, printable(target) + " names a folder: a file is to be made");
+      if (!at.has_filename()) at = at.parent_path();
+      struct ::stat st {};
+      if (::lstat(at.c_str(), &st) == 0) return error(errc::busy, printable(target) + " exists already");
+      out.target_ = at.string();
+      out.folder_ = at.has_parent_path() ? at.parent_path().string() : ".";
+      auto name = out.folder_ + "/." + at.filename().string() + ".XXXXXX";
+      if (many) {
+        if (!::mkdtemp(name.data())) return errno_error(printable(target));
+        out.part_ = name;
+        out.file_ = unique_fd(::open(name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+        if (out.file_ && ::fchmod(out.file_.get(), 0755) != 0) return errno_error(printable(name));
+      } else {
+        out.file_ = unique_fd(::mkostemp(name.data(), O_CLOEXEC));
+        if (!out.file_) return errno_error(printable(target));
+        out.part_ = name;
+        if (::fchmod(out.file_.get(), 0644) != 0) return errno_error(printable(name));
+      }
+      if (!out.file_) return errno_error(printable(name));
       return out;
     }
     sink(sink&& other) noexcept
         : target_(std::move(other.target_)),
+          folder_(std::move(other.folder_)),
           part_(std::exchange(other.part_, {})),
           many_(other.many_),
           file_(std::move(other.file_)) {}
@@ -61,36 +81,49 @@ class ledger_export final : public invocation {
       if (!part_.empty()) fs::remove_all(part_, ignored);
     }
     result<> add(const context& ctx, ledger::slot_t slot, const std::string& bytes) {
-      if (target_ == "-") return ctx.print(bytes + "\n"), result<>();
-      if (many_) {
-        std::ofstream one(part_ + "/" + std::to_string(slot) + ".pb", std::ios::binary);
-        one << bytes;
-        one.close();
-        return one ? result<>() : result<>(errno_error(printable(part_)));
-      }
-      file_ << bytes << '\n';
-      return file_ ? result<>() : result<>(errno_error(printable(part_)));
+      if (target_.empty()) return ctx.print(bytes + "\n"), result<>();
+      if (!many_) return write(file_.get(), bytes + "\n");
+      const auto name = std::to_string(slot) + ".pb";
+      const unique_fd one(
+          ::openat(file_.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644));
+      if (!one) return errno_error(printable(part_) + "/" + name);
+      OSVM_CHECK(write(one.get(), bytes));
+      return ::fsync(one.get()) == 0 ? result<>() : result<>(errno_error(printable(part_) + "/" + name));
     }
     result<> finish() {
-      if (target_ == "-") return {};
-      if (!many_) {
-        file_.close();
-        if (!file_) return errno_error(printable(part_));
-      }
-      std::error_code failed;
-      fs::rename(part_, target_, failed);
-      if (failed) return error(failed, printable(target_));
+      if (target_.empty()) return {};
+      if (::fsync(file_.get()) != 0) return errno_error(printable(part_));
+      if (rename_new(part_, target_) != 0) return errno_error(printable(target_));
       part_.clear();
+      const unique_fd above(::open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+      if (above) (void)::fsync(above.get());
       return {};
     }
 
    private:
-    sink(std::string target, bool many) : target_(std::move(target)), many_(many) {
-      if (target_ != "-") part_ = target_ + ".part";
+    explicit sink(bool many) : many_(many) {}
+    result<> write(int fd, std::string_view bytes) const {
+      while (!bytes.empty()) {
+        const auto n = ::write(fd, bytes.data(), bytes.size());
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return errno_error(printable(part_));
+        bytes.remove_prefix(static_cast<std::size_t>(n));
+      }
+      return {};
     }
-    std::string target_, part_;
+    // Nothing that has come to lie there is replaced. Some filesystems cannot say so in one step.
+    static int rename_new(const std::string& from, const std::string& to) {
+#ifdef RENAME_NOREPLACE
+      if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return 0;
+      if (errno != EINVAL && errno != ENOSYS && errno != ENOTSUP) return -1;
+#endif
+      struct ::stat st {};
+      if (::lstat(to.c_str(), &st) == 0) return errno = EEXIST, -1;
+      return ::rename(from.c_str(), to.c_str());
+    }
+    std::string target_, folder_, part_;  // no target: standard output; the part is removed unless renamed
     bool many_;
-    std::ofstream file_;
+    unique_fd file_;
   };
 
   result<std::optional<std::string>> block(const opened_ledger& l, ledger::slot_t slot) const {
