@@ -24,6 +24,9 @@ class recorder final : public option_set {
   void word(const char* name, std::string&, std::vector<std::string> choices, const char* help) override {
     found.push_back({.name = name, .help = help, .choices = std::move(choices), .is_word = true});
   }
+  void optional_word(const char* name, std::string&, const char* help) override {
+    found.push_back({.name = name, .help = help, .is_word = true});
+  }
   void rest(const char* usage, std::vector<std::string>&, const char* help) override {
     found.push_back({.name = usage, .help = help, .is_word = true, .takes_files = true});
   }
