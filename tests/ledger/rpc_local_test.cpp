@@ -1,6 +1,7 @@
 // `osvm rpc local` as people use it: started, asked, replaced, stopped, interrupted, killed.
 #include <fcntl.h>
 #include <spawn.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -42,8 +43,8 @@ class rpc_local : public ::testing::Test {
     std::ifstream in(path);
     return {std::istreambuf_iterator<char>(in), {}};
   }
-  // Output goes to files, standard input is empty.
-  pid_t launch(std::vector<std::string> words, const char* name) {
+  // Output goes to files, standard input is empty or a terminal, which is the program's own then.
+  pid_t launch(std::vector<std::string> words, const char* name, const char* input = "/dev/null") {
     words.insert(words.begin(), OSVM_BINARY);
     std::vector<char*> argv;
     for (auto& w : words) argv.push_back(w.data());
@@ -52,12 +53,16 @@ class rpc_local : public ::testing::Test {
     char* environment[] = {runtime.data(), path.data(), nullptr};
     posix_spawn_file_actions_t files;
     ::posix_spawn_file_actions_init(&files);
-    ::posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
+    ::posix_spawn_file_actions_addopen(&files, 0, input, O_RDONLY, 0);
     ::posix_spawn_file_actions_addopen(&files, 1, out(name).c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0600);
     ::posix_spawn_file_actions_addopen(&files, 2, (out(name) + ".err").c_str(), O_CREAT | O_TRUNC | O_WRONLY,
                                        0600);
+    posix_spawnattr_t session;
+    ::posix_spawnattr_init(&session);
+    ::posix_spawnattr_setflags(&session, POSIX_SPAWN_SETSID);
     pid_t pid = -1;
-    EXPECT_EQ(::posix_spawn(&pid, OSVM_BINARY, &files, nullptr, argv.data(), environment), 0);
+    EXPECT_EQ(::posix_spawn(&pid, OSVM_BINARY, &files, &session, argv.data(), environment), 0);
+    ::posix_spawnattr_destroy(&session);
     ::posix_spawn_file_actions_destroy(&files);
     running.push_back(pid);
     return pid;
@@ -71,11 +76,11 @@ class rpc_local : public ::testing::Test {
   int osvm(std::vector<std::string> words) { return wait(launch(std::move(words), "answer")); }
   json::value answer() const { return json::parse(read(out("answer"))); }
   // Starts a server and waits until it says where it listens.
-  pid_t serve(std::vector<std::string> more = {}) {
+  pid_t serve(std::vector<std::string> more = {}, const char* input = "/dev/null") {
     std::vector<std::string> words{"rpc",      "local",      "--json", "--ledger", folder.path() + "/ledger",
                                    "--listen", "127.0.0.1:0"};
     words.insert(words.end(), more.begin(), more.end());
-    const auto pid = launch(words, "server");
+    const auto pid = launch(words, "server", input);
     while (read(out("server")).find('\n') == std::string::npos) {
       if (::waitpid(pid, nullptr, WNOHANG) == pid) {
         std::erase(running, pid);
@@ -139,6 +144,81 @@ TEST_F(rpc_local, sighup_starts_anew_and_an_interrupt_leaves_nothing) {
   } while (answer().at("nodes").at(0).at("shifts").as_int64() < 2 && !HasFailure());
   ASSERT_EQ(::kill(server, SIGINT), 0);
   EXPECT_EQ(wait(server), 0);
+  EXPECT_EQ(left_over(), 0u);
+}
+
+// A folder of accounts, and then an archive in it that takes hours to read: what starts anew does not get up.
+class rpc_local_that_starts_anew : public rpc_local {
+ protected:
+  void SetUp() override {
+    rpc_local::SetUp();
+    if (IsSkipped()) return;
+    std::filesystem::create_directory(accounts());
+    std::ofstream(accounts() + "/one.json")
+        << R"({"pubkey":"11111111111111111111111111111111","account":{"lamports":1,"data":["","base64"],)"
+           R"("owner":"11111111111111111111111111111111","executable":false,"rentEpoch":0}})";
+    server = serve({"--accounts", accounts()});
+    ASSERT_GT(server, 0);
+    const auto archive = accounts() + "/snapshot-1-x.tar";
+    std::string header(512, '\0');
+    header.replace(0, 1, "x");
+    header[124] = static_cast<char>(0x80);  // the size, in base 256
+    header[130] = 4;                        // 4 TiB
+    header[156] = 'x';
+    header.replace(148, 8, "        ");
+    unsigned sum = 0;
+    for (const char c : header) sum += static_cast<unsigned char>(c);
+    char digits[8];
+    std::snprintf(digits, sizeof digits, "%06o", sum);
+    header.replace(148, 7, digits, 7);
+    std::ofstream(archive, std::ios::binary) << header;
+    std::filesystem::resize_file(archive, std::uint64_t{4} << 40);
+  }
+  std::string accounts() const { return folder.path() + "/accounts"; }
+  // Until a fresh VM is seen to start: by who is asked meanwhile, that is.
+  void until_it_starts() {
+    do {
+      ASSERT_EQ(osvm({"rpc", "local", "--status", "--json"}), 0) << read(out("answer"));
+    } while (answer().at("nodes").at(0).at("vms").as_array().size() < 2);
+  }
+  pid_t server = -1;
+};
+
+TEST_F(rpc_local_that_starts_anew, answers_meanwhile_and_stops) {
+  const auto asked = launch({"rpc", "local", "--reset"}, "reset");
+  ASSERT_NO_FATAL_FAILURE(until_it_starts());
+  EXPECT_EQ(osvm({"rpc", "local", "--reset"}), 1);
+  EXPECT_NE(read(out("answer.err")).find("under way"), std::string::npos) << read(out("answer.err"));
+  rpc_client client(port);
+  EXPECT_EQ(client.number("getSlot"), 1u) << client.last_error;
+  EXPECT_EQ(osvm({"rpc", "local", "--stop"}), 0) << read(out("answer.err"));
+  EXPECT_EQ(wait(server), 0);
+  EXPECT_EQ(wait(asked), 1);
+  EXPECT_NE(read(out("reset.err")).find("being stopped"), std::string::npos) << read(out("reset.err"));
+  EXPECT_EQ(left_over(), 0u);
+}
+
+TEST_F(rpc_local_that_starts_anew, a_signal_ends_it_before_that_is_over) {
+  ASSERT_EQ(::kill(server, SIGHUP), 0);
+  ASSERT_NO_FATAL_FAILURE(until_it_starts());
+  ASSERT_EQ(::kill(server, SIGTERM), 0);
+  EXPECT_EQ(wait(server), 0);
+  EXPECT_NE(read(out("server.err")).find("is being stopped"), std::string::npos);
+  EXPECT_EQ(left_over(), 0u);
+}
+
+// With a terminal SIGHUP says that it has gone. It is none any more when the signal comes.
+TEST_F(rpc_local, ends_with_its_terminal) {
+  unique_fd terminal(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
+  ASSERT_TRUE(terminal);
+  ASSERT_EQ(::grantpt(terminal.get()), 0);
+  ASSERT_EQ(::unlockpt(terminal.get()), 0);
+  char name[128];
+  ASSERT_EQ(::ptsname_r(terminal.get(), name, sizeof name), 0);
+  const auto server = serve({}, name);
+  ASSERT_GT(server, 0);
+  terminal.reset();
+  EXPECT_EQ(wait(server), 0) << read(out("server.err"));
   EXPECT_EQ(left_over(), 0u);
 }
 

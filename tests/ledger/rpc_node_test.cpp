@@ -6,6 +6,8 @@
 
 #include <atomic>
 #include <boost/json.hpp>
+#include <csignal>
+#include <future>
 #include <thread>
 
 #include "../../tools/osvm/rpc_node.hpp"
@@ -243,6 +245,96 @@ TEST_F(node, a_vm_that_ends_is_replaced) {
   });
   rpc_client client(port_of(*n));
   EXPECT_EQ(client.number("getSlot"), 1u) << client.last_error;
+}
+
+TEST_F(node, a_reset_whose_vm_ends_is_told_so_and_the_next_one_works) {
+  const auto n = start(options(1));
+  ASSERT_TRUE(n);
+  auto done = std::async(std::launch::async, [&] { return n->reset(); });
+  until([&] { return n->kill("vm-2"); });
+  const auto how = done.get();
+  EXPECT_TRUE(!how || how->state != hotswap::release_state::active) << how->describe();
+  EXPECT_EQ(n->vms().at(0).first, "vm-1");
+  const auto next = n->reset();
+  ASSERT_TRUE(next) << next.error().to_string();
+  EXPECT_EQ(next->state, hotswap::release_state::active) << next->describe();
+  rpc_client client(port_of(*n));
+  EXPECT_EQ(client.number("getSlot"), 1u) << client.last_error;
+}
+
+// The fresh VM would be waited for for start_deadline, two minutes.
+TEST_F(node, who_asks_to_stop_does_not_wait_for_a_reset) {
+  const auto n = start(options(1));
+  ASSERT_TRUE(n);
+  auto done = std::async(std::launch::async, [&] { return n->reset(); });
+  until([&] { return n->signal("vm-2", SIGSTOP); });
+  EXPECT_NE(done.wait_for(0s), std::future_status::ready);
+  EXPECT_EQ(n->reset().error().code, osvm::errc::busy);
+  const auto began = std::chrono::steady_clock::now();
+  n->ask_to_stop();
+  const auto how = done.get();
+  ASSERT_FALSE(how) << how->describe();
+  EXPECT_EQ(how.error().code, osvm::errc::cancelled) << how.error().to_string();
+  EXPECT_LT(std::chrono::steady_clock::now() - began, 100s);
+  EXPECT_EQ(n->reset().error().code, osvm::errc::closed);
+}
+
+// One that was told to advance and has not answered could do so after its successor looked at the ledger.
+TEST_F(node, a_vm_that_holds_an_order_ends_before_it_is_replaced) {
+  auto o = options(1);
+  o.patience = 1s;  // hung after five orders: the fresh one is ready long before
+  const auto n = start(std::move(o));
+  ASSERT_TRUE(n);
+  ASSERT_TRUE(n->signal("vm-1", SIGSTOP));
+  const auto done = n->reset();
+  ASSERT_TRUE(done) << done.error().to_string() << log();
+  EXPECT_EQ(done->state, hotswap::release_state::active) << done->describe();
+  const auto said_now = log();
+  const auto ended = said_now.find("vm-1 leaves: "), shifted = said_now.find("vm-2 is active");
+  EXPECT_NE(ended, std::string::npos) << said_now;
+  EXPECT_LT(ended, shifted) << said_now;
+}
+
+// The old one has told less than the new one by then: the route must not go back to it.
+TEST_F(node, no_slot_goes_back_when_the_new_vm_ends_while_the_old_one_finishes) {
+  const auto n = start(options(1));
+  ASSERT_TRUE(n);
+  // A connection that was upgraded keeps the old VM until the drain deadline.
+  const unique_fd held(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(port_of(*n));
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(::connect(held.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to), 0);
+  constexpr std::string_view upgrade =
+      "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+      "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+  ASSERT_EQ(::send(held.get(), upgrade.data(), upgrade.size(), MSG_NOSIGNAL),
+            static_cast<ssize_t>(upgrade.size()));
+  char answer[64] = {};
+  ASSERT_GT(::recv(held.get(), answer, sizeof answer - 1, 0), 12);
+  ASSERT_TRUE(std::string_view(answer).starts_with("HTTP/1.1 101")) << answer;
+
+  auto done = std::async(std::launch::async, [&] { return n->reset(); });
+  // vm-2 is routed to as soon as a new slot is seen: vm-1 is not told to advance any more.
+  rpc_client client(port_of(*n));
+  until([&] {
+    const auto now = n->vms();
+    return !now.empty() && now.at(0).first == "vm-2";
+  });
+  grow(2);
+  until([&] { return client.number("getSlot") == 2u; });
+  ASSERT_TRUE(n->kill("vm-2"));
+  const auto how = done.get();
+  ASSERT_TRUE(how) << how.error().to_string();
+  EXPECT_EQ(how->state, hotswap::release_state::retired) << how->describe();
+  for (int answered = 0; answered < 20;) {
+    const auto slot = client.number("getSlot");
+    if (!slot) continue;  // between the two
+    ASSERT_EQ(*slot, 2u) << log();
+    ++answered;
+  }
+  EXPECT_EQ(n->vms().at(0).first, "vm-3") << log();
 }
 
 TEST_F(node, what_cannot_be_served_is_said) {

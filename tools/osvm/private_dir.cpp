@@ -11,9 +11,7 @@
 namespace osvm::cli {
 namespace {
 
-// Another user could have made the folder first, as a trap: below /tmp anybody may.
-result<void> make_own_folder(const std::string& path) {
-  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return errno_error("mkdir " + path);
+result<void> check_own_folder(const std::string& path) {
   struct stat info {};
   if (::lstat(path.c_str(), &info) != 0) return errno_error("stat " + path);
   if (!S_ISDIR(info.st_mode) || info.st_uid != ::geteuid() || (info.st_mode & 077) != 0) {
@@ -21,6 +19,12 @@ result<void> make_own_folder(const std::string& path) {
                  path + " is not a folder of mode 0700 that belongs to you (try: rm -r " + path + ")");
   }
   return {};
+}
+
+// Another user could have made the folder first, as a trap: below /tmp anybody may.
+result<void> make_own_folder(const std::string& path) {
+  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return errno_error("mkdir " + path);
+  return check_own_folder(path);
 }
 
 constexpr const char* lock_name = "/.lock";
@@ -56,6 +60,13 @@ std::string private_dir::base() {
   const char* runtime = std::getenv("XDG_RUNTIME_DIR");
   return runtime != nullptr && runtime[0] == '/' ? std::string(runtime) + "/osvm"
                                                  : "/tmp/osvm-" + std::to_string(::geteuid());
+}
+
+result<bool> private_dir::has_base() {
+  const auto own = check_own_folder(base());
+  if (!own && own.error().code == boost::system::errc::no_such_file_or_directory) return false;
+  if (!own) return own.error();
+  return true;
 }
 
 result<private_dir> private_dir::make(const std::string& name) {

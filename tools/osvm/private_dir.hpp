@@ -17,6 +17,8 @@ class private_dir final {
   static result<private_dir> make(const std::string& name);
   // The folder that they are made in.
   static std::string base();
+  // Whether that is there: errc::denied when another user may have made it, as a trap.
+  static result<bool> has_base();
 
   private_dir(private_dir&& other) noexcept
       : path_(std::exchange(other.path_, {})), lock_(std::move(other.lock_)) {}

@@ -69,6 +69,15 @@ void send_all(int fd, std::string_view text) {
   }
 }
 
+// What is said there is shown, and done: it must be a process of the same user.
+result<> check_peer(int fd) {
+  ucred who{};
+  socklen_t size = sizeof who;
+  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) != 0) return errno_error("SO_PEERCRED");
+  if (who.uid != ::geteuid()) return error(errc::denied, "the control socket is another user's");
+  return {};
+}
+
 bool has_line(const std::string& text) {
   return text.ends_with('\n');
 }
@@ -84,6 +93,7 @@ rpc_control::~rpc_control() {
   const std::uint64_t one = 1;
   (void)!::write(end_.get(), &one, sizeof one);
   thread_.join();
+  if (reset_.joinable()) reset_.join();
 }
 
 result<std::unique_ptr<rpc_control>> rpc_control::listen(const std::string& folder,
@@ -116,11 +126,7 @@ void rpc_control::answer(unique_fd client) {
   if (*line == "status\n") {
     out = handlers_.status();
   } else if (*line == "reset\n") {
-    auto done = handlers_.reset();
-    if (done)
-      out = std::move(*done);
-    else
-      out["error"] = done.error().to_string();
+    return reset(std::move(client));
   } else if (*line == "stop\n") {
     out = handlers_.status();
     send_all(client.get(), json::serialize(out) + "\n");
@@ -133,12 +139,30 @@ void rpc_control::answer(unique_fd client) {
   send_all(client.get(), json::serialize(out) + "\n");
 }
 
+void rpc_control::reset(unique_fd client) {
+  if (resetting_.exchange(true)) {
+    const json::object busy{{"error", error(errc::busy, "another replacement is under way").to_string()}};
+    return send_all(client.get(), json::serialize(busy) + "\n");
+  }
+  if (reset_.joinable()) reset_.join();  // at its last line
+  reset_ = std::thread([this, fd = std::move(client)] {
+    auto done = handlers_.reset();
+    const auto out = done ? std::move(*done) : json::object{{"error", done.error().to_string()}};
+    send_all(fd.get(), json::serialize(out) + "\n");
+    resetting_ = false;
+  });
+}
+
 result<json::object> ask_rpc_node(const std::string& socket, const std::string& verb,
                                   std::chrono::milliseconds patience, bool to_the_end) {
   OSVM_TRY(const auto at, address_of(socket));
-  const unique_fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!fd || ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0)
+  const unique_fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd) return errno_error(socket);
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0) {
+    if (errno == EAGAIN) return error(errc::timed_out, socket + ": it takes no further connection");
     return errno_error(socket);
+  }
+  OSVM_CHECK(check_peer(fd.get()));
   send_all(fd.get(), verb + "\n");
   const auto until = deadline::after(patience);
   OSVM_TRY(const auto text, read_until(fd.get(), longest_answer, until,
@@ -151,15 +175,20 @@ result<json::object> ask_rpc_node(const std::string& socket, const std::string& 
   return std::move(answer.get_object());
 }
 
-std::vector<rpc_node_at> find_rpc_nodes() {
+result<std::vector<rpc_node_at>> find_rpc_nodes(std::chrono::milliseconds patience) {
   std::vector<rpc_node_at> out;
+  OSVM_TRY(const bool any, private_dir::has_base());
+  if (!any) return out;
   std::error_code failed;
   for (std::filesystem::directory_iterator at(private_dir::base(), failed), end; !failed && at != end;
        at.increment(failed)) {
     if (!at->path().filename().string().starts_with("rpc-")) continue;
     const auto socket = at->path().string() + socket_name;
-    auto status = ask_rpc_node(socket, "status", 5s);  // who was killed left a socket that refuses
-    if (status) out.push_back({socket, std::move(*status)});
+    auto status = ask_rpc_node(socket, "status", patience);  // who was killed left a socket that refuses
+    if (status)
+      out.push_back({.socket = socket, .status = std::move(*status)});
+    else if (status.error().code == errc::timed_out)
+      out.push_back({.socket = socket, .busy = true});
   }
   return out;
 }

@@ -17,6 +17,9 @@ using hotswap::release_state;
 
 constexpr auto hung_after = 5s;            // without an answer to the orders to advance
 constexpr unsigned unanswered_behind = 2;  // such orders, of a VM that lacks a slot as well
+constexpr auto drain_of_a_shift = 12s;     // longer than a call that is passed on to the upstream may take
+constexpr auto drain_at_the_end = 5s;
+constexpr auto to_take_over = 60s;  // a fresh VM that has started, until it serves
 
 bool reaches(const known_slots& a, const known_slots& b) {
   return std::ranges::equal(a, b, [](auto x, auto y) { return x >= y; });
@@ -57,13 +60,38 @@ class rpc_node::ready_source final : public hotswap::instance_source {
   const executor ex_;
 };
 
+// The VM that leaves in the shift under way. Once the route has changed there is no way back to it, as it
+// knows less than its successor has told: it counts as lost. Shared with the service, which may outlive the
+// node.
+struct rpc_node::handover {
+  std::mutex mutex;
+  std::string to;
+  std::shared_ptr<rpc_vm> from;
+
+  void begin(std::string successor, std::shared_ptr<rpc_vm> leaving) {
+    const std::lock_guard lock(mutex);
+    to = std::move(successor);
+    from = std::move(leaving);
+  }
+  void routed(const std::string& version) {
+    std::shared_ptr<rpc_vm> superseded;
+    {
+      const std::lock_guard lock(mutex);
+      if (version == to) superseded = std::exchange(from, nullptr);
+    }
+    if (superseded) superseded->supersede();
+  }
+};
+
 rpc_node::rpc_node(executor ex, rpc_node_options options, unikernel::image program, hotswap::proxy front)
     : ex_(std::move(ex)),
       options_(std::move(options)),
       program_(std::move(program)),
       front_(std::move(front)),
+      handover_(std::make_shared<handover>()),
       source_(std::make_shared<ready_source>(ex_)),
-      service_(ex_, front_, source_) {}
+      service_(ex_, front_, source_,
+               {.after_shift = [h = handover_](const std::string& version) { h->routed(version); }}) {}
 
 result<std::unique_ptr<rpc_node>> rpc_node::start(executor ex, rpc_node_options options,
                                                   std::stop_token give_up) {
@@ -115,7 +143,7 @@ void rpc_node::stop() {
   ask_to_stop();
   if (!keeper_.joinable()) return;
   keeper_.join();
-  (void)service_.async_stop(5s, boost::asio::use_future).get();
+  (void)service_.async_stop(drain_at_the_end, boost::asio::use_future).get();
   front_.close();
   std::vector<member> rest;
   {
@@ -124,7 +152,6 @@ void rpc_node::stop() {
   }
   for (auto& m : rest) m.vm->guest().kill();
   for (auto& m : rest) (void)m.vm->guest().wait(10s);
-  fulfil(error(errc::closed, "the node was stopped"));
 }
 
 void rpc_node::keep() {
@@ -136,6 +163,7 @@ void rpc_node::keep() {
     tick();
     alarm_->wait(options_.advance_every);
   }
+  fulfil(error(errc::cancelled, "the node is being stopped"));
   const std::lock_guard lock(mutex_);
   if (first_) first_->set_value(error(errc::cancelled, "stopped while it started"));
   first_.reset();
@@ -239,6 +267,8 @@ void rpc_node::remove_dead() {
         drop(m, "it does not answer");
       else if (!m.fresh && behind(m))
         drop(m, "it does not advance");
+      else if (m.fresh && clock::now() - m.vm->started() > options_.start_deadline + to_take_over)
+        drop(m, "it could not take over");  // its ledger cannot be looked at anew, say
     }
     // Hung: an order that it still holds could make it advance at any time, so it ends before it is replaced.
     if (m.part == role::serving && hung(m)) m.vm->guest().kill();
@@ -260,6 +290,8 @@ void rpc_node::choose() {
 
 void rpc_node::begin_shift(member& to, bool forced) {
   auto* from = find(role::serving);
+  // It still holds an order, and could advance beyond its successor by it. It answers, or is hung and ends.
+  if (from != nullptr && from->vm->ended().empty() && from->unanswered > 0) return;
   const auto known = to.vm->advance(options_.patience);
   if (!known) return;
   if (from != nullptr && !forced && !reaches(*known, from->vm->slots())) return;
@@ -273,7 +305,7 @@ void rpc_node::begin_shift(member& to, bool forced) {
   spec.probe.interval = 2ms;
   spec.warmup.requests = 1;
   spec.warmup.path = "/health";
-  spec.drain_deadline = 5s;
+  spec.drain_deadline = drain_of_a_shift;
   {
     const std::lock_guard lock(mutex_);
     if (from != nullptr) from->part = role::leaving;  // it gets no order to advance any more
@@ -282,6 +314,7 @@ void rpc_node::begin_shift(member& to, bool forced) {
   shifting_from_ = from != nullptr ? from->vm : nullptr;
   shifting_to_ = to.vm;
   shift_forced_ = forced;
+  handover_->begin(spec.version, shifting_from_);
   shift_ = service_.async_deploy(std::move(spec), boost::asio::use_future);
 }
 
@@ -289,6 +322,8 @@ void rpc_node::finish_shift() {
   if (!shift_.valid() || shift_.wait_for(0s) != std::future_status::ready) return;
   auto done = shift_.get();
   const bool good = done && done->state == release_state::active;
+  // It ended after the route had changed: the one before was no way back any more.
+  const bool neither = done && done->state == release_state::retired;
   const bool asked_for = std::exchange(shift_forced_, false);
   const auto vm = std::exchange(shifting_to_, nullptr), before = std::exchange(shifting_from_, nullptr);
   std::optional<result<>> first;
@@ -298,8 +333,10 @@ void rpc_node::finish_shift() {
       if (m.vm == vm) m.fresh = false;
       if (m.vm == vm && !good) m.part = role::leaving;
       // Of a shift that failed the one before serves on.
-      if (m.vm == before && !good) m.part = role::serving;
-      if (m.vm != vm && good && asked_for && m.part == role::standby) m.part = role::leaving;
+      if (m.vm == before && !good && !neither) m.part = role::serving;
+      // A reset replaces all that opened the ledger before it.
+      const bool waits = m.part == role::standby || m.part == role::starting;
+      if (m.vm != vm && good && asked_for && waits && m.vm->started() < vm->started()) m.part = role::leaving;
     }
     shifts_ += good;
     left_ += good && shifts_ > 1;
@@ -311,6 +348,7 @@ void rpc_node::finish_shift() {
   }
   for (auto& m : members_)
     if (m.part == role::leaving) m.vm->guest().kill();
+  if (good && asked_for) seen_.clear();  // of another ledger, perhaps
   say(done ? done->describe() : vm->name() + ": " + done.error().to_string());
   if (asked_for) fulfil(std::move(done));
 }
@@ -375,6 +413,13 @@ bool rpc_node::kill(const std::string& name) {
   const std::lock_guard lock(mutex_);
   for (auto& m : members_)
     if (m.vm->name() == name) return m.vm->guest().kill(), true;
+  return false;
+}
+
+bool rpc_node::signal(const std::string& name, int number) {
+  const std::lock_guard lock(mutex_);
+  for (auto& m : members_)
+    if (m.vm->name() == name) return m.vm->guest().signal(number).has_value();
   return false;
 }
 

@@ -54,12 +54,18 @@ class rpc_node final {
   std::string address() const;  // the same as people write it: "127.0.0.1:8899"
   std::string isolation() const;
   // Replaces every VM by a fresh one that opens the ledger anew. Requests in flight are answered by the old
-  // ones. A failure leaves the old ones as they are. Thread-safe; errc::busy while another is under way.
+  // ones. A failure leaves the old ones as they are. Thread-safe; errc::busy while another is under way,
+  // errc::cancelled when the node is asked to stop meanwhile.
   result<hotswap::shift_report> reset();
+  // Lets start() and reset() end soon; stop() does the rest. Thread-safe, does not block.
+  void ask_to_stop();
   // Drains and ends. Idempotent.
   void stop();
   // Thread-safe.
-  bool kill(const std::string& name);  // ends one VM as if it had crashed, for drills; false: no such VM
+  // Ends one VM as if it had crashed, or has its program take a signal (SIGSTOP: as if it hung), for drills.
+  // False: no such VM.
+  bool kill(const std::string& name);
+  bool signal(const std::string& name, int number);
   boost::json::object status() const;
   std::vector<std::pair<std::string, known_slots>> vms() const;  // that serve or stand by, the serving first
 
@@ -72,10 +78,10 @@ class rpc_node final {
     unsigned unanswered = 0;  // orders to advance in a row
   };
   class ready_source;
+  struct handover;
   using clock = std::chrono::steady_clock;
 
   rpc_node(executor ex, rpc_node_options options, unikernel::image program, hotswap::proxy front);
-  void ask_to_stop();
   void keep();  // the keeper's thread
   void tick();
   result<> start_vm(bool fresh);
@@ -97,6 +103,7 @@ class rpc_node final {
   const rpc_node_options options_;
   const unikernel::image program_;
   hotswap::proxy front_;
+  const std::shared_ptr<handover> handover_;
   std::shared_ptr<ready_source> source_;
   hotswap::service service_;
   const clock::time_point since_ = clock::now();

@@ -12,6 +12,8 @@
 namespace osvm::cli {
 namespace {
 
+using lost_handler = boost::asio::any_completion_handler<void(std::string)>;
+
 constexpr unikernel::listener serving{unikernel::transport::tcp, 8899};
 constexpr unikernel::listener controlling{unikernel::transport::tcp, 8898};
 constexpr std::size_t longest_answer = 128;  // of the guest, which is not trusted
@@ -119,12 +121,31 @@ void rpc_vm::listen_for_news() {
   });
 }
 
-rpc_vm::~rpc_vm() = default;
+rpc_vm::~rpc_vm() {
+  tell_lost("it was ended");
+}
 
 void rpc_vm::async_lost(boost::asio::any_completion_handler<void(std::string)> handler) {
-  guest_->async_wait([h = std::move(handler)](result<unikernel::exit_report> how) mutable {
-    std::move(h)(how ? how->describe() : how.error().to_string());
+  {
+    const std::lock_guard lock(mutex_);
+    lost_ = std::make_unique<lost_handler>(std::move(handler));
+  }
+  guest_->async_wait([weak = weak_from_this()](result<unikernel::exit_report> how) {
+    if (const auto self = weak.lock()) self->tell_lost(how ? how->describe() : how.error().to_string());
   });
+}
+
+void rpc_vm::supersede() {
+  tell_lost("its successor serves");
+}
+
+void rpc_vm::tell_lost(std::string why) {
+  std::unique_ptr<lost_handler> handler;
+  {
+    const std::lock_guard lock(mutex_);
+    handler = std::move(lost_);
+  }
+  if (handler) std::move (*handler)(std::move(why));
 }
 
 bool rpc_vm::ready() const {

@@ -41,6 +41,8 @@ class rpc_vm final : public hotswap::lease, public std::enable_shared_from_this<
   // hotswap::lease; where() only when ready().
   const endpoint& where() const noexcept override { return address_; }
   void async_lost(boost::asio::any_completion_handler<void(std::string)> handler) override;
+  // From now on it counts as lost: nothing is routed back to it, though it may finish what it has begun.
+  void supersede();
 
   const std::string& name() const noexcept { return options_.name; }
   bool ready() const;  // it has read its ledger and listens
@@ -59,6 +61,7 @@ class rpc_vm final : public hotswap::lease, public std::enable_shared_from_this<
  private:
   explicit rpc_vm(rpc_vm_options options) : options_(std::move(options)) {}
   void listen_for_news();
+  void tell_lost(std::string why);
   result<> connect_control(const deadline& until);
 
   const rpc_vm_options options_;
@@ -72,6 +75,8 @@ class rpc_vm final : public hotswap::lease, public std::enable_shared_from_this<
   bool listening_ = false;
   std::string ended_;
   known_slots slots_{};
+  // By pointer: this one's assignment recurses without end in Boost 1.81.
+  std::unique_ptr<boost::asio::any_completion_handler<void(std::string)>> lost_;
 };
 
 }  // namespace osvm::cli

@@ -92,7 +92,10 @@ class rpc_local final : public invocation {
  private:
   // of a node that runs
 
-  bool is_meant(const json::object& status) const {
+  // One that does not answer may be meant.
+  bool is_meant(const rpc_node_at& n) const {
+    if (n.busy) return true;
+    const auto& status = n.status;
     const auto text = [&](const char* name) {
       const auto* v = status.if_contains(name);
       return v != nullptr && v->is_string() ? std::string(v->get_string()) : std::string();
@@ -102,14 +105,20 @@ class rpc_local final : public invocation {
            (folder_.empty() || text("ledger") == std::filesystem::canonical(folder_, failed).string());
   }
   int ask(const context& ctx) const {
-    auto nodes = find_rpc_nodes();
-    std::erase_if(nodes, [&](const rpc_node_at& n) { return !is_meant(n.status); });
+    auto found = find_rpc_nodes();
+    if (!found) return ctx.fail(found.error());
+    auto& nodes = *found;
+    std::erase_if(nodes, [&](const rpc_node_at& n) { return !is_meant(n); });
     if (status_) return show(ctx, nodes);
+    // Of those that answer it is known which is meant by its address or folder.
+    const bool named = !listen_.empty() || !folder_.empty();
+    if (named && !std::ranges::all_of(nodes, &rpc_node_at::busy)) std::erase_if(nodes, &rpc_node_at::busy);
     if (nodes.empty()) return ctx.fail(error(errc::not_found, "no such node runs"), exit_code::failed);
     if (nodes.size() > 1)
       return ctx.fail(error(errc::invalid_argument,
                             "several nodes run (--status shows them): name one by --listen or --ledger"),
                       exit_code::usage);
+    if (nodes[0].busy) return ctx.fail(error(errc::busy, "a node runs, but does not answer: try again"));
     const auto done = ask_rpc_node(nodes[0].socket, reset_ ? "reset" : "stop", reset_ ? 180s : 30s, stop_);
     if (!done) return ctx.fail(done.error());
     if (ctx.json())
@@ -124,11 +133,13 @@ class rpc_local final : public invocation {
   static int show(const context& ctx, const std::vector<rpc_node_at>& nodes) {
     if (ctx.json()) {
       json::array all;
-      for (const auto& n : nodes) all.push_back(n.status);
+      for (const auto& n : nodes)
+        all.push_back(n.busy ? json::object{{"busy", true}, {"socket", n.socket}} : n.status);
       ctx.print_json({{"nodes", std::move(all)}});
     } else if (!nodes.empty()) {
       text_table table{{"address", "pid", "ledger", "VM", "role", "finalized", "memory", "isolation"}};
-      for (const auto& n : nodes) add_rows(n.status, table);
+      for (const auto& n : nodes)
+        add_rows(n.busy ? json::object{{"listen", "busy: it does not answer"}} : n.status, table);
       ctx.print_table(table);
     } else {
       ctx.print("no node runs\n");
@@ -200,9 +211,11 @@ class rpc_local final : public invocation {
     wishes wanted;
     std::stop_source stopping;
     runtime loop({.threads = 2});
-    interrupts on_signal(loop.get_executor(), [&](int number) {
-      // A terminal that goes away says SIGHUP too: only without one does it mean "start anew".
-      const bool again = number == SIGHUP && ::isatty(STDIN_FILENO) == 0 && ::isatty(STDERR_FILENO) == 0;
+    // A terminal that goes away says SIGHUP too: only without one does it mean "start anew". Looked at now,
+    // as it is none any more then.
+    const bool terminal = ::isatty(STDIN_FILENO) != 0 || ::isatty(STDERR_FILENO) != 0;
+    interrupts on_signal(loop.get_executor(), [&, terminal](int number) {
+      const bool again = number == SIGHUP && !terminal;
       if (!again) stopping.request_stop();
       wanted.say(again ? wishes::wish::reset : wishes::wish::stop);
     });
@@ -226,7 +239,13 @@ class rpc_local final : public invocation {
                                                       return error(errc::closed, done.describe());
                                                     return describe(done);
                                                   },
-                                                  .stop = [&] { wanted.say(wishes::wish::stop); }}));
+                                                  .stop =
+                                                      [&] {
+                                                        stopping.request_stop();
+                                                        wanted.say(wishes::wish::stop);
+                                                      }}));
+    // Whoever asks to stop does not wait for a reset.
+    const std::stop_callback on_stop(stopping.get_token(), [&] { node->ask_to_stop(); });
     announce(ctx, node->address(), node->isolation());
     while (wanted.wait() == wishes::wish::reset)
       if (const auto done = node->reset(); !done) ctx.note("not replaced: " + done.error().to_string());
