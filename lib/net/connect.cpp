@@ -73,6 +73,13 @@ asio::awaitable<result<addresses>> resolve(url where, std::shared_ptr<watchdog> 
 asio::awaitable<result<raw_socket>> connect_one(generic::endpoint to, std::shared_ptr<watchdog> dog) {
   raw_socket socket(co_await asio::this_coro::executor);
   error_code ec;
+  // Asio's own open() makes descriptors that other programs inherit.
+  const auto protocol = to.protocol();
+  unique_fd fd(::socket(protocol.family(), protocol.type() | SOCK_CLOEXEC, protocol.protocol()));
+  if (!fd) co_return errno_error("a socket");
+  (void)socket.assign(protocol, fd.get(), ec);
+  if (ec) co_return error(ec, "a socket");
+  (void)fd.release();
   dog->guard([&socket] {
     error_code ignored;
     (void)socket.close(ignored);

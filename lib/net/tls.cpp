@@ -32,9 +32,10 @@ result<> load(ssl::context& c, const tls_options& o) {
   error_code ec;
   const char* what = "the host's certificate store";
   if (o.system_authorities) c.set_default_verify_paths(ec);
-  if (!ec && !o.authority_file.empty()) {
+  for (const auto& file : o.authority_files) {
+    if (ec) break;
     what = "the authorities' file";
-    c.load_verify_file(o.authority_file, ec);
+    c.load_verify_file(file, ec);
   }
   if (!ec && !o.certificate_file.empty()) {
     what = "the client's certificate";

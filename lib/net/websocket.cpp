@@ -32,6 +32,7 @@ class connection final : public std::enable_shared_from_this<connection> {
   const std::shared_ptr<operation_set>& running() const noexcept { return running_; }
 
   result<> send(kind type, std::string_view data);
+  void answer_ping(std::string data);
   void begin_close(std::uint16_t code, std::string_view reason, std::chrono::milliseconds timeout);
   void shut(error why);
   void keep_alive();
@@ -41,6 +42,7 @@ class connection final : public std::enable_shared_from_this<connection> {
   asio::awaitable<result<websocket_message>> read_on();
   std::optional<result<websocket_message>> react(websocket_message m);
   asio::awaitable<void> write_all();
+  std::pair<std::string, bool> take_queue();
   void kick();
 
   executor strand_;
@@ -55,6 +57,7 @@ class connection final : public std::enable_shared_from_this<connection> {
 
   std::mutex mutex_;  // the rest
   std::string queue_;
+  std::optional<std::string> pong_;  // of the latest ping; the earlier ones need none (RFC 6455, 5.5.3)
   bool said_goodbye_ = false, ended_ = false;
 };
 
@@ -66,6 +69,7 @@ result<> connection::send(kind type, std::string_view data) {
     const std::lock_guard lock(mutex_);
     if (ended_ || said_goodbye_) return error(osvm::errc::closed, "the WebSocket is closed");
     const bool control = type != kind::text && type != kind::binary;
+    if (type == kind::ping && !queue_.empty()) return {};  // what waits already tells whether the peer lives
     if (!control && queue_.size() + data.size() > options_.max_queued)
       return error(errc::too_slow, "the server does not take what is sent");
     append_websocket_frame(queue_, type, data, mask);
@@ -73,6 +77,28 @@ result<> connection::send(kind type, std::string_view data) {
   }
   asio::post(strand_, [self = shared_from_this()] { self->kick(); });
   return {};
+}
+
+// A server that asks without end and takes nothing costs one answer.
+void connection::answer_ping(std::string data) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (ended_ || said_goodbye_) return;
+    pong_ = std::move(data);
+  }
+  kick();
+}
+
+// What is to be written now, and whether it ends with a goodbye.
+std::pair<std::string, bool> connection::take_queue() {
+  const std::lock_guard lock(mutex_);
+  std::string now;
+  std::uint32_t mask = 0;
+  const auto pong = std::exchange(pong_, std::nullopt);
+  if (pong && !said_goodbye_ && RAND_bytes(reinterpret_cast<unsigned char*>(&mask), sizeof mask) == 1)
+    append_websocket_frame(now, kind::pong, *pong, mask);
+  if (now.empty()) now.swap(queue_);
+  return {std::move(now), said_goodbye_};
 }
 
 void connection::kick() {
@@ -88,13 +114,7 @@ void connection::kick() {
 
 asio::awaitable<void> connection::write_all() {
   for (;;) {
-    std::string now;
-    bool goodbye = false;
-    {
-      const std::lock_guard lock(mutex_);
-      now.swap(queue_);
-      goodbye = said_goodbye_;
-    }
+    const auto [now, goodbye] = take_queue();
     if (now.empty()) {
       if (goodbye && (peer_closed_ || !reading_)) shut(error(osvm::errc::closed, "the WebSocket is closed"));
       co_return;
@@ -115,6 +135,7 @@ void connection::shut(error why) {
   const std::lock_guard lock(mutex_);
   ended_ = true;
   queue_.clear();
+  pong_.reset();
 }
 
 void connection::begin_close(std::uint16_t code, std::string_view reason, std::chrono::milliseconds timeout) {
@@ -143,7 +164,7 @@ std::optional<result<websocket_message>> connection::react(websocket_message m) 
   switch (m.type) {
     case kind::text:
     case kind::binary: return result<websocket_message>(std::move(m));
-    case kind::ping: (void)send(kind::pong, m.data); return std::nullopt;
+    case kind::ping: answer_ping(std::move(m.data)); return std::nullopt;
     case kind::pong: return std::nullopt;
     case kind::close: break;
   }

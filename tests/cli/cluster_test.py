@@ -130,6 +130,11 @@ class Cluster(Case):
         for where in ("nonsense", "ftp://h", "ws://h", "http://user@h"):
             with self.subTest(where):
                 self.assertIn("http(s)://HOST", self.osvm("balance", ADDRESS, "-u", where, status=2).stderr)
+        for secret in ("ws://h/rpc?api-key=hush", "ftp://hush@h#hush", "https:/h?hush", "h.example/hush"):
+            with self.subTest(secret):
+                done = self.osvm("balance", ADDRESS, "-u", secret, "--json", status=2)
+                self.assertNotIn("hush", done.stdout + done.stderr)
+                self.assertIn("h", done.stderr)
         self.assertIn("hybrid socket", self.osvm("balance", ADDRESS, "-u", "vsock://x", status=2).stderr)
         self.osvm("balance", ADDRESS, "-u", "unix:/no/such/socket", status=1)
 

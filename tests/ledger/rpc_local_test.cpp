@@ -256,10 +256,12 @@ TEST_F(rpc_local, an_upstream_answers_what_the_ledger_cannot) {
       p.answer(R"({"jsonrpc":"2.0","result":4711,"id":1})");
     }
   });
-  const auto url = "http://127.0.0.1:" + std::to_string(node.port());
-  for (const bool on_host : {false, true}) {
-    auto words = std::vector<std::string>{"--upstream", url};
-    if (on_host) words.emplace_back("--on-host");
+  // A guest's localhost is its own.
+  const auto port_text = std::to_string(node.port());
+  for (const std::string host : {"127.0.0.1", "localhost", ""}) {
+    std::vector<std::string> words{"--upstream",
+                                   "http://" + (host.empty() ? "127.0.0.1" : host) + ":" + port_text};
+    if (host.empty()) words.emplace_back("--on-host");
     const auto server = serve(words);
     ASSERT_GT(server, 0);
     rpc_client client(port);
@@ -271,6 +273,9 @@ TEST_F(rpc_local, an_upstream_answers_what_the_ledger_cannot) {
     EXPECT_EQ(wait(server), 0);
   }
   EXPECT_EQ(osvm({"rpc", "local", "--ledger", folder.path() + "/ledger", "--upstream", "nonsense"}), 2);
+  EXPECT_NE(
+      osvm({"rpc", "local", "--ledger", folder.path() + "/ledger", "--upstream", "https://localhost:1"}), 0);
+  EXPECT_NE(read(out("answer.err")).find("localhost"), std::string::npos) << read(out("answer.err"));
 }
 
 // The proxy in front of the VMs passes WebSockets through.

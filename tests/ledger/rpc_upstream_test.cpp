@@ -84,6 +84,18 @@ class live_rpc : public ::testing::Test {
   static solana::rpc_result<solana::rpc_notification> next(solana::rpc_socket& s) {
     return s.async_next(boost::asio::use_future).get();
   }
+  unique_fd dial() const {
+    unique_fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(static_cast<std::uint16_t>(std::stoi(address.substr(address.rfind(':') + 1))));
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to), 0);
+    return fd;
+  }
+  const std::string opening =
+      "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n"
+      "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
   std::string first_signature() const {
     solana::transaction_view tx;
     EXPECT_TRUE(solana::parse_transaction(as_bytes(wire), tx));
@@ -200,21 +212,41 @@ TEST_F(live_rpc, a_client_that_takes_nothing_is_dropped_with_a_reason) {
   EXPECT_TRUE(call(other, "slotSubscribe"));
 }
 
+// A client that only sends: what it would have to answer and to take costs the server next to nothing.
+TEST_F(live_rpc, a_client_that_pings_and_takes_nothing_costs_one_answer) {
+  serve();
+  peer p(dial());
+  p.send(opening);
+  ASSERT_NE(p.request().find("101 Switching"), std::string::npos);
+  std::string pings;
+  for (int i = 0; i < 1000; ++i)
+    net::append_websocket_frame(pings, net::websocket_message::kind::ping, std::string(125, 'p'), 7U);
+  std::size_t sent = 0;
+  for (int i = 0; i < 200; ++i, sent += pings.size()) ASSERT_TRUE(p.send(pings));
+  std::string last;
+  net::append_websocket_frame(last, net::websocket_message::kind::text,
+                              R"({"jsonrpc":"2.0","id":1,"method":"slotSubscribe"})", 7U);
+  ASSERT_TRUE(p.send(last));
+  net::websocket_reader in(net::websocket_role::client, 1000);
+  std::size_t taken = 0;
+  for (std::vector<char> buffer(1 << 16);;) {
+    auto m = in.next();
+    ASSERT_TRUE(m);
+    if (*m && (**m).type == net::websocket_message::kind::text) break;
+    if (*m) continue;
+    const auto n = p.read_some(buffer.data(), buffer.size());
+    ASSERT_GT(n, 0);
+    in.feed({buffer.data(), static_cast<std::size_t>(n)});
+    taken += static_cast<std::size_t>(n);
+  }
+  EXPECT_LT(taken, sent * 2 / 3);  // what the kernel's buffers held, not an answer to each
+}
+
 TEST_F(live_rpc, garbage_ends_one_client) {
   serve();
   const auto raw = [&](const std::string& bytes) {
-    const auto port = std::stoi(address.substr(address.rfind(':') + 1));
-    unique_fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(static_cast<std::uint16_t>(port));
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    EXPECT_EQ(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to), 0);
-    peer p(std::move(fd));
-    p.send(
-        "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n"
-        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n" +
-        bytes);
+    peer p(dial());
+    p.send(opening + bytes);
     const auto head = p.request();
     EXPECT_NE(head.find("101 Switching"), std::string::npos);
     EXPECT_NE(head.find("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), std::string::npos);
@@ -260,6 +292,12 @@ class upstream_rpc : public live_rpc {
             const auto method = std::string(json::parse(body).at("method").as_string());
             ++asked;
             if (method == "hangUp") return;
+            if (method == "waits") opened.wait();
+            if (method == "large" || method == "huge") {
+              const std::string filler((method == "huge" ? 9U : 2U) << 20, 'x');
+              p.answer("{\"jsonrpc\":\"2.0\",\"result\":\"" + filler + "\",\"id\":" + id + "}");
+              continue;
+            }
             if (method == "garbage") {
               p.answer("what?");
             } else if (method == "other") {
@@ -306,6 +344,8 @@ class upstream_rpc : public live_rpc {
     return "{\"jsonrpc\":\"2.0\",\"id\":" + id + ",\"method\":\"" + method + "\",\"params\":[]}";
   }
   std::atomic<int> asked = 0;
+  std::promise<void> gate;  // what "waits" waits for
+  std::shared_future<void> opened{gate.get_future()};
   test_server node;
 };
 
@@ -354,6 +394,52 @@ TEST_F(upstream_rpc, its_failures_have_names_and_the_connection_lives) {
               std::string::npos);
   }
   EXPECT_NE(post(request("fine")).find("from upstream"), std::string::npos);
+}
+
+TEST_F(upstream_rpc, calls_wait_for_their_turn) {
+  serve_with_upstream();
+  std::string batch = "[" + request("waits");
+  for (int i = 1; i < 64; ++i) batch += "," + request("waits");
+  batch += "]";
+  const auto whole =
+      "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: " + std::to_string(batch.size()) + "\r\n\r\n" + batch;
+  peer one(dial()), two(dial());
+  ASSERT_TRUE(one.send(whole));
+  ASSERT_TRUE(two.send(whole));
+  EXPECT_EQ(post(request("getSlot")), R"({"jsonrpc":"2.0","result":3,"id":1})");  // the others do not wait
+  gate.set_value();
+  for (auto* p : {&one, &two}) {
+    const auto head = p->request();
+    const auto body = p->read_exactly(std::stoul(head.substr(head.find("content-length: ") + 16)));
+    int failed = 0;
+    const auto answers = json::parse(body);
+    for (const auto& a : answers.as_array()) failed += a.as_object().contains("error");
+    EXPECT_EQ(failed, 0) << body.substr(0, 500);
+  }
+  EXPECT_EQ(asked, 128);
+}
+
+TEST_F(upstream_rpc, large_answers_have_a_budget) {
+  serve(make_rpc_upstream(loop.get_executor(), node.where()),
+        {.max_forwarded = 3 << 20, .max_forwarded_of_all = 4 << 20});
+  EXPECT_GT(post(request("large")).size(), 2U << 20);
+  for (int i = 0; i < 3; ++i) {  // what was taken makes room
+    const auto got = post("[" + request("large", "1") + "," + request("large", "2") + "]");
+    EXPECT_GT(got.size(), 2U << 20);
+    EXPECT_LT(got.size(), 3U << 20);
+    EXPECT_NE(got.find("its answers to this request are too large together"), std::string::npos);
+  }
+  EXPECT_NE(post(request("huge")).find("could not answer huge"), std::string::npos);
+}
+
+TEST_F(upstream_rpc, what_waits_for_a_bridge_is_bounded) {
+  test_server mute([](peer& p, int) { p.wait_for_end(); });
+  const auto up = make_rpc_upstream(loop.get_executor(), mute.where(), {.max_early = 1000});
+  for (int i = 0; i < 11; ++i) up->send(7, std::string(100, 'x'));
+  const auto events = up->take();
+  ASSERT_EQ(events.size(), 1U);
+  EXPECT_EQ(events[0].type, upstream_event::kind::closed);
+  EXPECT_EQ(events[0].id, 7U);
 }
 
 TEST_F(upstream_rpc, nothing_listens_there) {

@@ -112,11 +112,17 @@ TEST_F(http_client_test, memory_is_bounded_by_what_was_allowed) {
 }
 
 TEST_F(http_client_test, a_silent_server_costs_the_deadline_and_no_more) {
-  test_server s([](peer& p, int) { p.wait_for_end(); });
+  test_server s([](peer& p, int) {
+    p.request();
+    p.answer("x");
+    p.wait_for_end();
+  });
+  ASSERT_TRUE(fetch(get(s)));  // so that connecting takes none of what follows
   auto r = get(s);
   r.timeout = 50ms;
   const auto out = fetch(r);
   EXPECT_EQ(out.error().code, osvm::errc::timed_out);
+  EXPECT_EQ(s.connections(), 1);
   EXPECT_NE(out.error().context.find("GET http://127.0.0.1"), std::string::npos);
   // One that trickles too: the deadline is for the whole answer.
   test_server slow([](peer& p, int) {
@@ -200,7 +206,10 @@ TEST_F(http_client_test, more_at_once_than_allowed_is_busy) {
   test_server s([](peer& p, int) { p.wait_for_end(); });
   auto own = std::make_unique<http_client>(loop.get_executor(), http_client_options{.max_connections = 4});
   std::vector<std::future<result<http_response>>> held;
-  for (int i = 0; i < 4; ++i) held.push_back(own->async_fetch(get(s), boost::asio::use_future));
+  auto long_one = get(s);
+  long_one.timeout = 1h;  // held until the client goes
+  for (int i = 0; i < 4; ++i) held.push_back(own->async_fetch(long_one, boost::asio::use_future));
+  while (s.connections() < 4) std::this_thread::yield();
   EXPECT_EQ(own->async_fetch(get(s), boost::asio::use_future).get().error().code, osvm::errc::busy);
   own.reset();
   for (auto& h : held) EXPECT_EQ(h.get().error().code, osvm::errc::cancelled);

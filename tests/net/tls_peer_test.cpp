@@ -115,7 +115,7 @@ class tls_peer : public ::testing::Test {
     http_client c(loop.get_executor(), std::move(o));
     return c.async_fetch({.where = *parse_url("https://" + host + target)}, boost::asio::use_future).get();
   }
-  tls_options ours() const { return {.authority_file = files / "ca.pem"}; }
+  tls_options ours() const { return {.authority_files = {files / "ca.pem"}}; }
   runtime loop;
   osvm::test::folder files;
   std::optional<nginx_tls> server;
@@ -129,6 +129,15 @@ TEST_F(tls_peer, a_good_certificate_is_taken) {
   }
   std::ofstream(files / "big") << std::string(3'000'000, 'b');
   EXPECT_EQ(fetch("good", "localhost", ours(), "/big")->body.size(), 3'000'000U);
+}
+
+TEST_F(tls_peer, several_files_of_authorities_are_all_trusted) {
+  const authority another(files / "another-");
+  const tls_options both{.system_authorities = false,
+                         .authority_files = {another.file(), files / "ca.pem", another.file()}};
+  EXPECT_TRUE(fetch("good", "localhost", both));
+  EXPECT_EQ(fetch("good", "localhost", {.authority_files = {another.file()}}).error().code,
+            errc::certificate);
 }
 
 TEST_F(tls_peer, an_unknown_authority_is_refused) {
@@ -169,8 +178,8 @@ TEST_F(tls_peer, a_plain_server_is_no_tls_server) {
 }
 
 TEST_F(tls_peer, files_that_are_no_certificates_have_an_error) {
-  EXPECT_FALSE(tls_client::make({.authority_file = "/no/such/file"}));
-  EXPECT_FALSE(tls_client::make({.authority_file = files / "n.conf"}));
+  EXPECT_FALSE(tls_client::make({.authority_files = {"/no/such/file"}}));
+  EXPECT_FALSE(tls_client::make({.authority_files = {files / "n.conf"}}));
   EXPECT_EQ(tls_client::make({.certificate_file = files / "good.pem"}).error().code,
             osvm::errc::invalid_argument);
   EXPECT_TRUE(tls_client::make({.certificate_file = files / "good.pem", .key_file = files / "good.key"}));

@@ -132,6 +132,42 @@ TEST_F(websocket_test, a_server_that_takes_nothing_bounds_what_is_queued) {
   EXPECT_EQ(sent.error().code, errc::too_slow);
 }
 
+TEST_F(websocket_test, a_server_that_pings_and_takes_nothing_costs_one_answer) {
+  std::promise<std::size_t> answered;
+  constexpr std::size_t rounds = 200;
+  std::string pings;
+  for (int i = 0; i < 1000; ++i)
+    append_websocket_frame(pings, websocket_message::kind::ping, std::string(125, 'p'), std::nullopt);
+  test_server s([&](peer& p, int) {
+    shake(p);
+    for (std::size_t i = 0; i < rounds; ++i) p.send(pings);
+    p.send(
+        std::string("\x81\x04"
+                    "done",
+                    6));
+    websocket_reader r(websocket_role::server, 1000);
+    std::size_t bytes = 0;
+    for (std::vector<char> buffer(1 << 16);;) {
+      auto m = r.next();
+      if (!m || (*m && (**m).type == websocket_message::kind::text)) break;
+      if (*m) continue;
+      const auto n = p.read_some(buffer.data(), buffer.size());
+      if (n <= 0) break;
+      r.feed({buffer.data(), static_cast<std::size_t>(n)});
+      bytes += static_cast<std::size_t>(n);
+    }
+    answered.set_value(bytes);
+    p.wait_for_end();
+  });
+  auto w = open(s, {.ping_every = 0ms});
+  ASSERT_TRUE(w);
+  EXPECT_EQ(read(*w)->data, "done");
+  EXPECT_TRUE(w->send("bye"));
+  const auto bytes = answered.get_future().get();
+  EXPECT_GT(bytes, 0U);
+  EXPECT_LT(bytes, rounds * pings.size() * 2 / 3);  // what the kernel's buffers held, not an answer to each
+}
+
 TEST_F(websocket_test, closing_ends_a_waiting_read) {
   test_server s([](peer& p, int) {
     shake(p);

@@ -125,8 +125,9 @@ TEST_F(rpc_client_test, a_call_has_one_deadline_for_all_attempts) {
   o.max_attempts = 1000;
   o.breaker_failures = 0;
   rpc_client c(loop.get_executor(), silent.where(), o);
-  const auto r = c.call({.method = "getSlot", .timeout = 150ms});
+  const auto r = c.call({.method = "getSlot", .timeout = 2s});
   EXPECT_EQ(r.error().error.code, osvm::errc::timed_out) << r.error().error.to_string();
+  EXPECT_GT(r.error().attempts, 1U);
 }
 
 TEST_F(rpc_client_test, the_breaker_opens_and_closes_again) {
@@ -154,6 +155,23 @@ TEST_F(rpc_client_test, the_breaker_opens_and_closes_again) {
   }
   EXPECT_TRUE(worked);
   EXPECT_TRUE(c.call({.method = "getSlot"}));
+}
+
+TEST_F(rpc_client_test, what_says_nothing_about_the_server_does_not_close_the_breaker) {
+  node n([](const std::string& body, int i) {
+    return i == 1 ? node::result(body, std::string(2000, '1')) : std::string(node::unavailable);
+  });
+  auto o = fast();
+  o.max_answer = 1000;
+  o.breaker_failures = 2;
+  o.breaker_pause = 1h;
+  rpc_client c(loop.get_executor(), n.where(), o);
+  const auto next = [&] { return c.call({.method = "sendTransaction"}).error().error.code; };
+  EXPECT_EQ(next(), rpc_errc::http_status);
+  EXPECT_EQ(next(), net::errc::too_large);
+  EXPECT_EQ(next(), rpc_errc::http_status);
+  EXPECT_EQ(next(), rpc_errc::circuit_open);
+  EXPECT_EQ(n.requests(), 3);
 }
 
 TEST_F(rpc_client_test, our_own_rate_is_kept) {

@@ -130,6 +130,24 @@ TEST_F(rpc_socket_test, notifications_nobody_takes_are_bounded) {
   EXPECT_EQ(next(*socket).error().error.code, rpc_errc::overrun);
 }
 
+TEST_F(rpc_socket_test, notifications_nobody_takes_are_bounded_in_bytes) {
+  test_server s([](peer& p, int) {
+    serve(p, [&](const std::string&) {
+      const std::string filler(1000, '1');
+      for (int i = 0; i < 11; ++i)
+        say(p, R"({"method":"m","params":{"result":)" + filler + R"(,"subscription":1}})");
+    });
+  });
+  auto socket = open(s, {.max_waiting_bytes = 10'500});
+  ASSERT_TRUE(socket);
+  EXPECT_EQ(call(*socket, "slotSubscribe").error().error.code, rpc_errc::overrun);
+  int taken = 0;
+  while (next(*socket)) ++taken;
+  EXPECT_GT(taken, 0);
+  EXPECT_LT(taken, 11);
+  EXPECT_EQ(next(*socket).error().error.code, rpc_errc::overrun);
+}
+
 TEST_F(rpc_socket_test, what_is_not_json_rpc_ends_it) {
   test_server s([](peer& p, int) { serve(p, [&](const std::string&) { say(p, "[1,2"); }); });
   auto socket = open(s);

@@ -21,12 +21,12 @@ using namespace osvm;
 
 constexpr const char* usage =
     "usage: osvm-rpc --ledger DIR [--accounts PATH]... [--listen ADDRESS] [--control ADDRESS]\n"
-    "                [--upstream URL] [--upstream-ws URL] [--upstream-ca FILE]\n";
+    "                [--upstream URL] [--upstream-ws URL] [--upstream-ca FILE]...\n";
 
 struct arguments {
   std::string ledger, listen = "127.0.0.1:8899", control;
-  std::string upstream, upstream_ws, upstream_ca;
-  std::vector<std::string> accounts;
+  std::string upstream, upstream_ws;
+  std::vector<std::string> accounts, authorities;
 };
 
 bool parse(int argc, char** argv, arguments& out) {
@@ -45,7 +45,7 @@ bool parse(int argc, char** argv, arguments& out) {
     else if (name == "--upstream-ws")
       out.upstream_ws = argv[i + 1];
     else if (name == "--upstream-ca")
-      out.upstream_ca = argv[i + 1];
+      out.authorities.emplace_back(argv[i + 1]);
     else
       return false;
   }
@@ -120,9 +120,9 @@ result<std::shared_ptr<ledger::rpc_upstream>> open_upstream(executor ex, const a
     OSVM_TRY(how.socket_url, net::parse_url(given.upstream_ws));
   }
   auto& dial = how.client.http.dial;
-  if (!given.upstream_ca.empty()) {
+  if (!given.authorities.empty()) {
     OSVM_TRY(dial.tls,
-             net::tls_client::make({.system_authorities = false, .authority_file = given.upstream_ca}));
+             net::tls_client::make({.system_authorities = false, .authority_files = given.authorities}));
   }
   how.socket.dial = dial;
   return ledger::make_rpc_upstream(std::move(ex), std::move(where), std::move(how));

@@ -61,6 +61,23 @@ result<rpc_place> vsock_place(std::string_view text) {
 
 }  // namespace
 
+namespace {
+
+// What may be shown of an address that is refused: neither its path nor its query, nor a user's name and
+// password, which hold keys.
+std::string shown(std::string_view text) {
+  const auto scheme = text.find("://");
+  const auto start = scheme == std::string_view::npos ? 0 : scheme + 3;
+  auto end = text.find_first_of("/?#", start);
+  if (start == 0 && text.starts_with('/')) end = std::string_view::npos;  // a path, not an address
+  const auto authority = text.substr(start, end == std::string_view::npos ? end : end - start);
+  const auto user = authority.rfind('@');
+  const auto host = user == std::string_view::npos ? authority : authority.substr(user + 1);
+  return printable(std::string(text.substr(0, start)) + std::string(host));
+}
+
+}  // namespace
+
 result<rpc_place> parse_rpc_place(std::string_view text) {
   for (const auto& m : monikers)
     if (text == m.letter || text == m.name) text = m.url;
@@ -69,7 +86,7 @@ result<rpc_place> parse_rpc_place(std::string_view text) {
   if (!where || where->websocket)
     return error(
         errc::invalid_argument,
-        "'" + printable(text) + "' is no node: http(s)://HOST, unix:PATH, vsock://PATH:PORT, or m, t, d, l");
+        "'" + shown(text) + "' is no node: http(s)://HOST, unix:PATH, vsock://PATH:PORT, or m, t, d, l");
   return rpc_place{std::move(*where)};
 }
 
@@ -108,7 +125,7 @@ result<std::shared_ptr<ledger::rpc_upstream>> open_upstream(executor ex, const u
   auto& dial = how.client.http.dial;
   dial.dial = std::move(place.dial);
   if (!options.authorities.empty()) {
-    OSVM_TRY(dial.tls, net::tls_client::make({.authority_file = options.authorities}));
+    OSVM_TRY(dial.tls, net::tls_client::make({.authority_files = {options.authorities}}));
   }
   how.socket.dial = dial;
   return ledger::make_rpc_upstream(std::move(ex), std::move(place.where), std::move(how));
@@ -116,9 +133,11 @@ result<std::shared_ptr<ledger::rpc_upstream>> open_upstream(executor ex, const u
 
 namespace {
 
-// A guest's own 127.0.0.1 is not the host's: what is named by an address gets a name there.
-bool is_address(const std::string& host) {
-  return host.find(':') != std::string::npos || host.find_first_not_of("0123456789.") == std::string::npos;
+// A guest's own 127.0.0.1 is not the host's, nor is its localhost: what is named so gets a name there. Other
+// names of the loopback are left: the sandbox gives those an address of their own.
+bool needs_name(const std::string& host) {
+  return host.find(':') != std::string::npos || host.find_first_not_of("0123456789.") == std::string::npos ||
+         host == "localhost" || host == "localhost.";
 }
 
 // What the guest calls the place, with the grant to go there.
@@ -129,9 +148,10 @@ result<std::string> grant_url(const net::url& at, const std::string& name, guest
     return "http://" + name + "/";
   }
   auto seen = at;
-  if (is_address(at.host)) {
+  if (needs_name(at.host)) {
     if (at.tls)
-      return error(errc::unsupported, "a VM reaches an https:// upstream by its name, not by its address");
+      return error(errc::unsupported,
+                   "a VM reaches an https:// upstream by its name, not by its address or as localhost");
     seen.host = name;
   }
   out.connect.push_back({.host = at.host, .port = at.port, .guest_name = seen.host == at.host ? "" : name});
@@ -142,6 +162,15 @@ std::string first_that_exists(std::initializer_list<const char*> paths) {
   std::error_code ignored;
   for (const char* p : paths)
     if (std::filesystem::exists(p, ignored)) return p;
+  return {};
+}
+
+result<> show_authorities(const std::string& file, const std::string& name, guest_upstream& out) {
+  std::error_code failed;
+  const auto path = std::filesystem::canonical(file, failed).string();
+  if (failed) return error(failed, "--upstream-ca");
+  out.mounts.push_back({.host_path = path, .guest_path = name});
+  out.arguments.insert(out.arguments.end(), {"--upstream-ca", name});
   return {};
 }
 
@@ -163,16 +192,12 @@ result<guest_upstream> upstream_for_guest(const upstream_options& options) {
     tls = tls || socket.tls;
   }
   if (!tls) return out;
-  const auto file = !options.authorities.empty()
-                        ? options.authorities
-                        : first_that_exists({"/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/cert.pem"});
-  if (file.empty())
+  const auto system = first_that_exists({"/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/cert.pem"});
+  if (system.empty() && options.authorities.empty())
     return error(errc::not_found, "no file of certificate authorities: name one by --upstream-ca");
-  std::error_code failed;
-  const auto path = std::filesystem::canonical(file, failed).string();
-  if (failed) return error(failed, "--upstream-ca");
-  out.mounts.push_back({.host_path = path, .guest_path = "/upstream-ca.pem"});
-  out.arguments.insert(out.arguments.end(), {"--upstream-ca", "/upstream-ca.pem"});
+  if (!system.empty()) OSVM_CHECK(show_authorities(system, "/system-ca.pem", out));
+  if (!options.authorities.empty())
+    OSVM_CHECK(show_authorities(options.authorities, "/upstream-ca.pem", out));
   return out;
 }
 
@@ -189,7 +214,7 @@ result<std::unique_ptr<rpc_source>> rpc_source::open(const context& ctx, const c
   solana::rpc_client_options how;
   how.http.dial.dial = std::move(place.dial);
   if (!options.authorities.empty()) {
-    OSVM_TRY(how.http.dial.tls, net::tls_client::make({.authority_file = options.authorities}));
+    OSVM_TRY(how.http.dial.tls, net::tls_client::make({.authority_files = {options.authorities}}));
   }
   std::unique_ptr<rpc_source> out(new rpc_source);
   out->client_ =

@@ -25,6 +25,9 @@ struct rpc_server_options {
   nanoseconds refresh_every =
       std::chrono::milliseconds(200);  // how often the ledger is looked at anew; 0: never
   ws_limits sockets{};
+  // Bytes of the upstream's answers that wait for the rest of their batch or to be taken: of one request or
+  // batch, and of all. What is above is answered by an error.
+  std::size_t max_forwarded = 16 << 20, max_forwarded_of_all = 64 << 20;
 };
 
 struct rpc_server_stats {

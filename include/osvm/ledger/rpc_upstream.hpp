@@ -43,11 +43,15 @@ class rpc_upstream {
 };
 
 struct rpc_upstream_options {
-  solana::rpc_client_options client{};
+  solana::rpc_client_options client{.max_answer = 8 << 20};
   net::websocket_options socket{};
   // Where subscriptions go. Unset: the same host, port and path as the calls, by ws(s)://.
   std::optional<net::url> socket_url{};
   std::size_t max_pending = 1024;  // calls that wait for an answer; more are refused at once
+  std::size_t max_at_once = 16;    // of them under way; the others wait for their turn, in order
+  // Bytes that wait: for a bridge that is still opening, more end it; for take(), more fail the call or end
+  // the bridge that they are of.
+  std::size_t max_early = 1 << 20, max_untaken = 32 << 20;
 };
 
 // A node at a URL. Asynchronous work runs on the executor, which must outlive it.

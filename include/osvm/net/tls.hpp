@@ -5,13 +5,14 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace osvm::net {
 
 struct tls_options {
-  bool system_authorities = true;  // the host's certificate store
-  std::string authority_file{};    // PEM, trusted as well
-  std::string certificate_file{};  // PEM chain that the client shows, with its key; both or none
+  bool system_authorities = true;              // the host's certificate store
+  std::vector<std::string> authority_files{};  // PEM, trusted as well
+  std::string certificate_file{};              // PEM chain that the client shows, with its key; both or none
   std::string key_file{};
 };
 

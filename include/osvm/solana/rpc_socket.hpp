@@ -10,6 +10,7 @@ struct rpc_socket_options {
   net::websocket_options socket{};
   std::chrono::milliseconds call_timeout{10'000};  // for the answer to a call
   std::size_t max_waiting = 10'000;                // notifications nobody has taken; more end the connection
+  std::size_t max_waiting_bytes = 64 << 20;        // of them together; likewise
   std::size_t max_calls = 256;                     // outstanding
   std::size_t max_depth = 64;                      // of what is received
 };

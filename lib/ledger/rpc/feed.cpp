@@ -171,24 +171,45 @@ std::vector<std::string> block_texts(const rpc_service::impl& at, const subscrip
 
 }  // namespace
 
+std::vector<ledger_step> ledger_step::pieces() const {
+  std::vector<ledger_step> out;
+  const auto add = [&]() -> ledger_step& {
+    out.push_back({.root = root, .last = false});
+    return out.back();
+  };
+  for (const auto& s : processed) add().processed.push_back(s);
+  for (const auto s : confirmed) add().confirmed.push_back(s);
+  for (const auto s : finalized) add().finalized.push_back(s);
+  if (!out.empty()) out.back().last = true;
+  return out;
+}
+
+ledger_feed::ledger_feed(const rpc_service::impl& at) : at_(at), seen_(at.store.bounds()) {
+  if (seen_->highest_full) (void)new_full_slots(*seen_->highest_full);
+}
+
+std::vector<ledger_step::full_slot> ledger_feed::new_full_slots(slot_t highest) {
+  constexpr slot_t span = ledger_step::most * 4;
+  const slot_t from = highest > span ? highest - span : 0;
+  std::vector<ledger_step::full_slot> out;
+  (void)at_.store.each_meta(from, [&](const slot_meta& m) {
+    if (m.slot > highest) return false;
+    if (m.full() && told_.insert(m.slot).second) out.push_back({m.slot, m.parent.value_or(0)});
+    return m.slot < highest;
+  });
+  told_.erase(told_.begin(), told_.lower_bound(from));
+  if (out.size() > ledger_step::most)
+    out.erase(out.begin(), out.end() - static_cast<std::ptrdiff_t>(ledger_step::most));
+  return out;
+}
+
 ledger_step ledger_feed::advance() {
   if (at_.store.bounds() == seen_) return {};
   const auto before = std::exchange(seen_, at_.store.bounds());
   const auto& now = *seen_;
   ledger_step out;
   out.root = now.last_root.value_or(0);
-  if (now.highest_full && (!before->highest_full || *now.highest_full > *before->highest_full)) {
-    const slot_t span = ledger_step::most * 4;
-    const slot_t after = before->highest_full ? *before->highest_full + 1 : 0;
-    const slot_t from = std::max(after, *now.highest_full > span ? *now.highest_full - span : 0);
-    (void)at_.store.each_meta(from, [&](const slot_meta& m) {
-      if (m.full()) out.processed.push_back({m.slot, m.parent.value_or(0)});
-      return m.slot < *now.highest_full;
-    });
-    if (out.processed.size() > ledger_step::most)
-      out.processed.erase(out.processed.begin(),
-                          out.processed.end() - static_cast<std::ptrdiff_t>(ledger_step::most));
-  }
+  if (now.highest_full) out.processed = new_full_slots(*now.highest_full);
   out.finalized = roots_between(at_.store, before->last_root, now.last_root);
   // Confirmed is what is rooted or on the way from the last confirmed slot to the last root.
   const auto old_confirmed = std::max(before->last_confirmed.value_or(0), before->last_root.value_or(0));
@@ -226,8 +247,11 @@ std::string_view notification_name(kind type) noexcept {
   return "";
 }
 
-std::vector<std::string> results_of(const rpc_service::impl& at, const subscription& s,
-                                    const ledger_step& step, text_cache& cache) {
+namespace {
+
+// What needs no block.
+std::vector<std::string> short_results(const rpc_service::impl& at, const subscription& s,
+                                       const ledger_step& step) {
   std::vector<std::string> out;
   switch (s.type) {
     case kind::slot:
@@ -239,16 +263,25 @@ std::vector<std::string> results_of(const rpc_service::impl& at, const subscript
       for (const auto slot : step.finalized) out.push_back(std::to_string(slot));
       return out;
     case kind::signature: {
-      auto text = signature_result(at, s);
+      auto text = step.last ? signature_result(at, s) : std::string();
       if (!text.empty()) out.push_back(std::move(text));
       return out;
     }
     case kind::block:
     case kind::logs: break;
   }
-  auto [found, fresh] = cache.try_emplace(cache_name(s));
-  if (fresh) found->second = block_texts(at, s, step);
-  return found->second;
+  return out;
+}
+
+}  // namespace
+
+result_texts results_of(const rpc_service::impl& at, const subscription& s, const ledger_step& step,
+                        text_cache& cache) {
+  if (s.type != kind::block && s.type != kind::logs)
+    return std::make_shared<const std::vector<std::string>>(short_results(at, s, step));
+  auto& found = cache[cache_name(s)];
+  if (!found) found = std::make_shared<const std::vector<std::string>>(block_texts(at, s, step));
+  return found;
 }
 
 std::string signature_result(const rpc_service::impl& at, const subscription& s) {

@@ -6,6 +6,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -17,21 +18,28 @@ struct ledger_step {
   struct full_slot {
     slot_t slot = 0, parent = 0;
   };
-  std::vector<full_slot> processed;
-  std::vector<slot_t> confirmed, finalized;  // ascending
+  std::vector<full_slot> processed{};
+  std::vector<slot_t> confirmed{}, finalized{};  // ascending
   slot_t root = 0;
+  bool last = true;  // of the pieces of a step
   bool empty() const noexcept { return processed.empty() && confirmed.empty() && finalized.empty(); }
+  // The same in pieces of one slot, so that no more than one is rendered at a time.
+  std::vector<ledger_step> pieces() const;
 };
 
 // Remembers where the ledger was. Not thread-safe.
 class ledger_feed final {
  public:
-  explicit ledger_feed(const rpc_service::impl& at) : at_(at), seen_(at.store.bounds()) {}
+  explicit ledger_feed(const rpc_service::impl& at);
   ledger_step advance();
 
  private:
+  std::vector<ledger_step::full_slot> new_full_slots(slot_t highest);
+
   const rpc_service::impl& at_;
   std::shared_ptr<const ledger_bounds> seen_;
+  // Full slots that were told: those of the last 512, as slots become full in any order.
+  std::set<slot_t> told_;
 };
 
 struct subscription {
@@ -50,10 +58,11 @@ rpc_result<std::optional<subscription>> read_subscription(const call& c, std::st
 std::string_view notification_name(subscription::kind type) noexcept;
 
 // The results that a step means for a subscription, each a JSON value. Texts are made once for equal
-// subscriptions: `cache` lives as long as the step.
-using text_cache = std::map<std::string, std::vector<std::string>>;
-std::vector<std::string> results_of(const rpc_service::impl& at, const subscription& s,
-                                    const ledger_step& step, text_cache& cache);
+// subscriptions: `cache` lives as long as the step. Signatures are looked for at a step's last piece.
+using result_texts = std::shared_ptr<const std::vector<std::string>>;
+using text_cache = std::map<std::string, result_texts>;
+result_texts results_of(const rpc_service::impl& at, const subscription& s, const ledger_step& step,
+                        text_cache& cache);
 // Of a signature that is there already; empty when it is not.
 std::string signature_result(const rpc_service::impl& at, const subscription& s);
 

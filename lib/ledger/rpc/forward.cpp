@@ -2,11 +2,16 @@
 
 #include <osvm/core/text.hpp>
 
+#include <osvm/solana/json_slices.hpp>
+
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
 #include <algorithm>
 #include <array>
+#include <utility>
+
+#include "json_check.hpp"
 
 namespace osvm::ledger {
 namespace {
@@ -60,6 +65,15 @@ rpc_plan::part make_part(const rpc_service::impl& at, const json::value& request
   return out;
 }
 
+// Whether an id means the same as ours, which is written as Boost writes it.
+bool same_id(std::string_view theirs, const std::string& ours) {
+  if (theirs == ours) return true;
+  if (theirs.size() > 6 * ours.size() + 64) return false;  // not even if all of it were escaped
+  boost::system::error_code failed;
+  const auto v = json::parse({theirs.data(), theirs.size()}, failed);
+  return !failed && json::serialize(v) == ours;
+}
+
 }  // namespace
 
 bool wants_upstream(const rpc_service::impl& at, std::string_view method) noexcept {
@@ -78,15 +92,26 @@ std::size_t rpc_plan::missing() const noexcept {
       std::ranges::count_if(parts, [](const part& p) { return !p.request.empty() && p.answer.empty(); }));
 }
 
-std::string rpc_plan::join() const {
-  if (!batch) return parts.empty() ? "" : parts.front().answer;
-  std::string out;
+std::size_t rpc_plan::answer_size() const noexcept {
+  std::size_t bytes = 0, count = 0;
   for (const auto& p : parts) {
-    if (p.answer.empty()) continue;
-    out += out.empty() ? "[" : ",";
-    out += p.answer;
+    bytes += p.answer.size();
+    count += !p.answer.empty();
   }
-  return out.empty() ? out : out + "]";
+  return !batch || count == 0 ? bytes : bytes + count + 1;  // with brackets and commas
+}
+
+// Each part goes as soon as it is copied: an answer exists little more than once.
+void rpc_plan::append_answer(std::string& out) {
+  out.reserve(out.size() + answer_size());
+  bool any = false;
+  for (auto& p : parts) {
+    if (p.answer.empty()) continue;
+    if (batch) out += std::exchange(any, true) ? "," : "[";
+    out += std::exchange(p.answer, {});
+  }
+  if (any) out += "]";
+  parts.clear();
 }
 
 std::optional<rpc_plan> plan_forwarding(const rpc_service::impl& at, std::string_view body) {
@@ -120,17 +145,13 @@ std::optional<rpc_plan> plan_forwarding(const rpc_service::impl& at, std::string
   return out;
 }
 
-std::string checked_answer(const rpc_plan::part& p, std::string_view text) {
-  json::parse_options how;
-  how.max_depth = 64;
-  boost::system::error_code failed;
-  const auto v = json::parse({text.data(), text.size()}, failed, {}, how);
-  const auto* o = failed ? nullptr : v.if_object();
-  const auto* id = o ? o->if_contains("id") : nullptr;
-  const bool shaped = o && id && (o->contains("result") || o->contains("error"));
-  if (!shaped || (json::serialize(*id) != p.id && !id->is_null()))
+// No tree is made of it: an answer of some megabytes would become one of ten times that.
+std::string checked_answer(const rpc_plan::part& p, std::string text) {
+  const auto id = is_json(text, 64) ? solana::json_member(text, "id") : std::nullopt;
+  const bool shaped = id && (solana::json_member(text, "result") || solana::json_member(text, "error"));
+  if (!shaped || (*id != "null" && !same_id(*id, p.id)))
     return upstream_failure(p, "what it answered is no JSON-RPC answer to this call");
-  return std::string(text);
+  return text;
 }
 
 std::string upstream_failure(const rpc_plan::part& p, std::string_view why) {

@@ -18,10 +18,12 @@ struct rpc_plan {
   };
   bool batch = false;
   std::vector<part> parts;
+  std::size_t held = 0;  // bytes of answers of the upstream
 
   std::size_t missing() const noexcept;
-  // What the client gets, once nothing is missing.
-  std::string join() const;
+  // What the client gets, once nothing is missing: its size, and itself. Taking it empties the plan.
+  std::size_t answer_size() const noexcept;
+  void append_answer(std::string& out);
 };
 
 // What is forwarded to the upstream: what is not served here, and what only a live node can know.
@@ -32,7 +34,7 @@ std::optional<rpc_error> upstream_missing(std::string_view method);
 // `body` taken apart; nothing when all of it is answered here (then rpc_service::handle() does it).
 std::optional<rpc_plan> plan_forwarding(const rpc_service::impl& at, std::string_view body);
 // The answer of the upstream to a part of the plan: JSON that carries its id, or an error in its place.
-std::string checked_answer(const rpc_plan::part& p, std::string_view text);
+std::string checked_answer(const rpc_plan::part& p, std::string text);
 std::string upstream_failure(const rpc_plan::part& p, std::string_view why);
 
 // service.cpp

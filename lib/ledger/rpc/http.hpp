@@ -29,5 +29,7 @@ verdict parse_head(std::string_view bytes, std::size_t max_head, std::size_t max
 // The answer that turns the connection into a WebSocket.
 std::string switch_protocols(std::string_view websocket_key);
 std::string response(int status, std::string_view content_type, std::string_view body, bool keep_alive);
+// All of it but the body, which has `size` bytes.
+std::string response_head(int status, std::string_view content_type, std::size_t size, bool keep_alive);
 
 }  // namespace osvm::ledger::http

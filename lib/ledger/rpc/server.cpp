@@ -25,6 +25,7 @@ struct connection {
   std::uint32_t events = 0;
   clock::time_point last = clock::now();
   std::uint64_t serial = 0;           // tells it from earlier users of its descriptor
+  std::size_t forwarded = 0;          // bytes of the upstream's answers in `waiting` and `out`
   std::optional<rpc_plan> waiting{};  // for answers of the upstream; nothing else is answered meanwhile
   bool closes_then = false;
   std::unique_ptr<ws_session> ws{};  // once it is a WebSocket
@@ -51,7 +52,9 @@ struct rpc_server::impl {
   std::unordered_map<std::uint64_t, ticket> tickets;
   std::unordered_map<std::uint64_t, int> sockets;  // WebSockets: serial -> descriptor
   std::uint64_t next_serial = 1, next_ticket = 1;
-  std::optional<ledger_feed> feed;  // from the first WebSocket on
+  std::size_t forwarded = 0;         // bytes of the upstream's answers in all connections
+  std::vector<std::uint64_t> again;  // WebSockets that have more to handle
+  std::optional<ledger_feed> feed;   // from the first WebSocket on
   bool accepting = false;
   clock::time_point refreshed = clock::now(), swept = clock::now();
 
@@ -67,6 +70,7 @@ struct rpc_server::impl {
   void drop(int fd) {
     if (const auto at = connections.find(fd); at != connections.end()) {
       sockets.erase(at->second.serial);
+      forwarded -= at->second.forwarded;
       connections.erase(at);
     }
     listen_again();
@@ -85,6 +89,8 @@ struct rpc_server::impl {
   void open_socket(connection& c, std::string_view key);
   void take_upstream();
   void deliver(connection& c);
+  std::string hold(connection& c, const rpc_plan::part& p, std::string text);
+  void serve_again();
   bool pump(connection& c);
   void serve_socket(connection& c, std::uint32_t events);
   void tell_sockets();
@@ -97,9 +103,12 @@ struct rpc_server::impl {
 
 void rpc_server::impl::update(connection& c) {
   // While an answer waits to be taken, nothing more is read: a slow client holds one answer, not many.
-  // A WebSocket is always read: what it holds is bounded by its session.
+  // A WebSocket is read also then, as its session bounds what it holds; not before what came is handled, nor
+  // once it is given up: a client that only sends must not look alive.
   const std::uint32_t out = c.out.empty() ? 0U : static_cast<std::uint32_t>(EPOLLOUT);
-  const std::uint32_t wanted = c.ws ? EPOLLIN | out : c.waiting ? out : c.out.empty() ? EPOLLIN : EPOLLOUT;
+  const bool reads = c.ws && !c.ws->closing() && !c.ws->unread();
+  const std::uint32_t in = reads ? static_cast<std::uint32_t>(EPOLLIN) : 0U;
+  const std::uint32_t wanted = c.ws ? in | out : c.waiting ? out : c.out.empty() ? EPOLLIN : EPOLLOUT;
   if (wanted == c.events) return;
   if (watch(c.fd.get(), wanted, EPOLL_CTL_MOD)) c.events = wanted;
 }
@@ -154,6 +163,7 @@ bool rpc_server::impl::flush(connection& c) {
   c.out.clear();
   if (c.out.capacity() > (1 << 20)) c.out.shrink_to_fit();
   c.sent = 0;
+  if (!c.waiting) forwarded -= std::exchange(c.forwarded, 0);
   return !c.closing;
 }
 
@@ -216,11 +226,24 @@ void rpc_server::impl::answer_post(connection& c, std::string_view body, bool ke
 
 // All parts are there.
 void rpc_server::impl::deliver(connection& c) {
-  c.out += http::response(200, "application/json; charset=utf-8", c.waiting->join(), !c.closes_then);
+  c.out +=
+      http::response_head(200, "application/json; charset=utf-8", c.waiting->answer_size(), !c.closes_then);
+  c.waiting->append_answer(c.out);
   c.closing = c.closes_then;
   c.waiting.reset();
   c.last = clock::now();
   serve(c.fd.get(), EPOLLOUT);
+}
+
+// The answer of the upstream, or an error in its place where there is no room for it.
+std::string rpc_server::impl::hold(connection& c, const rpc_plan::part& p, std::string text) {
+  if (c.forwarded + text.size() > options.max_forwarded)
+    return upstream_failure(p, "its answers to this request are too large together");
+  if (forwarded + text.size() > options.max_forwarded_of_all)
+    return upstream_failure(p, "too many of its answers wait to be taken");
+  c.forwarded += text.size();
+  forwarded += text.size();
+  return checked_answer(p, std::move(text));
 }
 
 void rpc_server::impl::take_upstream() {
@@ -238,7 +261,7 @@ void rpc_server::impl::take_upstream() {
     const auto at = connections.find(t.mapped().fd);
     if (at == connections.end() || at->second.serial != t.mapped().serial || !at->second.waiting) continue;
     auto& part = at->second.waiting->parts[t.mapped().part];
-    part.answer = e.type == upstream_event::kind::answered ? checked_answer(part, e.text)
+    part.answer = e.type == upstream_event::kind::answered ? hold(at->second, part, std::move(e.text))
                                                            : upstream_failure(part, e.text);
     if (at->second.waiting->missing() == 0) deliver(at->second);
   }
@@ -264,24 +287,38 @@ bool rpc_server::impl::pump(connection& c) {
 void rpc_server::impl::serve_socket(connection& c, std::uint32_t events) {
   const int fd = c.fd.get();
   bool alive = true;
-  if (events & EPOLLIN) alive = read(c) && !c.ended;
+  if ((events & EPOLLIN) && !c.ws->closing() && !c.ws->unread()) alive = read(c) && !c.ended;
   c.ws->feed(c.in);
   if (!c.in.empty()) c.pinged = false;
   c.in.clear();
   if (!pump(c) || !alive) return drop(fd);
+  if (c.ws->unread()) again.push_back(c.serial);
   update(c);
+}
+
+// The others had their turn.
+void rpc_server::impl::serve_again() {
+  auto now = std::exchange(again, {});
+  std::ranges::sort(now);
+  now.erase(std::unique(now.begin(), now.end()), now.end());
+  for (const auto serial : now)
+    if (const auto at = sockets.find(serial); at != sockets.end())
+      serve_socket(connections.at(at->second), 0);
 }
 
 // What the ledger has got since the last look.
 void rpc_server::impl::tell_sockets() {
   const auto step = feed->advance();
   if (step.empty()) return;
-  text_cache cache;
-  const auto open = sockets;
-  for (const auto& [serial, fd] : open) {
-    auto& c = connections.at(fd);
-    c.ws->advance(step, cache);
-    serve_socket(c, 0);
+  // Slot by slot, each sent before the next is rendered.
+  for (const auto& piece : step.pieces()) {
+    text_cache cache;
+    const auto open = sockets;
+    for (const auto& [serial, fd] : open) {
+      auto& c = connections.at(fd);
+      c.ws->advance(piece, cache);
+      serve_socket(c, 0);
+    }
   }
 }
 
@@ -349,6 +386,7 @@ void rpc_server::impl::housekeeping() {
 }
 
 int rpc_server::impl::wait_ms() const {
+  if (!again.empty()) return 0;
   const auto refresh = std::chrono::duration_cast<std::chrono::milliseconds>(options.refresh_every).count();
   const int most = sockets.empty() ? 1000 : 100;
   return refresh > 0 ? static_cast<int>(std::min<std::int64_t>(refresh, most)) : most;
@@ -386,6 +424,7 @@ result<> rpc_server::run(int stop_fd) {
       else
         s.serve(events[i].data.fd, events[i].events);
     }
+    s.serve_again();
     s.housekeeping();
   }
 }

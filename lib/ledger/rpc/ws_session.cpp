@@ -45,6 +45,7 @@ void ws_session::queue(websocket_message::kind type, std::string_view data) {
 void ws_session::close(std::uint16_t code, std::string_view reason) {
   if (closing_) return;
   frames_.clear();
+  pong_.reset();
   queued_ = 0;
   queue(websocket_message::kind::close, net::websocket_close_payload(code, reason));
   closing_ = true;
@@ -52,28 +53,38 @@ void ws_session::close(std::uint16_t code, std::string_view reason) {
 }
 
 std::string ws_session::next_frame() {
+  if (pong_) {
+    std::string out;
+    net::append_websocket_frame(out, websocket_message::kind::pong, *pong_, std::nullopt);
+    pong_.reset();
+    return out;
+  }
   if (frames_.empty()) return {};
   auto out = std::move(frames_.front());
   frames_.pop_front();
   queued_ -= out.size();
+  pinging_ = pinging_ && !frames_.empty();
   return out;
 }
 
 void ws_session::ping() {
+  if (std::exchange(pinging_, true)) return;  // the last one is not sent yet
   queue(websocket_message::kind::ping, {});
 }
 
 void ws_session::feed(std::string_view bytes) {
   if (closing_) return;
   in_.feed(bytes);
-  while (!closing_) {
+  unread_ = false;
+  for (std::size_t handled = 0; !closing_; ++handled) {
+    if (handled == most_at_once) return void(unread_ = true);
     const auto m = in_.next();
     if (!m) return close(in_.failure_code(), m.error().context);
     if (!*m) return;
     switch ((**m).type) {
       case websocket_message::kind::text: on_message((**m).data); break;
       case websocket_message::kind::binary: close(1003, "text only"); break;
-      case websocket_message::kind::ping: queue(websocket_message::kind::pong, (**m).data); break;
+      case websocket_message::kind::ping: pong_ = (**m).data; break;
       case websocket_message::kind::pong: break;
       case websocket_message::kind::close: close((**m).code == 1005 ? 1000 : (**m).code, {}); break;
     }
@@ -86,6 +97,7 @@ void ws_session::on_message(std::string_view text) {
   boost::system::error_code failed;
   const auto v = json::parse({text.data(), text.size()}, failed, {}, how);
   std::string out;
+  created_.reset();
   if (failed)
     out = envelope(rpc_error{-32700, "Parse error"}, "null");
   else if (const auto* o = v.if_object())
@@ -94,15 +106,12 @@ void ws_session::on_message(std::string_view text) {
     out = envelope(rpc_error{-32600, "Invalid request"}, "null");
   if (!out.empty()) queue(websocket_message::kind::text, out);
   // What is there already is told after the answer that names the subscription.
-  for (auto at = subscriptions_.begin(); at != subscriptions_.end();) {
-    const auto [id, s] = *at++;
-    if (s.type != subscription::kind::signature) continue;
-    if (const auto now = signature_result(at_, s); !now.empty()) {
-      notify(id, s, now);
-      if (closing_) return;  // the subscriptions are gone
-      subscriptions_.erase(id);
-    }
-  }
+  const auto at = closing_ || !created_ ? subscriptions_.end() : subscriptions_.find(*created_);
+  if (at == subscriptions_.end() || at->second.type != subscription::kind::signature) return;
+  const auto now = signature_result(at_, at->second);
+  if (now.empty()) return;
+  notify(at->first, at->second, now);
+  if (!closing_) subscriptions_.erase(*created_);
 }
 
 std::string ws_session::on_call(const json::object& request, std::string_view text) {
@@ -129,6 +138,7 @@ std::string ws_session::subscribe(const call& c, std::string_view method, const 
   if (!*wanted) return forward(id, text);
   const auto number = next_subscription_++;
   subscriptions_.emplace(number, **wanted);
+  created_ = number;
   return envelope(std::to_string(number), id);
 }
 
@@ -137,8 +147,10 @@ std::string ws_session::unsubscribe(const call& c, const std::string& id, std::s
   const auto number = ledger::number(*c.params.at(0));
   if (!number) return envelope(number.error(), id);
   if (subscriptions_.erase(*number)) return envelope(std::string("true"), id);
-  if (forwarded_ == 0 || *number >= first_subscription)
-    return envelope(rpc_error{-32602, "Invalid subscription id."}, id);
+  // The upstream's numbers are its own affair; only what was ours is known to be gone.
+  const bool was_ours = *number >= first_subscription && *number < next_subscription_;
+  if (forwarded_ == 0 || was_ours) return envelope(rpc_error{-32602, "Invalid subscription id."}, id);
+  --forwarded_;
   at_.options.upstream->send(id_, std::string(text));
   return {};
 }
@@ -149,7 +161,7 @@ std::string ws_session::forward(const std::string& id, std::string_view text) {
                               "Method not found: a ledger alone does not hold what this tells; start with "
                               "--upstream URL"},
                     id);
-  ++forwarded_;  // what is unsubscribed later still counts: a bound, not an account
+  ++forwarded_;
   at_.options.upstream->send(id_, std::string(text));
   return {};
 }
@@ -167,9 +179,11 @@ void ws_session::advance(const ledger_step& step, text_cache& cache) {
   for (auto at = subscriptions_.begin(); at != subscriptions_.end() && !closing_;) {
     const auto [id, s] = *at++;
     const auto results = results_of(at_, s, step, cache);
-    for (const auto& r : results) notify(id, s, r);
-    if (closing_) return;  // the subscriptions are gone
-    if (s.type == subscription::kind::signature && !results.empty()) subscriptions_.erase(id);
+    for (const auto& r : *results) {
+      notify(id, s, r);
+      if (closing_) return;  // the subscriptions are gone
+    }
+    if (s.type == subscription::kind::signature && !results->empty()) subscriptions_.erase(id);
   }
 }
 

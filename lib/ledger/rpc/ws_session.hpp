@@ -20,7 +20,11 @@ class ws_session final {
   ws_session(const ws_session&) = delete;
   ws_session& operator=(const ws_session&) = delete;
 
+  // Handles what came, but at most `most_at_once` messages; the rest waits for feed({}).
   void feed(std::string_view bytes);
+  static constexpr std::size_t most_at_once = 64;
+  // There may be more to handle: feed({}) again, and nothing new before that.
+  bool unread() const noexcept { return unread_ && !closing_; }
   void advance(const ledger_step& step, text_cache& cache);
   void on_upstream(const upstream_event& e);
   void ping();
@@ -29,6 +33,8 @@ class ws_session final {
 
   // The next frame to send; empty when there is none.
   std::string next_frame();
+  // Bytes that wait to be sent.
+  std::size_t queued() const noexcept { return queued_ + (pong_ ? pong_->size() : 0); }
   // Nothing more will be sent once the queue is empty.
   bool closing() const noexcept { return closing_; }
   std::uint64_t id() const noexcept { return id_; }
@@ -49,9 +55,11 @@ class ws_session final {
   net::websocket_reader in_;
   std::map<std::uint64_t, subscription> subscriptions_;
   std::deque<std::string> frames_;
+  std::optional<std::string> pong_;       // of the latest ping; the earlier ones need none (RFC 6455, 5.5.3)
+  std::optional<std::uint64_t> created_;  // by the message that is handled
   std::size_t queued_ = 0, forwarded_ = 0;
   std::uint64_t next_subscription_;
-  bool closing_ = false;
+  bool closing_ = false, unread_ = false, pinging_ = false;
 };
 
 }  // namespace osvm::ledger

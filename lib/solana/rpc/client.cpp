@@ -40,6 +40,7 @@ bool usable_method(std::string_view name) {
 struct attempt {
   outcome result = rpc_failure(error(osvm::errc::cancelled, ""));
   bool server_failed = false;  // counts for the breaker, and another attempt may help
+  bool says_nothing = false;   // about the server: neither counts nor ends a row of failures
   nanoseconds wait{};          // the server's own wish, by Retry-After
 };
 
@@ -134,22 +135,22 @@ attempt rpc_client::impl::judge(result<net::http_response> r, std::string_view i
   if (!r) {
     const bool ours = r.error().code == osvm::errc::cancelled || r.error().code == osvm::errc::busy ||
                       r.error().code == net::errc::certificate || r.error().code == net::errc::too_large;
-    return {rpc_failure(std::move(r).error()), !ours, {}};
+    return {rpc_failure(std::move(r).error()), !ours, ours, {}};
   }
   if (r->status == 429)
-    return {rpc_failure(error(rpc_errc::rate_limited, where.origin())), true, retry_after(*r)};
+    return {rpc_failure(error(rpc_errc::rate_limited, where.origin())), true, false, retry_after(*r)};
   auto answer = read_rpc_answer(r->body, id, options.max_depth);
   // Some servers say a JSON-RPC error with another status: the error tells more.
-  if (r->status == 200 || (!answer && answer.error().answer)) return {std::move(answer), false, {}};
+  if (r->status == 200 || (!answer && answer.error().answer)) return {std::move(answer), false, false, {}};
   const bool failed = r->status >= 500;
   return {
       rpc_failure(error(rpc_errc::http_status, where.origin() + " answered " + std::to_string(r->status))),
-      failed, retry_after(*r)};
+      failed, false, retry_after(*r)};
 }
 
 void rpc_client::impl::tell_breaker(const attempt& a, bool withdrawn) {
   const std::lock_guard lock(mutex);
-  if (withdrawn)
+  if (withdrawn || a.says_nothing)
     breaker.withdrawn();
   else if (a.server_failed)
     breaker.failed(clock::now());

@@ -49,6 +49,10 @@ std::optional<rpc_notification> read_notification(const json::object& o, std::st
   return out;
 }
 
+std::size_t size_of(const rpc_notification& n) noexcept {
+  return sizeof n + n.method.size() + n.result.size();
+}
+
 }  // namespace
 
 // Runs on its strand.
@@ -63,6 +67,7 @@ struct rpc_socket::connection final : std::enable_shared_from_this<connection> {
   net::websocket socket;
   std::map<std::uint64_t, waiting_call> calls;
   std::deque<rpc_notification> waiting;
+  std::size_t waiting_bytes = 0;
   std::optional<next_handler> next;
   std::optional<error> over;
   std::uint64_t next_id = 1;
@@ -113,7 +118,10 @@ void rpc_socket::connection::take(const std::string& text) {
       next.reset();
       return finish(ex, std::move(handler), rpc_result<rpc_notification>(std::move(*n)));
     }
-    if (waiting.size() >= options.max_waiting) return end(error(rpc_errc::overrun, ""));
+    const auto bytes = size_of(*n);
+    if (waiting.size() >= options.max_waiting || waiting_bytes + bytes > options.max_waiting_bytes)
+      return end(error(rpc_errc::overrun, ""));
+    waiting_bytes += bytes;
     return waiting.push_back(std::move(*n));
   }
   const auto* id = o->if_contains("id");
@@ -193,6 +201,7 @@ void rpc_socket::start_next(next_handler handler) {
     if (!c->waiting.empty()) {
       auto n = std::move(c->waiting.front());
       c->waiting.pop_front();
+      c->waiting_bytes -= size_of(n);
       return finish(c->ex, std::move(h), outcome(std::move(n)));
     }
     if (c->over) return finish(c->ex, std::move(h), outcome(rpc_failure(*c->over)));
