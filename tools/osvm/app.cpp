@@ -84,8 +84,12 @@ class app_options final : public option_set {
   std::vector<std::string>* rest_target() const { return rest_; }
 
  private:
-  // CLI11 splits at the comma of "output,-o" itself.
-  static std::string dashed(const char* name) { return "--" + std::string(name); }
+  // "output,o" has a short form.
+  static std::string dashed(const std::string& name) {
+    const auto comma = name.find(',');
+    if (comma == std::string::npos) return "--" + name;
+    return "-" + name.substr(comma + 1) + ",--" + name.substr(0, comma);
+  }
   CLI::App& app_;
   std::vector<std::string>* rest_ = nullptr;
 };

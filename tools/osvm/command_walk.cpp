@@ -31,7 +31,7 @@ class recorder final : public option_set {
     found.push_back({.name = usage, .help = help, .is_word = true, .takes_files = true});
   }
   void add(const std::string& name, std::string_view placeholder, const char* help) {
-    found.push_back({.name = "--" + name.substr(0, name.find(',')),  // "output,-o" has a short form
+    found.push_back({.name = "--" + name.substr(0, name.find(',')),  // "output,o" has a short form
                      .placeholder = std::string(placeholder),
                      .help = help,
                      .takes_files = names_files(placeholder)});

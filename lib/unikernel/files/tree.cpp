@@ -478,8 +478,8 @@ std::int64_t file_tree::find_parent(call_context& ctx, std::string_view base, st
   if (at.where == place::nowhere) return ctx.instance.deny(what, "--rw HOST:" + at.path, ENOENT);
   if (at.where == place::creatable) return -ENOENT;
   if (!is_directory(at)) return -ENOTDIR;
-  if (const mount_point* m = mount_of(out.path); m && m->guest == out.path) return -EBUSY;
   if (at.where != place::mounted) return ctx.instance.deny(what, "--rw HOST:" + out.path, EROFS);
+  if (const mount_point* m = mount_of(out.path); m && m->guest == out.path) return -EBUSY;
   if (!at.mount->writable && ctx.instance.rules.read_only_mounts)
     return ctx.instance.deny(what, "--rw HOST:" + at.mount->guest, EROFS);
   out.mount = at.mount;

@@ -14,7 +14,7 @@ class image_build final : public invocation {
  public:
   void declare(option_set& o) override {
     o.word("SOURCE", source_, {}, "folder, tar archive (plain, gzip, xz, zstd) or OCI image layout");
-    o.value("output,-o", "FILE", output_, "the image to write");
+    o.value("output,o", "FILE", output_, "the image to write");
     o.value("entry", "PATH", entry_, "absolute path of the program inside the image");
     o.values("arg", "TEXT", arguments_, "an argument that the program always gets");
     o.value("manifest", "FILE", manifest_, "osvm.yaml instead of --entry and --arg");
