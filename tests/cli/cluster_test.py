@@ -143,6 +143,7 @@ class Cluster(Case):
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(path)
         listener.listen()
+        listener.settimeout(60)  # a command that does not come must not keep the test
 
         def serve():
             with listener.accept()[0] as s, s.makefile("rwb") as f:
