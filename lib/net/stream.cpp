@@ -1,11 +1,5 @@
 #include "net/stream.hpp"
 
-#include <sys/socket.h>
-
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
-
 namespace osvm::net {
 namespace {
 
@@ -19,22 +13,12 @@ class plain_stream final : public stream {
     if (ec) co_return error(ec, "reading");
     co_return n;
   }
-  asio::awaitable<result<>> write(std::string_view text) override {
-    error_code ec;
-    const auto buffer = asio::buffer(text.data(), text.size());
-    co_await asio::async_write(socket_, buffer, asio::redirect_error(asio::use_awaitable, ec));
-    if (ec) co_return error(ec, "writing");
-    co_return result<>();
-  }
+  asio::awaitable<result<>> write(std::string_view text) override { return write_all(socket_, text); }
   void close() noexcept override {
     error_code ignored;
     (void)socket_.close(ignored);
   }
-  bool quiet() noexcept override {
-    char byte;
-    return socket_.is_open() && ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
-           (errno == EAGAIN || errno == EWOULDBLOCK);
-  }
+  bool quiet() noexcept override { return nothing_to_read(socket_); }
 
  private:
   raw_socket socket_;

@@ -8,7 +8,13 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
 
+#include <sys/socket.h>
+
+#include <cerrno>
 #include <memory>
 #include <span>
 #include <string>
@@ -32,6 +38,21 @@ class stream {
   // Open with nothing to read: the peer of a kept connection has neither closed it nor spoken.
   virtual bool quiet() noexcept = 0;
 };
+
+// For implementations: what is the same for every kind of socket.
+template <class Socket>
+asio::awaitable<result<>> write_all(Socket& socket, std::string_view text) {
+  error_code ec;
+  const auto buffer = asio::buffer(text.data(), text.size());
+  co_await asio::async_write(socket, buffer, asio::redirect_error(asio::use_awaitable, ec));
+  if (ec) co_return error(ec, "writing");
+  co_return result<>();
+}
+inline bool nothing_to_read(raw_socket& socket) noexcept {
+  char byte;
+  return socket.is_open() && ::recv(socket.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+         (errno == EAGAIN || errno == EWOULDBLOCK);
+}
 
 std::unique_ptr<stream> make_plain_stream(raw_socket socket);
 // Handshake included. `host` is what the certificate must be for.

@@ -1,7 +1,5 @@
 #include <osvm/net/tls.hpp>
 
-#include <sys/socket.h>
-
 #include <arpa/inet.h>
 
 #include <openssl/x509_vfy.h>
@@ -99,13 +97,7 @@ class tls_stream final : public stream {
     if (ec) co_return error(ec, "reading");
     co_return n;
   }
-  asio::awaitable<result<>> write(std::string_view text) override {
-    error_code ec;
-    const auto buffer = asio::buffer(text.data(), text.size());
-    co_await asio::async_write(socket_, buffer, asio::redirect_error(asio::use_awaitable, ec));
-    if (ec) co_return error(ec, "writing");
-    co_return result<>();
-  }
+  asio::awaitable<result<>> write(std::string_view text) override { return write_all(socket_, text); }
   void close() noexcept override {
     error_code ignored;
     (void)socket_.next_layer().close(ignored);
@@ -113,11 +105,7 @@ class tls_stream final : public stream {
   bool quiet() noexcept override {
     // Session tickets may wait in the socket: they are records, and no reason to give the connection up, but
     // telling them from data would take reading them. A connection is cheap beside a lost request.
-    auto& raw = socket_.next_layer();
-    char byte;
-    return raw.is_open() && SSL_has_pending(socket_.native_handle()) == 0 &&
-           ::recv(raw.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
-           (errno == EAGAIN || errno == EWOULDBLOCK);
+    return SSL_has_pending(socket_.native_handle()) == 0 && nothing_to_read(socket_.next_layer());
   }
 
  private:

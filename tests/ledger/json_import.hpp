@@ -1,5 +1,6 @@
 // A recorded getBlock answer made into what a validator stores: wire bytes and TransactionStatusMeta
-// messages.
+// messages. A reading of its own beside that of `ledger import`: what is compared with it must not share its
+// mistakes.
 #pragma once
 
 #include <osvm/solana/base58.hpp>

@@ -59,6 +59,14 @@ result<ledger::slot_t> parse_slot(const std::string& text) {
   return slot;
 }
 
+result<slot_range> parse_slot_range(const std::string& from, const std::string& to) {
+  slot_range out;
+  OSVM_TRY(out.from, parse_slot(from));
+  if (to.empty()) return out;
+  OSVM_TRY(out.to, parse_slot(to));
+  return out;
+}
+
 result<ledger::block_query> make_block_query(const std::string& encoding, const std::string& details) {
   ledger::block_query out;
   const auto e = solana::parse_encoding(encoding);

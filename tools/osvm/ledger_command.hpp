@@ -19,6 +19,11 @@ result<opened_ledger> open_ledger(const std::string& folder);
 result<std::string> index_folder(const std::string& ledger);
 result<std::string> make_index_folder(const std::string& ledger);
 result<ledger::slot_t> parse_slot(const std::string& text);
+// --from and --to, both included; an empty `to` is the highest slot there is.
+struct slot_range {
+  ledger::slot_t from = 0, to = ~ledger::slot_t{0};
+};
+result<slot_range> parse_slot_range(const std::string& from, const std::string& to);
 // --encoding and --details, with --max-version always above what exists.
 result<ledger::block_query> make_block_query(const std::string& encoding, const std::string& details);
 

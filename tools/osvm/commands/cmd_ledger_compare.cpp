@@ -16,21 +16,20 @@ class ledger_compare final : public invocation {
     o.value("limit", "N", limit_, "name at most so many differences");
   }
   int run(context& ctx) override {
-    const auto from = parse_slot(from_);
-    const auto to = to_.empty() ? result<ledger::slot_t>(~0ULL) : parse_slot(to_);
+    const auto range = parse_slot_range(from_, to_);
     const auto limit = parse_count(limit_, 1, 1'000'000'000);
-    if (!from) return ctx.fail(from.error(), exit_code::usage);
-    if (!to) return ctx.fail(to.error(), exit_code::usage);
+    if (!range) return ctx.fail(range.error(), exit_code::usage);
     if (!limit) return ctx.fail(limit.error(), exit_code::usage);
     const auto a = ledger::blockstore::open(first_), b = ledger::blockstore::open(second_);
     if (!a) return ctx.fail(a.error());
     if (!b) return ctx.fail(b.error());
     std::vector<ledger::slot_difference> list;
     std::uint64_t more = 0;
-    const auto done = ledger::compare_ledgers(*a, *b, *from, *to, [&](const ledger::slot_difference& d) {
-      list.size() < *limit ? list.push_back(d) : void(++more);
-      return true;
-    });
+    const auto done =
+        ledger::compare_ledgers(*a, *b, range->from, range->to, [&](const ledger::slot_difference& d) {
+          list.size() < *limit ? list.push_back(d) : void(++more);
+          return true;
+        });
     if (!done) return ctx.fail(done.error());
     ctx.json() ? print_json(ctx, *done, list, more) : print(ctx, *done, list, more);
     note_lost(ctx, *a);

@@ -29,13 +29,11 @@ class ledger_export final : public invocation {
     o.value("to", "SLOT", to_, "last slot (default: the highest)");
   }
   int run(context& ctx) override {
-    const auto from = parse_slot(from_);
-    const auto to = to_.empty() ? result<ledger::slot_t>(~0ULL) : parse_slot(to_);
-    if (!from) return ctx.fail(from.error(), exit_code::usage);
-    if (!to) return ctx.fail(to.error(), exit_code::usage);
+    const auto range = parse_slot_range(from_, to_);
+    if (!range) return ctx.fail(range.error(), exit_code::usage);
     if (format_ != "json" && format_ != "protobuf")
       return ctx.fail(error(errc::invalid_argument, "--format: json or protobuf"), exit_code::usage);
-    const auto done = copy(ctx, *from, *to);
+    const auto done = copy(ctx, range->from, range->to);
     return done ? *done : ctx.fail(done.error());
   }
 

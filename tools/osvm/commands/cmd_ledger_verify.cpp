@@ -23,15 +23,13 @@ class ledger_verify final : public invocation {
     o.value("to", "SLOT", to_, "last slot (default: the highest)");
   }
   int run(context& ctx) override {
-    const auto from = parse_slot(from_);
-    const auto to = to_.empty() ? result<ledger::slot_t>(~0ULL) : parse_slot(to_);
-    if (!from) return ctx.fail(from.error(), exit_code::usage);
-    if (!to) return ctx.fail(to.error(), exit_code::usage);
+    const auto range = parse_slot_range(from_, to_);
+    if (!range) return ctx.fail(range.error(), exit_code::usage);
     const auto opened = open_ledger(folder_);
     if (!opened) return ctx.fail(opened.error());
     findings found;
-    const auto done = opened->store.each_meta(*from, [&](const ledger::slot_meta& m) {
-      if (m.slot > *to) return false;
+    const auto done = opened->store.each_meta(range->from, [&](const ledger::slot_meta& m) {
+      if (m.slot > range->to) return false;
       if (m.full()) check(opened->store, m, found);
       return true;
     });

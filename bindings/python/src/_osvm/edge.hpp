@@ -44,6 +44,17 @@ T take(result<T>&& r) {
   }
 }
 
+// The value of `f`'s result, or its exception; `f` runs without the GIL.
+template <class F>
+auto without_gil(F&& f) {
+  decltype(f()) r = errc::ok;
+  {
+    py::gil_scoped_release released;
+    r = f();
+  }
+  return take(std::move(r));
+}
+
 using seconds = std::chrono::duration<double>;
 // Python's seconds, bounded to a century so that they fit every clock; none: a century.
 inline std::chrono::nanoseconds timeout_of(std::optional<double> s) {

@@ -12,16 +12,6 @@ namespace {
 
 using namespace py::literals;
 
-template <class F>
-auto without_gil(F&& f) {
-  decltype(f()) r = errc::ok;
-  {
-    py::gil_scoped_release released;
-    r = f();
-  }
-  return take(std::move(r));
-}
-
 app_image open_image(const std::string& path, const std::optional<std::string>& key, bool verify_first,
                      bool own_budgets, std::vector<std::string> mounts) {
   auto tree = without_gil([&]() -> result<std::shared_ptr<const images::image_tree>> {

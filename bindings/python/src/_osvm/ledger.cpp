@@ -15,16 +15,6 @@ namespace {
 
 using namespace py::literals;
 
-template <class F>
-auto without_gil(F&& f) {
-  decltype(f()) r = errc::ok;
-  {
-    py::gil_scoped_release released;
-    r = f();
-  }
-  return take(std::move(r));
-}
-
 struct opened_ledger {
   ledger::blockstore store;
   std::optional<ledger::genesis> genesis;
