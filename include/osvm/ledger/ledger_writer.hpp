@@ -24,7 +24,7 @@ struct ledger_writer_options {
   bool durable = true;                  // false: nothing is synced, for what may be made again
   std::uint64_t ticks_per_slot = 64;    // of blocks that come without entries
   std::uint16_t shred_version = 0;
-  bool roots = true;  // every block is final
+  bool roots = true;  // blocks are final whose source does not deny it
 };
 
 struct ledger_writer_stats {

@@ -33,6 +33,8 @@ struct recorded_block {
   std::optional<std::string> rewards{};   // Rewards
   std::optional<std::int64_t> time{};
   std::optional<std::uint64_t> height{};
+  // False where the source knows of finality, and does not say it of this block: it may lie on a fork.
+  bool final = true;
   // False for a source that saw the block go by without its transactions.
   bool whole = true;
   // How many the source says that there are, where it does not bring them.

@@ -67,7 +67,7 @@ class geyser_source final : public block_source {
     };
     note(dead_, " slots that died");
     note(forks_, " slots of forks that did not become final, left out");
-    note(unfinal_, " slots that were not final when the stream ended, left out");
+    note(unfinal_, " slots that were not final when the stream ended, kept as such");
     note(undescribed_, " slots without a block message, left out");
     note(late_, " messages for slots long past");
     note(other_, " messages of other kinds");
@@ -83,7 +83,6 @@ class geyser_source final : public block_source {
   // described one. Where a link of the chain is missing nobody can tell, and the slot stays.
   bool is_left_out(slot_t slot) {
     if (slots_.begin()->second.dead || !slots_.begin()->second.described) return false;  // finish() says so
-    if (finalized_ && *finalized_ < slot && ended_) return ++unfinal_, true;
     auto at = finalized_ && *finalized_ >= slot ? *finalized_ : highest_described();
     while (at > slot) {
       const auto it = slots_.find(at);
@@ -302,6 +301,8 @@ class geyser_source final : public block_source {
     auto& b = s.block;
     if (s.dead) return ++dead_, std::nullopt;
     if (!s.described) return ++undescribed_, std::nullopt;
+    b.final = !finalized_ || *finalized_ >= b.slot;
+    if (!b.final) ++unfinal_;
     b.whole = s.transactions.size() == s.executed;
     b.missing_transactions = s.executed - std::min<std::uint64_t>(s.executed, s.transactions.size());
     if (!b.whole) return std::move(b);

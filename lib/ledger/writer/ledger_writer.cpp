@@ -190,18 +190,19 @@ result<> ledger_writer::add(const recorded_block& given) {
   auto& i = *impl_;
   OSVM_CHECK(i.check(given));
   OSVM_CHECK(i.add_facts(given));
+  const bool root = i.options.roots && given.final;
   if (!given.whole) {
     ++i.stats.partial;
-    if (i.options.roots) i.partial.push_back(given.slot);
+    if (root) i.partial.push_back(given.slot);
     return {};
   }
   if (given.entries.empty()) {
     recorded_block with_ticks = given;
     add_unproven_entries(with_ticks, i.options.ticks_per_slot);
     ++i.stats.without_entries;
-    OSVM_CHECK(i.add_shreds(with_ticks, i.options.roots));
+    OSVM_CHECK(i.add_shreds(with_ticks, root));
   } else {
-    OSVM_CHECK(i.add_shreds(given, i.options.roots));
+    OSVM_CHECK(i.add_shreds(given, root));
   }
   OSVM_CHECK(i.add_transactions(given));
   if (given.previous_blockhash && given.slot != given.parent)
