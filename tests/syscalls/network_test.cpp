@@ -397,8 +397,8 @@ TEST_F(network, an_epoll_set_follows_a_socket_that_connects) {
   EXPECT_TRUE(r == 0 || r == -EINPROGRESS) << r;
   const auto events = g.room(64);
   EXPECT_EQ(g.call(232, {set, events, 4, 5000}), 1);
-  EXPECT_EQ(g.get<event>(events).data, 7u);
-  EXPECT_EQ(g.get<event>(events).events, 4u);
+  EXPECT_EQ(std::uint64_t{g.get<event>(events).data}, 7u);
+  EXPECT_EQ(std::uint32_t{g.get<event>(events).events}, 4u);
   const auto value = g.put(-1), size = g.put(socklen_t{4});
   EXPECT_EQ(g.call(SYS_getsockopt, {fd, SOL_SOCKET, SO_ERROR, value, size}), 0);
   EXPECT_EQ(g.get<int>(value), 0);

@@ -39,7 +39,7 @@ TEST(polling, epoll_returns_the_guests_own_data_word) {
   EXPECT_EQ(g.call(SYS_epoll_wait, {set, found, 4, 0}), 0);
   EXPECT_EQ(g.call(SYS_write, {event, g.put(std::uint64_t{5}), 8}), 8);
   EXPECT_EQ(g.call(SYS_epoll_wait, {set, found, 4, static_cast<std::uint64_t>(-1)}), 1);
-  EXPECT_EQ(g.get<epoll_event>(found).data.u64, 0xfeed'face'dead'beefu);
+  EXPECT_EQ(std::uint64_t{g.get<epoll_event>(found).data.u64}, 0xfeed'face'dead'beefu);
   const auto value = g.room(8);
   EXPECT_EQ(g.call(SYS_read, {event, value, 8}), 8);
   EXPECT_EQ(g.get<std::uint64_t>(value), 5u);
