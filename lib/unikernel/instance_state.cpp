@@ -6,6 +6,7 @@
 
 #include <unistd.h>
 
+#include <cerrno>
 #include <new>
 
 namespace osvm::unikernel {
@@ -83,6 +84,7 @@ std::vector<denial> instance_state::denials() const {
 bool instance_state::charge_written(std::uint64_t bytes, quota_account* quota) noexcept {
   if (!charge_written(bytes)) return false;
   if (!quota || !rules.mount_quota || quota->take(bytes)) return true;
+  (void)deny("a write beyond the quota of a mount", "a larger quota of the mount", ENOSPC);
   refund_written(bytes);
   return false;
 }
@@ -97,7 +99,10 @@ bool instance_state::charge_written(std::uint64_t bytes) noexcept {
   do {
     std::uint64_t sum = 0;
     const bool fits = !__builtin_add_overflow(now, bytes, &sum) && sum <= budgets.written_bytes;
-    if (rules.write_budget && !fits) return false;
+    if (rules.write_budget && !fits) {
+      (void)deny("a write beyond the budget", "--max-written SIZE", ENOSPC);
+      return false;
+    }
   } while (!written_bytes.compare_exchange_weak(now, now + bytes, std::memory_order_relaxed));
   return true;
 }

@@ -6,6 +6,7 @@
 #include "unikernel/files/descriptor.hpp"
 #include "unikernel/files/locks.hpp"
 #include "unikernel/limits.hpp"
+#include "unikernel/memory/segments.hpp"
 #include "unikernel/signals/process_signals.hpp"
 #include "unikernel/signals/timers.hpp"
 #include "unikernel/sockets/network.hpp"
@@ -37,6 +38,8 @@ class usage_recorder;  // lib/unikernel/policy/recorder.hpp
 class file_tree;       // lib/unikernel/files/tree.hpp: mounts and the synthetic files, resolved under policy
 
 inline constexpr std::size_t max_syscall_number = 512;
+// What a guest is told that its process is, and its first thread: never the host's number.
+inline constexpr int guest_pid = 1000;
 
 // What the embedder's side does on behalf of handlers. The engine implements it; the fuzzer has its own.
 class instance_host {
@@ -97,6 +100,7 @@ struct instance_state {
   futex_table futexes;
   guest_network network;  // names of its sockets, connections that policy grants
   lock_table locks;
+  segment_table segments;              // System V shared memory
   std::vector<std::string> arguments;  // argv, for /proc/self/cmdline
   std::shared_ptr<file_tree> files;
   std::string executable = "/app";      // what /proc/self/exe names

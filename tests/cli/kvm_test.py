@@ -312,8 +312,16 @@ class Demo(Case):
         out = self.json("demo", "--shifts", "3", "--rate", "300", "--json")
         self.assertTrue(out["ok"])
         self.assertEqual(out["failed"], 0)
-        self.assertEqual([r["state"] for r in out["refused"]], ["rejected"] * 3)
+        self.assertEqual([r["state"] for r in out["refused"]], ["rejected"] * 4)
+        self.assertEqual(out["refused"][-1]["version"], "v6-empty")
         self.assertIn("hardware", out["isolation"])
+        self.assertIn("JSON-RPC", out["serves"])
+
+    def test_demo_of_a_server_without_a_ledger(self):
+        out = self.json("demo", "--program", "http", "--shifts", "3", "--rate", "300", "--json")
+        self.assertTrue(out["ok"])
+        self.assertEqual(out["failed"], 0)
+        self.assertEqual([r["state"] for r in out["refused"]], ["rejected"] * 3)
 
     def test_ctrl_c_cleans_up(self):
         demo = self.start("demo")

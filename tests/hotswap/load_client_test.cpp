@@ -101,6 +101,70 @@ TEST_F(load, wrong_or_missing_nonce) {
   EXPECT_GT(run_against(always("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")).wrong_nonce, 0U);
 }
 
+TEST_F(load, content_that_was_not_expected) {
+  const auto expecting = [this](const std::string& expected) {
+    return run_against(always("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"), [&](load_options& o) {
+      o.nonce_header = o.version_header = "";
+      o.requests = {{.expected = expected}};
+    });
+  };
+  EXPECT_EQ(expecting("abc").failed(), 0U);
+  for (const char* other : {"abd", "ab", "abcd"}) {
+    const auto r = expecting(other);
+    EXPECT_EQ(r.wrong_content, r.scheduled) << other;
+    EXPECT_EQ(r.failed(), r.scheduled) << other;
+  }
+}
+
+// Sends back what is between < and > in the request's body.
+void echo_part(client& c, std::size_t cut) {
+  while (const auto r = read_request(c)) {
+    const auto from = r->body.find('<') + 1;
+    const auto body = r->body.substr(from, r->body.find('>') - from - cut);
+    if (!c.send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body))
+      return;
+  }
+}
+
+TEST_F(load, requests_take_turns_and_each_has_its_own_nonce_in_its_answer) {
+  std::mutex mutex;
+  std::map<std::string, unsigned> bodies;
+  const auto change = [](load_options& o) {
+    o.nonce_header = o.version_header = "";
+    o.requests = {{.method = "POST",
+                   .path = "/a",
+                   .content_type = "application/json",
+                   .body = "first <{nonce}> {nonce}",
+                   .expected = "{nonce}"},
+                  {.method = "PUT", .path = "/b", .body = "second <{nonce}>", .expected = "{nonce}"}};
+  };
+  const auto good = run_against([](client& c) { echo_part(c, 0); }, change);
+  EXPECT_EQ(good.answered, good.scheduled);
+  const auto cut = run_against([](client& c) { echo_part(c, 1); }, change);
+  EXPECT_EQ(cut.wrong_content, cut.scheduled);
+  run_against(
+      [&](client& c) {
+        while (const auto r = read_request(c)) {
+          const std::lock_guard lock(mutex);
+          ++bodies[r->head.substr(0, r->head.find(' ')) + r->header("content-type")];
+          c.send("HTTP/1.1 204 No Content\r\n\r\n");
+        }
+      },
+      change);
+  EXPECT_EQ(bodies.size(), 2U);
+  EXPECT_EQ(bodies["POSTapplication/json"], bodies["PUT"]);
+}
+
+TEST_F(load, requests_that_are_none_are_refused) {
+  for (const load_request& r : {load_request{.method = "GET /x"}, load_request{.method = ""},
+                                load_request{.path = "a b"}, load_request{.content_type = "a\r\nb: c"}}) {
+    load_client c(loop_.get_executor(), {.target = unix_endpoint{"/tmp/none"}, .requests = {r}});
+    const auto done = c.async_run(boost::asio::use_future).get();
+    ASSERT_FALSE(done);
+    EXPECT_EQ(done.error().code, osvm::errc::invalid_argument);
+  }
+}
+
 TEST_F(load, an_unannounced_release) {
   const auto r = run_against(release_script("v9"), [](load_options& o) { o.initial_version = "v1"; });
   EXPECT_EQ(r.misversioned, r.scheduled);

@@ -132,7 +132,7 @@ class rpc_http : public rpc {
     const auto address = *local_address(listener->get());
     std::from_chars(address.data() + address.rfind(':') + 1, address.data() + address.size(), port);
     server.emplace(service, std::move(*listener),
-                   rpc_server_options{.refresh_every = std::chrono::milliseconds(10)});
+                   rpc_server_options{.refresh_every = std::chrono::milliseconds(10), .release = "v7"});
     thread = std::thread([this] { EXPECT_TRUE(server->run(stop.get())); });
   }
   ~rpc_http() override {
@@ -189,6 +189,21 @@ TEST_P(rpc_http, refuses_what_is_no_request) {
   EXPECT_EQ(talk("GET /health HTTP/1.0\r\n\r\n").substr(9, 3), "200");
   EXPECT_EQ(talk("PUT / HTTP/1.0\r\n\r\n").substr(9, 3), "405");
   EXPECT_EQ(talk(std::string(20000, 'x')).substr(9, 3), "413");
+}
+
+TEST_P(rpc_http, every_answer_names_the_release) {
+  for (const auto& request : {post(slot, true), std::string("GET /health HTTP/1.0\r\n\r\n"),
+                              std::string("PUT / HTTP/1.0\r\n\r\n"), std::string("nonsense\r\n\r\n")})
+    EXPECT_NE(talk(request).find("\r\nx-osvm-release: v7\r\n"), std::string::npos) << request;
+}
+
+TEST_P(rpc_http, a_release_that_would_break_the_head_is_refused) {
+  for (const auto& name : {std::string("a\r\nb: c"), std::string("a b"), std::string(65, 'x')}) {
+    rpc_server other(service, *listen_tcp("127.0.0.1:0"), {.release = name});
+    const auto done = other.run(stop.get());
+    ASSERT_FALSE(done);
+    EXPECT_EQ(done.error().code, osvm::errc::invalid_argument);
+  }
 }
 
 TEST_P(rpc_http, sees_what_a_validator_adds) {

@@ -47,7 +47,7 @@ TEST_F(control, each_cpl_rule_alone_holds_the_stack_segment) {
 
 TEST_F(control, forged_calls_are_served_without_the_list) {
   if (!stub_is_user()) GTEST_SKIP() << "NOT APPLICABLE: with stub A programs cannot write the slot";
-  auto o = run("ring_forge", {}, [](auto& op) {
+  auto o = run("ring_forge", {"exit"}, [](auto& op) {
     op.exitless = true;
     op.controls.polled_calls = false;
   });

@@ -175,6 +175,13 @@ TEST_F(policy_guest, memory) {
   run("probe", {"allocate", "64"}, with(96)).expect_exit(0).expect_output("allocated\n");
 }
 
+// What the report says would grant this denial.
+std::string rule_for(const outcome& o, std::string_view what) {
+  for (const auto& d : o.stats.denials)
+    if (d.what == what) return d.rule;
+  return "not denied";
+}
+
 TEST_F(policy_guest, threads) {
   run("probe", {"parallel", "20"}, [](auto& o) { o.budgets.threads = 20; })
       .expect_exit(0)
@@ -185,7 +192,9 @@ TEST_F(policy_guest, threads) {
 }
 
 TEST_F(policy_guest, descriptors) {
-  run("probe", {"descriptors", "10"}, [](auto& o) { o.budgets.descriptors = 12; }).expect_output("dup -24\n");
+  auto few = run("probe", {"descriptors", "10"}, [](auto& o) { o.budgets.descriptors = 12; });
+  few.expect_output("dup -24\n");
+  EXPECT_EQ(rule_for(few, "a descriptor beyond the budget"), "--descriptors N");
   run("probe", {"descriptors", "10"}, [](auto& o) { o.budgets.descriptors = 13; }).expect_output("opened\n");
 }
 
@@ -200,6 +209,7 @@ TEST_F(policy_guest, written_bytes) {
   const auto o = run("probe", {"write", "/data/new", text}, limited(4096));
   EXPECT_NE(o.number("write"), 5000) << o.describe();
   EXPECT_LE(std::filesystem::file_size(dir + "/data/new"), 4096u);
+  EXPECT_EQ(rule_for(o, "a write beyond the budget"), "--max-written SIZE");
   EXPECT_EQ(run("probe", {"write", "/data/new", text}, limited(5000)).number("write"), 5000);
 }
 

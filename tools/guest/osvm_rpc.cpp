@@ -21,11 +21,11 @@ using namespace osvm;
 
 constexpr const char* usage =
     "usage: osvm-rpc --ledger DIR [--accounts PATH]... [--listen ADDRESS] [--control ADDRESS]\n"
-    "                [--upstream URL] [--upstream-ws URL] [--upstream-ca FILE]...\n";
+    "                [--upstream URL] [--upstream-ws URL] [--upstream-ca FILE]... [--release NAME]\n";
 
 struct arguments {
   std::string ledger, listen = "127.0.0.1:8899", control;
-  std::string upstream, upstream_ws;
+  std::string upstream, upstream_ws, release;
   std::vector<std::string> accounts, authorities;
 };
 
@@ -44,6 +44,8 @@ bool parse(int argc, char** argv, arguments& out) {
       out.upstream = argv[i + 1];
     else if (name == "--upstream-ws")
       out.upstream_ws = argv[i + 1];
+    else if (name == "--release")
+      out.release = argv[i + 1];
     else if (name == "--upstream-ca")
       out.authorities.emplace_back(argv[i + 1]);
     else
@@ -145,6 +147,7 @@ result<> serve(const arguments& given) {
   }
   ledger::rpc_service service(std::move(store), std::move(first), std::move(options));
   ledger::rpc_server_options how;
+  how.release = given.release;
   std::thread control;
   if (!given.control.empty()) {
     how.refresh_every = nanoseconds(0);

@@ -1,4 +1,4 @@
-// The guest programs that are built with osvm: the demo's server and what benches run.
+// What is built and installed with osvm beside its program: guest programs and data.
 #pragma once
 
 #include <osvm/core/error.hpp>
@@ -10,5 +10,8 @@ namespace osvm::cli {
 // The path of `name`: beside the executable in a build tree (<bin>/../guest) or in an installation
 // (<prefix>/libexec/osvm/guest). errc::not_found says where it looked.
 result<std::string> find_guest(const std::string& name);
+
+// The path of the folder `name` of what comes with osvm as data: <prefix>/share/osvm/<name>.
+result<std::string> find_shared(const std::string& name);
 
 }  // namespace osvm::cli

@@ -5,7 +5,6 @@
 namespace osvm::cli {
 namespace {
 
-constexpr std::uint16_t guest_port = 8080;
 using namespace std::chrono_literals;
 
 hotswap::service_options tell(std::atomic<hotswap::load_client*>& told) {

@@ -24,6 +24,8 @@ struct http_service_options {
 // Used by one thread that is none of the executor's. Must end before the executor.
 class http_service final {
  public:
+  static constexpr std::uint16_t guest_port = 8080;  // where every release listens
+
   static result<std::unique_ptr<http_service>> make(executor ex, http_service_options options);
   ~http_service();
   http_service(const http_service&) = delete;

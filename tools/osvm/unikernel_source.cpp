@@ -52,6 +52,7 @@ result<unikernel::instance> unikernel_source::create(const std::string& version,
   unikernel::instance_options options;
   options.arguments = release.arguments;
   options.budgets = release.budgets;
+  options.policy.mounts = release.mounts;
   options.policy.listen = {options_.listens};
   options.socket_dir = options_.socket_dir;
   options.facts = &options_.facts;

@@ -16,6 +16,7 @@ namespace osvm::cli {
 struct unikernel_release {
   std::vector<std::string> arguments;  // argv
   unikernel::budgets budgets;
+  std::vector<unikernel::mount> mounts{};
 };
 
 // One instance that has ended.

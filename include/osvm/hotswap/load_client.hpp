@@ -19,9 +19,19 @@
 
 namespace osvm::hotswap {
 
+// One kind of request, and what answers it. In both bodies every "{nonce}" becomes the request's nonce, 16
+// hex digits, so that no answer to another request passes for the right one.
+struct load_request {
+  std::string method = "GET", path = "/";
+  std::string content_type{};  // of the body
+  std::string body{};
+  std::string expected{};  // the body of a right answer, byte for byte; empty: not checked
+};
+
 struct load_options {
   endpoint target;
-  std::string path = "/";
+  std::string path = "/";                // of a GET, unless there are `requests`
+  std::vector<load_request> requests{};  // sent in turn, over all connections
   std::string host = "localhost";
   double rate = 1'000;                        // requests per second, over all connections
   std::chrono::milliseconds duration{1'000};  // of the schedule; stop() ends it earlier
@@ -47,18 +57,19 @@ struct latency_summary {
 // scheduled = answered + failed(), always (and at the end inflight is 0).
 struct load_report {
   std::uint64_t scheduled = 0;
-  std::uint64_t answered = 0;  // complete, 2xx, right nonce, right release
+  std::uint64_t answered = 0;  // complete, 2xx, right nonce, right content, right release
 
   std::uint64_t connect = 0;  // no connection
   std::uint64_t write = 0;    // the request could not be written
   std::uint64_t read = 0;     // closed, reset or malformed before the response head was complete
   std::uint64_t timeout = 0;
-  std::uint64_t status = 0;        // complete, but not 2xx
-  std::uint64_t truncated = 0;     // the body ended before its length
-  std::uint64_t wrong_nonce = 0;   // the answer to another request, or no nonce in it
-  std::uint64_t misversioned = 0;  // by an older release than allowed, or by one that was never announced
+  std::uint64_t status = 0;         // complete, but not 2xx
+  std::uint64_t truncated = 0;      // the body ended before its length
+  std::uint64_t wrong_nonce = 0;    // the answer to another request, or no nonce in it
+  std::uint64_t wrong_content = 0;  // not the body that was expected
+  std::uint64_t misversioned = 0;   // by an older release than allowed, or by one that was never announced
   std::uint64_t failed() const noexcept {
-    return connect + write + read + timeout + status + truncated + wrong_nonce + misversioned;
+    return connect + write + read + timeout + status + truncated + wrong_nonce + wrong_content + misversioned;
   }
 
   std::map<std::string, std::uint64_t> by_version;  // complete answers; at most 64 versions are told apart

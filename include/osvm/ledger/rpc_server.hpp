@@ -8,6 +8,7 @@
 #include <osvm/ledger/rpc_service.hpp>
 
 #include <cstdint>
+#include <string>
 
 namespace osvm::ledger {
 
@@ -25,6 +26,9 @@ struct rpc_server_options {
   nanoseconds refresh_every =
       std::chrono::milliseconds(200);  // how often the ledger is looked at anew; 0: never
   ws_limits sockets{};
+  // Sent as X-Osvm-Release with every HTTP answer, so that clients can tell which release it was that
+  // answered; visible ASCII, at most 64 characters. Empty: no such field.
+  std::string release{};
   // Bytes of the upstream's answers that wait for the rest of their batch or to be taken: of one request or
   // batch, and of all. What is above is answered by an error.
   std::size_t max_forwarded = 16 << 20, max_forwarded_of_all = 64 << 20;
@@ -45,7 +49,8 @@ class rpc_server final {
   rpc_server& operator=(const rpc_server&) = delete;
 
   // Serves until `stop_fd` (borrowed; negative: for ever) is readable. Requests being answered are then
-  // answered, all connections closed. Fails only when the system refuses epoll.
+  // answered, all connections closed. Fails only when the system refuses epoll, or with
+  // errc::invalid_argument when options.release is no such text.
   result<> run(int stop_fd);
   const rpc_server_stats& stats() const noexcept;
 

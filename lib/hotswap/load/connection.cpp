@@ -16,12 +16,6 @@ std::string reason_of(int e) {
   return std::generic_category().message(e);
 }
 
-std::string nonce_text(std::uint64_t nonce) {
-  char text[20];
-  std::snprintf(text, sizeof text, "%016lx", nonce);
-  return text;
-}
-
 }  // namespace
 
 load_connection::load_connection(shard& s, load_run& run)
@@ -84,7 +78,9 @@ void load_connection::connected() {
   nonce_ = run_.next_nonce();
   floor_ = run_.order().floor();  // before the first byte leaves
   std::string text;
-  run_.write_request(nonce_, text);
+  run_.write_request(nonce_, text, expected_);
+  matched_ = 0;
+  differs_ = false;
   scan_.reset();
   buffer_.clear();
   phase_ = phase::sending;
@@ -132,6 +128,11 @@ bool load_connection::take(std::span<char> bytes) {
     if (!take_head(bytes)) return phase_ == phase::head;
   }
   const auto taken = body_.take(bytes);
+  if (!expected_.empty()) {
+    const std::string_view got(bytes.data(), taken.data);
+    differs_ = differs_ || std::string_view(expected_).substr(matched_, got.size()) != got;
+    matched_ += got.size();
+  }
   if (body_.error() != http1::body_error::none) {
     close();
     finish(load_class::read, http1::to_string(body_.error()));
@@ -182,6 +183,9 @@ void load_connection::judge() {
   if (close_) close();
   if (status_ < 200 || status_ > 299) return finish(load_class::status, "status " + std::to_string(status_));
   if (!nonce_ok_) return finish(load_class::wrong_nonce, "nonce " + nonce_text(nonce_) + " was not echoed");
+  if (differs_ || matched_ < expected_.size())
+    return finish(load_class::wrong_content, "not the expected body of " + std::to_string(expected_.size()) +
+                                                 " bytes, after " + std::to_string(matched_));
   if (!run_.version_name().empty()) {
     const auto place = run_.order().find(version_, std::max(floor_, last_));
     if (place < 0) {

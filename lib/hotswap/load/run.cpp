@@ -18,6 +18,20 @@ constexpr std::size_t max_samples = 16;
 constexpr std::size_t max_versions = 64;
 constexpr double tolerated_miss = 0.05;
 
+constexpr std::string_view nonce_place = "{nonce}";
+constexpr std::size_t max_requests = 10'000;
+
+std::string filled(std::string_view text, std::string_view nonce) {
+  std::string out;
+  for (;;) {
+    const auto at = text.find(nonce_place);
+    out += text.substr(0, at);
+    if (at == std::string_view::npos) return out;
+    out += nonce;
+    text.remove_prefix(at + nonce_place.size());
+  }
+}
+
 std::string lower_case(std::string s) {
   for (char& c : s) c = http1::lower(c);
   return s;
@@ -33,6 +47,7 @@ const char* name_of(load_class k) {
     case load_class::status: return "status";
     case load_class::truncated: return "truncated";
     case load_class::wrong_nonce: return "wrong nonce";
+    case load_class::wrong_content: return "wrong content";
     case load_class::misversioned: return "misversioned";
   }
   return "?";
@@ -47,6 +62,7 @@ std::uint64_t& slot(load_report& r, load_class k) {
     case load_class::status: return r.status;
     case load_class::truncated: return r.truncated;
     case load_class::wrong_nonce: return r.wrong_nonce;
+    case load_class::wrong_content: return r.wrong_content;
     case load_class::misversioned: return r.misversioned;
     case load_class::answered: break;
   }
@@ -57,6 +73,12 @@ result<void> check(const load_options& o) {
   const auto bad = [](const char* what) { return error(osvm::errc::invalid_argument, what); };
   const auto token = [](const std::string& s) { return http1::all_of(s, http1::token_char); };
   if (!usable_path(o.path) || !usable_host(o.host)) return bad("load_options: path and host must be plain");
+  for (const auto& r : o.requests) {
+    if (r.method.empty() || !token(r.method) || !usable_path(r.path) ||
+        !http1::all_of(r.content_type, http1::value_char))
+      return bad("load_request: method, path and content type must be plain");
+  }
+  if (o.requests.size() > max_requests) return bad("load_options: at most 10000 requests");
   if (!token(o.nonce_header) || !token(o.version_header))
     return bad("load_options: header names must be tokens");
   if (!(o.rate > 0) || o.rate > 10e6)
@@ -82,11 +104,8 @@ load_run::load_run(shard& s, std::shared_ptr<load_state> state, address where, h
   if (::getrandom(&nonce_, sizeof nonce_, GRND_NONBLOCK) != sizeof nonce_) {
     nonce_ = static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count());
   }
-  request_head_ = "GET " + options().path + " HTTP/1.1\r\nHost: " + options().host + "\r\n";
-  if (!nonce_name_.empty()) request_head_ += options().nonce_header + ": ";
-  request_tail_ = nonce_name_.empty() ? "" : "\r\n";
-  if (!options().keep_alive) request_tail_ += "Connection: close\r\n";
-  request_tail_ += "\r\n";
+  for (const auto& r : options().requests) requests_.emplace_back(options(), r);
+  if (requests_.empty()) requests_.emplace_back(options(), load_request{.path = options().path});
 }
 
 load_run::~load_run() {
@@ -184,14 +203,30 @@ std::uint64_t load_run::next_nonce() noexcept {
   return z ^ (z >> 31);
 }
 
-void load_run::write_request(std::uint64_t nonce, std::string& out) const {
-  out = request_head_;
-  if (!nonce_name_.empty()) {
-    char text[20];
-    std::snprintf(text, sizeof text, "%016lx", nonce);
-    out += text;
-  }
-  out += request_tail_;
+std::string nonce_text(std::uint64_t nonce) {
+  char text[20];
+  std::snprintf(text, sizeof text, "%016lx", nonce);
+  return text;
+}
+
+load_template::load_template(const load_options& o, const load_request& r) : expected_(r.expected) {
+  request_ = r.method + " " + r.path + " HTTP/1.1\r\nHost: " + o.host + "\r\n";
+  if (!o.nonce_header.empty()) request_ += o.nonce_header + ": " + std::string(nonce_place) + "\r\n";
+  if (!o.keep_alive) request_ += "Connection: close\r\n";
+  if (!r.content_type.empty()) request_ += "Content-Type: " + r.content_type + "\r\n";
+  if (!r.body.empty() || r.method == "POST")
+    request_ += "Content-Length: " + std::to_string(filled(r.body, nonce_text(0)).size()) + "\r\n";
+  request_ += "\r\n" + r.body;
+}
+
+void load_template::write(std::string_view nonce, std::string& request, std::string& expected) const {
+  request = filled(request_, nonce);
+  expected = filled(expected_, nonce);
+}
+
+void load_run::write_request(std::uint64_t nonce, std::string& out, std::string& expected) {
+  requests_[next_request_].write(nonce_text(nonce), out, expected);
+  next_request_ = (next_request_ + 1) % requests_.size();
 }
 
 void load_run::count(time_point at, load_class k, const std::string& version, std::string text) {

@@ -58,7 +58,20 @@ enum class load_class : std::uint8_t {
   status,
   truncated,
   wrong_nonce,
+  wrong_content,
   misversioned
+};
+
+std::string nonce_text(std::uint64_t nonce);
+
+// A request with the places of its nonce left open.
+class load_template {
+ public:
+  load_template(const load_options& o, const load_request& r);
+  void write(std::string_view nonce, std::string& request, std::string& expected) const;
+
+ private:
+  std::string request_, expected_;
 };
 
 // One connection, with at most one request under way.
@@ -99,6 +112,9 @@ class load_connection final : public actor {
   bool close_ = false;
   bool nonce_ok_ = false;
   std::string version_;
+  std::string expected_;     // the body of a right answer; empty: not checked
+  std::size_t matched_ = 0;  // bytes of it that have come
+  bool differs_ = false;
 };
 
 class load_run final : public actor {
@@ -117,7 +133,8 @@ class load_run final : public actor {
   void opened();
   void done(load_connection& c, time_point due, load_class k, const std::string& version, std::string text);
   std::uint64_t next_nonce() noexcept;
-  void write_request(std::uint64_t nonce, std::string& out) const;
+  // Writes the next request with this nonce, and the body that answers it.
+  void write_request(std::uint64_t nonce, std::string& out, std::string& expected);
   const load_options& options() const noexcept { return state_->options; }
   version_order& order() noexcept { return state_->order; }
   const address& where() const noexcept { return where_; }
@@ -148,7 +165,8 @@ class load_run final : public actor {
   std::deque<load_connection*> free_;
   histogram latencies_;
   http1::response_head head_;
-  std::string request_head_, request_tail_;
+  std::vector<load_template> requests_;  // at least one
+  std::size_t next_request_ = 0;
   std::string nonce_name_, version_name_;  // lower case
   std::shared_ptr<load_run*> alive_;
 };

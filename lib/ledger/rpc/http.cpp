@@ -129,7 +129,8 @@ std::string switch_protocols(std::string_view websocket_key) {
          net::websocket_accept(websocket_key) + "\r\n\r\n";
 }
 
-std::string response_head(int status, std::string_view content_type, std::size_t size, bool keep_alive) {
+std::string response_head(int status, std::string_view content_type, std::size_t size, bool keep_alive,
+                          std::string_view more) {
   std::string out = "HTTP/1.1 " + std::to_string(status) + " " + reason(status) + "\r\n";
   if (!content_type.empty()) out += "content-type: " + std::string(content_type) + "\r\n";
   out += "access-control-allow-origin: *\r\n";
@@ -137,11 +138,13 @@ std::string response_head(int status, std::string_view content_type, std::size_t
     out += "access-control-allow-methods: POST, GET, OPTIONS\r\naccess-control-allow-headers: *\r\n";
   if (!keep_alive) out += "connection: close\r\n";
   if (status != 204) out += "content-length: " + std::to_string(size) + "\r\n";
+  out += more;
   return out + "\r\n";
 }
 
-std::string response(int status, std::string_view content_type, std::string_view body, bool keep_alive) {
-  auto out = response_head(status, content_type, body.size(), keep_alive);
+std::string response(int status, std::string_view content_type, std::string_view body, bool keep_alive,
+                     std::string_view more) {
+  auto out = response_head(status, content_type, body.size(), keep_alive, more);
   out += body;
   return out;
 }

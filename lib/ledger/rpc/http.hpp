@@ -28,8 +28,11 @@ enum class verdict {
 verdict parse_head(std::string_view bytes, std::size_t max_head, std::size_t max_body, head& out);
 // The answer that turns the connection into a WebSocket.
 std::string switch_protocols(std::string_view websocket_key);
-std::string response(int status, std::string_view content_type, std::string_view body, bool keep_alive);
+// `more`: further header fields, each with its CRLF.
+std::string response(int status, std::string_view content_type, std::string_view body, bool keep_alive,
+                     std::string_view more = {});
 // All of it but the body, which has `size` bytes.
-std::string response_head(int status, std::string_view content_type, std::size_t size, bool keep_alive);
+std::string response_head(int status, std::string_view content_type, std::size_t size, bool keep_alive,
+                          std::string_view more = {});
 
 }  // namespace osvm::ledger::http

@@ -32,6 +32,10 @@ struct connection {
   bool pinged = false;
 };
 
+bool is_release(std::string_view text) {
+  return text.size() <= 64 && std::ranges::all_of(text, [](char c) { return c > ' ' && c <= '~'; });
+}
+
 // Where an answer of the upstream belongs.
 struct ticket {
   int fd = -1;
@@ -42,11 +46,15 @@ struct ticket {
 }  // namespace
 
 struct rpc_server::impl {
-  impl(rpc_service& s, unique_fd l, rpc_server_options o) : service(s), listener(std::move(l)), options(o) {}
+  impl(rpc_service& s, unique_fd l, rpc_server_options o)
+      : service(s), listener(std::move(l)), options(std::move(o)) {
+    if (!options.release.empty()) release = "x-osvm-release: " + options.release + "\r\n";
+  }
 
   rpc_service& service;
   unique_fd listener, epoll;
-  rpc_server_options options;
+  const rpc_server_options options;
+  std::string release;  // a header field, or empty
   rpc_server_stats stats;
   std::unordered_map<int, connection> connections;
   std::unordered_map<std::uint64_t, ticket> tickets;
@@ -171,7 +179,7 @@ void rpc_server::impl::refuse(connection& c, int status) {
   ++stats.refused;
   c.closing = true;
   c.in.clear();
-  c.out += http::response(status, "text/plain", "", false);
+  c.out += http::response(status, "text/plain", "", false, release);
 }
 
 // Answers the next whole request in the buffer; false when there is none.
@@ -198,9 +206,13 @@ bool rpc_server::impl::answer_one(connection& c) {
   switch (head.method) {
     case http::head::kind::post: answer_post(c, body, head.keep_alive); break;
     case http::head::kind::websocket: open_socket(c, head.websocket_key); break;
-    case http::head::kind::health: c.out += http::response(200, "text/plain", "ok", head.keep_alive); break;
-    case http::head::kind::options: c.out += http::response(204, "", "", head.keep_alive); break;
-    case http::head::kind::other: c.out += http::response(405, "text/plain", "", head.keep_alive); break;
+    case http::head::kind::health:
+      c.out += http::response(200, "text/plain", "ok", head.keep_alive, release);
+      break;
+    case http::head::kind::options: c.out += http::response(204, "", "", head.keep_alive, release); break;
+    case http::head::kind::other:
+      c.out += http::response(405, "text/plain", "", head.keep_alive, release);
+      break;
   }
   c.closing = !head.keep_alive && !c.waiting;
   c.in.erase(0, head.size + head.body);
@@ -211,7 +223,7 @@ void rpc_server::impl::answer_post(connection& c, std::string_view body, bool ke
   constexpr const char* type = "application/json; charset=utf-8";
   c.waiting = plan_forwarding(service.parts(), body);
   if (!c.waiting) {
-    c.out += http::response(200, type, service.handle(body), keep_alive);
+    c.out += http::response(200, type, service.handle(body), keep_alive, release);
     return;
   }
   c.closes_then = !keep_alive;
@@ -226,8 +238,8 @@ void rpc_server::impl::answer_post(connection& c, std::string_view body, bool ke
 
 // All parts are there.
 void rpc_server::impl::deliver(connection& c) {
-  c.out +=
-      http::response_head(200, "application/json; charset=utf-8", c.waiting->answer_size(), !c.closes_then);
+  c.out += http::response_head(200, "application/json; charset=utf-8", c.waiting->answer_size(),
+                               !c.closes_then, release);
   c.waiting->append_answer(c.out);
   c.closing = c.closes_then;
   c.waiting.reset();
@@ -393,7 +405,7 @@ int rpc_server::impl::wait_ms() const {
 }
 
 rpc_server::rpc_server(rpc_service& service, unique_fd listener, rpc_server_options options)
-    : impl_(std::make_unique<impl>(service, std::move(listener), options)) {}
+    : impl_(std::make_unique<impl>(service, std::move(listener), std::move(options))) {}
 rpc_server::~rpc_server() = default;
 const rpc_server_stats& rpc_server::stats() const noexcept {
   return impl_->stats;
@@ -401,6 +413,9 @@ const rpc_server_stats& rpc_server::stats() const noexcept {
 
 result<> rpc_server::run(int stop_fd) {
   auto& s = *impl_;
+  if (!is_release(s.options.release))
+    return error(osvm::errc::invalid_argument,
+                 "rpc_server_options::release: visible ASCII, at most 64 characters");
   s.epoll = unique_fd(::epoll_create1(EPOLL_CLOEXEC));
   if (!s.epoll) return errno_error("epoll_create1");
   const int flags = ::fcntl(s.listener.get(), F_GETFL);

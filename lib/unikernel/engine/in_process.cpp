@@ -410,7 +410,7 @@ void in_process_engine::shut_down() noexcept {
   bool started = false;
   {
     const std::scoped_lock lock(threads_lock_);
-    started = next_tid_ > 1000 && (!tasks_.empty() || !finished_.empty());
+    started = next_tid_ > guest_pid && (!tasks_.empty() || !finished_.empty());
   }
   if (started) {
     kill();

@@ -172,7 +172,7 @@ class in_process_engine final : public engine, private instance_host, private sl
   std::vector<std::unique_ptr<cpu_slot>> idle_cpus_;
   std::vector<pthread_t> finished_;
   unsigned next_cpu_ = 0;
-  int next_tid_ = 1000;
+  int next_tid_ = guest_pid;
   std::chrono::nanoseconds finished_cpu_{0};
   std::size_t most_threads_ = 1;  // alive at once
   std::atomic<bool> ended_{false};

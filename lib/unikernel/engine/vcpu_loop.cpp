@@ -142,7 +142,7 @@ void in_process_engine::run(task& t) {
     wall_timer.emplace(CLOCK_MONOTONIC, kick_signal());
     wall_timer->arm(*wall_end_ - wait_clock::now());
   }
-  if (t.guest.tid == 1000) {
+  if (t.guest.tid == guest_pid) {
     const auto now = wait_clock::now();
     start_ns_.store(std::chrono::nanoseconds(now - state_->started).count(), std::memory_order_relaxed);
     total_ns_.store(std::chrono::nanoseconds(now - created_).count(), std::memory_order_relaxed);

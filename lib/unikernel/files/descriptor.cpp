@@ -87,6 +87,11 @@ void descriptor_table::clear() {
   count_ = 0;
 }
 
+bool descriptor_table::lowered() const {
+  const std::lock_guard guard(lock_);
+  return soft_ < limit_;
+}
+
 void descriptor_table::lower(unsigned limit) {
   std::lock_guard guard(lock_);
   soft_ = std::min<std::size_t>(limit, slots_.size());

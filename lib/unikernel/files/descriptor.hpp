@@ -89,6 +89,8 @@ class descriptor_table final {
   unsigned limit() const noexcept { return limit_.load(std::memory_order_relaxed); }
   std::vector<int> numbers() const;
   void clear();
+  // Whether the guest itself asked for fewer than the budget, by lower().
+  bool lowered() const;
   // No new numbers at or above `limit` from now on, as a soft RLIMIT_NOFILE has it; at most the budget.
   void lower(unsigned limit);
   // More room than the budget said; only for the control of the budget's test.

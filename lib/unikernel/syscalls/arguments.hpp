@@ -64,7 +64,10 @@ inline std::int64_t add_descriptor(call_context& ctx, std::shared_ptr<descriptor
                                    int minimum = 0) {
   auto& table = ctx.instance.descriptors;
   const int fd = table.add(d, close_on_exec, minimum);
-  if (fd != -EMFILE || ctx.instance.rules.descriptor_budget) return fd;
+  if (fd != -EMFILE) return fd;
+  if (table.lowered()) return fd;
+  if (ctx.instance.rules.descriptor_budget)
+    return ctx.instance.deny("a descriptor beyond the budget", "--descriptors N", EMFILE);
   table.extend();
   return table.add(std::move(d), close_on_exec, minimum);
 }

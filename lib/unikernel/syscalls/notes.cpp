@@ -37,6 +37,8 @@ constexpr call_note notes[] = {
     {"pwritev2", partly, "as preadv2"},
     {"mknod", partly, "regular files only; no devices, FIFOs or sockets are made in mounts"},
     {"mknodat", partly, "as mknod"},
+    {"vmsplice", refused, "a guest's pages stay its own; splice and tee are served"},
+    {"fanotify_init", refused, "inotify is served"},
     {"mount", refused, "the name space is the policy's"},
     {"umount2", refused, "the name space is the policy's"},
     {"pivot_root", refused, "the name space is the policy's"},
@@ -107,7 +109,7 @@ constexpr call_note notes[] = {
     // scheduling answers without effect on the host
     {"sched_setaffinity", partly, "accepted without effect"},
     {"sched_setparam", partly, "accepted without effect"},
-    {"sched_setscheduler", partly, "accepted without effect"},
+    {"sched_setscheduler", partly, "accepted without effect; real-time policies are refused"},
     {"getpriority", partly, "always the usual one"},
     {"membarrier", partly, "MEMBARRIER_CMD_GLOBAL and the private expedited commands"},
     // signals
@@ -120,6 +122,11 @@ constexpr call_note notes[] = {
     {"restart_syscall", partly, "calls are repeated by the VMM, so that there is nothing to restart: EINTR"},
     {"mlock", partly, "accepted without effect"},
     {"munlock", partly, "accepted without effect"},
+    {"mlock2", partly, "accepted without effect"},
+    {"mlockall", partly, "accepted without effect"},
+    {"munlockall", partly, "accepted without effect"},
+    {"shmget", partly, "no huge pages"},
+    {"shmctl", partly, "IPC_STAT, IPC_SET, IPC_RMID, SHM_LOCK and SHM_UNLOCK"},
     {"fadvise64", partly, "accepted without effect"},
     {"futex", partly, "no priority inheritance"},
     // sockets

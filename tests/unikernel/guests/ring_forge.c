@@ -53,6 +53,16 @@ int run(int argc, char** argv) {
     for (int i = 0; i < rounds; i++) raw_0(__NR_getppid);
     return contained;
   }
+  if (argc > 1 && same(argv[1], "exit")) {
+    // Ends with that status as soon as one is served. It lies there before the poller is woken, so that a
+    // poller on a busy machine finds it.
+    for (int i = 0; i < 1000000; i++) {
+      slot->rax = __NR_exit_group, slot->rdi = breach, slot->r11 = 0x202;
+      slot->pending = 1;
+      raw_0(__NR_getpid);
+    }
+    return contained;
+  }
   int served = 0;
   for (int i = 0; i < 200 || (served == 0 && i < 100000); i++) {
     if (lay(__NR_getpid, 0, 0, 0) && !slot->refused && slot->result == 1000) served++;

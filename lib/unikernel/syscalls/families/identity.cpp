@@ -59,37 +59,15 @@ std::int64_t sys_capset(call_context& ctx) {
   return 0;
 }
 
-// The guest leads its own session and process group; both are 1, as its process id.
+// The guest leads its own session and process group; both have its process id.
 std::int64_t sys_setpgid(call_context& ctx) {
   if (int_arg(ctx, 1) < 0) return -EINVAL;
-  const bool own = int_arg(ctx, 0) == 0 || int_arg(ctx, 0) == 1;
-  return !own ? -ESRCH : int_arg(ctx, 1) == 0 || int_arg(ctx, 1) == 1 ? 0 : -EPERM;
+  const bool own = int_arg(ctx, 0) == 0 || int_arg(ctx, 0) == guest_pid;
+  return !own ? -ESRCH : int_arg(ctx, 1) == 0 || int_arg(ctx, 1) == guest_pid ? 0 : -EPERM;
 }
 std::int64_t sys_setsid(call_context&) {
   return -EPERM;
 }  // as for every group leader
-
-// Real for the calling thread, and only downwards: the embedder may be root.
-std::int64_t sys_setpriority(call_context& ctx) {
-  if (int_arg(ctx, 0) != PRIO_PROCESS || (int_arg(ctx, 1) != 0 && int_arg(ctx, 1) != 1)) return -ESRCH;
-  errno = 0;
-  const int now = ::getpriority(PRIO_PROCESS, 0);
-  const int wanted = std::min(int_arg(ctx, 2), 19);
-  if (errno != 0 || wanted < now) return -EACCES;
-  return host_result(::setpriority(PRIO_PROCESS, 0, wanted));
-}
-
-template <int RealTime>
-std::int64_t priority_bound(call_context& ctx) {
-  switch (int_arg(ctx, 0)) {
-    case SCHED_FIFO:
-    case SCHED_RR: return RealTime;
-    case SCHED_OTHER:
-    case SCHED_BATCH:
-    case SCHED_IDLE: return 0;
-    default: return -EINVAL;
-  }
-}
 
 std::int64_t refuse(call_context& ctx, const char* name) {
   return ctx.instance.deny(name, "never granted: a guest has no privileges over a kernel", EPERM);
@@ -112,9 +90,6 @@ constexpr syscall_entry entries[] = {
     {123, "setfsgid", call<set_file_id>, capability::always, "u"},
     {125, "capget", call<sys_capget>, capability::always, "pP"},
     {126, "capset", call<sys_capset>, capability::always, "pp"},
-    {141, "setpriority", call<sys_setpriority>, capability::always, "iii"},
-    {146, "sched_get_priority_max", call<priority_bound<99>>, capability::always, "i"},
-    {147, "sched_get_priority_min", call<priority_bound<1>>, capability::always, "i"},
     OSVM_PRIVILEGED(101, ptrace),
     OSVM_PRIVILEGED(155, pivot_root),
     OSVM_PRIVILEGED(161, chroot),

@@ -1,6 +1,7 @@
 // mmap and its relatives: arguments and policy; the work is address_space's.
 #include "unikernel/files/memory_charge.hpp"
 #include "unikernel/syscalls/arguments.hpp"
+#include "unikernel/syscalls/mapping.hpp"
 
 #include <osvm/core/bytes.hpp>
 
@@ -72,12 +73,11 @@ std::int64_t share_file(call_context& ctx, file_backing& file, const std::shared
   return try_on_host(file, request.protection, request.file_offset);
 }
 
+}  // namespace
+
 // Private pages are read when they are touched; shared ones are the host's page cache.
-std::int64_t map_file(call_context& ctx, map_request request, int fd, int flags, std::uint64_t offset) {
-  auto d = ctx.instance.descriptors.get(fd);
-  if (!d || d->what->path_only) return -EBADF;
-  if (d->what->kind == file_kind::device && d->what->guest_path == "/dev/zero")
-    return map_anonymous(ctx, request, flags);
+std::int64_t map_open_file(call_context& ctx, map_request request, std::shared_ptr<descriptor> d,
+                           std::uint64_t offset) {
   struct stat st {};
   if (!d->host || ::fstat(d->host.get(), &st) != 0 || !is_mappable(*d, st)) return -ENODEV;
   if (!d->what->readable) return -EACCES;
@@ -96,7 +96,6 @@ std::int64_t map_file(call_context& ctx, map_request request, int fd, int flags,
   file->path = d->what->guest_path;
   file->device = st.st_dev;
   file->inode = st.st_ino;
-  request.shared = (flags & MAP_TYPE) != MAP_PRIVATE;
   request.file_offset = offset;
   if (request.shared) {
     if (const std::int64_t r = share_file(ctx, *file, d, request); r < 0) return r;
@@ -104,6 +103,17 @@ std::int64_t map_file(call_context& ctx, map_request request, int fd, int flags,
   file->owner = std::move(d);  // close() in the guest leaves the mapping
   request.file = std::move(file);
   return ctx.memory.map(request);
+}
+
+namespace {
+
+std::int64_t map_file(call_context& ctx, map_request request, int fd, int flags, std::uint64_t offset) {
+  auto d = ctx.instance.descriptors.get(fd);
+  if (!d || d->what->path_only) return -EBADF;
+  if (d->what->kind == file_kind::device && d->what->guest_path == "/dev/zero")
+    return map_anonymous(ctx, request, flags);
+  request.shared = (flags & MAP_TYPE) != MAP_PRIVATE;
+  return map_open_file(ctx, std::move(request), std::move(d), offset);
 }
 
 std::int64_t do_mmap(call_context& ctx) {
@@ -161,6 +171,18 @@ std::int64_t only_check_range(call_context& ctx) {
 std::int64_t do_mlock(call_context& ctx) {
   return only_check_range(ctx);
 }
+std::int64_t do_mlock2(call_context& ctx) {
+  constexpr int on_fault = 1;
+  return int_arg(ctx, 2) & ~on_fault ? -EINVAL : only_check_range(ctx);
+}
+std::int64_t do_mlockall(call_context& ctx) {
+  constexpr int known = MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT;
+  const int flags = int_arg(ctx, 0);
+  return flags == 0 || flags == MCL_ONFAULT || (flags & ~known) ? -EINVAL : 0;
+}
+std::int64_t do_munlockall(call_context&) {
+  return 0;
+}
 
 // Only shared pages of files have a place to be written back to.
 std::int64_t do_msync(call_context& ctx) {
@@ -204,6 +226,9 @@ constexpr syscall_entry entries[] = {
     {28, "madvise", call<do_madvise>, capability::always, "pli"},
     {149, "mlock", call<do_mlock>, capability::always, "pl"},
     {150, "munlock", call<do_mlock>, capability::always, "pl"},
+    {151, "mlockall", call<do_mlockall>, capability::always, "x"},
+    {152, "munlockall", call<do_munlockall>},
+    {325, "mlock2", call<do_mlock2>, capability::always, "plx"},
 };
 
 }  // namespace

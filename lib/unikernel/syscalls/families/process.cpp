@@ -1,4 +1,5 @@
 // What a process asks about itself: identity, limits, names, exit.
+#include "unikernel/files/attributes.hpp"
 #include "unikernel/syscalls/arguments.hpp"
 
 #include <sys/prctl.h>
@@ -14,10 +15,13 @@
 namespace osvm::unikernel {
 namespace {
 
-constexpr std::int64_t guest_pid = 1000, guest_uid = 1000;
-
 std::int64_t do_getpid(call_context&) {
   return guest_pid;
+}
+// Its session and its group, of which it is the leader.
+std::int64_t do_group_of(call_context& ctx) {
+  const int which = int_arg(ctx, 0);
+  return which == 0 || which == guest_pid || ctx.instance.host.has_thread(which) ? guest_pid : -ESRCH;
 }
 std::int64_t do_getppid(call_context&) {
   return 1;
@@ -154,8 +158,9 @@ std::int64_t random_piece(call_context& ctx, std::uint64_t va, std::uint64_t siz
 }
 
 std::int64_t do_getrandom(call_context& ctx) {
-  constexpr std::uint64_t known = 7;  // GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE
-  if (ctx.args[2] & ~known) return -EINVAL;
+  constexpr std::uint64_t known = 7;    // GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE
+  constexpr std::uint64_t sources = 6;  // GRND_RANDOM and GRND_INSECURE exclude each other
+  if ((ctx.args[2] & ~known) || (ctx.args[2] & sources) == sources) return -EINVAL;
   const std::uint64_t size = std::min<std::uint64_t>(ctx.args[1], 1U << 25);
   // Pieces small enough that a kill, or another thread that maps memory, does not wait for a large request.
   constexpr std::uint64_t piece = 64 << 10;
@@ -192,8 +197,8 @@ std::int64_t do_refuse_seccomp(call_context& ctx) {
 std::int64_t do_no_children(call_context&) {
   return -ECHILD;
 }
-std::int64_t do_getgroups(call_context&) {
-  return 0;
+std::int64_t do_getgroups(call_context& ctx) {
+  return int_arg(ctx, 0) < 0 ? -EINVAL : 0;
 }
 std::int64_t do_set_own_id(call_context& ctx) {
   return int_arg(ctx, 0) == guest_uid ? 0 : -EPERM;
@@ -245,8 +250,8 @@ constexpr syscall_entry entries[] = {
     {115, "getgroups", call<do_getgroups>, capability::always, "uP"},
     {118, "getresuid", call<do_getres>, capability::always, "PPP"},
     {120, "getresgid", call<do_getres>, capability::always, "PPP"},
-    {121, "getpgid", call<do_getpid>, capability::always, "i"},
-    {124, "getsid", call<do_getpid>, capability::always, "i"},
+    {121, "getpgid", call<do_group_of>, capability::always, "i"},
+    {124, "getsid", call<do_group_of>, capability::always, "i"},
     {135, "personality", call<do_personality>, capability::always, "u"},
     {157, "prctl", call<do_prctl>, capability::always, "ippll"},
     {158, "arch_prctl", call<do_arch_prctl>, capability::always, "ip"},

@@ -197,32 +197,6 @@ std::int64_t do_futex(call_context& ctx) {
   }
 }
 
-std::int64_t do_sched_yield(call_context&) {
-  (void)::sched_yield();
-  return 0;
-}
-
-// The CPUs that the embedder's process may use: what a thread pool of the guest should be sized by.
-std::int64_t do_sched_getaffinity(call_context& ctx) {
-  const int cpus = std::max(1, static_cast<int>(ctx.instance.cpus));
-  std::uint64_t mask[16] = {};
-  for (int i = 0; i < std::min(cpus, 1024); ++i) mask[i / 64] |= std::uint64_t{1} << (i % 64);
-  const std::size_t size = std::min<std::uint64_t>(ctx.args[1], sizeof mask);
-  if (size < 8 || ctx.args[1] % 8) return -EINVAL;
-  if (!memory_access(ctx.memory).write(ctx.args[2], mask, size)) return -EFAULT;
-  return static_cast<std::int64_t>(size);
-}
-
-std::int64_t do_getcpu(call_context& ctx) {
-  const std::uint32_t zero = 0;
-  if (ctx.args[0] && !store(ctx, ctx.args[0], zero)) return -EFAULT;
-  if (ctx.args[1] && !store(ctx, ctx.args[1], zero)) return -EFAULT;
-  return 0;
-}
-
-std::int64_t do_sched_accept(call_context&) {
-  return 0;
-}
 // Guest threads are threads of the host process, whose barrier reaches each of them, inside a VM or not.
 std::int64_t do_membarrier(call_context& ctx) {
   constexpr long served =
@@ -238,33 +212,13 @@ std::int64_t do_membarrier(call_context& ctx) {
   return host_result(::syscall(SYS_membarrier, command, 0, 0));
 }
 
-// As the kernel returns it: 20 is the usual one.
-std::int64_t do_getpriority(call_context& ctx) {
-  if (int_arg(ctx, 0) < 0 || int_arg(ctx, 0) > 2) return -EINVAL;
-  return 20;
-}
-
-std::int64_t do_sched_getparam(call_context& ctx) {
-  const int priority = 0;
-  return store(ctx, ctx.args[1], priority) ? 0 : -EFAULT;
-}
-
 constexpr syscall_entry entries[] = {
-    {24, "sched_yield", call<do_sched_yield>},
     {56, "clone", call<do_clone>, capability::always, "xpPPl"},
     {60, "exit", call<do_exit>, capability::always, "i"},
-    {140, "getpriority", call<do_getpriority>, capability::always, "ii"},
-    {142, "sched_setparam", call<do_sched_accept>, capability::always, "ip"},
-    {143, "sched_getparam", call<do_sched_getparam>, capability::always, "iP"},
-    {144, "sched_setscheduler", call<do_sched_accept>, capability::always, "iip"},
-    {145, "sched_getscheduler", call<do_sched_accept>, capability::always, "i"},
     {186, "gettid", call<do_gettid>},
     {202, "futex", call<do_futex>, capability::always, "piuppu"},
-    {203, "sched_setaffinity", call<do_sched_accept>, capability::always, "ilp"},
-    {204, "sched_getaffinity", call<do_sched_getaffinity>, capability::always, "ilP"},
     {218, "set_tid_address", call<do_set_tid_address>, capability::always, "p"},
     {273, "set_robust_list", call<do_set_robust_list>, capability::always, "pl"},
-    {309, "getcpu", call<do_getcpu>, capability::always, "PP"},
     {324, "membarrier", call<do_membarrier>, capability::always, "ixi"},
     {435, "clone3", call<do_clone3>, capability::always, "pl"},
 };
