@@ -254,6 +254,12 @@ TEST_F(hostile, pipes_and_memory_files_count_as_memory) {
   EXPECT_LE(pipes.number("KiB").value_or(1 << 30), 8 << 10) << pipes.describe();
   const auto files = run("bombs", {"memory_files"}, small);
   EXPECT_LE(files.number("MiB").value_or(0), 8) << files.describe();
+  const auto segments = run("bombs", {"segments"}, small);
+  EXPECT_LE(segments.number("MiB").value_or(0), 8) << segments.describe();
+  const auto many =
+      run("bombs", {"segments"}, [](auto& o) { o.budgets.memory_bytes = std::uint64_t{1} << 30; });
+  EXPECT_EQ(many.number("MiB"), 128) << many.describe();
+  EXPECT_EQ(many.number("error"), -ENOSPC) << many.describe();
 }
 
 TEST_F(hostile, disk_bomb) {

@@ -149,6 +149,24 @@ static int memory_files(const char* unused) {
   return bytes < (16ll << 30) ? contained : breach;
 }
 
+// Segments that are attached, filled, left and never removed; more of them than there may be.
+static int segments(const char* unused) {
+  (void)unused;
+  enum { size = 1 << 20 };
+  i64 n = 0, r = 0;
+  for (; n < 200; n++) {
+    const i64 id = raw_3(__NR_shmget, 0, size, 0x3ff /* IPC_CREAT, 0777 */);
+    if ((r = id) < 0) break;
+    volatile char* at = (volatile char*)(r = raw_3(__NR_shmat, id, 0, 0));
+    if (r < 0) break;
+    for (u64 i = 0; i < size; i += 4096) at[i] = 1;
+    if ((r = raw_1(__NR_shmdt, at)) < 0) break;
+  }
+  say_number("MiB", n);
+  say_number("error", r);
+  return n < 200 ? contained : breach;
+}
+
 static int disk(const char* path) {
   static char data[65536];
   i64 fd = raw_3(__NR_open, path, 0x242 /* RDWR CREAT TRUNC */, 0600), bytes = 0, n = 0;
@@ -184,8 +202,9 @@ static const struct {
 } table[] = {
 #define ROW(n) \
   { #n, n }
-    ROW(threads),     ROW(memory_touch), ROW(memory_brk), ROW(memory_huge),  ROW(page_tables), ROW(mappings),
-    ROW(descriptors), ROW(duplicates),   ROW(pipes),      ROW(memory_files), ROW(disk),        ROW(output),
+    ROW(threads),  ROW(memory_touch), ROW(memory_brk), ROW(memory_huge), ROW(page_tables),
+    ROW(mappings), ROW(descriptors),  ROW(duplicates), ROW(pipes),       ROW(memory_files),
+    ROW(segments), ROW(disk),         ROW(output),
 };
 
 int run(int argc, char** argv) {
