@@ -142,6 +142,11 @@ result<std::vector<dumped_account>> read_account_dump(const std::string& path, s
   return out;
 }
 
+bool is_incremental_archive(const std::string& path) {
+  const auto name = read_name(path);
+  return name && name->base;
+}
+
 result<std::vector<std::string>> account_files_in(const std::string& folder) {
   std::error_code failed;
   std::vector<std::string> out;

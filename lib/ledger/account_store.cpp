@@ -19,6 +19,7 @@ struct account_store::impl {
   std::size_t bytes = 0;
   std::unordered_map<solana::pubkey, stored_account, solana::bytes_hasher> accounts;
   std::optional<bank_fields> bank;
+  archive_slots archives;
 
   result<bytes_view> keep(std::string&& storage) {
     bytes += storage.size();
@@ -42,7 +43,9 @@ struct account_store::impl {
   }
   result<> add_snapshot(const std::string& path) {
     return read_snapshot(
-        path, {.manifest = [this](snapshot_manifest&& m) -> result<> {
+        path, {.manifest = [this, &path](snapshot_manifest&& m) -> result<> {
+                 auto& newest = is_incremental_archive(path) ? archives.incremental : archives.full;
+                 newest = std::max(newest.value_or(0), m.bank.slot);
                  if (!bank || m.bank.slot >= bank->slot) bank = std::move(m.bank);
                  return {};
                },
@@ -120,6 +123,9 @@ std::size_t account_store::size() const noexcept {
 }
 const bank_fields* account_store::bank() const noexcept {
   return impl_->bank ? &*impl_->bank : nullptr;
+}
+account_store::archive_slots account_store::archives() const noexcept {
+  return impl_->archives;
 }
 slot_t account_store::slot() const noexcept {
   return impl_->bank ? impl_->bank->slot : 0;

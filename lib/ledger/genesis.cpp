@@ -68,6 +68,16 @@ epoch_schedule::position epoch_schedule::locate(slot_t slot) const noexcept {
   return {epoch, slot - (length - minimum_slots_per_epoch), length};
 }
 
+slot_t epoch_schedule::first_slot(std::uint64_t epoch) const noexcept {
+  if (epoch <= first_normal_epoch)
+    return epoch > 57 ? ~slot_t{0} : ((std::uint64_t{1} << epoch) - 1) * minimum_slots_per_epoch;
+  std::uint64_t out = 0;
+  if (__builtin_mul_overflow(epoch - first_normal_epoch, slots_per_epoch, &out) ||
+      __builtin_add_overflow(out, first_normal_slot, &out))
+    return ~slot_t{0};
+  return out;
+}
+
 result<genesis> parse_genesis(bytes_view file) {
   if (file.size() > max_genesis)
     return error(osvm::errc::limit_exceeded, "genesis.bin is larger than 10 MiB");

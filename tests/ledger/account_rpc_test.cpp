@@ -242,7 +242,8 @@ TEST_F(account_rpc, rewards_of_an_epoch_lie_in_the_blocks_behind_it) {
 }
 
 TEST_F(account_rpc, what_a_ledger_cannot_know_is_said) {
-  for (const char* method : {"getLeaderSchedule", "getBlockProduction", "getSupply", "getClusterNodes"}) {
+  for (const char* method :
+       {"getLeaderSchedule", "getBlockProduction", "getSupply", "getClusterNodes", "getMaxRetransmitSlot"}) {
     const auto a = ask(method, "[]");
     EXPECT_EQ(a.at("error").at("code"), -32601) << method;
     EXPECT_TRUE(a.at("error").at("data").as_object().contains("reason")) << method;

@@ -42,8 +42,29 @@ struct made_storage {
   std::string bytes;
 };
 
+struct made_stake {
+  unsigned char vote, node;
+  std::uint64_t stake;
+};
+
+// The stakes of one epoch: vote accounts of no more than a tag and a validator, and nothing else.
+inline std::string make_epoch_stakes(std::uint64_t epoch, const std::vector<made_stake>& stakes) {
+  std::string m;
+  const auto u64 = [&m](std::uint64_t v) { append_raw(m, v); };
+  u64(1), u64(epoch), u64(stakes.size());
+  for (const auto& s : stakes) {
+    m.append(32, static_cast<char>(s.vote)), u64(s.stake), u64(1), u64(36);
+    append_raw<std::uint32_t>(m, 1), m.append(32, static_cast<char>(s.node));
+    m.append(32, 'o'), m += '\0', u64(0);
+  }
+  u64(0), u64(0), u64(epoch), u64(0);  // delegations, unused, epoch, history
+  u64(0), u64(0), u64(0);              // total, validators, voters
+  return m;
+}
+
 inline std::string make_manifest(std::uint64_t slot, const std::vector<made_storage>& storages,
-                                 const std::string& vote = "abc") {
+                                 const std::string& vote = "abc",
+                                 const std::string& epoch_stakes = std::string(8, '\0')) {
   std::string m;
   const auto u64 = [&m](std::uint64_t v) { append_raw(m, v); };
   u64(1), m += '\0', u64(0), u64(300);  // blockhash queue
@@ -61,8 +82,8 @@ inline std::string make_manifest(std::uint64_t slot, const std::vector<made_stor
   u64(1), m.append(32, 'v'), u64(42), u64(5), u64(vote.size()), m += vote, m.append(32, 'o'), m += '\0',
       u64(0);
   u64(1), m.append(96, '\0'), u64(0), u64(2), u64(1), m.append(32, '\0');
-  u64(0), u64(0), u64(0);  // unused accounts
-  u64(0), m += '\1';       // epoch stakes, is_delta
+  u64(0), u64(0), u64(0);        // unused accounts
+  m += epoch_stakes, m += '\1';  // and is_delta
   u64(storages.size());
   for (const auto& s : storages) u64(s.slot), u64(1), u64(s.id), u64(s.bytes.size());
   u64(0), u64(slot);
@@ -96,11 +117,12 @@ inline std::string tar_file(const std::string& name, const std::string& bytes, c
 }
 
 inline std::string make_archive(std::uint64_t slot, const std::vector<made_storage>& storages,
-                                const std::string& vote = "abc", const std::string& tail = {}) {
+                                const std::string& vote = "abc", const std::string& tail = {},
+                                const std::string& epoch_stakes = std::string(8, '\0')) {
   auto out = tar_file("version", "1.2.0") + tar_file("snapshots/", "", '5') +
              tar_file("snapshots/status_cache", "ignored");
   const auto name = std::to_string(slot);
-  out += tar_file("snapshots/" + name + "/" + name, make_manifest(slot, storages, vote) + tail);
+  out += tar_file("snapshots/" + name + "/" + name, make_manifest(slot, storages, vote, epoch_stakes) + tail);
   for (const auto& s : storages)
     out += tar_file("accounts/" + std::to_string(s.slot) + "." + std::to_string(s.id), s.bytes);
   return out + std::string(1024, '\0');

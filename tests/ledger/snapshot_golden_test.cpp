@@ -1,7 +1,9 @@
 // Real archives, where OSVM_TEST_DATA names the folder that holds them: one of Agave 4.2 with everything in
 // it written out as JSON, a full and an incremental one, and two of Solana 1.18.
 #include <osvm/ledger/account_store.hpp>
+#include <osvm/ledger/blockstore.hpp>
 #include <osvm/ledger/lt_hash.hpp>
+#include <osvm/solana/ed25519.hpp>
 #include <osvm/solana/programs.hpp>
 
 #include <gtest/gtest.h>
@@ -79,6 +81,67 @@ TEST_F(real_snapshots, every_account_and_bank_field_of_agave_4_2) {
   EXPECT_EQ(bank.vote_accounts.size(), b.at("stakes").at("vote_accounts").as_array().size());
   EXPECT_EQ(bank.delegations, b.at("stakes").at("stake_delegations").as_array().size());
   EXPECT_EQ(bank.last_blockhash->to_string(), b.at("blockhash_queue").at("last_hash").as_string());
+  const auto& epochs = wanted.at("extra_fields").at("versioned_epoch_stakes").as_array();
+  EXPECT_EQ(bank.epoch_stakes.size(), epochs.size());
+  for (const auto& e : epochs) {
+    const auto& list = bank.epoch_stakes.at(e.at("epoch").to_number<std::uint64_t>());
+    EXPECT_EQ(list.size(), e.at("vote_accounts").as_array().size());
+    for (const auto& v : e.at("vote_accounts").as_array()) {
+      const auto vote = *solana::pubkey::parse(v.at("vote_pubkey").as_string());
+      const auto found = std::ranges::find(list, vote, &vote_stake::vote);
+      ASSERT_NE(found, list.end());
+      EXPECT_EQ(found->node.to_string(), v.at("node_pubkey").as_string());
+      EXPECT_EQ(found->stake, v.at("stake").to_number<std::uint64_t>());
+    }
+  }
+}
+
+// The oracle of a schedule is the ledger itself: leaders sign their shreds and earn their blocks' fees.
+TEST_F(real_snapshots, the_scheduled_leader_signed_every_shred) {
+  const auto folder = data + "/ledger-solana-1.18";
+  const auto accounts = account_store::load({folder});
+  const auto store = blockstore::open(folder);
+  ASSERT_TRUE(accounts && store);
+  const auto& bank = *accounts->bank();
+  ASSERT_FALSE(bank.epoch_stakes.empty());
+  std::map<std::uint64_t, leader_schedule> schedules;
+  for (const auto& [epoch, stakes] : bank.epoch_stakes) {
+    auto made = leader_schedule::make(
+        stakes, epoch,
+        {.by = lots::validators, .slots = bank.schedule.locate(bank.schedule.first_slot(epoch)).length});
+    ASSERT_TRUE(made) << made.error().to_string();
+    schedules.emplace(epoch, std::move(*made));
+  }
+  std::size_t shreds = 0, wrong = 0;
+  auto at = store->database().iterate("data_shred");
+  ASSERT_TRUE(at);
+  for (at->seek_first(); at->valid(); at->next()) {
+    const auto bytes = at->value().bytes();
+    const auto s = parse_shred(bytes);
+    const auto root = merkle_root(bytes);
+    ASSERT_TRUE(s && root);
+    const auto where = bank.schedule.locate(s->slot);
+    const auto known = schedules.find(where.epoch);
+    if (known == schedules.end() || s->slot == 0) continue;  // a key made for it alone signs the first block
+    ++shreds;
+    wrong += !solana::verify(*s->leader_signature, known->second.node(where.index), root->view());
+  }
+  EXPECT_GT(shreds, 3000u);
+  EXPECT_EQ(wrong, 0u);
+  std::size_t fees = 0;
+  for (const auto slot : *store->roots(1, ~0ULL, 100000)) {
+    const auto where = bank.schedule.locate(slot);
+    const auto known = schedules.find(where.epoch);
+    const auto paid = store->rewards(slot);
+    ASSERT_TRUE(paid);
+    if (known == schedules.end() || !*paid) continue;
+    for (const auto& r : (*paid)->rewards.rewards)
+      if (r.type == solana::reward_type::fee) {
+        ++fees;
+        EXPECT_EQ(r.address, known->second.node(where.index).to_string()) << slot;
+      }
+  }
+  EXPECT_GT(fees, 300u);
 }
 
 TEST_F(real_snapshots, an_incremental_one_on_its_full_one) {

@@ -46,6 +46,11 @@ class account_store final {
   // Of the newest snapshot; null where only files were loaded.
   const bank_fields* bank() const noexcept;
   slot_t slot() const noexcept;
+  // Of the archives that were loaded, by their names.
+  struct archive_slots {
+    std::optional<slot_t> full{}, incremental{};
+  };
+  archive_slots archives() const noexcept;
   // The Clock sysvar's, or 0.
   std::int64_t unix_timestamp() const noexcept;
   // What decoding `account` takes: its mint and the time.

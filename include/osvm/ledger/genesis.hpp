@@ -19,6 +19,8 @@ struct epoch_schedule {
     std::uint64_t epoch = 0, index = 0, length = 0;
   };
   position locate(slot_t slot) const noexcept;
+  // All ones for an epoch that no slot number reaches.
+  slot_t first_slot(std::uint64_t epoch) const noexcept;
 };
 
 struct genesis {

@@ -4,6 +4,7 @@
 
 #include <osvm/core/bytes.hpp>
 #include <osvm/ledger/genesis.hpp>
+#include <osvm/ledger/leader_schedule.hpp>
 
 #include <array>
 #include <functional>
@@ -44,6 +45,8 @@ struct bank_fields {
     double initial = 0, terminal = 0, taper = 0, foundation = 0, foundation_term = 0;
   } inflation{};
   std::vector<staked_vote_account> vote_accounts{};
+  // By epoch: what its leaders are drawn by. A bank knows its own epoch's and the next one's.
+  std::map<std::uint64_t, std::vector<vote_stake>> epoch_stakes{};
   std::uint64_t delegations = 0;
   bool is_delta = false;
 };

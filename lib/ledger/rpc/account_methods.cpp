@@ -157,29 +157,6 @@ answer get_program_accounts(const call& c) {
   return with_context(c, config, text);
 }
 
-answer get_largest_accounts(const call& c) {
-  constexpr std::size_t shown = 20;
-  RPC_TRY(const auto* store, accounts_of(c));
-  if (field(config_of(c, 0), "filter")) return invalid("filter: circulation is not known here");
-  auto list = store->all();
-  const auto n = std::min(shown, list.size());
-  std::ranges::partial_sort(
-      list, list.begin() + static_cast<std::ptrdiff_t>(n), [](const auto* a, const auto* b) {
-        return std::pair(a->view.lamports, a->address) > std::pair(b->view.lamports, b->address);
-      });
-  std::string text;
-  solana::json_writer out(text);
-  out.begin_array();
-  for (std::size_t i = 0; i < n; ++i) {
-    out.begin_object();
-    out.field("address", list[i]->address);
-    out.field("lamports", list[i]->view.lamports);
-    out.end_object();
-  }
-  out.end_array();
-  return with_context(c, config_of(c, 0), text);
-}
-
 // ---- of the bank
 
 answer get_transaction_count(const call& c) {
@@ -216,19 +193,30 @@ answer get_inflation_governor(const call& c) {
 }
 
 answer get_stake_minimum_delegation(const call& c) {
-  return with_context(c, config_of(c, 0), "1");
+  constexpr auto one_sol = solana::programs::detail::address("9onWzzvCzNC2jfhxxeqRgs5q7nFAAKpCUvkj6T6GJK9i");
+  RPC_TRY(const auto* store, accounts_of(c));
+  return with_context(c, config_of(c, 0), activated_at(*store, one_sol) ? "1000000000" : "1");
+}
+
+// Of the archives that were loaded.
+answer get_highest_snapshot_slot(const call& c) {
+  const auto loaded =
+      c.at.options.accounts ? c.at.options.accounts->archives() : account_store::archive_slots{};
+  if (!loaded.full) return rpc_error{-32008, "No snapshot"};
+  return "{\"full\":" + std::to_string(*loaded.full) +
+         ",\"incremental\":" + (loaded.incremental ? std::to_string(*loaded.incremental) : "null") + "}";
 }
 
 constexpr rpc_method methods[] = {
-    {"getAccountInfo", get_account_info},
-    {"getMultipleAccounts", get_multiple_accounts},
-    {"getBalance", get_balance},
-    {"getProgramAccounts", get_program_accounts},
-    {"getLargestAccounts", get_largest_accounts},
-    {"getTransactionCount", get_transaction_count},
-    {"getMinimumBalanceForRentExemption", get_minimum_balance},
-    {"getInflationGovernor", get_inflation_governor},
-    {"getStakeMinimumDelegation", get_stake_minimum_delegation},
+    {"getAccountInfo", get_account_info, served_from::accounts},
+    {"getMultipleAccounts", get_multiple_accounts, served_from::accounts},
+    {"getBalance", get_balance, served_from::accounts},
+    {"getProgramAccounts", get_program_accounts, served_from::accounts},
+    {"getTransactionCount", get_transaction_count, served_from::bank},
+    {"getMinimumBalanceForRentExemption", get_minimum_balance, served_from::accounts},
+    {"getInflationGovernor", get_inflation_governor, served_from::bank},
+    {"getStakeMinimumDelegation", get_stake_minimum_delegation, served_from::accounts},
+    {"getHighestSnapshotSlot", get_highest_snapshot_slot},
 };
 
 }  // namespace

@@ -82,4 +82,12 @@ rpc_result<std::string> keyed_accounts(const account_store& store,
   return text;
 }
 
+// A feature's account holds the slot at which it was activated.
+std::optional<slot_t> activated_at(const account_store& store, const solana::pubkey& feature) {
+  const auto* a = store.find(feature);
+  if (!a || a->view.data.size() < 9 || a->view.data[0] != std::byte{1}) return std::nullopt;
+  const auto slot = read_at<std::uint64_t>(a->view.data, 1);
+  return slot ? std::optional(*slot) : std::nullopt;
+}
+
 }  // namespace osvm::ledger

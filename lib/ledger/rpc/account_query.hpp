@@ -27,4 +27,7 @@ rpc_result<std::string> keyed_accounts(const account_store& store,
                                        const std::vector<const stored_account*>& list,
                                        const account_query& query);
 
+// The slot at which a feature was activated.
+std::optional<slot_t> activated_at(const account_store& store, const solana::pubkey& feature);
+
 }  // namespace osvm::ledger

@@ -10,6 +10,8 @@
 
 #include <span>
 
+#include "cache.hpp"
+
 namespace osvm::ledger {
 
 namespace json = boost::json;
@@ -20,6 +22,7 @@ struct rpc_service::impl {
   blockstore store;
   std::optional<genesis> first;
   rpc_options options;
+  mutable rpc_cache cache{};
 };
 
 // An answer that is an error: code, message and a value for "data".
@@ -84,14 +87,31 @@ answer wrap(const call& c, result<std::string> made, slot_t slot = 0);
   if (!OSVM_CONCAT(rpc_try_, __LINE__)) return OSVM_CONCAT(rpc_try_, __LINE__).error(); \
   decl = std::move(OSVM_CONCAT(rpc_try_, __LINE__)).value()
 
+// Without it a method is asked of the upstream, where there is one; else its answer is the error that says
+// so.
+enum class served_from : std::uint8_t {
+  ledger,    // alone
+  accounts,  // that were loaded from files or a snapshot
+  bank,      // of a snapshot that was loaded
+  nothing,   // known here only as something that a ledger does not know
+};
+
 struct rpc_method {
   std::string_view name;
   answer (*run)(const call&);
+  served_from source = served_from::ledger;
 };
+// Every table of methods.
+std::span<const std::span<const rpc_method>> method_tables() noexcept;
+// What only a node that follows the cluster can do.
+std::span<const std::string_view> live_methods() noexcept;
 std::span<const rpc_method> history_methods() noexcept;  // blocks, transactions, signatures
 std::span<const rpc_method> cluster_methods() noexcept;  // slots, epochs, the node
 std::span<const rpc_method> account_methods() noexcept;  // accounts of snapshots and files
 std::span<const rpc_method> token_methods() noexcept;
-std::span<const rpc_method> stake_methods() noexcept;  // validators, inflation, rewards
+std::span<const rpc_method> stake_methods() noexcept;   // validators, inflation, rewards
+std::span<const rpc_method> leader_methods() noexcept;  // leader schedules, block production
+std::span<const rpc_method> supply_methods() noexcept;
+std::span<const rpc_method> fee_methods() noexcept;  // blockhashes and fees
 
 }  // namespace osvm::ledger

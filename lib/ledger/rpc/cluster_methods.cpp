@@ -107,10 +107,13 @@ answer get_max_shred_insert_slot(const call& c) {
 answer get_identity(const call& c) {
   return "{\"identity\":\"" + c.at.options.identity.to_string() + "\"}";
 }
-// There is none to download.
-answer get_highest_snapshot_slot(const call&) {
-  return rpc_error{-32008, "No snapshot"};
+// What a ledger is not asked for in vain: only a node has these.
+template <const char* Reason>
+answer not_here(const call&) {
+  return rpc_error{-32601, "Method not found", std::string("{\"reason\":\"") + Reason + "\"}"};
 }
+constexpr char needs_gossip[] = "only a node of the cluster hears of the others";
+constexpr char needs_turbine[] = "a ledger sends no shreds on";
 
 constexpr rpc_method methods[] = {
     {"getBlockHeight", get_block_height},
@@ -124,8 +127,9 @@ constexpr rpc_method methods[] = {
     {"getHealth", get_health},
     {"getIdentity", get_identity},
     {"getMaxShredInsertSlot", get_max_shred_insert_slot},
-    {"getHighestSnapshotSlot", get_highest_snapshot_slot},
     {"getVersion", get_version},
+    {"getClusterNodes", not_here<needs_gossip>, served_from::nothing},
+    {"getMaxRetransmitSlot", not_here<needs_turbine>, served_from::nothing},
 };
 
 }  // namespace

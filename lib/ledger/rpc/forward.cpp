@@ -8,7 +8,6 @@
 #include <boost/json/serialize.hpp>
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "json_check.hpp"
@@ -18,26 +17,12 @@ namespace {
 
 constexpr std::size_t most_forwarded = 64;  // of one batch
 
-// Only a node that follows the cluster can do these.
-constexpr std::array<std::string_view, 4> live_methods = {"sendTransaction", "simulateTransaction",
-                                                          "getLatestBlockhash", "requestAirdrop"};
-
-// Known here only as something that a ledger does not know.
-constexpr std::array<std::string_view, 5> unknown_here = {
-    "getSlotLeaders", "getLeaderSchedule", "getBlockProduction", "getSupply", "getClusterNodes"};
-// Served where accounts are loaded, beside the methods of accounts and tokens.
-constexpr std::array<std::string_view, 2> by_accounts = {"getVoteAccounts", "getInflationRate"};
-
 bool among(std::span<const std::string_view> names, std::string_view method) noexcept {
   return std::ranges::find(names, method) != names.end();
 }
 
 bool is_live(std::string_view method) noexcept {
-  return among(live_methods, method);
-}
-
-bool in(std::span<const rpc_method> table, std::string_view name) noexcept {
-  return std::ranges::find(table, name, &rpc_method::name) != table.end();
+  return among(live_methods(), method);
 }
 
 // The method of a well-formed call (not of a notification), which another node could answer.
@@ -76,10 +61,23 @@ bool same_id(std::string_view theirs, const std::string& ours) {
 
 }  // namespace
 
+std::span<const std::string_view> live_methods() noexcept {
+  static constexpr std::string_view names[] = {"sendTransaction", "simulateTransaction", "getLatestBlockhash",
+                                               "requestAirdrop"};
+  return names;
+}
+
 bool wants_upstream(const rpc_service::impl& at, std::string_view method) noexcept {
-  if (is_live(method) || among(unknown_here, method) || !find_method(method)) return true;
-  return !at.options.accounts &&
-         (in(account_methods(), method) || in(token_methods(), method) || among(by_accounts, method));
+  const auto* m = find_method(method);
+  if (!m || is_live(method)) return true;
+  const auto& accounts = at.options.accounts;
+  switch (m->source) {
+    case served_from::ledger: return false;
+    case served_from::accounts: return !accounts;
+    case served_from::bank: return !accounts || !accounts->bank();
+    case served_from::nothing: break;
+  }
+  return true;
 }
 
 std::optional<rpc_error> upstream_missing(std::string_view method) {

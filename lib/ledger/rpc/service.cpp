@@ -7,9 +7,15 @@
 
 namespace osvm::ledger {
 
+std::span<const std::span<const rpc_method>> method_tables() noexcept {
+  static const std::span<const rpc_method> tables[] = {
+      history_methods(), cluster_methods(), account_methods(), token_methods(),
+      stake_methods(),   leader_methods(),  supply_methods(),  fee_methods()};
+  return tables;
+}
+
 const rpc_method* find_method(std::string_view name) {
-  for (const auto table :
-       {history_methods(), cluster_methods(), account_methods(), token_methods(), stake_methods()})
+  for (const auto table : method_tables())
     if (const auto m = std::ranges::find(table, name, &rpc_method::name); m != table.end()) return &*m;
   return nullptr;
 }

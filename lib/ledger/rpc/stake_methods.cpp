@@ -14,6 +14,13 @@ namespace {
 
 using solana::programs::detail::address;
 
+// Whether the epoch's leaders were drawn with it; of a bank that does not say, whether it has a stake.
+bool votes_in_epoch(const bank_fields& bank, const staked_vote_account& v) {
+  const auto known = bank.epoch_stakes.find(bank.epoch);
+  if (known == bank.epoch_stakes.end()) return v.stake > 0;
+  return std::ranges::find(known->second, v.address, &vote_stake::vote) != known->second.end();
+}
+
 answer get_vote_accounts(const call& c) {
   constexpr std::uint64_t delinquent_distance = 128;
   constexpr std::size_t credits_shown = 5;
@@ -45,7 +52,7 @@ answer get_vote_accounts(const call& c) {
     out.field("nodePubkey", state->node);
     out.field("activatedStake", v.stake);
     out.field("commission", std::uint64_t{state->commission});
-    out.field("epochVoteAccount", v.stake > 0);
+    out.field("epochVoteAccount", votes_in_epoch(*bank, v));
     out.key("epochCredits");
     out.begin_array();
     const auto skip = state->history.size() - std::min(state->history.size(), credits_shown);
@@ -66,25 +73,6 @@ answer get_vote_accounts(const call& c) {
 
 // ---- inflation
 
-slot_t first_slot_of(const epoch_schedule& s, std::uint64_t epoch) {
-  constexpr std::uint64_t minimum = 32;
-  if (epoch <= s.first_normal_epoch)
-    return epoch > 57 ? ~slot_t{0} : ((std::uint64_t{1} << epoch) - 1) * minimum;
-  std::uint64_t out = 0;
-  if (__builtin_mul_overflow(epoch - s.first_normal_epoch, s.slots_per_epoch, &out) ||
-      __builtin_add_overflow(out, s.first_normal_slot, &out))
-    return ~slot_t{0};
-  return out;
-}
-
-// A feature's account holds the slot at which it was activated.
-std::optional<slot_t> activated_at(const account_store& store, const solana::pubkey& feature) {
-  const auto* a = store.find(feature);
-  if (!a || a->view.data.size() < 9 || a->view.data[0] != std::byte{1}) return std::nullopt;
-  const auto slot = read_at<std::uint64_t>(a->view.data, 1);
-  return slot ? std::optional(*slot) : std::nullopt;
-}
-
 // Full inflation began with the first of these; before it with the trial; without any at slot 0.
 slot_t inflation_start(const account_store& store) {
   const auto voted = activated_at(store, address("BzBBveUDymEYoYzcMWNQCx3cd4jQs7puaVFHLtsbB6fm"));
@@ -100,8 +88,8 @@ answer get_inflation_rate(const call& c) {
   RPC_TRY(const auto* store, accounts_of(c));
   const auto& schedule = bank->schedule;
   const auto begin = schedule.locate(inflation_start(*store)).epoch;
-  const auto from = first_slot_of(schedule, begin == 0 ? 0 : begin - 1);
-  const auto now = first_slot_of(schedule, bank->epoch);
+  const auto from = schedule.first_slot(begin == 0 ? 0 : begin - 1);
+  const auto now = schedule.first_slot(bank->epoch);
   const double year = static_cast<double>(now - std::min(now, from)) / bank->slots_per_year;
   const auto& i = bank->inflation;
   const double total = std::max(i.initial * std::pow(1.0 - i.taper, year), i.terminal);
@@ -176,7 +164,7 @@ answer get_inflation_reward(const call& c) {
   if (const auto* e = field(config, "epoch")) {
     RPC_TRY(epoch, number(*e));
   }
-  const auto first = first_slot_of(schedule, epoch == ~std::uint64_t{0} ? epoch : epoch + 1);
+  const auto first = schedule.first_slot(epoch == ~std::uint64_t{0} ? epoch : epoch + 1);
   if (const auto from = c.store().bounds()->first_available; first < from)
     return translate(c, error(errc::cleaned_up), first);
   RPC_TRY(const auto paid, rewards_of(c, first, {names.begin(), names.end()}));
@@ -211,31 +199,11 @@ answer get_block_commitment(const call& c) {
   return "{\"commitment\":null,\"totalStake\":" + std::to_string(total) + "}";
 }
 
-answer get_slot_leader(const call& c) {
-  RPC_TRY(const auto* bank, bank_of(c));
-  return "\"" + bank->leader.to_string() + "\"";
-}
-
-// What only a bank's stakes, a gossip table or lists that validators are built with would answer.
-template <const char* Reason>
-answer not_here(const call&) {
-  return rpc_error{-32601, "Method not found", std::string("{\"reason\":\"") + Reason + "\"}"};
-}
-constexpr char needs_stakes[] = "the leader schedule needs the stakes of its epoch, which are not read here";
-constexpr char needs_lists[] = "the accounts that do not circulate are not known here";
-constexpr char needs_gossip[] = "only a node of the cluster hears of the others";
-
 constexpr rpc_method methods[] = {
-    {"getVoteAccounts", get_vote_accounts},
-    {"getInflationRate", get_inflation_rate},
+    {"getVoteAccounts", get_vote_accounts, served_from::bank},
+    {"getInflationRate", get_inflation_rate, served_from::bank},
     {"getInflationReward", get_inflation_reward},
-    {"getBlockCommitment", get_block_commitment},
-    {"getSlotLeader", get_slot_leader},
-    {"getSlotLeaders", not_here<needs_stakes>},
-    {"getLeaderSchedule", not_here<needs_stakes>},
-    {"getBlockProduction", not_here<needs_stakes>},
-    {"getSupply", not_here<needs_lists>},
-    {"getClusterNodes", not_here<needs_gossip>},
+    {"getBlockCommitment", get_block_commitment, served_from::bank},
 };
 
 }  // namespace

@@ -126,11 +126,11 @@ answer get_token_accounts_by_delegate(const call& c) {
 }
 
 constexpr rpc_method methods[] = {
-    {"getTokenAccountBalance", get_token_account_balance},
-    {"getTokenSupply", get_token_supply},
-    {"getTokenLargestAccounts", get_token_largest_accounts},
-    {"getTokenAccountsByOwner", get_token_accounts_by_owner},
-    {"getTokenAccountsByDelegate", get_token_accounts_by_delegate},
+    {"getTokenAccountBalance", get_token_account_balance, served_from::accounts},
+    {"getTokenSupply", get_token_supply, served_from::accounts},
+    {"getTokenLargestAccounts", get_token_largest_accounts, served_from::accounts},
+    {"getTokenAccountsByOwner", get_token_accounts_by_owner, served_from::accounts},
+    {"getTokenAccountsByDelegate", get_token_accounts_by_delegate, served_from::accounts},
 };
 
 }  // namespace

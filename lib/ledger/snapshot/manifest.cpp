@@ -47,12 +47,24 @@ staked_vote_account read_vote_account(reader& in) {
   return v;
 }
 
+using stakes_by_epoch = std::map<std::uint64_t, std::vector<vote_stake>>;
+
+// All versions of a vote account's state begin with a tag and the validator that votes.
+vote_stake stake_of(const staked_vote_account& v) {
+  constexpr std::size_t node_at = 4;
+  vote_stake out{v.address, {}, v.stake};
+  if (v.data.size() >= node_at + 32) std::memcpy(out.node.bytes.data(), v.data.data() + node_at, 32);
+  return out;
+}
+
+std::vector<vote_stake> read_epoch_votes(reader& in) {
+  std::vector<vote_stake> out;
+  for (auto n = in.count(97); n-- && in.ok();) out.push_back(stake_of(read_vote_account(in)));
+  return out;
+}
+
 // The stakes, with delegations alone: what each stake account holds else lies in the account.
-void read_stakes(reader& in, std::vector<staked_vote_account>* votes, std::uint64_t* delegations) {
-  for (auto n = in.count(97); n-- && in.ok();) {
-    auto v = read_vote_account(in);
-    if (votes) votes->push_back(std::move(v));
-  }
+void read_delegations(reader& in, std::uint64_t* delegations) {
   const auto n = in.count(32 + 64);
   if (delegations) *delegations = n;
   in.take(n * (32 + 64));
@@ -71,10 +83,16 @@ void skip_stake_totals(reader& in) {
   in.take(in.count(64) * 64);  // authorized voters
 }
 
-void skip_epoch_stakes(reader& in) {
+void read_stakes(reader& in, bank_fields& b) {
+  for (auto n = in.count(97); n-- && in.ok();) b.vote_accounts.push_back(read_vote_account(in));
+  read_delegations(in, &b.delegations);
+}
+
+void read_epoch_stakes(reader& in, stakes_by_epoch& out) {
   for (auto n = in.count(8); n-- && in.ok();) {
-    in.number<std::uint64_t>();  // epoch
-    read_stakes(in, nullptr, nullptr);
+    const auto epoch = in.number<std::uint64_t>();
+    out[epoch] = read_epoch_votes(in);
+    read_delegations(in, nullptr);
     skip_stake_totals(in);
   }
 }
@@ -126,37 +144,39 @@ bank_fields read_bank(reader& in) {
   read_hard_forks(in, b);
   read_heights(in, b);
   read_economy(in, b);
-  read_stakes(in, &b.vote_accounts, &b.delegations);
+  read_stakes(in, b);
   in.take(in.count(32) * 32);  // three tables of accounts that are not used any more
   in.take(in.count(32) * 32);
   in.take(in.count(40) * 40);
-  skip_epoch_stakes(in);
+  read_epoch_stakes(in, b.epoch_stakes);
   b.is_delta = in.boolean();
   return b;
 }
 
-void skip_versioned_stakes(reader& in) {
+stakes_by_epoch read_versioned_stakes(reader& in) {
+  stakes_by_epoch out;
   for (auto n = in.count(12); n-- && in.ok();) {
-    in.number<std::uint64_t>();                             // epoch
-    if (in.number<std::uint32_t>() != 0) return in.fail();  // the only version there is
-    for (auto votes = in.count(97); votes-- && in.ok();) read_vote_account(in);
+    const auto epoch = in.number<std::uint64_t>();
+    if (in.number<std::uint32_t>() != 0) return in.fail(), stakes_by_epoch{};  // the only version there is
+    out[epoch] = read_epoch_votes(in);
     in.take(in.count(32 + 72) * (32 + 72));  // delegations, with the credits that they have seen
     in.take(16);                             // unused, epoch
     in.take(in.count(32) * 32);              // history
     skip_stake_totals(in);
   }
+  return in.ok() ? std::move(out) : stakes_by_epoch{};
 }
 
 // What releases added behind the accounts' places, each piece absent in older ones. Nothing when the hash is
 // not there, or lies behind what this reader does not know.
-std::optional<std::array<std::uint16_t, 1024>> read_accounts_hash(reader& in) {
+std::optional<std::array<std::uint16_t, 1024>> read_tail(reader& in, stakes_by_epoch& stakes) {
   in.take(32 + 32 + 5 * 8);                        // hashes and counts of the bank
   in.take(in.count(8) * 8);                        // roots
   in.take(in.count(40) * 40);                      // roots with hashes
   in.number<std::uint64_t>();                      // lamports per signature
   if (in.boolean()) in.take(8 + 32 + 8 + 32 + 8);  // what an incremental snapshot stands on
   in.option<solana::hash>();                       // of accounts, once an epoch
-  skip_versioned_stakes(in);
+  stakes.merge(read_versioned_stakes(in));
   if (!in.boolean()) return std::nullopt;
   std::array<std::uint16_t, 1024> sums{};
   const auto bytes = in.take(sizeof sums);
@@ -181,7 +201,7 @@ result<snapshot_manifest> parse_manifest(bytes_view file) {
   in.number<std::uint64_t>();  // write version
   const auto slot = in.number<std::uint64_t>();
   if (!in.ok()) return error(errc::corrupt, "snapshot: the manifest does not parse");
-  out.accounts_hash = read_accounts_hash(in);
+  out.accounts_hash = read_tail(in, out.bank.epoch_stakes);
   out.bank.epoch = out.bank.schedule.locate(out.bank.slot).epoch;  // releases since 4.2 store 0
   if (slot != out.bank.slot)
     return error(errc::corrupt, "snapshot: the manifest's two parts are of different slots");
