@@ -112,6 +112,22 @@ void write_lookups(json_writer& out, const message_view& m) {
   out.end_array();
 }
 
+template <class T>
+void write_word(json_writer& out, std::string_view name, const std::optional<T>& v) {
+  out.key(name);
+  v ? out.number(*v) : out.null();
+}
+
+void write_config(json_writer& out, const message_config& c) {
+  out.key("transactionConfig");
+  out.begin_object();
+  write_word(out, "priorityFee", c.priority_fee);
+  write_word(out, "computeUnitLimit", c.compute_unit_limit);
+  write_word(out, "loadedAccountsDataSizeLimit", c.loaded_accounts_limit);
+  write_word(out, "heapSize", c.heap_size);
+  out.end_object();
+}
+
 void write_message(json_writer& out, const message_view& m, const transaction_meta* meta,
                    const encode_options& o) {
   const bool parsed = o.encoding == transaction_encoding::json_parsed;
@@ -148,6 +164,8 @@ void write_message(json_writer& out, const message_view& m, const transaction_me
   out.end_array();
   if (m.version == message_version::v0) {
     write_lookups(out, m);
+  } else if (m.version == message_version::v1) {
+    write_config(out, m.config);
   } else if (parsed) {
     out.key("addressTableLookups");
     out.null();

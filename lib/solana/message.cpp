@@ -10,6 +10,13 @@ namespace osvm::solana {
 namespace {
 
 constexpr std::size_t max_wire = 1232;  // what fits a packet
+// SIMD-0385
+constexpr std::size_t max_v1_wire = 4096, max_v1_keys = 64, max_v1_instructions = 64, max_v1_signers = 12;
+constexpr std::uint32_t least_heap = 32 << 10, most_heap = 256 << 10;
+
+std::size_t max_wire_of(message_version v) {
+  return v == message_version::v1 ? max_v1_wire : max_wire;
+}
 
 struct rights {
   bool signer = false, writable = false, invoked = false;
@@ -146,6 +153,71 @@ std::string write(const message_plan& plan, const layout& l) {
   return out;
 }
 
+template <class T>
+void append_number(std::string& out, T v) {
+  out.append(reinterpret_cast<const char*>(&v), sizeof v);
+}
+
+std::uint32_t mask_of(const message_config& c) {
+  return (c.priority_fee ? 3U : 0) | (c.compute_unit_limit ? 4U : 0) | (c.loaded_accounts_limit ? 8U : 0) |
+         (c.heap_size ? 16U : 0);
+}
+
+std::string write_v1(const message_plan& plan, const layout& l) {
+  std::map<pubkey, std::uint8_t> index;
+  for (std::size_t i = 0; i < l.keys.size(); ++i) index.emplace(l.keys[i], static_cast<std::uint8_t>(i));
+  std::string out(1, '\x81');
+  for (const auto n : l.header) out.push_back(static_cast<char>(n));
+  const auto& c = plan.config;
+  append_number(out, mask_of(c));
+  append_bytes(out, plan.blockhash.view());
+  out.push_back(static_cast<char>(plan.instructions.size()));
+  out.push_back(static_cast<char>(l.keys.size()));
+  for (const auto& k : l.keys) append_key(out, k);
+  if (c.priority_fee) append_number(out, *c.priority_fee);
+  for (const auto& word : {c.compute_unit_limit, c.loaded_accounts_limit, c.heap_size})
+    if (word) append_number(out, *word);
+  for (const auto& ix : plan.instructions) {
+    out.push_back(static_cast<char>(index.at(ix.program)));
+    out.push_back(static_cast<char>(ix.accounts.size()));
+    append_number(out, static_cast<std::uint16_t>(ix.data.size()));
+  }
+  for (const auto& ix : plan.instructions) {
+    for (const auto& a : ix.accounts) out.push_back(static_cast<char>(index.at(a.key)));
+    out += ix.data;
+  }
+  return out;
+}
+
+result<> check_v1(const message_plan& plan, const layout& l) {
+  if (l.keys.size() > max_v1_keys || plan.instructions.size() > max_v1_instructions ||
+      l.header[0] > max_v1_signers)
+    return error(osvm::errc::limit_exceeded,
+                 "a version 1 transaction has at most 64 keys, 64 instructions and 12 signers");
+  for (const auto& ix : plan.instructions)
+    if (ix.accounts.size() > 255)
+      return error(osvm::errc::limit_exceeded, "an instruction of version 1 has at most 255 accounts");
+  const auto heap = plan.config.heap_size.value_or(least_heap);
+  if (heap < least_heap || heap > most_heap || heap % 1024)
+    return error(osvm::errc::invalid_argument, "a heap has 32 to 256 KiB, in whole KiB");
+  return {};
+}
+
+// What only another version of messages has.
+result<> check_plan(const message_plan& plan) {
+  if (plan.version != message_version::v0 && !plan.tables.empty())
+    return error(osvm::errc::invalid_argument, "only version 0 messages have lookup tables");
+  if (plan.version != message_version::v1 && mask_of(plan.config))
+    return error(osvm::errc::invalid_argument, "only version 1 messages have a configuration");
+  const auto most = max_wire_of(plan.version);
+  for (const auto& ix : plan.instructions)
+    if (ix.data.size() > most || ix.accounts.size() > most)
+      return error(osvm::errc::limit_exceeded, "an instruction does not fit a transaction");
+  if (plan.instructions.size() > most)
+    return error(osvm::errc::limit_exceeded, "too many instructions for a transaction");
+  return {};
+}
+
 const keypair* key_of(std::span<const keypair* const> keys, const pubkey& address) {
   const auto at = std::ranges::find_if(keys, [&](const keypair* k) { return k && k->address() == address; });
   return at == keys.end() ? nullptr : *at;
@@ -154,8 +226,6 @@ const keypair* key_of(std::span<const keypair* const> keys, const pubkey& addres
 // `signatures` has one entry a signer; those of `keys` are made anew.
 result<std::string> assemble(const message_view& m, std::vector<signature> signatures,
                              std::span<const keypair* const> keys, bool all) {
-  if (m.version == message_version::v1)
-    return error(osvm::errc::unsupported, "signing version 1 messages is not in this version");
   if (m.keys.size() < m.header.required_signatures)
     return error(osvm::errc::malformed, "the message has fewer keys than signers");
   for (std::size_t i = 0; i < signatures.size(); ++i) {
@@ -166,9 +236,11 @@ result<std::string> assemble(const message_view& m, std::vector<signature> signa
     }
   }
   std::string out;
-  append_compact_u16(out, static_cast<std::uint16_t>(signatures.size()));
+  const bool leads = m.version == message_version::v1;  // its message stands before the signatures
+  if (leads) append_bytes(out, m.bytes);
+  if (!leads) append_compact_u16(out, static_cast<std::uint16_t>(signatures.size()));
   for (const auto& s : signatures) append_bytes(out, s.view());
-  append_bytes(out, m.bytes);
+  if (!leads) append_bytes(out, m.bytes);
   transaction_view made;
   OSVM_CHECK(parse_transaction(as_bytes(out), made));
   OSVM_CHECK(sanitize(made));
@@ -178,21 +250,15 @@ result<std::string> assemble(const message_view& m, std::vector<signature> signa
 }  // namespace
 
 result<std::string> build_message(const message_plan& plan) {
-  if (plan.version == message_version::v1)
-    return error(osvm::errc::unsupported, "building version 1 messages is not in this version");
-  if (plan.version == message_version::legacy && !plan.tables.empty())
-    return error(osvm::errc::invalid_argument, "a legacy message has no lookup tables");
-  for (const auto& ix : plan.instructions)
-    if (ix.data.size() > max_wire || ix.accounts.size() > max_wire)
-      return error(osvm::errc::limit_exceeded, "an instruction does not fit a transaction");
-  if (plan.instructions.size() > max_wire)
-    return error(osvm::errc::limit_exceeded, "too many instructions for a transaction");
+  OSVM_CHECK(check_plan(plan));
   OSVM_TRY(const auto l, lay_out(plan));
-  auto out = write(plan, l);
-  const auto wire = 1 + 64 * l.header[0] + out.size();
-  if (wire > max_wire)
-    return error(osvm::errc::limit_exceeded,
-                 "the transaction would have " + std::to_string(wire) + " bytes, 1232 are allowed");
+  const bool v1 = plan.version == message_version::v1;
+  if (v1) OSVM_CHECK(check_v1(plan, l));
+  auto out = v1 ? write_v1(plan, l) : write(plan, l);
+  const auto wire = (v1 ? 0 : 1) + 64 * l.header[0] + out.size(), most = max_wire_of(plan.version);
+  if (wire > most)
+    return error(osvm::errc::limit_exceeded, "the transaction would have " + std::to_string(wire) +
+                                                 " bytes, " + std::to_string(most) + " are allowed");
   return out;
 }
 

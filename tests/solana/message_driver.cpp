@@ -48,7 +48,15 @@ std::string make(const json::object& order) {
   message_plan plan;
   plan.payer = key_of(order.at("payer"));
   plan.blockhash = hash::parse(std::string_view(order.at("blockhash").as_string())).value();
-  plan.version = order.at("v0").as_bool() ? message_version::v0 : message_version::legacy;
+  plan.version = static_cast<message_version>(number_of(order.at("version")));  // 0 legacy, 1 v0, 2 v1
+  const auto word = [&](const char* name, auto& to) {
+    const auto* v = order.contains("config") ? order.at("config").as_object().if_contains(name) : nullptr;
+    if (v) to = static_cast<typename std::remove_reference_t<decltype(to)>::value_type>(number_of(*v));
+  };
+  word("priority_fee", plan.config.priority_fee);
+  word("compute_unit_limit", plan.config.compute_unit_limit);
+  word("loaded_accounts_data_size_limit", plan.config.loaded_accounts_limit);
+  word("heap_size", plan.config.heap_size);
   for (const auto& i : order.at("instructions").as_array())
     plan.instructions.push_back(read_instruction(i.as_object()));
   for (const auto& t : order.at("tables").as_array()) {

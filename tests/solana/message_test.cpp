@@ -1,4 +1,5 @@
 // Messages and signatures; solders_peer_test.py compares them with another library.
+#include <osvm/solana/encode.hpp>
 #include <osvm/solana/message.hpp>
 #include <osvm/solana/programs.hpp>
 
@@ -107,6 +108,81 @@ TEST_F(message, what_does_not_fit_a_packet_is_refused) {
         {*pubkey::read(as_bytes(std::to_string(i) + std::string(32, 'k'))), false, false});
   p.instructions = {many};
   EXPECT_EQ(build_message(p).error().code, osvm::errc::limit_exceeded);
+}
+
+TEST_F(message, version_1_carries_its_budget_and_stands_before_its_signatures) {
+  auto p = plan();
+  p.version = message_version::v1;
+  p.config = {.priority_fee = 9, .heap_size = 65536};
+  const keypair* keys[] = {&payer};
+  const auto text = build_message(p);
+  ASSERT_TRUE(text) << text.error().to_string();
+  const auto wire = sign_message(*text, keys);
+  ASSERT_TRUE(wire) << wire.error().to_string();
+  EXPECT_TRUE(wire->starts_with(*text));
+  auto tx = parsed(*wire);
+  EXPECT_EQ(tx.message.version, message_version::v1);
+  EXPECT_EQ(tx.message.config.priority_fee, 9U);
+  EXPECT_EQ(tx.message.config.heap_size, 65536U);
+  EXPECT_FALSE(tx.message.config.compute_unit_limit);
+  EXPECT_TRUE(verify_signatures(tx));
+  const auto again = add_signatures(*wire, keys);
+  EXPECT_TRUE(again && *again == *wire);
+  std::string json;
+  json_writer out(json);
+  out.begin_object();
+  ASSERT_TRUE(write_transaction_fields(out, as_bytes(*wire), tx, nullptr, {.max_version = 1}));
+  out.end_object();
+  EXPECT_NE(json.find(R"("transactionConfig":{"priorityFee":9,"computeUnitLimit":null,)"
+                      R"("loadedAccountsDataSizeLimit":null,"heapSize":65536})"),
+            std::string::npos)
+      << json;
+  EXPECT_NE(json.find(R"("version":1)"), std::string::npos);
+  EXPECT_EQ(write_transaction_fields(out, as_bytes(*wire), tx, nullptr, {.max_version = 0}).error().code,
+            osvm::errc::unsupported);
+}
+
+TEST_F(message, version_1_has_limits_of_its_own) {
+  auto p = plan();
+  p.version = message_version::v1;
+  const keypair* keys[] = {&payer};
+  const auto code = [&] { return build_message(p).error().code; };
+  p.instructions = {instructions::memo(std::string(3000, 'x'))};
+  EXPECT_TRUE(sign_message(*build_message(p), keys)) << "more than a packet";
+  p.instructions = {instructions::memo(std::string(4096, 'x'))};
+  EXPECT_EQ(code(), osvm::errc::limit_exceeded);
+  p.instructions.assign(64, instructions::memo("x"));
+  EXPECT_TRUE(build_message(p));
+  p.instructions.assign(65, instructions::memo("x"));
+  EXPECT_EQ(code(), osvm::errc::limit_exceeded);
+  const auto with_accounts = [&](int n, bool signer, bool same) {
+    instruction ix{address('x'), {}, {}};
+    for (int i = 0; i < n; ++i)
+      ix.accounts.push_back(
+          {*pubkey::read(as_bytes(std::to_string(same ? 0 : i) + std::string(32, 'k'))), signer, false});
+    p.instructions = {ix};
+  };
+  with_accounts(62, false, false);
+  EXPECT_TRUE(build_message(p)) << "64 keys with the payer and the program";
+  with_accounts(63, false, false);
+  EXPECT_EQ(code(), osvm::errc::limit_exceeded);
+  with_accounts(12, true, false);
+  EXPECT_EQ(code(), osvm::errc::limit_exceeded) << "13 signers";
+  with_accounts(256, false, true);
+  EXPECT_EQ(code(), osvm::errc::limit_exceeded);
+  p = plan();
+  p.version = message_version::v1;
+  for (const std::uint32_t heap : {1u, 31u << 10, 257u << 10, (32u << 10) + 1}) {
+    p.config.heap_size = heap;
+    EXPECT_EQ(code(), osvm::errc::invalid_argument) << heap;
+  }
+  p.config = {};
+  p.tables = {{address('t'), {address('b')}}};
+  EXPECT_EQ(code(), osvm::errc::invalid_argument);
+  p.tables.clear();
+  p.config.priority_fee = 1;
+  p.version = message_version::v0;
+  EXPECT_EQ(code(), osvm::errc::invalid_argument) << "no configuration in another version";
 }
 
 TEST_F(message, hostile_messages_are_not_signed) {

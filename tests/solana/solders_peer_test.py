@@ -43,7 +43,7 @@ def main():
     from solders.hash import Hash
     from solders.instruction import AccountMeta, Instruction
     from solders.keypair import Keypair
-    from solders.message import Message, MessageV0
+    from solders.message import Message, MessageV0, MessageV1, TransactionConfig
     from solders.pubkey import Pubkey
     from solders.transaction import Transaction, VersionedTransaction
 
@@ -106,11 +106,17 @@ def main():
         keys = [some_key() for _ in range(dice.randrange(1, 9))]
         made = [dice.choice([named_instruction, free_instruction])(keys, signers)
                 for _ in range(dice.randrange(1, 5))]
-        v0 = dice.random() < 0.6
+        version = dice.choices([0, 1, 2], [30, 45, 25])[0]  # legacy, v0, v1
+        v0 = version == 1
         blockhash = Hash(dice.randbytes(32))
-        order = {"payer": str(signers[0]), "v0": v0, "instructions": [m[0] for m in made], "tables": [],
+        order = {"payer": str(signers[0]), "version": version, "instructions": [m[0] for m in made], "tables": [],
                  "blockhash": str(blockhash), "seeds": [encode(bytes(p)[:32]) for p in pairs]}
-        instructions, tables = [m[1] for m in made], []
+        instructions, tables, config = [m[1] for m in made], [], {}
+        if version == 2:
+            words = {"priority_fee": dice.getrandbits(63), "compute_unit_limit": dice.getrandbits(32),
+                     "loaded_accounts_data_size_limit": dice.getrandbits(32),
+                     "heap_size": 1024 * dice.randrange(32, 257)}
+            config = order["config"] = {k: v for k, v in words.items() if dice.random() < 0.5}
         if v0:
             for _ in range(dice.randrange(3)):
                 entries = dice.sample(keys, dice.randrange(1, len(keys) + 1)) + [some_key()]
@@ -122,7 +128,7 @@ def main():
             data = (1).to_bytes(4, "little") * 2 + bytes(authority) + bytes(blockhash) + (5000).to_bytes(8, "little")
             order["nonce"] = {"account": str(account), "data": encode(data)}
             order["blockhash"] = str(Hash.default())
-            if v0 or dice.random() < 0.5:
+            if version or dice.random() < 0.5:
                 instructions.insert(0, system_program.advance_nonce_account(
                     {"nonce_pubkey": account, "authorized_pubkey": authority}))
                 legacy = lambda: Message.new_with_blockhash(instructions, signers[0], blockhash)
@@ -135,13 +141,16 @@ def main():
                         m.header.num_readonly_unsigned_accounts, m.account_keys, blockhash, m.instructions)
         else:
             legacy = lambda: Message.new_with_blockhash(instructions, signers[0], blockhash)
-        message = MessageV0.try_compile(signers[0], instructions, tables, blockhash) if v0 else legacy()
+        if version == 2:
+            message = MessageV1.try_compile(signers[0], instructions, blockhash, TransactionConfig(**config))
+        else:
+            message = MessageV0.try_compile(signers[0], instructions, tables, blockhash) if v0 else legacy()
         wanted = message.account_keys[:message.header.num_required_signatures]
         by_key = {p.pubkey(): p for p in pairs}
         wire = bytes(VersionedTransaction(message, [by_key[k] for k in wanted]))
-        if len(wire) > 1232:
+        if len(wire) > (4096 if version == 2 else 1232):
             continue
-        if not v0:
+        if version == 0:
             assert wire == bytes(Transaction([by_key[k] for k in wanted], message, blockhash))
         orders.append(order)
         expected.append(encode(wire))
@@ -154,7 +163,9 @@ def main():
         print(json.dumps(orders[i], indent=1), "\nours:   ", got[i], "\nsolders:", expected[i])
     with_nonces = sum("nonce" in o for o in orders)
     with_tables = sum(bool(o["tables"]) for o in orders)
-    print(f"{len(orders)} transactions ({with_nonces} with a nonce, {with_tables} with tables): {len(wrong)} differ")
+    of_v1 = sum(o["version"] == 2 for o in orders)
+    print(f"{len(orders)} transactions ({with_nonces} with a nonce, {with_tables} with tables, {of_v1} of version 1): "
+          f"{len(wrong)} differ")
     sys.exit(1 if wrong or len(got) != len(orders) else 0)
 
 

@@ -31,12 +31,14 @@ struct message_plan {
   hash blockhash;  // a recent one, or a durable nonce (see with_nonce())
   message_version version = message_version::legacy;
   std::vector<lookup_table> tables{};  // version 0 only: keys found there need no place in the message
+  message_config config{};             // version 1 only; the mask follows from what is set
 };
 
 // The bytes that are signed. Keys stand as validators' libraries put them: the payer, then by what they may
 // do, then by value. errc::limit_exceeded when there are more than 256 keys or the transaction would have
-// more than 1,232 bytes, errc::invalid_argument for tables in a legacy message, errc::unsupported for
-// version 1.
+// more than 1,232 bytes (version 1: 64 keys, 64 instructions, 12 signers, 4,096 bytes),
+// errc::invalid_argument for tables in another version than 0, a configuration in another than 1, or a heap
+// that no validator gives.
 result<std::string> build_message(const message_plan& plan);
 
 // The wire form of a signed transaction. errc::not_found names a required signer whose key is not there;
@@ -44,7 +46,7 @@ result<std::string> build_message(const message_plan& plan);
 result<std::string> sign_message(std::string_view message, std::span<const keypair* const> keys);
 // The same with the signatures that can be made; the others are zero, for somebody else to add.
 result<std::string> sign_partly(std::string_view message, std::span<const keypair* const> keys);
-// Adds or replaces the signatures of `keys` in a transaction of legacy or version 0 form.
+// Adds or replaces the signatures of `keys` in a transaction.
 result<std::string> add_signatures(std::string_view transaction, std::span<const keypair* const> keys);
 
 // Durable nonces: a transaction that starts by advancing a nonce account stays valid until the nonce is used.
