@@ -144,6 +144,68 @@ TEST(more_decoders, metaplex_metadata) {
   EXPECT_EQ(account(programs::metaplex_metadata, wire_bytes{}.u8(4).fill(1, 64).u32(~0U)), "none");
 }
 
+TEST(more_decoders, metaplex_instructions) {
+  const auto& program = programs::metaplex_metadata;
+  // Version 3 of creation: a text padded with zeros, one creator, no collection, single use, a sized
+  // collection.
+  auto create = wire_bytes{}.u8(33).u32(6).text("Art").fill(0, 3).u32(1).text("A").u32(2).text("u/").u16(500);
+  create.u8(1).u32(1).fill(7, 32).u8(1).u8(100).u8(0).u8(1).u8(2).u64(3).u64(4).u8(1).u8(1).u8(0).u64(9);
+  EXPECT_EQ(
+      instruction(program, create, 6),
+      R"({"info":{"collectionDetails":{"size":9,"variant":"v1"},"data":{"collection":null,)"
+      R"("creators":[{"address":"<7>","share":100,"verified":true}],"name":"Art","sellerFeeBasisPoints":500,)"
+      R"("symbol":"A","uri":"u/","uses":{"remaining":3,"total":4,"useMethod":"single"}},"isMutable":true,)"
+      R"("metadata":"<1>","mint":"<2>","mintAuthority":"<3>","payer":"<4>","systemProgram":"<6>",)"
+      R"("updateAuthority":"<5>"},"type":"createMetadataAccountV3"})");
+  EXPECT_EQ(instruction(program, create, 5), "none") << "an account is missing";
+  EXPECT_NE(instruction(program, create, 7).find(R"("rent":"<7>")"), std::string::npos);
+  EXPECT_EQ(instruction(program, wire_bytes{}.u8(7), 2),
+            R"({"info":{"creator":"<2>","metadata":"<1>"},"type":"signMetadata"})");
+  EXPECT_EQ(
+      instruction(program, wire_bytes{}.u8(17).u8(0), 8).find(R"("maxSupply":null)") == std::string::npos,
+      false);
+  // A transfer with authorization data of each kind.
+  auto transfer = wire_bytes{}.u8(49).u8(0).u64(1).u8(1).u32(4);
+  transfer.u32(1).text("a").u8(0).fill(5, 32);
+  transfer.u32(1).text("b").u8(1).u32(1).u32(2).text("hi");
+  transfer.u32(1).text("c").u8(2).u32(1).fill(6, 32);
+  transfer.u32(1).text("d").u8(3).u64(8);
+  const auto shown = instruction(program, transfer, 17);
+  EXPECT_NE(shown.find(R"("amount":1,"authority":"<10>","authorizationData":{"payload":[)"
+                       R"({"name":"a","value":{"key":"<5>","variant":"pubkey"}},)"
+                       R"({"name":"b","value":{"seeds":{"seeds":["aGk="]},"variant":"seeds"}},)"
+                       R"({"name":"c","value":{"proof":{"proof":["<6>"]},"variant":"merkleProof"}},)"
+                       R"({"name":"d","value":{"number":8,"variant":"number"}}]})"),
+            std::string::npos)
+      << shown;
+  EXPECT_NE(shown.find(R"("type":"transfer"})"), std::string::npos);
+  EXPECT_NE(shown.find(R"("variant":"v1")"), std::string::npos);
+  // An update by a delegate, whose choices are named.
+  EXPECT_NE(instruction(program, wire_bytes{}.u8(50).u8(5).u8(2).fill(4, 32).u8(0), 9)
+                .find(R"("ruleSet":{"ruleSet":"<4>","variant":"set"})"),
+            std::string::npos);
+  EXPECT_NE(instruction(program, wire_bytes{}.u8(50).u8(3).u8(1).u8(0), 9).find(R"("collection":"clear")"),
+            std::string::npos);
+  for (const auto& bad :
+       {wire_bytes{}, wire_bytes{}.u8(3), wire_bytes{}.u8(99), wire_bytes{}.u8(49).u8(1).u64(1),
+        wire_bytes{}.u8(33).u32(~0U), wire_bytes{}.u8(49).u8(0).u64(1).u8(1).u32(~0U),
+        wire_bytes{}.u8(50).u8(9), wire_bytes{}.u8(17).u8(2)})
+    EXPECT_EQ(instruction(program, bad, 20), "none");
+}
+
+TEST(more_decoders, metaplex_optional_accounts_give_way_to_the_program) {
+  // "burn" with all accounts the program's own: those that may be absent are.
+  const auto data = wire_bytes{}.u8(41).u8(0).u64(1);
+  std::vector<std::uint8_t> indexes(14, 0);
+  const std::vector<pubkey> keys{programs::metaplex_metadata};
+  std::string text;
+  json_writer out(text);
+  const more_decoders more;
+  write_instruction(out, 0, indexes, data.view(), account_keys(keys, nullptr), std::nullopt, false, &more);
+  EXPECT_EQ(text.find("edition"), std::string::npos) << text;
+  EXPECT_NE(text.find(R"("mint":)"), std::string::npos);
+}
+
 TEST(more_decoders, other_metaplex_accounts) {
   EXPECT_EQ(account(programs::metaplex_metadata, wire_bytes{}.u8(6).u64(3).u8(1).u64(10)),
             R"({"parsed":{"info":{"maxSupply":10,"supply":3},"type":"masterEdition"},)"
