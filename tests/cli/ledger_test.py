@@ -3,7 +3,9 @@
 import json
 import os
 import pathlib
+import pty
 import signal
+import subprocess
 import time
 import unittest
 
@@ -73,6 +75,33 @@ class Ledgers(Case):
         bad.write_text("{nonsense")
         self.assertIn("not JSON", self.osvm("ledger", "import", str(bad), self.path("x"), status=1).stderr)
         self.assertEqual([p.name for p in self.dir.iterdir()], ["bad.json"])
+
+    def test_verify_shows_how_far_it_is_and_stops_at_ctrl_c(self):
+        name = "11111111111111111111111111111112"
+        with open(self.path("many.jsonl"), "w") as out:
+            for slot in range(1, 40000):
+                block = {"blockhash": name, "previousBlockhash": name, "parentSlot": slot - 1, "transactions": []}
+                out.write(json.dumps({"slot": slot, "block": block}) + "\n")
+        self.osvm("ledger", "import", self.path("many.jsonl"), self.path("many"), status=0)
+        master, slave = pty.openpty()
+        self.addCleanup(os.close, master)
+        process = subprocess.Popen([osvm_process.OSVM, "ledger", "verify", self.path("many")], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=slave, text=True, env=self.env)
+        self.addCleanup(self.end, process)
+        os.close(slave)
+        shown = b""
+        while b"verifying" not in shown:
+            shown += os.read(master, 4096)
+        process.send_signal(signal.SIGINT)
+        found = process.communicate(timeout=osvm_process.TIMEOUT)[0]
+        try:
+            while True:
+                shown += os.read(master, 4096)
+        except OSError:  # all that held the terminal have gone
+            pass
+        self.assertEqual(process.returncode, 130, found)
+        self.assertIn(b"interrupted: --from ", shown)
+        self.assertNotIn("bad", found)
 
     def test_ctrl_c_leaves_nothing(self):
         pipe = self.path("pipe")

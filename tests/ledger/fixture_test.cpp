@@ -2,6 +2,7 @@
 #include <osvm/ledger/ledger_export.hpp>
 #include <osvm/ledger/ledger_writer.hpp>
 #include <osvm/ledger/query.hpp>
+#include <osvm/ledger/verify.hpp>
 
 #include <boost/json.hpp>
 #include <fstream>
@@ -55,6 +56,30 @@ TEST(ledger_fixture, its_blocks_hold) {
   EXPECT_GT(transactions, 120U);
   EXPECT_EQ(failed, 4U);
   EXPECT_EQ(looked_up, 6U);
+}
+
+TEST(ledger_fixture, is_verified_until_somebody_says_stop) {
+  const auto store = blockstore::open(fixture + "/ledger");
+  ASSERT_TRUE(store);
+  std::vector<slot_t> seen;
+  const auto all = verify_ledger(*store, {.threads = 2, .progress = [&](slot_t slot, std::uint64_t done) {
+                                            EXPECT_EQ(done, seen.size());
+                                            seen.push_back(slot);
+                                            return true;
+                                          }});
+  ASSERT_TRUE(all) << all.error().to_string();
+  EXPECT_EQ(all->blocks, 76U);
+  EXPECT_EQ(all->problems, 0U);
+  EXPECT_FALSE(all->stopped_at);
+  ASSERT_EQ(seen.size(), 76U);
+  const auto some =
+      verify_ledger(*store, {.progress = [&](slot_t slot, std::uint64_t) { return slot < seen[5]; }});
+  ASSERT_TRUE(some);
+  EXPECT_EQ(some->blocks, 5U);
+  EXPECT_EQ(some->stopped_at, seen[5]);
+  const auto rest = verify_ledger(*store, {.from = seen[5], .to = seen[7]});
+  ASSERT_TRUE(rest);
+  EXPECT_EQ(rest->blocks, 3U);
 }
 
 // The same input gives the same bytes: what is committed is what the writer makes today.

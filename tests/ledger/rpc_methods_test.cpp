@@ -1,5 +1,6 @@
 // docs/json-rpc.md says where each method is served from: this asks a server for each of its rows.
 #include <osvm/ledger/rpc_service.hpp>
+#include <osvm/ledger/verify.hpp>
 
 #include <boost/json.hpp>
 
@@ -139,6 +140,26 @@ TEST_F(rpc_sources, each_method_is_served_from_what_the_page_says) {
     EXPECT_EQ(serves(method, "a.json"), source == "ledger" || source == "accounts") << method;
     EXPECT_EQ(serves(method, "one.tar"), source != "upstream" && source != "unsupported") << method;
   }
+}
+
+TEST(verify_ledger, what_does_not_hold_is_found) {
+  const temporary_folder folder;
+  std::filesystem::create_directory(folder.path() + "/rocksdb");
+  {
+    ledger_writer w(folder.path() + "/rocksdb");
+    w.block(0, 0, {});
+    w.block(1, 0, {});  // its entry's hash is of no Proof of History
+  }
+  std::vector<std::string> found;
+  const auto store = blockstore::open(folder.path());
+  ASSERT_TRUE(store) << store.error().to_string();
+  const auto done = verify_ledger(*store, {.found = [&](const ledger_problem& p) {
+    found.push_back(std::to_string(p.slot) + " " + p.what);
+  }});
+  ASSERT_TRUE(done);
+  EXPECT_EQ(done->blocks, 2u);
+  EXPECT_EQ(done->problems, 1u);
+  EXPECT_EQ(found, std::vector<std::string>{"1 entry 0 does not follow from the one before"});
 }
 
 }  // namespace

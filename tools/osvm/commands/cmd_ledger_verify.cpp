@@ -1,19 +1,15 @@
-#include <osvm/ledger/ledger_export.hpp>
+#include <osvm/core/text.hpp>
+#include <osvm/ledger/verify.hpp>
 
-#include <atomic>
+#include <algorithm>
 #include <thread>
 
 #include "../ledger_command.hpp"
-#include "../values.hpp"
+#include "../progress.hpp"
+#include "../stop_flag.hpp"
 
 namespace osvm::cli {
 namespace {
-
-struct findings {
-  std::uint64_t blocks = 0, entries = 0, transactions = 0;
-  std::uint64_t unproven = 0;  // blocks whose Proof of History was never recorded
-  std::vector<std::string> problems;
-};
 
 class ledger_verify final : public invocation {
  public:
@@ -25,75 +21,53 @@ class ledger_verify final : public invocation {
   int run(context& ctx) override {
     const auto range = parse_slot_range(from_, to_);
     if (!range) return ctx.fail(range.error(), exit_code::usage);
-    const auto opened = open_ledger(folder_);
-    if (!opened) return ctx.fail(opened.error());
-    findings found;
-    const auto done = opened->store.each_meta(range->from, [&](const ledger::slot_meta& m) {
-      if (m.slot > range->to) return false;
-      if (m.full()) check(opened->store, m, found);
-      return true;
-    });
-    if (!done) return ctx.fail(done.error());
-    report(ctx, *opened, found);
-    return static_cast<int>(found.problems.empty() ? exit_code::done : exit_code::failed);
+    const auto done = verify(ctx, *range);
+    return done ? *done : ctx.fail(done.error());
   }
 
  private:
-  // Proof of History from the parent's hash on, signatures, and a status for each transaction.
-  static void check(const ledger::blockstore& store, const ledger::slot_meta& m, findings& out) {
-    auto problem = [&](const std::string& what) {
-      out.problems.push_back("slot " + std::to_string(m.slot) + ": " + what);
+  result<int> verify(const context& ctx, const slot_range& range) const {
+    OSVM_TRY(const auto opened, open_ledger(folder_));
+    const stop_flag stop;
+    std::vector<std::string> problems;
+    ledger::verify_ledger_options options{.from = range.from, .to = range.to};
+    options.threads = std::clamp(std::thread::hardware_concurrency(), 1U, 16U);
+    options.found = [&](const ledger::ledger_problem& p) {
+      problems.push_back("slot " + std::to_string(p.slot) + ": " + printable(p.what));
     };
-    const auto b = store.read_block(m.slot);
-    if (!b) return problem(b.error().to_string());
-    if (ledger::is_hash_only(**b)) return;  // a parent's hash, not a block
-    ++out.blocks;
-    out.entries += (*b)->entries().size();
-    out.transactions += (*b)->transactions().size();
-    if (!ledger::has_proof(**b)) {
-      ++out.unproven;
-    } else if (m.parent && m.slot != 0) {
-      if (const auto start = store.blockhash(*m.parent)) check_history(**b, *start, problem);
+    ledger::ledger_check checked;
+    {
+      progress bar(ctx, "verifying");
+      const auto b = opened.store.bounds();
+      const auto first = std::max(range.from, b->lowest.value_or(0));
+      const auto last = std::min(range.to, b->highest.value_or(0));
+      const auto slots = last >= first ? last - first + 1 : 0;
+      options.progress = [&](ledger::slot_t slot, std::uint64_t) {
+        bar.update(slot >= first ? slot - first : 0, slots, "slot " + std::to_string(slot));
+        return !stop.raised();
+      };
+      OSVM_TRY(checked, ledger::verify_ledger(opened.store, options));
     }
-    for (const auto& tx : (*b)->transactions()) {
-      if (!solana::sanitize(tx) || !solana::verify_signatures(tx)) {
-        problem("a transaction whose signatures do not hold");
-        continue;
-      }
-      const auto status = store.status(tx.signatures[0], m.slot);
-      if (!status || !*status) problem("no status for " + tx.signatures[0].to_string());
-    }
+    report(ctx, opened, checked, problems);
+    if (checked.stopped_at) return stop.exit_status();
+    return static_cast<int>(checked.problems ? exit_code::failed : exit_code::done);
   }
-  template <class F>
-  static void check_history(const ledger::block& b, const solana::hash& start, F problem) {
-    const std::size_t count = b.entries().size();
-    const auto parts =
-        ledger::split_by_hashes(b, std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, 16));
-    std::atomic<std::size_t> bad = count;
-    auto part = [&](std::size_t i) {
-      const auto at = ledger::verify_poh(b, start, parts[i], parts[i + 1]);
-      for (auto seen = bad.load(); at < parts[i + 1] && at < seen && !bad.compare_exchange_weak(seen, at);) {
-      }
-    };
-    std::vector<std::jthread> threads;
-    for (std::size_t i = 1; i + 1 < parts.size(); ++i) threads.emplace_back(part, i);
-    part(0);
-    threads.clear();
-    if (bad < count) problem("entry " + std::to_string(bad.load()) + " does not follow from the one before");
+  static void report(const context& ctx, const opened_ledger& l, const ledger::ledger_check& f,
+                     const std::vector<std::string>& problems) {
+    if (ctx.json()) return report_json(ctx, l, f, problems);
+    for (const auto& p : problems) ctx.print(ctx.bad("bad") + "  " + p + "\n");
+    ctx.print(std::to_string(f.blocks) + " blocks, " + std::to_string(f.entries) + " entries, " +
+              std::to_string(f.transactions) + " transactions: " +
+              (problems.empty() ? ctx.good("all hold") : std::to_string(problems.size()) + " problems") +
+              "\n");
+    if (f.unproven)
+      ctx.note(std::to_string(f.unproven) + " blocks came from where no Proof of History is recorded");
+    if (f.stopped_at)
+      ctx.note("interrupted: --from " + std::to_string(*f.stopped_at) + " goes on from there");
+    note_lost(ctx, l.store);
   }
-  static void report(const context& ctx, const opened_ledger& l, const findings& f) {
-    if (!ctx.json()) {
-      for (const auto& p : f.problems) ctx.print(ctx.bad("bad") + "  " + p + "\n");
-      ctx.print(
-          std::to_string(f.blocks) + " blocks, " + std::to_string(f.entries) + " entries, " +
-          std::to_string(f.transactions) + " transactions: " +
-          (f.problems.empty() ? ctx.good("all hold") : std::to_string(f.problems.size()) + " problems") +
-          "\n");
-      if (f.unproven)
-        ctx.note(std::to_string(f.unproven) + " blocks came from where no Proof of History is recorded");
-      note_lost(ctx, l.store);
-      return;
-    }
+  static void report_json(const context& ctx, const opened_ledger& l, const ledger::ledger_check& f,
+                          const std::vector<std::string>& problems) {
     std::string text;
     solana::json_writer out(text);
     out.begin_object();
@@ -103,8 +77,9 @@ class ledger_verify final : public invocation {
     out.field("withoutProofOfHistory", f.unproven);
     out.key("problems");
     out.begin_array();
-    for (const auto& p : f.problems) out.string(p);
+    for (const auto& p : problems) out.string(p);
     out.end_array();
+    if (f.stopped_at) out.field("stoppedAt", *f.stopped_at);
     write_lost(out, l.store);
     out.end_object();
     print_json_text(ctx, text);
