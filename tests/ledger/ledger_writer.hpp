@@ -66,6 +66,8 @@ class ledger_writer {
     row("root", keys::slot(slot), "\1");
   }
 
+  bool histories = true;  // whether transactions are noted by address
+
  private:
   void status(slot_t slot, const std::string& wire) {
     solana::transaction_view tx;
@@ -80,6 +82,7 @@ class ledger_writer {
       keys::append_u64(key, slot);
       if (!old_) key += std::string(4, '\0');
       keys::append(key, s);
+      if (!histories) continue;
       row("address_signatures", key, std::string(1, '\1'));
     }
   }

@@ -1,12 +1,16 @@
 // The RPC node: osvm-rpc in VMs behind the proxy, over a ledger that librocksdb writes while it is served.
 #include <osvm/ledger/rpc_service.hpp>
+#include <osvm/ledger/side_index.hpp>
 #include <osvm/solana/base64.hpp>
+#include <osvm/solana/rpc_socket.hpp>
 
 #include <fcntl.h>
 
 #include <atomic>
+#include <boost/asio/use_future.hpp>
 #include <boost/json.hpp>
 #include <csignal>
+#include <fstream>
 #include <future>
 #include <thread>
 
@@ -143,6 +147,43 @@ TEST_F(node, answers_as_the_host_does) {
     EXPECT_EQ(client.post(body).value_or(client.last_error), here.handle(body)) << body;
 }
 
+TEST_F(node, a_side_index_answers_what_the_ledger_lacks) {
+  writer.reset();
+  const auto bare = folder.path() + "/bare";
+  std::filesystem::create_directories(bare + "/rocksdb");
+  {
+    ledger_writer w(bare + "/rocksdb");
+    w.histories = false;
+    w.block(0, 0, {});
+    w.block(1, 0, {wire});
+  }
+  auto how = options(1);
+  how.folders = {bare};
+  const char* history = R"({"jsonrpc":"2.0","id":1,"method":"getSignaturesForAddress",)"
+                        R"("params":["FAe4sisG95oZ42w7buUn5qEE4TAnfTTFPiguZUHmhiF"]})";
+  {
+    const auto without = start(how);
+    ASSERT_TRUE(without);
+    EXPECT_EQ(rpc_client(port_of(*without)).post(history), R"({"jsonrpc":"2.0","result":[],"id":1})")
+        << "the control: without an index nobody knows";
+  }
+  how.index = folder.path() + "/index";
+  ASSERT_TRUE(build_side_index(*blockstore::open(bare), how.index));
+  {
+    const auto with = start(how);
+    ASSERT_TRUE(with);
+    const auto answer = rpc_client(port_of(*with)).post(history);
+    ASSERT_TRUE(answer);
+    EXPECT_NE(answer->find(R"("slot":1)"), std::string::npos) << *answer << "\n" << log();
+    EXPECT_NE(log().find("with the side index"), std::string::npos) << log();
+  }
+  std::ofstream(how.index + "/CURRENT") << "nonsense";
+  const auto broken = start(how);
+  ASSERT_TRUE(broken) << "an index is no reason not to answer";
+  EXPECT_TRUE(rpc_client(port_of(*broken)).post(history));
+  EXPECT_NE(log().find("without the side index"), std::string::npos) << log();
+}
+
 TEST_F(node, sees_what_a_validator_adds) {
   const auto n = start(options(1));
   ASSERT_TRUE(n);
@@ -171,6 +212,43 @@ TEST_F(node, a_reset_loses_no_request_and_no_slot_goes_back) {
   clients.stop();
   EXPECT_EQ(clients.failed, 0u) << clients.first_failure << " of " << clients.asked << "\n" << log();
   EXPECT_EQ(clients.regressions, 0u);
+}
+
+// A WebSocket stays at the VM that it began at: when that one is replaced, its client is told to come again.
+TEST_F(node, websockets_are_told_when_their_vm_is_replaced) {
+  const auto n = start(options(1));
+  ASSERT_TRUE(n);
+  const auto open = [&] {
+    auto s = solana::rpc_socket::async_open(loop.get_executor(),
+                                            *net::parse_url("ws://127.0.0.1:" + std::to_string(port_of(*n))),
+                                            {}, boost::asio::use_future)
+                 .get();
+    EXPECT_TRUE(s) << s.error().error.to_string();
+    EXPECT_TRUE(s->async_call("slotSubscribe", "[]", boost::asio::use_future).get());
+    return s;
+  };
+  auto first = open(), second = open();
+  auto first_hears = first->async_next(boost::asio::use_future);
+  auto second_hears = second->async_next(boost::asio::use_future);
+  const auto done = n->reset();
+  ASSERT_TRUE(done) << done.error().to_string();
+  EXPECT_EQ(done->cut, 0u) << "nothing was left to be cut: " << done->describe();
+  for (auto* hears : {&first_hears, &second_hears}) {
+    const auto told = hears->get();
+    ASSERT_FALSE(told);
+    EXPECT_NE(told.error().error.context.find("1001"), std::string::npos) << told.error().error.to_string();
+  }
+  // Who comes again hears of the slots that follow, until the node ends.
+  auto again = open();
+  grow(last + 1);
+  const auto slot = again->async_next(boost::asio::use_future).get();
+  ASSERT_TRUE(slot) << slot.error().error.to_string();
+  EXPECT_NE(slot->result.find("\"slot\":" + std::to_string(last)), std::string::npos) << slot->result;
+  auto hears = again->async_next(boost::asio::use_future);
+  n->stop();
+  const auto end = hears.get();
+  ASSERT_FALSE(end);
+  EXPECT_NE(end.error().error.context.find("1001"), std::string::npos) << end.error().error.to_string();
 }
 
 // The first VM reads a copy that does not grow: it stops where its successor goes on.

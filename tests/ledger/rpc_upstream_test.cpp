@@ -278,6 +278,19 @@ TEST_F(live_rpc, the_server_s_end_is_told) {
   EXPECT_NE(next(s).error().error.context.find("1001"), std::string::npos);
 }
 
+TEST_F(live_rpc, one_that_is_replaced_tells_its_websockets_and_answers_on) {
+  const unique_fd leave(::eventfd(0, EFD_CLOEXEC));
+  serve(nullptr, {.leave_fd = leave.get()});
+  auto s = open();
+  ASSERT_TRUE(call(s, "slotSubscribe"));
+  const std::uint64_t one = 1;
+  ASSERT_EQ(::write(leave.get(), &one, sizeof one), 8);
+  EXPECT_NE(next(s).error().error.context.find("1001"), std::string::npos);
+  auto late = open();
+  EXPECT_NE(next(late).error().error.context.find("1001"), std::string::npos) << "new ones at once";
+  EXPECT_EQ(post(R"({"jsonrpc":"2.0","id":1,"method":"getSlot"})"), R"({"jsonrpc":"2.0","result":3,"id":1})");
+}
+
 // Over HTTP: what is not served here goes to a node that says what it was asked.
 class upstream_rpc : public live_rpc {
  protected:

@@ -3,11 +3,14 @@
 //
 // With --control it looks at the ledger anew only when told to: whoever runs several of these decides which
 // of them sees a slot first. A line "advance" is answered by "ok PROCESSED CONFIRMED FINALIZED" or "failed".
+// "goodbye" says that another one serves now: WebSockets are told to go away, requests are answered on.
 #include <osvm/ledger/rpc_server.hpp>
 #include <osvm/ledger/rpc_upstream.hpp>
+#include <osvm/ledger/side_index.hpp>
 
 #include <poll.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,12 +23,12 @@ namespace {
 using namespace osvm;
 
 constexpr const char* usage =
-    "usage: osvm-rpc --ledger DIR [--accounts PATH]... [--listen ADDRESS] [--control ADDRESS]\n"
-    "                [--upstream URL] [--upstream-ws URL] [--upstream-ca FILE]... [--release NAME]\n";
+    "usage: osvm-rpc --ledger DIR [--index DIR] [--accounts PATH]... [--listen ADDRESS] [--control ADDRESS]\n"
+    "                [--upstream URL] [--upstream-ws URL] [--upstream-ca FILE]...\n";
 
 struct arguments {
-  std::string ledger, listen = "127.0.0.1:8899", control;
-  std::string upstream, upstream_ws, release;
+  std::string ledger, index, listen = "127.0.0.1:8899", control;
+  std::string upstream, upstream_ws;
   std::vector<std::string> accounts, authorities;
 };
 
@@ -34,6 +37,8 @@ bool parse(int argc, char** argv, arguments& out) {
     const std::string_view name = argv[i];
     if (name == "--ledger")
       out.ledger = argv[i + 1];
+    else if (name == "--index")
+      out.index = argv[i + 1];
     else if (name == "--accounts")
       out.accounts.emplace_back(argv[i + 1]);
     else if (name == "--listen")
@@ -82,8 +87,15 @@ bool send_all(int fd, std::string_view text) {
   return true;
 }
 
+std::string follow(std::string_view order, ledger::rpc_service& service, const unique_fd& leave) {
+  if (order == "advance") return advance(service);
+  const std::uint64_t one = 1;
+  const bool done = order == "goodbye" && ::write(leave.get(), &one, sizeof one) == sizeof one;
+  return done ? "ok\n" : "failed\n";
+}
+
 // Serves one connection of whoever runs this program until it ends.
-void take_orders(int fd, ledger::rpc_service& service) {
+void take_orders(int fd, ledger::rpc_service& service, const unique_fd& leave) {
   std::string line;
   for (char c; line.size() < 64;) {
     const auto n = ::recv(fd, &c, 1, 0);
@@ -93,17 +105,17 @@ void take_orders(int fd, ledger::rpc_service& service) {
       line += c;
       continue;
     }
-    if (!send_all(fd, line == "advance" ? advance(service) : "failed\n")) return;
+    if (!send_all(fd, follow(line, service, leave))) return;
     line.clear();
   }
 }
 
-void control_loop(const unique_fd& listener, ledger::rpc_service& service) {
+void control_loop(const unique_fd& listener, ledger::rpc_service& service, const unique_fd& leave) {
   for (;;) {
     pollfd wanted{listener.get(), POLLIN, 0};
     if (::poll(&wanted, 1, -1) < 0 && errno != EINTR) return;
     const unique_fd fd(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
-    if (fd) take_orders(fd.get(), service);
+    if (fd) take_orders(fd.get(), service, leave);
   }
 }
 
@@ -130,8 +142,19 @@ result<std::shared_ptr<ledger::rpc_upstream>> open_upstream(executor ex, const a
   return ledger::make_rpc_upstream(std::move(ex), std::move(where), std::move(how));
 }
 
+// An index that cannot be used is no reason not to answer: it is asked beside the ledger, never instead.
+result<ledger::blockstore> open_store(const arguments& given) {
+  ledger::blockstore_options how;
+  if (!given.index.empty()) {
+    auto index = ledger::side_index::open(given.index);
+    say(index ? "with the side index" : "without the side index: " + index.error().to_string());
+    if (index) how.index = std::make_shared<const ledger::side_index>(std::move(*index));
+  }
+  return ledger::blockstore::open(given.ledger, std::move(how));
+}
+
 result<> serve(const arguments& given) {
-  OSVM_TRY(auto store, ledger::blockstore::open(given.ledger));
+  OSVM_TRY(auto store, open_store(given));
   for (const auto& l : store.database().lost()) say("not readable: " + l.file + ": " + l.reason);
   OSVM_TRY(auto first, read_genesis(given.ledger));
   ledger::rpc_options options;
@@ -147,12 +170,14 @@ result<> serve(const arguments& given) {
   }
   ledger::rpc_service service(std::move(store), std::move(first), std::move(options));
   ledger::rpc_server_options how;
-  how.release = given.release;
+  const unique_fd leave(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!leave) return errno_error("eventfd");
+  how.leave_fd = leave.get();
   std::thread control;
   if (!given.control.empty()) {
     how.refresh_every = nanoseconds(0);
     OSVM_TRY(auto listener, ledger::listen_tcp(given.control));
-    control = std::thread([l = std::move(listener), &service] { control_loop(l, service); });
+    control = std::thread([l = std::move(listener), &service, &leave] { control_loop(l, service, leave); });
   }
   auto listener = ledger::listen_tcp(given.listen);
   if (!listener) {

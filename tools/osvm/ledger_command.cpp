@@ -10,12 +10,26 @@
 
 namespace osvm::cli {
 
-result<opened_ledger> open_ledger(const std::string& folder) {
+result<std::string> find_index(const std::string& ledger, const std::string& index) {
+  std::error_code failed;
+  if (!index.empty()) {
+    const auto at = std::filesystem::canonical(index, failed);
+    if (failed) return error(failed, printable(index));
+    return at.string();
+  }
+  const auto at = index_folder(ledger);
+  const bool there = at && std::filesystem::exists(*at + "/CURRENT", failed);
+  return there ? *at : std::string();
+}
+
+result<opened_ledger> open_ledger(const std::string& folder, const std::string& index) {
   ledger::blockstore_options options;
-  // An index that cannot be opened is no reason not to answer: everything is in the ledger as well.
-  if (const auto at = index_folder(folder)) {
-    if (auto index = ledger::side_index::open(*at))
-      options.index = std::make_shared<const ledger::side_index>(std::move(*index));
+  OSVM_TRY(const auto at, find_index(folder, index));
+  if (!at.empty()) {
+    // One that cannot be opened is no reason not to answer, unless it was asked for.
+    auto opened = ledger::side_index::open(at);
+    if (!opened && !index.empty()) return opened.error();
+    if (opened) options.index = std::make_shared<const ledger::side_index>(std::move(*opened));
   }
   OSVM_TRY(auto store, ledger::blockstore::open(folder, std::move(options)));
   opened_ledger out{std::move(store), std::nullopt};

@@ -13,8 +13,12 @@ struct opened_ledger {
   ledger::blockstore store;
   std::optional<ledger::genesis> genesis;  // nothing where the folder has none
 };
-// With the side index that `osvm ledger index` made for it, where there is one.
-result<opened_ledger> open_ledger(const std::string& folder);
+// With the side index in `index`, or where that is empty the one that `osvm ledger index` made for it, where
+// there is one.
+result<opened_ledger> open_ledger(const std::string& folder, const std::string& index = {});
+// The folder of the index that open_ledger() would use: `index`, which must be there, or the default one if
+// it is; empty: none.
+result<std::string> find_index(const std::string& ledger, const std::string& index);
 // $XDG_STATE_HOME/osvm/index/<hash of the ledger's path>, or below ~/.local/state.
 result<std::string> index_folder(const std::string& ledger);
 result<std::string> make_index_folder(const std::string& ledger);

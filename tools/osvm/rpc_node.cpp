@@ -66,7 +66,8 @@ class rpc_node::ready_source final : public hotswap::instance_source {
 struct rpc_node::handover {
   std::mutex mutex;
   std::string to;
-  std::shared_ptr<rpc_vm> from;
+  std::shared_ptr<rpc_vm> from, left;
+  std::function<void()> changed;
 
   void begin(std::string successor, std::shared_ptr<rpc_vm> leaving) {
     const std::lock_guard lock(mutex);
@@ -79,7 +80,18 @@ struct rpc_node::handover {
       const std::lock_guard lock(mutex);
       if (version == to) superseded = std::exchange(from, nullptr);
     }
-    if (superseded) superseded->supersede();
+    if (!superseded) return;
+    superseded->supersede();
+    {
+      const std::lock_guard lock(mutex);
+      left = std::move(superseded);
+    }
+    if (changed) changed();
+  }
+  // The VM that the route has left, once.
+  std::shared_ptr<rpc_vm> take_left() {
+    const std::lock_guard lock(mutex);
+    return std::exchange(left, nullptr);
   }
 };
 
@@ -91,7 +103,9 @@ rpc_node::rpc_node(executor ex, rpc_node_options options, unikernel::image progr
       handover_(std::make_shared<handover>()),
       source_(std::make_shared<ready_source>(ex_)),
       service_(ex_, front_, source_,
-               {.after_shift = [h = handover_](const std::string& version) { h->routed(version); }}) {}
+               {.after_shift = [h = handover_](const std::string& version) { h->routed(version); }}) {
+  handover_->changed = [bell = alarm_] { bell->ring(); };
+}
 
 result<std::unique_ptr<rpc_node>> rpc_node::start(executor ex, rpc_node_options options,
                                                   std::stop_token give_up) {
@@ -143,6 +157,9 @@ void rpc_node::stop() {
   ask_to_stop();
   if (!keeper_.joinable()) return;
   keeper_.join();
+  say_goodbye();
+  for (auto& m : members_)
+    if (m.part == role::serving && m.vm->ended().empty()) (void)m.vm->goodbye(options_.patience);
   (void)service_.async_stop(drain_at_the_end, boost::asio::use_future).get();
   front_.close();
   std::vector<member> rest;
@@ -169,7 +186,14 @@ void rpc_node::keep() {
   first_.reset();
 }
 
+// WebSocket clients of a VM that was left would hear nothing more there: they are told to come again. It gets
+// no other order any more, and what it still answers is drained meanwhile.
+void rpc_node::say_goodbye() {
+  if (const auto vm = handover_->take_left()) (void)vm->goodbye(options_.patience);
+}
+
 void rpc_node::tick() {
+  say_goodbye();
   finish_shift();
   settle_starting();
   advance_all();
@@ -188,6 +212,7 @@ result<> rpc_node::start_vm(bool fresh) {
   const unsigned number = started_++;
   o.name = "vm-" + std::to_string(number + 1);
   o.folder = options_.folders[std::min<std::size_t>(number, options_.folders.size() - 1)];
+  o.index = options_.index;
   o.accounts = options_.accounts;
   o.upstream = options_.upstream;
   o.socket_dir = options_.socket_dir;

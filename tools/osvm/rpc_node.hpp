@@ -22,6 +22,7 @@ namespace osvm::cli {
 struct rpc_node_options {
   std::string program;                // path of the guest's osvm-rpc
   std::vector<std::string> folders;   // the ledger folder of each VM in turn; of further ones the last
+  std::string index;                  // a side index, or empty
   std::vector<std::string> accounts;  // snapshots and dumped accounts
   guest_upstream upstream;            // who answers what the ledger cannot
   unsigned vms = 1;                   // one that serves, and those that stand by
@@ -90,6 +91,7 @@ class rpc_node final {
   void remove_dead();
   bool behind(const member& m) const;
   bool hung(const member& m) const;
+  void say_goodbye();
   void finish_shift();
   void begin_shift(member& to, bool forced);
   void choose();

@@ -36,6 +36,10 @@ unikernel::instance_options describe(const rpc_vm_options& o) {
                    "--control",
                    "0.0.0.0:" + std::to_string(controlling.port)};
   out.policy.mounts.push_back({.host_path = o.folder, .guest_path = "/ledger"});
+  if (!o.index.empty()) {
+    out.policy.mounts.push_back({.host_path = o.index, .guest_path = "/index"});
+    out.arguments.insert(out.arguments.end(), {"--index", "/index"});
+  }
   for (std::size_t i = 0; i < o.accounts.size(); ++i) {
     out.policy.mounts.push_back({.host_path = o.accounts[i], .guest_path = guest_path(i, o.accounts[i])});
     out.arguments.insert(out.arguments.end(), {"--accounts", guest_path(i, o.accounts[i])});
@@ -184,14 +188,24 @@ result<> rpc_vm::connect_control(const deadline& until) {
   return {};
 }
 
+// Gives the connection that the order went over: it is kept again only once its answer has come, so that a
+// late one is never taken for that to the next order.
+result<unique_fd> rpc_vm::order(std::string_view line, const deadline& until) {
+  if (!control_) OSVM_CHECK(connect_control(until));
+  unique_fd fd = std::move(control_);
+  if (::send(fd.get(), line.data(), line.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(line.size()))
+    return errno_error("the VM's control port");
+  return fd;
+}
+
+result<> rpc_vm::goodbye(std::chrono::milliseconds patience) {
+  OSVM_CHECK(order("goodbye\n", deadline::after(patience)));
+  return {};
+}
+
 result<known_slots> rpc_vm::advance(std::chrono::milliseconds patience) {
   const auto until = deadline::after(patience);
-  if (!control_) OSVM_CHECK(connect_control(until));
-  // After any failure the connection is given up: a late answer must not be taken for that to the next order.
-  unique_fd fd = std::move(control_);
-  constexpr std::string_view order = "advance\n";
-  if (::send(fd.get(), order.data(), order.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(order.size()))
-    return errno_error("the VM's control port");
+  OSVM_TRY(unique_fd fd, order("advance\n", until));
   std::string line;
   while (!line.ends_with('\n')) {
     OSVM_CHECK(wait_for(fd.get(), POLLIN, until));

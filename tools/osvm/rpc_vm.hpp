@@ -20,6 +20,7 @@ using known_slots = std::array<std::uint64_t, 3>;
 struct rpc_vm_options {
   std::string name;
   std::string folder;                 // the ledger; mounted read-only
+  std::string index;                  // a side index; mounted read-only. Empty: none
   std::vector<std::string> accounts;  // snapshots and dumped accounts; mounted read-only
   guest_upstream upstream;
   std::string socket_dir;
@@ -30,7 +31,7 @@ struct rpc_vm_options {
   std::function<void()> changed;                // it listens, or has ended; on the executor
 };
 
-// Thread-safe but for advance(), which one thread uses.
+// Thread-safe but for advance() and goodbye(), which one thread uses.
 class rpc_vm final : public hotswap::lease, public std::enable_shared_from_this<rpc_vm> {
  public:
   // Gives a VM that has just begun to start.
@@ -55,6 +56,9 @@ class rpc_vm final : public hotswap::lease, public std::enable_shared_from_this<
   // Lets it take over what the ledger has more, and gives what it knows then. Between two calls its answers
   // come from one moment of the ledger.
   result<known_slots> advance(std::chrono::milliseconds patience);
+  // Another one serves now: its WebSocket clients are told to go away, and requests answered on. To be
+  // followed by no advance(): what it answers is not waited for.
+  result<> goodbye(std::chrono::milliseconds patience);
   // What the last advance() gave.
   known_slots slots() const;
 
@@ -63,6 +67,7 @@ class rpc_vm final : public hotswap::lease, public std::enable_shared_from_this<
   void listen_for_news();
   void tell_lost(std::string why);
   result<> connect_control(const deadline& until);
+  result<unique_fd> order(std::string_view line, const deadline& until);
 
   const rpc_vm_options options_;
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();

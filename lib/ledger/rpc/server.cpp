@@ -63,7 +63,7 @@ struct rpc_server::impl {
   std::size_t forwarded = 0;         // bytes of the upstream's answers in all connections
   std::vector<std::uint64_t> again;  // WebSockets that have more to handle
   std::optional<ledger_feed> feed;   // from the first WebSocket on
-  bool accepting = false;
+  bool accepting = false, leaving = false;
   clock::time_point refreshed = clock::now(), swept = clock::now();
 
   result<> watch(int fd, std::uint32_t events, int operation) {
@@ -103,6 +103,7 @@ struct rpc_server::impl {
   void serve_socket(connection& c, std::uint32_t events);
   void tell_sockets();
   void say_goodbye();
+  void leave();
   void sweep(clock::time_point now);
   void serve(int fd, std::uint32_t events);
   void housekeeping();
@@ -284,6 +285,7 @@ void rpc_server::impl::open_socket(connection& c, std::string_view key) {
   c.ws = std::make_unique<ws_session>(service.parts(), c.serial, options.sockets);
   sockets.emplace(c.serial, c.fd.get());
   if (!feed) feed.emplace(service.parts());
+  if (leaving) c.ws->go_away();
 }
 
 // Sends what the session has, frame by frame. False when the connection is over.
@@ -383,6 +385,17 @@ void rpc_server::impl::say_goodbye() {
   sockets.clear();
 }
 
+void rpc_server::impl::leave() {
+  (void)::epoll_ctl(epoll.get(), EPOLL_CTL_DEL, options.leave_fd, nullptr);
+  leaving = true;
+  const auto open = sockets;
+  for (const auto& [serial, fd] : open) {
+    auto& c = connections.at(fd);
+    c.ws->go_away();
+    serve_socket(c, 0);
+  }
+}
+
 void rpc_server::impl::housekeeping() {
   const auto now = clock::now();
   if (options.refresh_every.count() > 0 && now - refreshed >= options.refresh_every) {
@@ -424,6 +437,7 @@ result<> rpc_server::run(int stop_fd) {
   OSVM_CHECK(s.watch(s.listener.get(), EPOLLIN, EPOLL_CTL_ADD));
   s.accepting = true;
   if (stop_fd >= 0) OSVM_CHECK(s.watch(stop_fd, EPOLLIN, EPOLL_CTL_ADD));
+  if (s.options.leave_fd >= 0) OSVM_CHECK(s.watch(s.options.leave_fd, EPOLLIN, EPOLL_CTL_ADD));
   const int upstream = s.service.options().upstream ? s.service.options().upstream->ready_fd() : -1;
   if (upstream >= 0) OSVM_CHECK(s.watch(upstream, EPOLLIN, EPOLL_CTL_ADD));
   epoll_event events[64];
@@ -434,6 +448,8 @@ result<> rpc_server::run(int stop_fd) {
       if (events[i].data.fd == stop_fd) return s.say_goodbye(), result<>();
       if (events[i].data.fd == s.listener.get())
         s.accept_all();
+      else if (events[i].data.fd == s.options.leave_fd)
+        s.leave();
       else if (events[i].data.fd == upstream)
         s.take_upstream();
       else

@@ -65,6 +65,8 @@ class rpc_local final : public invocation {
  public:
   void declare(option_set& o) override {
     o.value("ledger", "DIR", folder_, "the ledger folder");
+    o.value("index", "DIR", index_,
+            "a side index of `osvm ledger index` (default: the one it made for this ledger, if any)");
     o.values("accounts", "PATH", accounts_,
              "a snapshot archive, dumped accounts (.json) or a folder of these");
     o.value("listen", "ADDRESS", listen_, "literal address and port (127.0.0.1:8899)");
@@ -181,6 +183,7 @@ class rpc_local final : public invocation {
       path = std::filesystem::canonical(path, failed).string();
       if (failed) return error(failed, "--accounts");
     }
+    OSVM_TRY(index_, named("--index", find_index(folder_, index_)));
     return on_host_ ? serve_here(ctx) : serve_in_vms(ctx);
   }
   void announce(const context& ctx, const std::string& address, const std::string& isolation) const {
@@ -221,6 +224,7 @@ class rpc_local final : public invocation {
     });
     rpc_node_options options{.program = std::move(program),
                              .folders = {folder_},
+                             .index = index_,
                              .accounts = accounts_,
                              .upstream = std::move(upstream),
                              .vms = static_cast<unsigned>(vms),
@@ -255,7 +259,7 @@ class rpc_local final : public invocation {
   }
 
   result<> serve_here(const context& ctx) const {
-    OSVM_TRY(auto opened, open_ledger(folder_));
+    OSVM_TRY(auto opened, open_ledger(folder_, index_));
     note_lost(ctx, opened.store);
     ledger::rpc_options options;
     if (!accounts_.empty()) {
@@ -303,7 +307,7 @@ class rpc_local final : public invocation {
 
   std::vector<std::string> accounts_;
   upstream_options upstream_;
-  std::string folder_, listen_, vms_ = "1", memory_;
+  std::string folder_, index_, listen_, vms_ = "1", memory_;
   bool exitless_ = false, on_host_ = false, status_ = false, reset_ = false, stop_ = false;
 };
 
