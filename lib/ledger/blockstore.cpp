@@ -9,6 +9,7 @@
 #include <mutex>
 
 #include "keys.hpp"
+#include "memo.hpp"
 
 namespace osvm::ledger {
 
@@ -496,10 +497,8 @@ result<std::optional<std::string>> blockstore::memo(const solana::signature& s, 
   for (const auto& key : {keys::status(s, slot), keys::status_prefix(s)}) {
     OSVM_TRY(const auto row, impl_->db.get("transaction_memos", key));
     if (!row) continue;
-    byte_reader in(row->bytes());
-    OSVM_TRY(const auto length, in.read<std::uint64_t>());
-    OSVM_TRY(const auto text, in.take(length));
-    return std::optional(std::string(reinterpret_cast<const char*>(text.data()), text.size()));
+    OSVM_TRY(auto text, parse_memo(row->bytes()));
+    return std::optional(std::move(text));
   }
   return std::optional<std::string>{};
 }

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "keys.hpp"
+#include "memo.hpp"
 
 namespace osvm::ledger {
 namespace {
@@ -140,28 +141,53 @@ result<history_slot> look_at(const blockstore& store, const std::optional<genesi
   return out;
 }
 
-// Without a status nobody knows whether the transaction succeeded.
-result<std::optional<solana::transaction_error>> failure_of(const blockstore& store,
-                                                            const address_signature& row) {
-  const auto& s = row.signature;
-  for (const auto& key :
-       {keys::status(s, row.slot), keys::old_status(0, s, row.slot), keys::old_status(1, s, row.slot)}) {
-    OSVM_TRY(const auto status, store.database().get("transaction_status", key));
-    if (status) return solana::parse_meta_error(status->bytes());
+// What a history says of each transaction, by look-ups that share what they prepare.
+class transaction_notes {
+ public:
+  static result<transaction_notes> open(const blockstore& store) {
+    OSVM_TRY(auto statuses, store.database().read("transaction_status"));
+    transaction_notes out(std::move(statuses));
+    auto memos = store.database().read("transaction_memos");
+    if (memos && !memos->empty()) out.memos_.emplace(std::move(*memos));
+    return out;
   }
-  return error(errc::incomplete, "slot " + std::to_string(row.slot) + ": no status for transaction " +
-                                     s.to_string() + ": the ledger does not say whether it succeeded");
-}
+  // Without a status nobody knows whether the transaction succeeded.
+  result<std::optional<solana::transaction_error>> failure(const solana::signature& s, slot_t slot) {
+    OSVM_TRY(auto status, statuses_.get(keys::status(s, slot)));
+    for (const std::uint64_t primary : {0, 1}) {
+      if (status) break;
+      OSVM_TRY(status, statuses_.get(keys::old_status(primary, s, slot)));
+    }
+    if (status) return solana::parse_meta_error(status->bytes());
+    return error(errc::incomplete, "slot " + std::to_string(slot) + ": no status for transaction " +
+                                       s.to_string() + ": the ledger does not say whether it succeeded");
+  }
+  result<std::optional<std::string>> memo(const solana::signature& s, slot_t slot) {
+    if (!memos_) return std::optional<std::string>{};
+    OSVM_TRY(auto row, memos_->get(keys::status(s, slot)));
+    if (!row) {
+      OSVM_TRY(row, memos_->get(keys::status_prefix(s)));
+    }
+    if (!row) return std::optional<std::string>{};
+    OSVM_TRY(auto text, parse_memo(row->bytes()));
+    return std::optional(std::move(text));
+  }
 
-result<> write_history_row(solana::json_writer& out, const blockstore& store, const address_signature& row,
+ private:
+  explicit transaction_notes(rocksdb::reader statuses) : statuses_(std::move(statuses)) {}
+  rocksdb::reader statuses_;
+  std::optional<rocksdb::reader> memos_;
+};
+
+result<> write_history_row(solana::json_writer& out, transaction_notes& notes, const address_signature& row,
                            const history_slot& at) {
   out.begin_object();
   out.field("signature", row.signature);
   out.field("slot", row.slot);
-  OSVM_TRY(const auto failure, failure_of(store, row));
+  OSVM_TRY(const auto failure, notes.failure(row.signature, row.slot));
   out.key("err");
   failure ? solana::write_json(out, *failure) : out.null();
-  OSVM_TRY(const auto memo, store.memo(row.signature, row.slot));
+  OSVM_TRY(const auto memo, notes.memo(row.signature, row.slot));
   out.key("memo");
   memo ? out.string(*memo) : out.null();
   write_optional(out, "blockTime", at.time);
@@ -297,6 +323,7 @@ result<std::string> signatures_json(const blockstore& store, const std::optional
   out.begin_array();
   std::size_t count = 0;
   history_slot at;
+  std::optional<transaction_notes> notes;  // from the first row on: a ledger may have none of all this
   result<> failure;
   OSVM_CHECK(store.signatures_of(address, from.slot, [&](const address_signature& row) {
     if (count >= query.limit || row.slot < to.slot) return false;
@@ -308,7 +335,12 @@ result<std::string> signatures_json(const blockstore& store, const std::optional
       at = *seen;
     }
     if (!at.settled) return true;
-    failure = write_history_row(out, store, row, at);
+    if (!notes) {
+      auto opened = transaction_notes::open(store);
+      if (!opened) return failure = opened.error(), false;
+      notes.emplace(std::move(*opened));
+    }
+    failure = write_history_row(out, *notes, row, at);
     ++count;
     return failure.has_value();
   }));

@@ -6,6 +6,7 @@ import pathlib
 import pty
 import signal
 import subprocess
+import termios
 import time
 import unittest
 
@@ -77,31 +78,47 @@ class Ledgers(Case):
         self.assertEqual([p.name for p in self.dir.iterdir()], ["bad.json"])
 
     def test_verify_shows_how_far_it_is_and_stops_at_ctrl_c(self):
-        name = "11111111111111111111111111111112"
-        with open(self.path("many.jsonl"), "w") as out:
-            for slot in range(1, 40000):
-                block = {"blockhash": name, "previousBlockhash": name, "parentSlot": slot - 1, "transactions": []}
-                out.write(json.dumps({"slot": slot, "block": block}) + "\n")
-        self.osvm("ledger", "import", self.path("many.jsonl"), self.path("many"), status=0)
+        self.make("a")
         master, slave = pty.openpty()
         self.addCleanup(os.close, master)
-        process = subprocess.Popen([osvm_process.OSVM, "ledger", "verify", self.path("many")], stdin=subprocess.DEVNULL,
+        termios.tcflow(slave, termios.TCOOFF)  # so that it gets no further than to say where it is
+        process = subprocess.Popen([osvm_process.OSVM, "ledger", "verify", self.path("a")], stdin=subprocess.DEVNULL,
                                    stdout=subprocess.PIPE, stderr=slave, text=True, env=self.env)
         self.addCleanup(self.end, process)
-        os.close(slave)
-        shown = b""
-        while b"verifying" not in shown:
-            shown += os.read(master, 4096)
+        self.wait_for(process, lambda status: int(status["SigCgt"], 16) >> (signal.SIGINT - 1) & 1)
         process.send_signal(signal.SIGINT)
+        self.wait_for(process, lambda status: self.is_quiet(process, status))
+        termios.tcflow(slave, termios.TCOON)
+        os.close(slave)
         found = process.communicate(timeout=osvm_process.TIMEOUT)[0]
+        shown = b""
         try:
             while True:
                 shown += os.read(master, 4096)
         except OSError:  # all that held the terminal have gone
             pass
         self.assertEqual(process.returncode, 130, found)
-        self.assertIn(b"interrupted: --from ", shown)
-        self.assertNotIn("bad", found)
+        self.assertIn(b"verifying [", shown)
+        self.assertIn(b"interrupted: --from 0 goes on from there", shown)
+        self.assertIn("0 blocks", found)
+
+    def wait_for(self, process, reached):
+        """Until what /proc says of a process is so."""
+        end = time.monotonic() + osvm_process.TIMEOUT
+        while time.monotonic() < end:
+            self.assertIsNone(process.poll())
+            lines = pathlib.Path(f"/proc/{process.pid}/status").read_text().splitlines()
+            if reached(dict(line.split(":\t", 1) for line in lines)):
+                return
+            time.sleep(0.001)
+        self.fail("it never came to that")
+
+    @staticmethod
+    def is_quiet(process, status):
+        """No signal is pending and all threads sleep: what the last one said has been taken."""
+        states = [path.read_text().rsplit(")", 1)[1].split()[0]
+                  for path in pathlib.Path(f"/proc/{process.pid}/task").glob("*/stat")]
+        return not int(status["ShdPnd"], 16) and set(states) == {"S"}
 
     def test_ctrl_c_leaves_nothing(self):
         pipe = self.path("pipe")

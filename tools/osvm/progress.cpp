@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 
 namespace osvm::cli {
@@ -12,7 +13,8 @@ constexpr auto interval = std::chrono::milliseconds(100);
 constexpr std::uint64_t bar_width = 24;
 
 void draw(const std::string& line) {
-  (void)!::write(STDERR_FILENO, line.data(), line.size());
+  while (::write(STDERR_FILENO, line.data(), line.size()) < 0 && errno == EINTR) {  // by a signal: again
+  }
 }
 
 }  // namespace

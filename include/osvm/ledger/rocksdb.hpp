@@ -56,6 +56,7 @@ struct column_info {
 };
 
 class iterator;
+class reader;
 
 // An open database: a consistent view of one moment, until refresh(). Thread-safe: any number of threads may
 // read and make iterators; refresh() may run beside them and does not disturb iterators that exist.
@@ -76,6 +77,8 @@ class database final {
   // Nothing when there is no such row; errc::lost when the file that would know is not readable;
   // errc::no_such_column.
   result<std::optional<value>> get(std::string_view column, std::string_view key) const;
+  // For many look-ups in one column: as get(), at the moment that it was made. errc::no_such_column.
+  result<reader> read(std::string_view column) const;
   result<iterator> iterate(std::string_view column) const;
   std::vector<lost_range> lost() const;
   // The highest sequence number that was seen: grows with every write.
@@ -85,6 +88,25 @@ class database final {
 
  private:
   explicit database(std::unique_ptr<impl> i) noexcept;
+  std::unique_ptr<impl> impl_;
+};
+
+// Not thread-safe; keeps what it reads alive by itself, also after the database is gone.
+class reader final {
+ public:
+  reader(reader&&) noexcept;
+  reader& operator=(reader&&) noexcept;
+  ~reader();
+
+  // As database::get(). A row that a writer has moved since is looked up as of now.
+  result<std::optional<value>> get(std::string_view key);
+  // No row at all.
+  bool empty() const noexcept;
+
+  struct impl;
+  explicit reader(std::unique_ptr<impl> i) noexcept;
+
+ private:
   std::unique_ptr<impl> impl_;
 };
 

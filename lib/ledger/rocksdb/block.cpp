@@ -35,8 +35,7 @@ bool block_cursor::reset(std::string_view block, block_format format, bool keys_
   format_ = format;
   keys_have_sequence_ = keys_have_sequence;
   has_first_key_ = has_first_key;
-  valid_ = false;
-  ok_ = true;
+  clear();
   key_.clear();
   const auto size = block.size();
   if (size < 4) return ok_ = false;
@@ -111,16 +110,18 @@ bool block_cursor::parse(std::size_t at) {
 }
 
 void block_cursor::seek_first() noexcept {
+  region_.clear();
   key_.clear();
   if (ok_) parse(0);
 }
 
 void block_cursor::next() {
+  region_.clear();
   if (valid_) parse(next_);
 }
 
 void block_cursor::seek_last() {
-  valid_ = false;
+  clear();
   if (!ok_ || restarts_ == 0) return;
   key_.clear();
   if (!parse(restart(restarts_ - 1))) return;
@@ -128,18 +129,39 @@ void block_cursor::seek_last() {
   }
 }
 
+// To the row before, where it is known: the last one of the region, which ends before the current row.
+bool block_cursor::step_back() noexcept {
+  if (region_.empty()) return false;
+  const auto& r = region_.back();
+  next_ = at_;
+  at_ = r.at;
+  key_.assign(region_keys_, r.key_begin);
+  value_ = r.value;
+  region_keys_.resize(r.key_begin);
+  region_.pop_back();
+  return valid_ = true;
+}
+
 void block_cursor::prev() {
-  if (!valid_) return;
+  if (!valid_ || step_back()) return;
   const std::size_t target = at_;
   valid_ = false;
   std::size_t i = restarts_;
   while (i > 0 && restart(i - 1) >= target) --i;
   if (i == 0) return;  // before the first row
   key_.clear();
+  region_keys_.clear();
   if (!parse(restart(i - 1))) return;
-  while (next_ < target && parse(next_)) {
+  while (next_ < target) {
+    if (format_ == block_format::rows) {
+      region_.push_back({at_, region_keys_.size(), value_});
+      region_keys_ += key_;
+    }
+    if (!parse(next_)) break;
   }
-  if (valid_ && next_ != target) fail();
+  if (valid_ && next_ == target) return;
+  region_.clear();
+  if (valid_) fail();
 }
 
 // The user key at a restart point, where keys stand in full: nothing is copied.
@@ -159,6 +181,7 @@ bool block_cursor::restart_key(std::size_t i, std::string_view& out) const noexc
 
 void block_cursor::seek(std::string_view user_key) {
   valid_ = false;
+  region_.clear();
   if (!ok_ || restarts_ == 0) return;
   std::size_t low = 0, high = restarts_ - 1;  // the last restart point whose key is before user_key
   while (low < high) {

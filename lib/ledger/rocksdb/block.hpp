@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "coding.hpp"
 
@@ -29,6 +30,12 @@ class block_cursor {
   void seek(std::string_view user_key);
   void next();
   void prev();
+  // No row any more; memory is kept.
+  void clear() noexcept {
+    valid_ = false;
+    ok_ = true;
+    region_.clear();
+  }
   bool valid() const noexcept { return valid_; }
   bool ok() const noexcept { return ok_; }
 
@@ -45,6 +52,7 @@ class block_cursor {
   std::size_t restart(std::size_t i) const noexcept;
   bool restart_key(std::size_t i, std::string_view& out) const noexcept;
   void fail() noexcept { ok_ = valid_ = false; }
+  bool step_back() noexcept;
 
   std::string_view block_;
   std::size_t data_end_ = 0, restarts_ = 0;
@@ -55,6 +63,15 @@ class block_cursor {
   std::string_view value_;
   block_handle handle_;
   bool valid_ = false, ok_ = true;
+
+  // Rows from a restart point up to the current one, decoded at once: a walk backwards would else decode them
+  // again for each step.
+  struct earlier_row {
+    std::size_t at, key_begin;
+    std::string_view value;
+  };
+  std::vector<earlier_row> region_;
+  std::string region_keys_;
 };
 
 }  // namespace osvm::ledger::rocksdb

@@ -337,14 +337,19 @@ result<std::optional<value>> core::get(std::string_view column, std::string_view
     const auto* c = v->find(column);
     if (!c) return error(errc::no_such_column, std::string(column));
     bool vanished = false;
-    auto found = get_once(*v, *c, key, vanished);
+    std::optional<table_cursor> cursor;
+    auto found = get_once(*v, *c, key, vanished, [&](std::uint64_t number) -> result<table_cursor*> {
+      OSVM_TRY(auto t, open_table(number));
+      return &cursor.emplace(std::move(t), &cache_);
+    });
     if (!vanished || attempt == manifest_tries) return found;
     OSVM_CHECK(refresh());
   }
 }
 
+template <class CursorOf>
 result<std::optional<value>> core::get_once(const version& v, const version_column& column,
-                                            std::string_view key, bool& vanished) {
+                                            std::string_view key, bool& vanished, const CursorOf& cursor_of) {
   candidate best;
   std::uint64_t covered = column.log_tombstones.covering(key);
   for (const auto& run : column.runs) {
@@ -364,17 +369,17 @@ result<std::optional<value>> core::get_once(const version& v, const version_colu
     // Neighbours may share their boundary key; every file that holds it is asked.
     for (const auto* f = file_for(c, key);
          f && f != c.files.data() + c.files.size() && std::string_view(f->smallest) <= key; ++f) {
-      auto t = open_table(f->number);
-      result<> read = t ? result<>() : result<>(t.error());
-      if (t) {
-        covered = std::max(covered, (*t)->covering(key));
-        table_cursor cursor(*t, &cache_);
-        cursor.seek(key);
-        read = cursor.status();
+      const auto cursor = cursor_of(f->number);
+      result<> read = cursor ? result<>() : result<>(cursor.error());
+      if (cursor) {
+        auto& at = **cursor;
+        covered = std::max(covered, at.of().covering(key));
+        at.seek(key);
+        read = at.status();
         internal_key k;
-        if (cursor.valid() && split_internal_key(cursor.key(), k) && k.user == key &&
+        if (at.valid() && split_internal_key(at.key(), k) && k.user == key &&
             (!best.found || k.sequence > best.sequence))
-          best = {true, k.sequence, k.kind, cursor.value()};
+          best = {true, k.sequence, k.kind, at.value()};
       }
       if (read) continue;
       if (!is_lost(read.error())) return read.error();
@@ -388,6 +393,30 @@ result<std::optional<value>> core::get_once(const version& v, const version_colu
   }
   if (lost && !best.found) return *lost;
   return judge(best, covered, column.name);
+}
+
+// look-ups in a row
+
+point_reader::point_reader(std::shared_ptr<core> state, std::string_view column)
+    : state_(std::move(state)), at_(state_->current()), column_(at_->find(column)), name_(column) {}
+
+result<table_cursor*> point_reader::cursor_of(std::uint64_t number) {
+  for (auto& c : cursors_)
+    if (c.of().number() == number && c.status()) return &c;
+  OSVM_TRY(auto t, state_->open_table(number));
+  table_cursor made(std::move(t), state_->cache());
+  if (cursors_.size() < most_cursors) return &cursors_.emplace_back(std::move(made));
+  auto& place = cursors_[next_++ % most_cursors];
+  place = std::move(made);
+  return &place;
+}
+
+result<std::optional<value>> point_reader::get(std::string_view key) {
+  if (!column_) return error(errc::no_such_column, name_);
+  bool vanished = false;
+  auto found = state_->get_once(*at_, *column_, key, vanished,
+                                [this](std::uint64_t number) { return cursor_of(number); });
+  return vanished ? state_->get(name_, key) : std::move(found);
 }
 
 }  // namespace osvm::ledger::rocksdb

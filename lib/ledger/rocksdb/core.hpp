@@ -72,8 +72,11 @@ class core {
   std::shared_ptr<const version> make_version(const manifest_state& state,
                                               std::set<std::uint64_t> missing) const;
   version_column make_column(const family& f) const;
+  // `cursor_of` gives a cursor on the table file with a number.
+  template <class CursorOf>
   result<std::optional<value>> get_once(const version& v, const version_column& column, std::string_view key,
-                                        bool& vanished);
+                                        bool& vanished, const CursorOf& cursor_of);
+  friend class point_reader;
 
   database_options options_;
   unique_fd folder_;
@@ -91,6 +94,26 @@ class core {
   std::list<std::pair<std::uint64_t, std::shared_ptr<const table>>> tables_;  // most recently used first
   std::unordered_map<std::uint64_t, decltype(tables_)::iterator> table_index_;
   std::map<std::uint64_t, lost_range> damaged_;
+};
+
+// Look-ups in one column at one moment of the database: what one prepares, the next uses. Not thread-safe.
+class point_reader {
+ public:
+  point_reader(std::shared_ptr<core> state, std::string_view column);
+  result<std::optional<value>> get(std::string_view key);
+  bool known() const noexcept { return column_ != nullptr; }
+  bool empty() const noexcept { return !column_ || (column_->chains.empty() && column_->runs.empty()); }
+
+ private:
+  static constexpr std::size_t most_cursors = 8;
+  result<table_cursor*> cursor_of(std::uint64_t number);
+
+  std::shared_ptr<core> state_;
+  std::shared_ptr<const version> at_;
+  const version_column* column_;
+  std::string name_;
+  std::vector<table_cursor> cursors_;
+  std::size_t next_ = 0;
 };
 
 // The name of the MANIFEST that CURRENT gives. errc::not_a_ledger when there is none.

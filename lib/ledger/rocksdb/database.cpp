@@ -56,6 +56,30 @@ std::uint64_t database::sequence() const {
   return impl_->state->current()->sequence;
 }
 
+// reader
+
+struct reader::impl {
+  point_reader points;
+};
+
+result<reader> database::read(std::string_view column) const {
+  point_reader points(impl_->state, column);
+  if (!points.known()) return error(errc::no_such_column, std::string(column));
+  return reader(std::make_unique<reader::impl>(reader::impl{std::move(points)}));
+}
+
+reader::reader(std::unique_ptr<impl> i) noexcept : impl_(std::move(i)) {}
+reader::reader(reader&&) noexcept = default;
+reader& reader::operator=(reader&&) noexcept = default;
+reader::~reader() = default;
+
+result<std::optional<value>> reader::get(std::string_view key) {
+  return impl_->points.get(key);
+}
+bool reader::empty() const noexcept {
+  return impl_->points.empty();
+}
+
 // iterator
 
 struct iterator::impl {

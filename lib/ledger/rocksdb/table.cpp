@@ -231,12 +231,15 @@ bool table_cursor::load_part() {
 }
 
 bool table_cursor::load_data() {
-  data_ = {};
+  data_.clear();
   if (!leaf().ok() || !top_.ok()) return fail(corrupt(table_->name() + ": a malformed index")), false;
   if (!leaf().valid()) return false;
-  auto b = table_->read(leaf().handle(), cache_);
-  if (!b) return fail(b.error()), false;
-  data_block_ = std::move(b->bytes);
+  if (const auto where = leaf().handle(); !data_block_ || where.offset != data_offset_) {
+    auto b = table_->read(where, cache_);
+    if (!b) return fail(b.error()), false;
+    data_block_ = std::move(b->bytes);
+    data_offset_ = where.offset;
+  }
   if (!data_.reset(*data_block_, block_format::rows, true, false))
     return fail(corrupt(table_->name() + ": a malformed block")), false;
   return true;
@@ -260,7 +263,7 @@ void table_cursor::skip_empty(bool forward) {
     if (!data_.ok()) return fail(corrupt(table_->name() + ": a malformed block"));
     if (!leaf().valid() || !step_index(forward)) {
       if (!leaf().ok() || !top_.ok()) fail(corrupt(table_->name() + ": a malformed index"));
-      data_ = {};
+      data_.clear();
       return;
     }
     if (!load_data()) return;
@@ -271,7 +274,7 @@ void table_cursor::skip_empty(bool forward) {
 void table_cursor::seek_first() {
   if (!status_) return;
   top_.seek_first();
-  if (!load_part()) return void(data_ = {});
+  if (!load_part()) return void(data_.clear());
   if (partitioned_) part_.seek_first();
   if (!load_data()) return;
   data_.seek_first();
@@ -281,7 +284,7 @@ void table_cursor::seek_first() {
 void table_cursor::seek_last() {
   if (!status_) return;
   top_.seek_last();
-  if (!load_part()) return void(data_ = {});
+  if (!load_part()) return void(data_.clear());
   if (partitioned_) part_.seek_last();
   if (!load_data()) return;
   data_.seek_last();
@@ -291,7 +294,7 @@ void table_cursor::seek_last() {
 void table_cursor::seek(std::string_view user_key) {
   if (!status_) return;
   top_.seek(user_key);
-  if (!load_part()) return void(data_ = {});
+  if (!load_part()) return void(data_.clear());
   if (partitioned_) part_.seek(user_key);
   if (!load_data()) return;
   data_.seek(user_key);

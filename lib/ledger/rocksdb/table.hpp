@@ -72,6 +72,7 @@ class table_cursor {
   void next();
   void prev();
   bool valid() const noexcept { return data_.valid(); }
+  const table& of() const noexcept { return *table_; }
   const result<>& status() const noexcept { return status_; }
   std::string_view key() const noexcept { return data_.key(); }  // internal
   rocksdb::value value() const { return {data_block_, as_bytes(data_.value())}; }
@@ -82,7 +83,7 @@ class table_cursor {
   bool load_data();
   bool step_index(bool forward);
   void skip_empty(bool forward);
-  void fail(error e) { status_ = std::move(e), data_ = {}; }
+  void fail(error e) { status_ = std::move(e), data_.clear(); }
   block_cursor& leaf() noexcept { return partitioned_ ? part_ : top_; }
 
   std::shared_ptr<const table> table_;
@@ -90,6 +91,7 @@ class table_cursor {
   bool partitioned_;
   block_cursor top_, part_, data_;
   std::shared_ptr<const std::string> part_block_, data_block_;
+  std::uint64_t data_offset_ = 0;  // of data_block_
   result<> status_;
 };
 
