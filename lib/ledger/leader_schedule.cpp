@@ -109,9 +109,10 @@ result<leader_schedule> leader_schedule::make(std::span<const vote_stake> stakes
   }
   std::ranges::sort(out.leaders_, std::greater<>{},
                     [](const vote_stake& s) { return std::pair(s.stake, s.vote); });
-  const auto same = std::ranges::unique(
-      out.leaders_, [](const auto& a, const auto& b) { return a.stake == b.stake && a.vote == b.vote; });
-  out.leaders_.erase(same.begin(), same.end());
+  const auto twice = [](const vote_stake& a, const vote_stake& b) {
+    return a.stake == b.stake && a.vote == b.vote;
+  };
+  out.leaders_.erase(std::unique(out.leaders_.begin(), out.leaders_.end(), twice), out.leaders_.end());
   OSVM_TRY(const auto sums, sums_of(out.leaders_));
   chacha_words words(epoch);
   const below range(sums.back());

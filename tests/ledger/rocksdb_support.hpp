@@ -138,7 +138,8 @@ inline void expect_same(oracle& o, const rocksdb::database& db, std::mt19937& ra
     ASSERT_EQ(our_rows(db, name, true), wanted) << name;
     const std::unique_ptr<::rocksdb::Iterator> theirs(o.db().NewIterator({}, o.column(c)));
     auto ours = db.iterate(name);
-    ASSERT_TRUE(ours);
+    auto many = db.read(name);
+    ASSERT_TRUE(ours && many);
     for (int i = 0; i < 300; ++i) {
       char text[24];
       std::snprintf(text, sizeof text, "key-%06u%s", static_cast<unsigned>(random() % 3100),
@@ -149,8 +150,12 @@ inline void expect_same(oracle& o, const rocksdb::database& db, std::mt19937& ra
       const auto got = db.get(name, key);
       ASSERT_TRUE(got) << got.error().to_string();
       ASSERT_EQ(got->has_value(), s.ok()) << key;
+      const auto again = many->get(key);
+      ASSERT_TRUE(again) << again.error().to_string();
+      ASSERT_EQ(again->has_value(), s.ok()) << key;
       if (s.ok()) {
         ASSERT_EQ((*got)->text(), value);
+        ASSERT_EQ((*again)->text(), value);
       }
       const bool back = random() % 2;
       back ? theirs->SeekForPrev(key) : theirs->Seek(key);
