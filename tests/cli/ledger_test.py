@@ -3,10 +3,7 @@
 import json
 import os
 import pathlib
-import pty
 import signal
-import subprocess
-import termios
 import time
 import unittest
 
@@ -76,49 +73,6 @@ class Ledgers(Case):
         bad.write_text("{nonsense")
         self.assertIn("not JSON", self.osvm("ledger", "import", str(bad), self.path("x"), status=1).stderr)
         self.assertEqual([p.name for p in self.dir.iterdir()], ["bad.json"])
-
-    def test_verify_shows_how_far_it_is_and_stops_at_ctrl_c(self):
-        self.make("a")
-        master, slave = pty.openpty()
-        self.addCleanup(os.close, master)
-        termios.tcflow(slave, termios.TCOOFF)  # so that it gets no further than to say where it is
-        process = subprocess.Popen([osvm_process.OSVM, "ledger", "verify", self.path("a")], stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=slave, text=True, env=self.env)
-        self.addCleanup(self.end, process)
-        self.wait_for(process, lambda status: int(status["SigCgt"], 16) >> (signal.SIGINT - 1) & 1)
-        process.send_signal(signal.SIGINT)
-        self.wait_for(process, lambda status: self.is_quiet(process, status))
-        termios.tcflow(slave, termios.TCOON)
-        os.close(slave)
-        found = process.communicate(timeout=osvm_process.TIMEOUT)[0]
-        shown = b""
-        try:
-            while True:
-                shown += os.read(master, 4096)
-        except OSError:  # all that held the terminal have gone
-            pass
-        self.assertEqual(process.returncode, 130, found)
-        self.assertIn(b"verifying [", shown)
-        self.assertIn(b"interrupted: --from 0 goes on from there", shown)
-        self.assertIn("0 blocks", found)
-
-    def wait_for(self, process, reached):
-        """Until what /proc says of a process is so."""
-        end = time.monotonic() + osvm_process.TIMEOUT
-        while time.monotonic() < end:
-            self.assertIsNone(process.poll())
-            lines = pathlib.Path(f"/proc/{process.pid}/status").read_text().splitlines()
-            if reached(dict(line.split(":\t", 1) for line in lines)):
-                return
-            time.sleep(0.001)
-        self.fail("it never came to that")
-
-    @staticmethod
-    def is_quiet(process, status):
-        """No signal is pending and all threads sleep: what the last one said has been taken."""
-        states = [path.read_text().rsplit(")", 1)[1].split()[0]
-                  for path in pathlib.Path(f"/proc/{process.pid}/task").glob("*/stat")]
-        return not int(status["ShdPnd"], 16) and set(states) == {"S"}
 
     def test_ctrl_c_leaves_nothing(self):
         pipe = self.path("pipe")

@@ -24,11 +24,11 @@ using namespace osvm;
 
 constexpr const char* usage =
     "usage: osvm-rpc --ledger DIR [--index DIR] [--accounts PATH]... [--listen ADDRESS] [--control ADDRESS]\n"
-    "                [--upstream URL] [--upstream-ws URL] [--upstream-ca FILE]...\n";
+    "                [--upstream URL] [--upstream-ws URL] [--upstream-ca FILE]... [--release NAME]\n";
 
 struct arguments {
   std::string ledger, index, listen = "127.0.0.1:8899", control;
-  std::string upstream, upstream_ws;
+  std::string upstream, upstream_ws, release;
   std::vector<std::string> accounts, authorities;
 };
 
@@ -173,6 +173,7 @@ result<> serve(const arguments& given) {
   const unique_fd leave(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!leave) return errno_error("eventfd");
   how.leave_fd = leave.get();
+  how.release = given.release;
   std::thread control;
   if (!given.control.empty()) {
     how.refresh_every = nanoseconds(0);

@@ -29,6 +29,9 @@ struct rpc_server_options {
   // Borrowed; negative: none. Once it is readable another server takes over: WebSockets are told to go away
   // (1001), new ones at once, and requests are answered on.
   int leave_fd = -1;
+  // Sent as X-Osvm-Release with every HTTP answer, so that clients can tell which release it was that
+  // answered; visible ASCII, at most 64 characters. Empty: no such field.
+  std::string release{};
   // Bytes of the upstream's answers that wait for the rest of their batch or to be taken: of one request or
   // batch, and of all. What is above is answered by an error.
   std::size_t max_forwarded = 16 << 20, max_forwarded_of_all = 64 << 20;
