@@ -34,7 +34,9 @@ unikernel::instance_options describe(const rpc_vm_options& o) {
                    "--listen",
                    "0.0.0.0:" + std::to_string(serving.port),
                    "--control",
-                   "0.0.0.0:" + std::to_string(controlling.port)};
+                   "0.0.0.0:" + std::to_string(controlling.port),
+                   "--release",
+                   o.name};
   out.policy.mounts.push_back({.host_path = o.folder, .guest_path = "/ledger"});
   if (!o.index.empty()) {
     out.policy.mounts.push_back({.host_path = o.index, .guest_path = "/index"});
