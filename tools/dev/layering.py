@@ -30,6 +30,7 @@ OWNERS = {
     "lz4frame.h": ["lib/ledger"],
     "snappy-c.h": ["lib/ledger"],
     "xxhash.h": ["lib/ledger"],
+    "tree_sitter/": ["lib/audit/grammar"],
 }
 PUBLIC_THIRD_PARTY = ("boost/asio", "boost/system")
 THIRD_PARTY = ("boost/", "fmt/", "openssl/")

@@ -1,0 +1,96 @@
+#include <algorithm>
+
+#include "check.hpp"
+
+namespace osvm::audit {
+namespace {
+
+bool pays_only(std::string_view name) {
+  return name.find("payer") != std::string_view::npos || name.find("crank") != std::string_view::npos ||
+         name.find("keeper") != std::string_view::npos || name.find("relayer") != std::string_view::npos ||
+         name.find("cosigner") != std::string_view::npos || name.find("funder") != std::string_view::npos;
+}
+
+// A field of the state that names who may act on it.
+std::string_view authority_field(const view& v, std::string_view type) {
+  const auto* s = v.p.names.find_struct(type);
+  if (s == nullptr)
+    return type == "TokenAccount" || type == "Account" ? std::string_view("owner") : std::string_view{};
+  for (const auto& f : s->fields)
+    if (is_pubkey(&f.type) && (sounds_like_authority(f.name) || f.name == "mint_authority")) return f.name;
+  return {};
+}
+
+// The signer decides something already: it is compared, derived from, stored, or hands its signature on.
+bool bound(const view& v, term_id signer) {
+  return std::any_of(v.in.events.begin(), v.in.events.end(), [&](const event& e) {
+    const auto in = [&](term_id x) { return v.mentions(x, signer); };
+    switch (e.kind) {
+      case ek::check:
+        return v.t[e.a].kind != tk::signer_flag && v.t[e.a].kind != tk::writable_flag && in(e.a);
+      case ek::write: return in(e.b) || e.a == signer;
+      case ek::cpi: return std::any_of(e.args.begin(), e.args.end(), in) || in(e.b);
+      case ek::make_pda:
+      case ek::init: return in(e.a) || in(e.b);
+      case ek::lamports: return e.a == signer;
+      case ek::escape: return e.a == signer;
+      default: return false;
+    }
+  });
+}
+
+void run(const check& self, const view& v) {
+  term_id signer = no_term;
+  for (const auto a : v.in.slots) {
+    if (v.signer_proof(a) == nullptr) continue;
+    if (bound(v, a)) return;  // whoever is bound decides; others may just pay
+    if (!pays_only(v.name(a)) && signer == no_term) signer = a;
+  }
+  if (signer == no_term) return;
+  for (const auto account : v.in.slots) {
+    if (account == signer) continue;
+    const auto* slot = v.p.slot_of(account);
+    if (slot != nullptr && (slot->is_init || slot->is_init_if_needed || slot->is_zero)) continue;
+    std::string_view type = v.p.inner_type(account);
+    const event* read = nullptr;
+    for (const auto& e : v.in.events)
+      if (e.kind == ek::parse && e.a == account && e.by != proof::type) read = &e;
+    if (type.empty() && read != nullptr) type = read->text;
+    const auto field = authority_field(v, type);
+    if (field.empty()) continue;
+    const bool token = v.p.names.find_struct(type) == nullptr;
+    const bool touched =
+        token ? (read != nullptr || (v.relation(account) == nullptr && !v.passed_to_cpi(account)))
+              : v.written(account);
+    if (!touched) continue;
+    auto& f = v.report(self, v.slot_span(signer),
+                       "`" + v.name(signer) + "` signs, but nothing relates it to `" + v.name(account) +
+                           "`: any signer may act, although `" + std::string(field) + "` names who should",
+                       signer);
+    f.seen.insert(f.seen.begin(), {v.slot_span(account), "the state that it acts on"});
+    if (token) f.level = severity::medium;
+    return;
+  }
+}
+
+}  // namespace
+
+extern const check a02_authority_not_bound_check;
+const check a02_authority_not_bound_check{
+    .id = "OSVM-A02",
+    .name = "authority-not-bound",
+    .title = "A signer is required but never related to the state",
+    .cwe = 863,
+    .severity = severity::high,
+    .confidence = confidence::strong,
+    .rationale =
+        "A signature only says who signed. If nothing compares the signer with the owner that the state "
+        "stores, every "
+        "wallet passes.",
+    .fix =
+        "Add `has_one = authority` or `constraint = state.authority == authority.key()`, or compare the keys "
+        "before the effect.",
+    .instruction = run,
+};
+
+}  // namespace osvm::audit

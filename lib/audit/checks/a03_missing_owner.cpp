@@ -1,0 +1,78 @@
+#include <algorithm>
+
+#include "check.hpp"
+
+namespace osvm::audit {
+namespace {
+
+bool reads(const view& v, term_id x, term_id account, unsigned depth = 0) {
+  const auto& t = v.t[x];
+  if (t.kind == tk::parsed || t.kind == tk::data) return !t.args.empty() && t.args[0] == account;
+  return depth < 16 && std::any_of(t.args.begin(), t.args.end(),
+                                   [&](term_id a) { return reads(v, a, account, depth + 1); });
+}
+
+// The content decides something: it is shown, stored, passed on, or compared with another account. Reading it
+// only to refuse the account itself does no harm.
+bool matters(const view& v, term_id account) {
+  for (const auto& e : v.in.events) {
+    const auto holds = [&](term_id x) { return reads(v, x, account); };
+    switch (e.kind) {
+      case ek::check:
+        if (!holds(e.a)) break;
+        for (const auto other : v.in.slots)
+          if (other != account && v.mentions(e.a, other)) return true;
+        break;
+      case ek::parse: break;
+      case ek::escape: break;
+      default:
+        if (holds(e.b) || (e.a != account && holds(e.a))) return true;
+        for (const auto a : e.args)
+          if (holds(a)) return true;
+    }
+  }
+  return false;
+}
+
+bool has_effect(const view& v) {
+  return std::any_of(v.in.events.begin(), v.in.events.end(), [](const event& e) {
+    return e.kind == ek::write || e.kind == ek::lamports || e.kind == ek::cpi || e.kind == ek::close;
+  });
+}
+
+void run(const check& self, const view& v) {
+  std::set<term_id> reported;
+  for (const auto& e : v.in.events) {
+    if (e.kind != ek::parse || e.by == proof::type || !v.raw(e.a)) continue;
+    if (v.owner_proof(e.a) != nullptr || (!matters(v, e.a) && !has_effect(v)) || !reported.insert(e.a).second)
+      continue;
+    auto& f = v.report(self, e.where,
+                       "the bytes of `" + v.name(e.a) + "` are read as `" + std::string(e.text) +
+                           "`, but no check says which program owns the account: its content may be forged",
+                       e.a);
+    if (v.t[e.a].kind == tk::param) f.sure = confidence::heuristic;
+    f.seen.insert(f.seen.begin(), {v.slot_span(e.a), "the account"});
+  }
+}
+
+}  // namespace
+
+extern const check a03_missing_owner_check;
+const check a03_missing_owner_check{
+    .id = "OSVM-A03",
+    .name = "missing-owner",
+    .title = "Account data is trusted without an owner check",
+    .cwe = 345,
+    .severity = severity::high,
+    .confidence = confidence::strong,
+    .rationale =
+        "Anyone can create an account with any bytes. Only the owner field, which the runtime sets, says "
+        "which program "
+        "wrote them.",
+    .fix =
+        "Use `Account<'info, T>`, add `owner = program_id`, or return an error unless `account.owner == "
+        "&expected`.",
+    .instruction = run,
+};
+
+}  // namespace osvm::audit

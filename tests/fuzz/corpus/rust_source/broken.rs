@@ -1,0 +1,1 @@
+fn f() { ((((vec![vec![a @ b, mut]]

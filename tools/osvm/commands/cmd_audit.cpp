@@ -1,0 +1,145 @@
+// osvm audit: bugs in Solana programs, from their source.
+#include <osvm/audit/audit.hpp>
+#include <osvm/core/text.hpp>
+
+#include <unistd.h>
+
+#include <boost/json/value.hpp>
+#include <filesystem>
+#include <fstream>
+
+#include "../context.hpp"
+
+namespace osvm::cli {
+namespace {
+
+class audit_command final : public invocation {
+ public:
+  void declare(option_set& o) override {
+    o.optional_word("PATH", path_, "folder or file to audit (default: .)");
+    o.value("format", "NAME", format_, "human, json or sarif");
+    o.value("out", "DIR", out_, "write report.txt, report.json and report.sarif there");
+    o.values("checks", "ID", only_, "only these checks (ids or names)");
+    o.value("fail-on", "LEVEL", fail_on_,
+            "exit with 1 from this severity on: info, low, medium, high, critical, never");
+    o.value("explain", "ID", explain_, "what a check looks for, why, and how to fix it");
+    o.flag("list", list_, "list the checks");
+    o.flag("show-suppressed", suppressed_, "show findings that a comment in the source suppresses");
+    o.flag("allow-unparsed", allow_unparsed_, "do not exit with 4 when a file could not be read wholly");
+  }
+  int run(context& ctx) override {
+    if (list_) return list(ctx);
+    if (!explain_.empty()) return explain(ctx);
+    if (format_ == "human" && ctx.json()) format_ = "json";
+    if (format_ != "human" && format_ != "json" && format_ != "sarif")
+      return ctx.fail(error(errc::invalid_argument, "--format: human, json or sarif"), exit_code::usage);
+    const int threshold = level(fail_on_);
+    if (threshold < 0)
+      return ctx.fail(error(errc::invalid_argument, "--fail-on: info, low, medium, high, critical or never"),
+                      exit_code::usage);
+    audit::options options;
+    options.only = only_;
+    const auto report = audit::run(path_.empty() ? "." : path_, options);
+    if (!report) return fail(ctx, report.error());
+    if (!out_.empty())
+      if (const auto written = write_all(*report); !written) return ctx.fail(written.error());
+    print(ctx, *report);
+    if (threshold < 5 && report->count(static_cast<audit::severity>(threshold)) > 0)
+      return static_cast<int>(exit_code::failed);
+    if (!report->unparsed.empty() && !allow_unparsed_) return static_cast<int>(exit_code::partly);
+    return static_cast<int>(exit_code::done);
+  }
+
+ private:
+  static int fail(context& ctx, const error& e) {
+    if (e.code == errc::unsupported) return ctx.fail(e, exit_code::environment);
+    return ctx.fail(e, exit_code::usage);
+  }
+  static int level(const std::string& name) {
+    for (int i = 0; i < 5; ++i)
+      if (name == audit::name_of(static_cast<audit::severity>(i))) return i;
+    return name == "never" ? 5 : -1;
+  }
+  void print(context& ctx, const audit::report& r) const {
+    if (format_ == "json") return ctx.print(audit::to_json(r) + "\n");
+    if (format_ == "sarif") return ctx.print(audit::to_sarif(r, OSVM_VERSION) + "\n");
+    ctx.print(audit::to_text(r, {.color = ctx.bold("x") != "x", .suppressed = suppressed_}));
+  }
+  result<void> write_all(const audit::report& r) const {
+    std::error_code e;
+    std::filesystem::create_directories(out_, e);
+    if (e) return error(error_code(e.value(), boost::system::system_category()), printable(out_));
+    const std::pair<const char*, std::string> files[] = {
+        {"report.txt", audit::to_text(r, {.suppressed = true})},
+        {"report.json", audit::to_json(r) + "\n"},
+        {"report.sarif", audit::to_sarif(r, OSVM_VERSION) + "\n"}};
+    for (const auto& [name, text] : files) {
+      const auto path = std::filesystem::path(out_) / name;
+      std::ofstream file(path, std::ios::binary);
+      file << text;
+      if (!file.flush()) return errno_error(printable(path.string()));
+    }
+    return {};
+  }
+  static int list(context& ctx) {
+    if (ctx.json()) {
+      boost::json::array all;
+      for (const auto& c : audit::checks())
+        all.push_back({{"id", c.id},
+                       {"name", c.name},
+                       {"title", c.title},
+                       {"cwe", c.cwe},
+                       {"severity", audit::name_of(c.severity)}});
+      ctx.print_json(all);
+      return static_cast<int>(exit_code::done);
+    }
+    text_table table{{"id", "severity", "cwe", "name", "what it finds"}};
+    for (const auto& c : audit::checks())
+      table.push_back({c.id, audit::name_of(c.severity), std::to_string(c.cwe), c.name, c.title});
+    ctx.print_table(table);
+    return static_cast<int>(exit_code::done);
+  }
+  int explain(context& ctx) const {
+    for (const auto& c : audit::checks()) {
+      if (c.id != explain_ && c.name != explain_) continue;
+      if (ctx.json()) {
+        ctx.print_json({{"id", c.id},
+                        {"name", c.name},
+                        {"title", c.title},
+                        {"cwe", c.cwe},
+                        {"severity", audit::name_of(c.severity)},
+                        {"confidence", audit::name_of(c.confidence)},
+                        {"rationale", c.rationale},
+                        {"fix", c.fix}});
+      } else {
+        ctx.print(ctx.bold(c.id + " " + c.name) + ": " + c.title + "\n  severity " +
+                  audit::name_of(c.severity) + ", CWE-" + std::to_string(c.cwe) + "\n\n" + c.rationale +
+                  "\n\nFix: " + c.fix + "\n");
+      }
+      return static_cast<int>(exit_code::done);
+    }
+    return ctx.fail(error(errc::invalid_argument,
+                          "no check is called " + printable(explain_) + " (try: osvm audit --list)"),
+                    exit_code::usage);
+  }
+
+  std::string path_, format_ = "human", out_, fail_on_ = "medium", explain_;
+  std::vector<std::string> only_;
+  bool list_ = false, suppressed_ = false, allow_unparsed_ = false;
+};
+
+}  // namespace
+
+extern const command cmd_audit_entry;
+const command cmd_audit_entry{
+    .path = "audit",
+    .summary = "find bugs in the source of Solana programs",
+    .examples =
+        "  osvm audit\n"
+        "  osvm audit programs/vault --fail-on high\n"
+        "  osvm audit --format sarif > audit.sarif\n"
+        "  osvm audit --explain OSVM-A01",
+    .make = make_invocation<audit_command>,
+};
+
+}  // namespace osvm::cli
