@@ -48,6 +48,8 @@ if(OSVM_SANITIZE)
   add_link_options(-fsanitize=${OSVM_SANITIZE})
   if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
     add_compile_options(-fno-sanitize=function)  # clang 14 cannot assemble coroutines with it
+    # C programs that link the C library.
+    add_link_options($<$<LINK_LANGUAGE:C>:-fsanitize-link-c++-runtime> $<$<LINK_LANGUAGE:C>:-lstdc++>)
   endif()
 endif()
 if(OSVM_FUZZ)
