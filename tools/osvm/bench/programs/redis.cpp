@@ -46,6 +46,8 @@ result<served> redis_inside(const environment& env, const unikernel::image& imag
   o.arguments = {"redis-server", "--port", std::to_string(redis_port.port), "--save", ""};
   o.policy.listen = {redis_port};
   o.grant_libraries = true;
+  // As many as it asks for, as it has them natively: with fewer it asks again and again, 16 less each time.
+  o.budgets.descriptors = 10'240;
   o.exitless = exitless;
   OSVM_TRY(s.guest, instance::create(env.loop.get_executor(), image, std::move(o)));
   OSVM_TRY(s.where, s.guest->wait_listening(redis_port, 60s));
