@@ -12,9 +12,12 @@ bool holds_no_power(std::string_view field) {
 }
 
 // It receives lamports or holds state of a program: its address is checked for what it is, not for who acts.
-bool is_object(const view& v, term_id account) {
+bool is_object(const view& v, term_id account, const event* tied) {
   return std::any_of(v.in.events.begin(), v.in.events.end(), [&](const event& e) {
-    if (e.kind == ek::parse || e.kind == ek::init) return e.a == account;
+    if (e.kind == ek::init) return e.a == account;
+    // On some branches only (a multisig instead of a key), it may still be a holder.
+    if (tied != nullptr && !v.dominates(e.path, tied->path)) return false;
+    if (e.kind == ek::parse) return e.a == account;
     if (e.kind == ek::lamports) return e.a == account && e.text == "+=";
     if (e.kind == ek::close) return e.b == account;
     const auto& x = v.t[e.a];
@@ -42,6 +45,26 @@ const event* authority_relation(const view& v, term_id account) {
   return nullptr;
 }
 
+bool key_in(const view& v, term_id whole, term_id account) {
+  const auto key = v.t.find(tk::key, account);
+  return key != no_term && v.mentions(whole, key);
+}
+
+// multisig.is_member(member.key()): the key is looked up in a state account.
+const event* membership(const view& v, term_id account) {
+  for (const auto& e : v.in.events) {
+    if (e.kind != ek::check || e.by != proof::code || v.t[e.a].kind == tk::cmp) continue;
+    const auto& x = v.t[e.a];
+    const bool looks_up = x.text.find("member") != std::string_view::npos ||
+                          x.text.find("contains") != std::string_view::npos || x.text == "is_some" ||
+                          x.text == "any" || x.text.find("position") != std::string_view::npos;
+    if (x.kind != tk::call || !looks_up || !key_in(v, e.a, account)) continue;
+    for (const auto state : v.in.slots)
+      if (state != account && v.typed(state) && v.mentions(e.a, state)) return &e;
+  }
+  return nullptr;
+}
+
 const event* privileged_effect(const view& v, term_id account) {
   for (const auto& e : v.in.events) {
     const bool effect = e.kind == ek::write || e.kind == ek::close ||
@@ -65,9 +88,11 @@ void run(const check& self, const view& v) {
     if (v.p.wrapper_of(account) == "Signer" || v.signer_proof(account) != nullptr) continue;
     const auto* slot = v.p.slot_of(account);
     if (slot != nullptr && slot->has_seeds) continue;
-    if (v.pda_signer(account) || is_object(v, account)) continue;
+    if (v.pda_signer(account)) continue;
     const std::string name = v.name(account);
     const auto* tied = authority_relation(v, account);
+    if (tied == nullptr) tied = membership(v, account);
+    if (is_object(v, account, tied)) continue;
     const auto* effect = privileged_effect(v, account);
     if (tied != nullptr && effect != nullptr && v.raw(account)) {
       auto& f = v.report(self, tied->where,

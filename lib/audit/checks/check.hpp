@@ -44,6 +44,8 @@ class view {
   // A check that compares something of `account` with something of another account.
   const event* relation(term_id account) const;
   bool related(term_id a, term_id b) const;
+  // Whatever runs on branch `inner` has passed branch `outer`.
+  bool dominates(path_id outer, path_id inner) const;
   bool any(ek kind, term_id account) const;
   bool written(term_id account) const;
   bool pda_signer(term_id account) const;  // signs a CPI by its seeds

@@ -40,7 +40,14 @@ const event* view::signer_proof(term_id account) const {
 
 const event* view::opaque_check(term_id account) const {
   for (const auto& e : in.events)
-    if (e.kind == ek::check && e.by == proof::opaque && t.mentions(e.a, account)) return &e;
+    if (e.kind == ek::check && e.by == proof::opaque && t.mentions(e.a, account)) {
+      // Helpers that look at other things than the address or the owner.
+      const auto name = last_segment(t[e.a].text);
+      const bool other =
+          name.find("rent") != std::string_view::npos || name.find("init") != std::string_view::npos ||
+          name.find("signer") != std::string_view::npos || name.find("writable") != std::string_view::npos;
+      if (!other) return &e;
+    }
   return nullptr;
 }
 
@@ -101,6 +108,14 @@ bool view::related(term_id a, term_id b) const {
   return std::any_of(in.events.begin(), in.events.end(), [&](const event& e) {
     return e.kind == ek::check && t.mentions(e.a, a) && t.mentions(e.a, b);
   });
+}
+
+bool view::dominates(path_id outer, path_id inner) const {
+  while (inner != outer) {
+    if (inner == 0 || inner >= in.branches.size()) return false;
+    inner = in.branches[inner].parent;
+  }
+  return true;
 }
 
 bool view::any(ek kind, term_id account) const {

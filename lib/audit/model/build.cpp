@@ -32,22 +32,32 @@ class builder {
  public:
   explicit builder(program& p) : p_(p), reached_(p.names.functions().size(), false) {}
 
+  // Entry points of the crate itself: those of crates that it uses as libraries are theirs.
+  bool own(const source_file* f) const {
+    const auto& files = p_.source.files;
+    return std::find(files.begin(), files.end(), f->id) != files.end();
+  }
+
   void run() {
     p_.summaries.resize(p_.names.functions().size());
     const auto& functions = p_.names.functions();
     for (int i = 0; i < count(); ++i) {
       const auto& f = *at(i).item;
-      if (f.in_program_mod && f.body != nullptr && f.impl_type.empty() && !f.params.empty()) {
+      if (f.in_program_mod && own(at(i).file) && f.body != nullptr && f.impl_type.empty() &&
+          !f.params.empty()) {
         p_.anchor = true;
         anchor(i);
       }
     }
-    for (const auto* file : p_.names.files)
+    for (const auto* file : p_.names.files) {
+      if (!own(file)) continue;
       for (const auto& m : file->macros)
         if (m.name.ends_with("entrypoint") || m.name == "entry_point" || m.name == "lazy_program_entrypoint")
           entry(file, m);
+    }
     for (int i = 0; i < count(); ++i)
-      if (functions[static_cast<std::size_t>(i)].item->name == "process_instruction") native(i, 0);
+      if (functions[static_cast<std::size_t>(i)].item->name == "process_instruction" && own(at(i).file))
+        native(i, 0);
     if (p_.instructions.empty()) loose();
   }
 

@@ -53,6 +53,10 @@ void interpreter::run() {
     if (param.is_self) env_.emplace_back("self", value);
   }
   hint_ = program::strip(&f.ret);
+  // #[access_control(ctx.accounts.validate())] runs before the body, and its error ends the instruction.
+  for (const auto& a : f.attrs)
+    if (a.path == "access_control")
+      for (const auto* n : a.args) eval(n);
   diverges_ = false;
   const auto value = eval_block(f.body);
   if (!diverges_) out_.value = t_.phi(out_.value, value);

@@ -241,10 +241,13 @@ const builder_row* find_builder(std::string_view path) noexcept {
   for (const auto& row : builders) {
     if (row.name != name) continue;
     if (has_segment(path, row.module)) return &row;
-    if (row.module == "system_instruction" &&
-        (has_segment(path, "system_program") || has_segment(path, "system")))
+    // The same builders under other crates' names: solana_system_interface::instruction,
+    // token_2022::instruction.
+    const bool other = path.find("system") != std::string_view::npos && has_segment(path, "instruction");
+    if (row.module == "system_instruction" && (other || has_segment(path, "system_program"))) named = &row;
+    if (row.module == "spl_token" && path.find("token") != std::string_view::npos &&
+        has_segment(path, "instruction"))
       named = &row;
-    if (row.module == "spl_token" && has_segment(path, "instruction")) named = &row;
   }
   return named;
 }
