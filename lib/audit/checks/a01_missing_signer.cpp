@@ -37,8 +37,9 @@ const event* authority_relation(const view& v, term_id account) {
       const auto& k = v.t[x.args[static_cast<std::size_t>(side)]];
       if (k.kind != tk::key || k.args[0] != account) continue;
       const auto& other = v.t[x.args[static_cast<std::size_t>(1 - side)]];
+      const auto state = v.p.account_below(x.args[static_cast<std::size_t>(1 - side)]);
       if (other.kind == tk::field && sounds_like_authority(other.text) && !holds_no_power(other.text) &&
-          v.p.account_below(x.args[static_cast<std::size_t>(1 - side)]) != account)
+          state != account && !v.fresh(state))
         return &e;
     }
   }

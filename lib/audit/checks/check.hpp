@@ -47,6 +47,7 @@ class view {
   // Whatever runs on branch `inner` has passed branch `outer`.
   bool dominates(path_id outer, path_id inner) const;
   bool any(ek kind, term_id account) const;
+  bool fresh(term_id account) const;  // this instruction creates it
   bool written(term_id account) const;
   bool pda_signer(term_id account) const;  // signs a CPI by its seeds
   bool passed_to_cpi(term_id account) const;

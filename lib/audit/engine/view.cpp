@@ -11,7 +11,7 @@ view::view(program& program_, const instruction& in_, std::vector<raw_finding>& 
 bool view::raw(term_id account) const {
   const auto w = p.wrapper_of(account);
   return w == "AccountInfo" || w == "UncheckedAccount" || w == "AccountView" ||
-         w == "NoLifetimeAccountInfo" || t[account].kind == tk::element ||
+         w == "NoLifetimeAccountInfo" || w == "Info" || t[account].kind == tk::element ||
          (w.empty() && p.is_account(account));
 }
 
@@ -121,6 +121,12 @@ bool view::dominates(path_id outer, path_id inner) const {
 bool view::any(ek kind, term_id account) const {
   return std::any_of(in.events.begin(), in.events.end(),
                      [&](const event& e) { return e.kind == kind && e.a == account; });
+}
+
+bool view::fresh(term_id account) const {
+  const auto* slot = p.slot_of(account);
+  if (slot != nullptr && (slot->is_init || slot->is_init_if_needed || slot->is_zero)) return true;
+  return any(ek::init, account);
 }
 
 bool view::written(term_id account) const {

@@ -12,7 +12,14 @@ const struct_item* context_of(const program& p, const fn_item& f) {
   for (const auto& param : f.params) {
     const auto* type = program::strip(&param.type);
     if (type == nullptr || type->name != "Context" || type->args.empty()) continue;
-    return p.names.find_struct(type->args.back().name);
+    const auto name = type->args.back().name;
+    return p.names.find_struct(name == "Self" ? f.impl_type : name);
+  }
+  // Frameworks that pass the accounts themselves: fn(accounts: &mut Deposit, ...).
+  for (const auto& param : f.params) {
+    const auto* type = program::strip(&param.type);
+    const auto* s = type != nullptr && !param.is_self ? p.names.find_struct(type->name) : nullptr;
+    if (s != nullptr && is_accounts_struct(*s)) return s;
   }
   return nullptr;
 }
@@ -144,7 +151,23 @@ class builder {
       leaves(e.b, seen, found);
       for (const auto a : e.args) leaves(a, seen, found);
     }
+    // Accounts structs that the body builds for its helpers name the same accounts again.
+    if (in.accounts != nullptr && is_accounts_struct(*in.accounts)) {
+      std::set<const struct_item*> own;
+      nested(*in.accounts, own);
+      std::erase_if(found, [&](term_id s) {
+        const auto* slot = p_.slot_of(s);
+        return slot != nullptr && slot->accounts != nullptr && !own.contains(slot->accounts);
+      });
+    }
     in.slots.assign(found.begin(), found.end());
+  }
+  void nested(const struct_item& s, std::set<const struct_item*>& out) const {
+    if (!out.insert(&s).second) return;
+    for (const auto& f : s.fields) {
+      const auto* inner = p_.names.find_struct(program::strip(&f.type)->name);
+      if (inner != nullptr && is_accounts_struct(*inner)) nested(*inner, out);
+    }
   }
 
   program& p_;

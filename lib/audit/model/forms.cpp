@@ -8,7 +8,7 @@ namespace {
 
 bool is_raw(std::string_view name) {
   return name == "AccountInfo" || name == "UncheckedAccount" || name == "AccountView" ||
-         name == "NoLifetimeAccountInfo";
+         name == "NoLifetimeAccountInfo" || name == "Info";
 }
 bool is_wrapper(std::string_view name) {
   static const std::set<std::string_view> names = {
@@ -55,7 +55,7 @@ const type_ref* program::named_type(std::string_view name) {
 const type_ref* program::strip(const type_ref* t) {
   static const std::set<std::string_view> wrappers = {
       "Box",    "Rc",     "Arc", "RefCell",       "Ref",  "RefMut",
-      "Option", "Result", "Cow", "ProgramResult", "Cell", "MaybeUninit"};
+      "Option", "Result", "Cow", "ProgramResult", "Cell", "MaybeUninit", "Mut", "MaybeMut"};
   for (int i = 0; t != nullptr && i < 8; ++i) {
     if (!wrappers.contains(t->name) || t->args.empty()) return t;
     t = &t->args.front();

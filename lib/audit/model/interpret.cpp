@@ -44,7 +44,7 @@ void interpreter::run() {
                             (static_cast<std::uint32_t>(function_) << 8) | static_cast<std::uint32_t>(i));
     const auto* type = program::strip(&param.type);
     if (type != nullptr && type->name == "Context" && !type->args.empty()) {
-      value = t_.make(tk::context, type->args.back().name, {}, 0, type);
+      value = t_.make(tk::context, type_name(type->args.back().name), {}, 0, type);
     } else if (type != nullptr) {
       const auto* s = p_.names.find_struct(param.is_self ? f.impl_type : type->name);
       if (s != nullptr && is_accounts_struct(*s)) value = accounts_term(p_, *s);
@@ -469,6 +469,34 @@ term_id interpreter::eval_struct(const node* n) {
   return t_.make(tk::aggregate, name, std::move(args), 0, p_.named_type(name));
 }
 
+// state.tick = x on a struct that was built here changes the variable, not what it was built from.
+bool interpreter::assign_local_field(const node* left, term_id value) {
+  if (left->kind != node_kind::field || left->kids[0]->kind != node_kind::path) return false;
+  term_id* v = lookup(left->kids[0]->text);
+  if (v == nullptr) return false;
+  const auto change = [&](term_id id) {
+    const term x = t_[id];
+    if (x.kind != tk::aggregate) return id;
+    auto args = x.args;
+    for (std::size_t i = 0; i + 1 < args.size(); i += 2)
+      if (t_[args[i]].text == left->text) args[i + 1] = value;
+    return t_.make(tk::aggregate, x.text, std::move(args), x.num, x.type);
+  };
+  const term old = t_[*v];
+  if (old.kind == tk::aggregate) {
+    *v = change(*v);
+    return true;
+  }
+  const bool built = old.kind == tk::phi && std::all_of(old.args.begin(), old.args.end(), [&](term_id a) {
+                       return t_[a].kind == tk::aggregate;
+                     });
+  if (!built) return false;
+  term_id merged = no_term;
+  for (const auto a : old.args) merged = t_.phi(merged, change(a));
+  *v = merged;
+  return true;
+}
+
 term_id interpreter::eval_assign(const node* n) {
   const node* left = n->kids[0];
   const auto value = eval(n->kids[1]);
@@ -486,6 +514,7 @@ term_id interpreter::eval_assign(const node* n) {
     return no_term;
   }
   const auto target = eval(left);
+  if (assign_local_field(left, plain ? value : t_.make(tk::arith, n->text, {target, value}))) return no_term;
   if (!plain) {
     event& e = emit(ek::arith, n, target);
     e.b = value;

@@ -36,7 +36,9 @@ term_id interpreter::eval_condition_macro(const node* n, bool& handled) {
   const bool order =
       name.ends_with("_gt") || name.ends_with("_gte") || name.ends_with("_lt") || name.ends_with("_lte");
   if (count >= 2 && (inequality || equality || order)) {
-    const auto a = eval(n->kids[0]), b = eval(n->kids[1]);
+    auto a = eval(n->kids[0]), b = eval(n->kids[1]);
+    if (p_.is_account(a)) a = make_key(p_, a);  // assert_keys_eq!(self.bank, self.collateral.bank)
+    if (p_.is_account(b)) b = make_key(p_, b);
     for (std::size_t i = 2; i < count; ++i) eval(n->kids[i]);
     const std::string_view op = inequality               ? "!="
                                 : name.ends_with("_gte") ? ">="

@@ -1,0 +1,135 @@
+// Two accounts, each valid by itself, that belong together by a stored key which nothing compares.
+#include <algorithm>
+
+#include "audit/model/names.hpp"
+#include "check.hpp"
+
+namespace osvm::audit {
+namespace {
+
+struct state {
+  term_id account = no_term;
+  std::string_view type;
+  const event* read = nullptr;  // where the bytes were read, null for typed accounts
+};
+
+state state_of(const view& v, term_id account) {
+  state s{account, v.p.inner_type(account), nullptr};
+  for (const auto& e : v.in.events)
+    if (e.kind == ek::parse && e.a == account && e.by != proof::type) {
+      s.read = &e;
+      if (s.type.empty()) s.type = e.text;
+    }
+  if (!s.type.empty() && !v.p.names.has_type(s.type)) s.type = {};
+  return s;
+}
+
+bool stores(const view& v, term_id account, std::string_view field, term_id party) {
+  return std::any_of(v.in.events.begin(), v.in.events.end(), [&](const event& e) {
+    if (e.kind != ek::write || e.a != account) return false;
+    return e.text == field || (party != no_term && v.mentions(e.b, party));
+  });
+}
+
+// Related, directly or by a third account that both are compared with.
+bool tied(const view& v, term_id a, term_id b) {
+  return v.related(a, b);
+  return std::any_of(v.in.slots.begin(), v.in.slots.end(), [&](term_id c) {
+    return c != a && c != b && v.related(a, c) && v.related(b, c) && v.key_proof(c) != nullptr;
+  });
+}
+
+// A derivation, a constant, or a key of another account that is not the party itself.
+bool fixed_by_others(const view& v, term_id account, term_id party) {
+  const auto* e = v.key_proof(account);
+  return e != nullptr && !v.mentions(e->a, party);
+}
+
+bool has_effect(const view& v) {
+  return std::any_of(v.in.events.begin(), v.in.events.end(), [](const event& e) {
+    return e.kind == ek::write || e.kind == ek::lamports || e.kind == ek::cpi || e.kind == ek::close;
+  });
+}
+
+// Its content decides something, or it is changed.
+bool matters(const view& v, term_id account) {
+  if (v.written(account)) return true;
+  const auto parsed = [&](auto&& self, term_id x, unsigned depth) -> bool {
+    const auto& t = v.t[x];
+    if (t.kind == tk::parsed) return !t.args.empty() && t.args[0] == account;
+    return depth < 16 && std::any_of(t.args.begin(), t.args.end(),
+                                     [&](term_id a) { return self(self, a, depth + 1); });
+  };
+  return std::any_of(v.in.events.begin(), v.in.events.end(), [&](const event& e) {
+    if (e.kind == ek::parse || e.kind == ek::use) return false;
+    return parsed(parsed, e.a, 0) || parsed(parsed, e.b, 0) ||
+           std::any_of(e.args.begin(), e.args.end(), [&](term_id a) { return parsed(parsed, a, 0); });
+  });
+}
+
+bool is_program_or_payer(const view& v, term_id account) {
+  const auto w = v.p.wrapper_of(account);
+  return w == "Program" || w == "Interface" || w == "Sysvar" || w == "SystemAccount";
+}
+
+// The account that field `name` of a state means: the only one that is called like it, or that has its type.
+term_id party_of(const view& v, const state& s, const field_item& field) {
+  const auto wanted = stem_of(field.name);
+  term_id named = no_term;
+  for (const auto b : v.in.slots) {
+    if (b == s.account || is_program_or_payer(v, b) || stem_of(v.name(b)) != wanted) continue;
+    if (named != no_term) return no_term;
+    named = b;
+  }
+  return named;
+}
+
+void judge(const check& self, const view& v, const state& s) {
+  const auto* type = v.p.names.find_struct(s.type);
+  for (const auto& field : type->fields) {
+    if (!is_pubkey(&field.type) || field.type.name == "Option") continue;
+    const auto party = party_of(v, s, field);
+    if (party == no_term || v.fresh(party) || v.signer_proof(party) != nullptr) continue;
+    if (stores(v, s.account, field.name, party) || tied(v, s.account, party)) continue;
+    if (fixed_by_others(v, s.account, party) && (fixed_by_others(v, party, s.account) || v.typed(party)))
+      continue;
+    if (v.opaque_check(s.account) != nullptr || v.opaque_check(party) != nullptr) continue;
+    auto& f = v.report(self, s.read != nullptr ? s.read->where : v.slot_span(s.account),
+                       "`" + v.name(s.account) + "` stores its `" + std::string(field.name) +
+                           "`, but nothing compares that with `" + v.name(party) +
+                           "`: an account of another one passes",
+                       s.account);
+    f.seen.insert(f.seen.begin(), {v.slot_span(party), "the account that it should belong to"});
+    return;  // one place to repair is enough to look at
+  }
+}
+
+void run(const check& self, const view& v) {
+  if (!has_effect(v)) return;
+  for (const auto account : v.in.slots) {
+    const auto s = state_of(v, account);
+    if (s.type.empty() || v.fresh(account) || !matters(v, account)) continue;
+    judge(self, v, s);
+  }
+}
+
+}  // namespace
+
+extern const check a05_relation_check;
+const check a05_relation_check{
+    .id = "OSVM-A05",
+    .name = "account-relation-mismatch",
+    .title = "Two accounts that belong together are never compared",
+    .cwe = 345,
+    .severity = severity::high,
+    .confidence = confidence::strong,
+    .rationale =
+        "Each account may be valid by itself: the right program owns it, the type is right. If nothing says that "
+        "one belongs to the other, a caller combines a real one with one of their own, such as a reserve with "
+        "another market, and is judged by its rules.",
+    .fix =
+        "Add `has_one = other` (Anchor), or compare the stored key with the other account's key before any effect.",
+    .instruction = run,
+};
+
+}  // namespace osvm::audit
