@@ -1,8 +1,8 @@
 // Two accounts, each valid by itself, that belong together by a stored key which nothing compares.
 #include <algorithm>
 
+#include "audit/engine/outliers.hpp"
 #include "audit/model/names.hpp"
-#include "check.hpp"
 
 namespace osvm::audit {
 namespace {
@@ -31,18 +31,45 @@ bool stores(const view& v, term_id account, std::string_view field, term_id part
   });
 }
 
-// Related, directly or by a third account that both are compared with.
+// A comparison with the one on one side and the other on the other side, or a helper that gets both.
 bool tied(const view& v, term_id a, term_id b) {
-  return v.related(a, b);
-  return std::any_of(v.in.slots.begin(), v.in.slots.end(), [&](term_id c) {
-    return c != a && c != b && v.related(a, c) && v.related(b, c) && v.key_proof(c) != nullptr;
+  return std::any_of(v.in.events.begin(), v.in.events.end(), [&](const event& e) {
+    if (e.kind != ek::check) return false;
+    const auto& x = v.t[e.a];
+    if (x.kind != tk::cmp) return v.mentions(e.a, a) && v.mentions(e.a, b);
+    return (v.mentions(x.args[0], a) && v.mentions(x.args[1], b)) ||
+           (v.mentions(x.args[0], b) && v.mentions(x.args[1], a));
   });
+}
+
+// The stored key itself is compared with something, if not with the party.
+bool compared(const view& v, term_id account, std::string_view field) {
+  return std::any_of(v.in.events.begin(), v.in.events.end(), [&](const event& e) {
+    const auto& x = v.t[e.a];
+    if (e.kind != ek::check || x.kind != tk::cmp) return false;
+    return std::any_of(x.args.begin(), x.args.end(), [&](term_id a) {
+      return v.t[a].kind == tk::field && v.t[a].text == field && v.p.account_below(a) == account;
+    });
+  });
+}
+
+// Whoever stores the key is a state of this program: token accounts are made by anybody, with any owner.
+bool trusted_source(const view& v, const event& proof, term_id account) {
+  const auto& x = v.t[proof.a];
+  if (x.kind != tk::cmp) return true;
+  for (const auto side : x.args) {
+    if (v.t[side].kind == tk::key && v.t[side].args[0] == account) continue;
+    term_id base = side;
+    while (v.t[base].kind == tk::field) base = v.t[base].args[0];
+    if (v.t[base].kind == tk::parsed && !v.p.names.has_type(v.t[base].text)) return false;
+  }
+  return true;
 }
 
 // A derivation, a constant, or a key of another account that is not the party itself.
 bool fixed_by_others(const view& v, term_id account, term_id party) {
   const auto* e = v.key_proof(account);
-  return e != nullptr && !v.mentions(e->a, party);
+  return e != nullptr && !v.mentions(e->a, party) && trusted_source(v, *e, account);
 }
 
 bool has_effect(const view& v) {
@@ -67,9 +94,10 @@ bool matters(const view& v, term_id account) {
   });
 }
 
-bool is_program_or_payer(const view& v, term_id account) {
+bool is_program(const view& v, term_id account) {
   const auto w = v.p.wrapper_of(account);
-  return w == "Program" || w == "Interface" || w == "Sysvar" || w == "SystemAccount";
+  return w == "Program" || w == "Interface" || w == "Sysvar" ||
+         v.name(account).find("program") != std::string::npos;
 }
 
 // The account that field `name` of a state means: the only one that is called like it, or that has its type.
@@ -77,7 +105,7 @@ term_id party_of(const view& v, const state& s, const field_item& field) {
   const auto wanted = stem_of(field.name);
   term_id named = no_term;
   for (const auto b : v.in.slots) {
-    if (b == s.account || is_program_or_payer(v, b) || stem_of(v.name(b)) != wanted) continue;
+    if (b == s.account || is_program(v, b) || stem_of(v.name(b)) != wanted) continue;
     if (named != no_term) return no_term;
     named = b;
   }
@@ -90,17 +118,18 @@ void judge(const check& self, const view& v, const state& s) {
     if (!is_pubkey(&field.type) || field.type.name == "Option") continue;
     const auto party = party_of(v, s, field);
     if (party == no_term || v.fresh(party) || v.signer_proof(party) != nullptr) continue;
-    if (stores(v, s.account, field.name, party) || tied(v, s.account, party)) continue;
-    if (fixed_by_others(v, s.account, party) && (fixed_by_others(v, party, s.account) || v.typed(party)))
+    if (stores(v, s.account, field.name, party) || tied(v, s.account, party) ||
+        compared(v, s.account, field.name))
       continue;
+    if (fixed_by_others(v, s.account, party) && fixed_by_others(v, party, s.account)) continue;
     if (v.opaque_check(s.account) != nullptr || v.opaque_check(party) != nullptr) continue;
     auto& f = v.report(self, s.read != nullptr ? s.read->where : v.slot_span(s.account),
                        "`" + v.name(s.account) + "` stores its `" + std::string(field.name) +
                            "`, but nothing compares that with `" + v.name(party) +
                            "`: an account of another one passes",
                        s.account);
+    f.topic = field.name;
     f.seen.insert(f.seen.begin(), {v.slot_span(party), "the account that it should belong to"});
-    return;  // one place to repair is enough to look at
   }
 }
 
@@ -130,6 +159,8 @@ const check a05_relation_check{
     .fix =
         "Add `has_one = other` (Anchor), or compare the stored key with the other account's key before any effect.",
     .instruction = run,
+    .program = [](const check& self,
+                  const program_view& v) { report_outliers(self, v, outlier_kind::relation); },
 };
 
 }  // namespace osvm::audit

@@ -16,6 +16,7 @@ struct raw_finding {
   int function = -1;
   term_id account = no_term;
   std::string message;
+  std::string topic;  // tells findings of one check at one place apart
   severity level{};
   confidence sure{};
   std::vector<std::pair<span, std::string>> seen;

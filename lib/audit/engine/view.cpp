@@ -126,7 +126,13 @@ bool view::any(ek kind, term_id account) const {
 bool view::fresh(term_id account) const {
   const auto* slot = p.slot_of(account);
   if (slot != nullptr && (slot->is_init || slot->is_init_if_needed || slot->is_zero)) return true;
-  return any(ek::init, account);
+  if (any(ek::init, account)) return true;
+  // if state.is_initialized() { return Err }: it was empty before.
+  return std::any_of(in.events.begin(), in.events.end(), [&](const event& e) {
+    if (e.kind != ek::check || e.weak || t[e.a].kind != tk::call || !t.mentions(e.a, account)) return false;
+    const auto name = last_segment(t[e.a].text);
+    return e.negated ? name == "is_initialized" : name.find("uninitialized") != std::string_view::npos;
+  });
 }
 
 bool view::written(term_id account) const {

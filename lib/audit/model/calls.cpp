@@ -97,6 +97,7 @@ term_id interpreter::inline_call(int callee, std::vector<term_id> args, const no
     }
   };
   out_.capped = out_.capped || s.capped;
+  const auto first = out_.events.size();
   for (const auto& e : s.events) {
     if (!exported(t_, e)) continue;
     if (out_.events.size() >= limits_.events) {
@@ -126,8 +127,13 @@ term_id interpreter::inline_call(int callee, std::vector<term_id> args, const no
   const auto& v = t_[value];
   const auto* wanted = site->type != nullptr ? site->type : hint_;
   if (v.kind == tk::parsed && wanted != nullptr && !p_.names.has_type(v.text) &&
-      p_.names.has_type(wanted->name))
-    value = t_.make(tk::parsed, wanted->name, t_[value].args, 0, wanted);
+      p_.names.has_type(wanted->name)) {
+    const term generic = v;
+    for (auto i = first; i < out_.events.size(); ++i)
+      if (auto& e = out_.events[i]; e.kind == ek::parse && e.a == generic.args[0] && e.text == generic.text)
+        e.text = wanted->name;
+    value = t_.make(tk::parsed, wanted->name, generic.args, 0, wanted);
+  }
   return value;
 }
 
