@@ -46,9 +46,21 @@ const event* authority_relation(const view& v, term_id account) {
   return nullptr;
 }
 
-bool key_in(const view& v, term_id whole, term_id account) {
-  const auto key = v.t.find(tk::key, account);
-  return key != no_term && v.mentions(whole, key);
+// The key is an argument of the look-up, or what its closure compares with.
+bool looked_up(const view& v, term_id call, term_id account) {
+  const auto is_key = [&](term_id x) { return v.t[x].kind == tk::key && v.t[x].args[0] == account; };
+  for (unsigned depth = 0; depth < 4; ++depth) {
+    const auto& x = v.t[call];
+    if (x.kind != tk::call || x.args.empty()) return false;
+    for (std::size_t i = 1; i < x.args.size(); ++i) {
+      const auto& a = v.t[x.args[i]];
+      if (is_key(x.args[i]) ||
+          (a.kind == tk::cmp && std::any_of(a.args.begin(), a.args.end(), is_key)))
+        return true;
+    }
+    call = x.args[0];
+  }
+  return false;
 }
 
 // multisig.is_member(member.key()): the key is looked up in a state account.
@@ -59,7 +71,7 @@ const event* membership(const view& v, term_id account) {
     const bool looks_up = x.text.find("member") != std::string_view::npos ||
                           x.text.find("contains") != std::string_view::npos || x.text == "is_some" ||
                           x.text == "any" || x.text.find("position") != std::string_view::npos;
-    if (x.kind != tk::call || !looks_up || !key_in(v, e.a, account)) continue;
+    if (x.kind != tk::call || !looks_up || !looked_up(v, e.a, account)) continue;
     for (const auto state : v.in.slots)
       if (state != account && v.typed(state) && v.mentions(e.a, state)) return &e;
   }

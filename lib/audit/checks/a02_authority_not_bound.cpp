@@ -49,8 +49,7 @@ void run(const check& self, const view& v) {
   if (signer == no_term) return;
   for (const auto account : v.in.slots) {
     if (account == signer) continue;
-    const auto* slot = v.p.slot_of(account);
-    if (slot != nullptr && (slot->is_init || slot->is_init_if_needed || slot->is_zero)) continue;
+    if (v.fresh(account)) continue;
     std::string_view type = v.p.inner_type(account);
     const event* read = nullptr;
     for (const auto& e : v.in.events)

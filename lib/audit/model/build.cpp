@@ -126,6 +126,7 @@ class builder {
     in.loose = is_loose;
     if (accounts != nullptr && is_accounts_struct(*accounts)) in.events = constraint_events(p_, *accounts);
     in.events.insert(in.events.end(), s.events.begin(), s.events.end());
+    std::erase_if(in.events, [&](const event& e) { return e.kind == ek::write && !p_.is_account(e.a); });
     in.branches = s.branches;
     in.capped = s.capped;
     collect(in);

@@ -110,6 +110,12 @@ term_id interpreter::inline_call(int callee, std::vector<term_id> args, const no
     for (auto& a : copy.args) a = substitute(a, map);
     branch_of(e.path);
     copy.path = branches.at(e.path);
+    if (copy.kind == ek::write && !p_.is_account(copy.a)) {
+      auto state = p_.account_below(copy.a);
+      if (state == no_term) state = root_param(copy.a);
+      if (state == no_term) continue;  // a value of its own, not an account's
+      copy.a = state;
+    }
     if (copy.kind == ek::check) {  // it may be a plain truth value that the caller's argument made composite
       const auto kind = t_[copy.a].kind;
       if (kind == tk::both || kind == tk::either || kind == tk::negation || kind == tk::phi) {

@@ -469,6 +469,11 @@ term_id interpreter::eval_struct(const node* n) {
   return t_.make(tk::aggregate, name, std::move(args), 0, p_.named_type(name));
 }
 
+term_id interpreter::root_param(term_id target) const {
+  while (t_[target].kind == tk::field) target = t_[target].args[0];
+  return t_[target].kind == tk::param ? target : no_term;
+}
+
 // state.tick = x on a struct that was built here changes the variable, not what it was built from.
 bool interpreter::assign_local_field(const node* left, term_id value) {
   if (left->kind != node_kind::field || left->kids[0]->kind != node_kind::path) return false;
@@ -520,9 +525,11 @@ term_id interpreter::eval_assign(const node* n) {
     e.b = value;
     e.text = n->text;
   }
-  const auto account = p_.account_below(target);
-  if (account == no_term) return no_term;
+  auto account = p_.account_below(target);
   const auto kind = t_[target].kind;
+  // self.owner = x in a method of a state: the caller knows whose state it is.
+  if (account == no_term && kind == tk::field) account = root_param(target);
+  if (account == no_term) return no_term;
   event& e = emit(kind == tk::lamports ? ek::lamports : ek::write, n, account);
   e.b = value;
   e.text = kind == tk::lamports ? n->text : kind == tk::field ? t_[target].text : std::string_view("*");

@@ -48,6 +48,7 @@ class interpreter {
   term_id eval_match(const node* n);
   term_id eval_loop(const node* n, const node* condition, const node* body);
   term_id eval_assign(const node* n);
+  term_id root_param(term_id target) const;
   bool assign_local_field(const node* left, term_id value);
   term_id eval_binary(const node* n);
   term_id eval_try(const node* n);
