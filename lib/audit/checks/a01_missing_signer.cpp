@@ -54,8 +54,7 @@ bool looked_up(const view& v, term_id call, term_id account) {
     if (x.kind != tk::call || x.args.empty()) return false;
     for (std::size_t i = 1; i < x.args.size(); ++i) {
       const auto& a = v.t[x.args[i]];
-      if (is_key(x.args[i]) ||
-          (a.kind == tk::cmp && std::any_of(a.args.begin(), a.args.end(), is_key)))
+      if (is_key(x.args[i]) || (a.kind == tk::cmp && std::any_of(a.args.begin(), a.args.end(), is_key)))
         return true;
     }
     call = x.args[0];
@@ -89,7 +88,7 @@ const event* privileged_effect(const view& v, term_id account) {
 
 bool key_used_elsewhere(const view& v, term_id account) {
   return std::any_of(v.in.events.begin(), v.in.events.end(), [&](const event& e) {
-    if (e.kind == ek::use || e.kind == ek::arith || e.kind == ek::ignored) return false;
+    if (e.kind == ek::use || e.kind == ek::read || e.kind == ek::arith || e.kind == ek::ignored) return false;
     if (e.kind == ek::check && v.t[e.a].kind == tk::writable_flag) return false;
     return v.mentions(e.a, account) || v.mentions(e.b, account) ||
            std::any_of(e.args.begin(), e.args.end(), [&](term_id a) { return v.mentions(a, account); });

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "audit/engine/outliers.hpp"
+#include "audit/model/library.hpp"
 #include "audit/model/names.hpp"
 
 namespace osvm::audit {
@@ -37,6 +38,7 @@ bool tied(const view& v, term_id a, term_id b) {
     if (e.kind != ek::check) return false;
     const auto& x = v.t[e.a];
     if (x.kind != tk::cmp) return v.mentions(e.a, a) && v.mentions(e.a, b);
+    if (x.text != "==" && x.text != "!=") return false;
     return (v.mentions(x.args[0], a) && v.mentions(x.args[1], b)) ||
            (v.mentions(x.args[0], b) && v.mentions(x.args[1], a));
   });
@@ -84,11 +86,11 @@ bool matters(const view& v, term_id account) {
   const auto parsed = [&](auto&& self, term_id x, unsigned depth) -> bool {
     const auto& t = v.t[x];
     if (t.kind == tk::parsed) return !t.args.empty() && t.args[0] == account;
-    return depth < 16 && std::any_of(t.args.begin(), t.args.end(),
-                                     [&](term_id a) { return self(self, a, depth + 1); });
+    return depth < 16 &&
+           std::any_of(t.args.begin(), t.args.end(), [&](term_id a) { return self(self, a, depth + 1); });
   };
   return std::any_of(v.in.events.begin(), v.in.events.end(), [&](const event& e) {
-    if (e.kind == ek::parse || e.kind == ek::use) return false;
+    if (e.kind == ek::parse || e.kind == ek::use || e.kind == ek::read) return false;
     return parsed(parsed, e.a, 0) || parsed(parsed, e.b, 0) ||
            std::any_of(e.args.begin(), e.args.end(), [&](term_id a) { return parsed(parsed, a, 0); });
   });
@@ -133,7 +135,59 @@ void judge(const check& self, const view& v, const state& s) {
   }
 }
 
+// Any check at all that looks at the account, other than for its owner, type, signature or use.
+bool looked_at(const view& v, term_id account) {
+  return std::any_of(v.in.events.begin(), v.in.events.end(), [&](const event& e) {
+    if (e.kind != ek::check || !v.mentions(e.a, account)) return false;
+    const auto& x = v.t[e.a];
+    if (x.kind == tk::signer_flag || x.kind == tk::writable_flag) return false;
+    const bool of_owner = x.kind == tk::cmp && std::any_of(x.args.begin(), x.args.end(), [&](term_id a) {
+                            return v.t[a].kind == tk::owner && v.t[a].args[0] == account;
+                          });
+    return !of_owner;
+  });
+}
+
+// The account of a token call by its role: argument `index` of a builder, or the field of an accounts struct.
+term_id role(const view& v, const event& call, std::size_t index, std::string_view field) {
+  for (const auto from : call.args) {
+    const auto& x = v.t[from];
+    if (x.kind == tk::call && find_builder(x.text) != nullptr && index < x.args.size()) {
+      const auto& key = v.t[x.args[index]];
+      return key.kind == tk::key ? key.args[0] : v.p.account_below(x.args[index]);
+    }
+    if (x.kind == tk::aggregate)
+      for (std::size_t i = 0; i + 1 < x.args.size(); i += 2)
+        if (v.t[x.args[i]].text == field) return v.p.account_below(x.args[i + 1]);
+  }
+  return no_term;
+}
+
+// The program signs a transfer out of an account, or mints, and nothing says whose account or mint that is.
+void vaults(const check& self, const view& v) {
+  for (const auto& e : v.in.events) {
+    if (e.kind != ek::cpi || e.b == no_term) continue;
+    const auto name = last_segment(e.text);
+    const bool transfer = name.starts_with("transfer") || name.starts_with("Transfer");
+    const bool mints = name.starts_with("mint_to") || name.starts_with("MintTo");
+    if (!transfer && !mints) continue;
+    const auto account = transfer ? role(v, e, 1, "from") : role(v, e, 1, "mint");
+    if (account == no_term || !v.p.is_account(account) || v.t[account].kind == tk::phi) continue;
+    if (std::find(v.in.slots.begin(), v.in.slots.end(), account) == v.in.slots.end()) continue;
+    if (v.fresh(account) || looked_at(v, account) || v.t[account].kind == tk::element) continue;
+    if (v.signer_proof(account) != nullptr || e.text.find("system") != std::string_view::npos) continue;
+    auto& f =
+        v.report(self, e.where,
+                 std::string("the program signs ") + (transfer ? "a transfer out of `" : "for minting `") +
+                     v.name(account) + "`, but no check says that it is the one that the state means",
+                 account);
+    f.seen.insert(f.seen.begin(), {v.slot_span(account), "the account"});
+    f.topic = v.name(account);
+  }
+}
+
 void run(const check& self, const view& v) {
+  vaults(self, v);
   if (!has_effect(v)) return;
   for (const auto account : v.in.slots) {
     const auto s = state_of(v, account);
@@ -153,11 +207,14 @@ const check a05_relation_check{
     .severity = severity::high,
     .confidence = confidence::strong,
     .rationale =
-        "Each account may be valid by itself: the right program owns it, the type is right. If nothing says that "
-        "one belongs to the other, a caller combines a real one with one of their own, such as a reserve with "
+        "Each account may be valid by itself: the right program owns it, the type is right. If nothing says "
+        "that "
+        "one belongs to the other, a caller combines a real one with one of their own, such as a reserve "
+        "with "
         "another market, and is judged by its rules.",
     .fix =
-        "Add `has_one = other` (Anchor), or compare the stored key with the other account's key before any effect.",
+        "Add `has_one = other` (Anchor), or compare the stored key with the other account's key before any "
+        "effect.",
     .instruction = run,
     .program = [](const check& self,
                   const program_view& v) { report_outliers(self, v, outlier_kind::relation); },

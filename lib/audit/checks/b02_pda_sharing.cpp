@@ -41,8 +41,8 @@ bool names_a_party(const view& v, const std::vector<term_id>& seeds) {
 // A mint or token account that this instruction creates is nobody's yet.
 bool on_fresh(const view& v, const event& call) {
   return std::any_of(v.in.slots.begin(), v.in.slots.end(), [&](term_id a) {
-    return v.fresh(a) && std::any_of(call.args.begin(), call.args.end(),
-                                     [&](term_id x) { return v.mentions(x, a); });
+    return v.fresh(a) &&
+           std::any_of(call.args.begin(), call.args.end(), [&](term_id x) { return v.mentions(x, a); });
   });
 }
 

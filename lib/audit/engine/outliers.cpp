@@ -9,7 +9,6 @@
 namespace osvm::audit {
 namespace {
 
-
 // One instruction's use of one type of state: what is known there, by the name of the habit.
 struct use_of_state {
   const instruction* in = nullptr;
@@ -37,7 +36,12 @@ const event* code_read(const view& v, term_id account) {
 
 bool related_to_signer(const view& v, term_id account) {
   return std::any_of(v.in.slots.begin(), v.in.slots.end(), [&](term_id s) {
-    return v.signer_proof(s) != nullptr && (s == account || v.related(account, s));
+    if (v.signer_proof(s) == nullptr) return false;
+    if (s == account || v.related(account, s) || v.key_proof(s) != nullptr) return true;
+    // is_admin(signer.key()): somebody in particular, whoever that is.
+    return std::any_of(v.in.events.begin(), v.in.events.end(), [&](const event& e) {
+      return e.kind == ek::check && v.t[e.a].kind == tk::call && v.mentions(e.a, s);
+    });
   });
 }
 
@@ -64,7 +68,9 @@ void collect(const program_view& pv, const instruction& in,
     use_of_state use{&in, account, code_read(v, account), {}};
     auto type = pv.p.inner_type(account);
     if (type.empty() && use.read != nullptr) type = use.read->text;
-    if (!pv.p.names.has_type(type) || v.fresh(account) || v.key_proof(account) != nullptr) continue;
+    if (!pv.p.names.has_type(type) || v.fresh(account)) continue;
+    const bool fixed = v.key_proof(account) != nullptr;
+    if (fixed) use.habits.emplace("fixed", "");
     comparisons(v, use);
     if (v.written(account)) use.habits.emplace("written", "");
     if (related_to_signer(v, account)) use.habits.emplace("signer", "");
@@ -91,13 +97,12 @@ std::string described(const std::string& habit) {
 
 // Another account of the type in the same instruction is related to the signer: this one need not be.
 bool spoken_for(const std::vector<use_of_state>& all, const use_of_state& odd) {
-  return std::any_of(all.begin(), all.end(), [&](const use_of_state& u) {
-    return u.in == odd.in && u.habits.contains("signer");
-  });
+  return std::any_of(all.begin(), all.end(),
+                     [&](const use_of_state& u) { return u.in == odd.in && u.habits.contains("signer"); });
 }
 
 bool of_kind(const std::string& habit, outlier_kind kind) {
-  if (habit == "written") return false;
+  if (habit == "written" || habit == "fixed") return false;
   if (habit == "owner") return kind == outlier_kind::owner;
   return (habit == "signer") == (kind == outlier_kind::signer) && kind != outlier_kind::owner;
 }
@@ -117,7 +122,7 @@ void judge(const check& self, const program_view& pv, std::string_view type,
            const std::vector<use_of_state>& all, const std::string& habit, outlier_kind kind) {
   std::vector<const use_of_state*> with, without;
   for (const auto& u : all)
-    if (kind != outlier_kind::signer || u.habits.contains("written"))
+    if (kind == outlier_kind::signer ? u.habits.contains("written") : !u.habits.contains("fixed"))
       (u.habits.contains(habit) ? with : without).push_back(&u);
   if (without.size() != 1 || with.size() < fewest_followers) return;
   const auto& odd = *without.front();
@@ -126,17 +131,69 @@ void judge(const check& self, const program_view& pv, std::string_view type,
   const auto where = odd.read != nullptr ? odd.read->where : v.slot_span(odd.account);
   auto& f = v.report(self, where,
                      "`" + odd.in->name + "` uses `" + v.name(odd.account) + "`, a `" + std::string(type) +
-                         "`, and is the only place of " + std::to_string(with.size() + 1) +
-                         " that never " + described(habit),
+                         "`, and is the only place of " + std::to_string(with.size() + 1) + " that never " +
+                         described(habit),
                      odd.account);
   f.topic = habit;
   f.sure = confidence::heuristic;
   f.level = std::min(f.level, severity::medium);
 }
 
+// Accounts of one name and type whose address some check fixes or ties to another account, everywhere but
+// here.
+struct use_of_name {
+  const instruction* in = nullptr;
+  term_id account = no_term;
+  bool tied = false;
+};
+
+bool tied_to_something(const view& v, term_id account) {
+  return v.key_proof(account) != nullptr || v.relation(account) != nullptr ||
+         v.signer_proof(account) != nullptr;
+}
+
+// Who is paid, and what the called program compares itself.
+bool anybody(std::string_view name) {
+  for (const std::string_view word :
+       {"collector", "receiver", "recipient", "dest", "payer", "program", "sysvar", "history", "clock",
+        "rent", "instructions", "stake_config", "refund", "beneficiary", "system"})
+    if (name.find(word) != std::string_view::npos) return true;
+  return false;
+}
+
+void by_name(const check& self, const program_view& pv) {
+  std::map<std::pair<std::string, std::string_view>, std::vector<use_of_name>> uses;
+  for (const auto& in : pv.p.instructions) {
+    const view v(pv.p, in, pv.out);
+    for (const auto account : in.slots) {
+      const auto* slot = pv.p.slot_of(account);
+      if (slot == nullptr || slot->field == nullptr || v.fresh(account) || !v.raw(account) ||
+          anybody(v.name(account)))
+        continue;
+      uses[{stem_of(v.name(account)), pv.p.wrapper_of(account)}].push_back(
+          {&in, account, tied_to_something(v, account)});
+    }
+  }
+  for (const auto& [key, all] : uses) {
+    const auto odd = std::find_if(all.begin(), all.end(), [](const use_of_name& u) { return !u.tied; });
+    const auto loose = std::count_if(all.begin(), all.end(), [](const use_of_name& u) { return !u.tied; });
+    if (loose != 1 || all.size() < fewest_followers + 1 || sounds_like_init(odd->in->name)) continue;
+    const view v(pv.p, *odd->in, pv.out);
+    auto& f = v.report(self, v.slot_span(odd->account),
+                       "`" + odd->in->name + "` takes any `" + v.name(odd->account) + "`; the other " +
+                           std::to_string(all.size() - 1) +
+                           " instructions with an account of that name compare it with what they expect",
+                       odd->account);
+    f.sure = confidence::heuristic;
+    f.level = std::min(f.level, severity::medium);
+    f.topic = "name";
+  }
+}
+
 }  // namespace
 
 void report_outliers(const check& self, const program_view& pv, outlier_kind kind) {
+  if (kind == outlier_kind::relation) by_name(self, pv);
   std::map<std::string_view, std::vector<use_of_state>> uses;
   for (const auto& in : pv.p.instructions) collect(pv, in, uses);
   for (const auto& [type, all] : uses) {

@@ -106,7 +106,7 @@ class crate_audit {
       if (r.function >= 0) {
         const auto& fn = program_.names.functions()[static_cast<std::size_t>(r.function)];
         f.instruction = fn.item->name;
-        item = fn.item->module + "::" + std::string(fn.item->name);
+        item = fn.item->name;  // without its module: moving a file changes nothing
       }
       if (!r.file.empty()) {
         f.where = {r.file, r.line, 1, r.line, 1};
@@ -118,8 +118,8 @@ class crate_audit {
       }
       for (const auto& [where, text] : r.seen)
         if (where != r.where) f.seen.push_back({locate(project_.files[where.file], where), text});
-      const std::string key =
-          std::string(r.by->id) + '\n' + crate_.name + '\n' + item + '\n' + f.account + '\n' + snippet;
+      const std::string key = std::string(r.by->id) + '\n' + crate_.name + '\n' + item + '\n' + f.account +
+                              '\n' + r.topic + '\n' + snippet;
       f.fingerprint = digest(key + '\n' + std::to_string(ordinals[key]++));
       findings.push_back(std::move(f));
     }

@@ -129,7 +129,8 @@ bool view::fresh(term_id account) const {
   if (any(ek::init, account)) return true;
   // if state.is_initialized() { return Err }: it was empty before.
   return std::any_of(in.events.begin(), in.events.end(), [&](const event& e) {
-    if (e.kind != ek::check || e.path != 0 || t[e.a].kind != tk::call || !t.mentions(e.a, account)) return false;
+    if (e.kind != ek::check || e.path != 0 || t[e.a].kind != tk::call || !t.mentions(e.a, account))
+      return false;
     const auto name = last_segment(t[e.a].text);
     return e.negated ? name == "is_initialized" : name.find("uninitialized") != std::string_view::npos;
   });

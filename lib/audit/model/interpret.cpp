@@ -172,7 +172,7 @@ term_id interpreter::eval(const node* n) {
   switch (n->kind) {
     case node_kind::path: return eval_path(n);
     case node_kind::literal: return t_.literal(n->text);
-    case node_kind::field: return make_field(p_, eval(n->kids[0]), n->text);
+    case node_kind::field: return eval_field(n);
     case node_kind::call: return eval_call(n);
     case node_kind::method: return eval_method(n);
     case node_kind::macro: return eval_macro(n);
@@ -232,6 +232,16 @@ term_id interpreter::eval(const node* n) {
     case node_kind::field_init: return n->kids.empty() ? no_term : eval(n->kids[0]);
     default: return t_.unknown(eval_all(n, 0));
   }
+}
+
+term_id interpreter::eval_field(const node* n) {
+  const auto value = make_field(p_, eval(n->kids[0]), n->text);
+  const term v = t_[value];
+  // Reads of what other programs change: when they happen matters.
+  if (v.kind == tk::field && t_[v.args[0]].kind == tk::parsed && !p_.names.has_type(t_[v.args[0]].text) &&
+      t_[v.args[0]].args[0] != no_term && !p_.inner_type(t_[v.args[0]].args[0]).empty())
+    emit(ek::read, n, t_[v.args[0]].args[0]).text = v.text;
+  return value;
 }
 
 std::vector<term_id> interpreter::eval_all(const node* n, std::size_t first) {

@@ -43,6 +43,7 @@ class interpreter {
 
   term_id eval(const node* n);
   term_id eval_path(const node* n);
+  term_id eval_field(const node* n);
   term_id eval_block(const node* n);
   term_id eval_if(const node* n);
   term_id eval_match(const node* n);

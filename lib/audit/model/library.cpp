@@ -163,8 +163,8 @@ constexpr std::array<std::string_view, 79> transparent_names = {"then_some",
                                                                 "to_base",
                                                                 "base",
                                                                 "as_account_view"};
-constexpr std::array<std::string_view, 7> receiver_names = {
-    "map_err", "ok_or", "ok_or_else", "unwrap_or_else", "inspect", "inspect_err", "context"};
+constexpr std::array<std::string_view, 9> receiver_names = {
+    "map_err", "ok_or", "ok_or_else", "unwrap_or_else", "inspect", "inspect_err", "context", "or", "or_else"};
 constexpr std::array<std::string_view, 7> closure_names = {"map",          "and_then",   "then",  "for_each",
                                                            "try_for_each", "filter_map", "map_or"};
 constexpr std::array<std::string_view, 12> data_names = {"try_borrow_data",

@@ -197,7 +197,7 @@ term_id interpreter::plain_method(const node* n, std::string_view name, term_id 
     return make_element(p_, self, arg(0));
   if (name == "unwrap_or") return t_.phi(self, arg(0));
   if (name == "first_chunk" || name == "get" || name == "get_mut" || name == "split_at" ||
-      name == "split_at_mut")
+      name == "split_at_mut" || name == "split_first" || name == "split_last")
     if (t_[self].kind == tk::data) return self;
   switch (classify_method(name)) {
     case method_class::transparent:

@@ -1,4 +1,5 @@
-// How programs call the same thing: `lending_market`, `lending_market_info` and `lending_market_pubkey` are one.
+// How programs call the same thing: `lending_market`, `lending_market_info` and `lending_market_pubkey` are
+// one.
 #pragma once
 
 #include <string>
