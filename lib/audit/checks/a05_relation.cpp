@@ -163,6 +163,18 @@ term_id role(const view& v, const event& call, std::size_t index, std::string_vi
   return no_term;
 }
 
+// This instruction has the token program set the account up, or a framework's types say more than we can see.
+bool prepared_here(const view& v, term_id account) {
+  const auto* slot = v.p.slot_of(account);
+  if (slot != nullptr && slot->accounts != nullptr)
+    for (const auto& a : slot->accounts->attrs)
+      if (a.path == "derive" && a.raw.find("FromAccounts") != std::string_view::npos) return true;
+  return std::any_of(v.in.events.begin(), v.in.events.end(), [&](const event& e) {
+    return e.kind == ek::cpi && last_segment(e.text).starts_with("initialize_") &&
+           std::any_of(e.args.begin(), e.args.end(), [&](term_id a) { return v.mentions(a, account); });
+  });
+}
+
 // The program signs a transfer out of an account, or mints, and nothing says whose account or mint that is.
 void vaults(const check& self, const view& v) {
   for (const auto& e : v.in.events) {
@@ -174,7 +186,9 @@ void vaults(const check& self, const view& v) {
     const auto account = transfer ? role(v, e, 1, "from") : role(v, e, 1, "mint");
     if (account == no_term || !v.p.is_account(account) || v.t[account].kind == tk::phi) continue;
     if (std::find(v.in.slots.begin(), v.in.slots.end(), account) == v.in.slots.end()) continue;
-    if (v.fresh(account) || looked_at(v, account) || v.t[account].kind == tk::element) continue;
+    if (v.fresh(account) || prepared_here(v, account) || looked_at(v, account) ||
+        v.t[account].kind == tk::element)
+      continue;
     if (v.signer_proof(account) != nullptr || e.text.find("system") != std::string_view::npos) continue;
     auto& f =
         v.report(self, e.where,

@@ -110,6 +110,7 @@ term_id interpreter::inline_call(int callee, std::vector<term_id> args, const no
     for (auto& a : copy.args) a = substitute(a, map);
     branch_of(e.path);
     copy.path = branches.at(e.path);
+    if (copy.kind == ek::cpi && call_again(copy, site)) continue;
     if (copy.kind == ek::write && !p_.is_account(copy.a)) {
       auto state = p_.account_below(copy.a);
       if (state == no_term) state = root_param(copy.a);
@@ -141,6 +142,19 @@ term_id interpreter::inline_call(int callee, std::vector<term_id> args, const no
     value = t_.make(tk::parsed, wanted->name, generic.args, 0, wanted);
   }
   return value;
+}
+
+// A wrapper around invoke() called what it was given: here it is known which instruction that is.
+bool interpreter::call_again(const event& wrapped, const node* site) {
+  if (wrapped.text != "invoke" || wrapped.args.size() < 2) return false;
+  const auto kind = t_[wrapped.args[0]].kind;
+  if (kind != tk::call && kind != tk::aggregate) return false;
+  const auto outer = std::exchange(path_, wrapped.path);
+  const auto first = out_.events.size();
+  invoke(site, {wrapped.args[0], wrapped.args[1], wrapped.b}, wrapped.b != no_term);
+  for (auto i = first; i < out_.events.size(); ++i) out_.events[i].where = wrapped.where;
+  path_ = outer;
+  return true;
 }
 
 term_id interpreter::new_account(const node* n, term_id) {

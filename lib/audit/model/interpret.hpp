@@ -72,6 +72,7 @@ class interpreter {
                          bool& handled);
   term_id plain_method(const node* n, std::string_view name, term_id self, std::vector<term_id> args);
   term_id introspect(const node* n, std::string_view name, const std::vector<term_id>& args);
+  bool call_again(const event& wrapped, const node* site);
   term_id inline_call(int callee, std::vector<term_id> args, const node* site);
   term_id parse_bytes(const node* n, std::string_view type, term_id bytes, bool tagged);
   term_id new_account(const node* n, term_id from);
