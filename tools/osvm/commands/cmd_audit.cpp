@@ -29,7 +29,7 @@ class audit_command final : public invocation {
             "exit with 1 from this severity on: info, low, medium, high, critical, never");
     o.value("baseline", "FILE", baseline_, "findings that are known and accepted");
     o.value("write-baseline", "FILE", write_baseline_, "accept every finding of this run, into FILE");
-    o.value("config", "FILE", config_, "settings: severities, checks that are off, paths to leave out");
+    o.value("settings", "FILE", settings_, "settings: severities, checks that are off, paths to leave out");
     o.value("diff", "FILE", diff_, "only findings on lines that a unified diff adds (- reads it from stdin)");
     o.value("explain", "ID", explain_, "what a check looks for, why, and how to fix it");
     o.flag("list", list_, "list the checks");
@@ -93,8 +93,8 @@ class audit_command final : public invocation {
   // threshold.
   result<std::optional<audit::severity>> decide(audit::report& r) const {
     std::optional<audit::severity> threshold;
-    if (!config_.empty()) {
-      OSVM_TRY(const auto text, contents(config_));
+    if (!settings_.empty()) {
+      OSVM_TRY(const auto text, contents(settings_));
       OSVM_TRY(const auto settings, audit::parse_settings(text));
       audit::apply(r, settings);
       threshold = settings.fail_on;
@@ -189,7 +189,8 @@ class audit_command final : public invocation {
                     exit_code::usage);
   }
 
-  std::string path_, format_ = "human", out_, fail_on_, explain_, baseline_, write_baseline_, config_, diff_;
+  std::string path_, format_ = "human", out_, fail_on_, explain_, baseline_, write_baseline_, settings_,
+                     diff_;
   std::vector<std::string> only_;
   bool list_ = false, suppressed_ = false, allow_unparsed_ = false;
 };
