@@ -50,7 +50,7 @@ SAME(OSVM_HOTSWAP_REJECTED, hs::release_state::rejected);
 SAME(OSVM_HOTSWAP_ROLLED_BACK, hs::release_state::rolled_back);
 #undef SAME
 
-osvm::error invalid(std::string what) {
+osvm::error invalid_option(std::string what) {
   return {osvm::errc::invalid_argument, std::move(what)};
 }
 
@@ -110,8 +110,8 @@ osvm_hotswap_shift_options default_shift_options() {
 }
 
 osvm::result<hs::proxy_options> proxy_options_of(const osvm_hotswap_proxy_options& o, unsigned threads) {
-  if (o.mode > OSVM_HOTSWAP_L7) return invalid("osvm_hotswap_proxy_options.mode is unknown");
-  if (o.backlog > INT32_MAX) return invalid("osvm_hotswap_proxy_options.backlog is too large");
+  if (o.mode > OSVM_HOTSWAP_L7) return invalid_option("osvm_hotswap_proxy_options.mode is unknown");
+  if (o.backlog > INT32_MAX) return invalid_option("osvm_hotswap_proxy_options.backlog is too large");
   hs::proxy_options out;
   if (o.listen) {
     OSVM_TRY(out.listen, osvm::parse_endpoint(o.listen));
@@ -135,7 +135,7 @@ osvm::result<hs::proxy_options> proxy_options_of(const osvm_hotswap_proxy_option
 
 osvm::result<hs::release_spec> spec_of(const char* backend, const osvm_hotswap_shift_options* options) {
   OSVM_TRY(const auto o, read_versioned(options, default_shift_options(), "osvm_hotswap_shift_options"));
-  if (o.probe > OSVM_HOTSWAP_PROBE_HTTP) return invalid("osvm_hotswap_shift_options.probe is unknown");
+  if (o.probe > OSVM_HOTSWAP_PROBE_HTTP) return invalid_option("osvm_hotswap_shift_options.probe is unknown");
   OSVM_CHECK(osvm::parse_endpoint(backend));  // a typing error is the caller's, not a release that failed
   hs::release_spec spec;
   spec.artifact = backend;
@@ -159,7 +159,7 @@ osvm::result<hs::release_spec> spec_of(const char* backend, const osvm_hotswap_s
   return spec;
 }
 
-osvm_hotswap_stats stats_of(const hs::proxy_stats& s) {
+osvm_hotswap_stats proxy_stats_of(const hs::proxy_stats& s) {
   osvm_hotswap_stats out{};
   out.accepted = s.accepted;
   out.active = s.active;
@@ -288,7 +288,7 @@ osvm_error* osvm_hotswap_proxy_stats(const osvm_hotswap_proxy* proxy, osvm_hotsw
   return guard([&]() -> osvm::result<void> {
     OSVM_REQUIRE(proxy);
     OSVM_REQUIRE(stats);
-    return write_versioned(stats, stats_of(proxy->proxy.stats()), "osvm_hotswap_stats");
+    return write_versioned(stats, proxy_stats_of(proxy->proxy.stats()), "osvm_hotswap_stats");
   });
 }
 

@@ -19,7 +19,7 @@ namespace json = boost::json;
 
 namespace {
 
-error bad(const char* what) {
+error bad_account_file(const char* what) {
   return error(osvm::errc::malformed, std::string("account: ") + what);
 }
 
@@ -29,7 +29,7 @@ const json::value* field(const json::object& o, std::string_view name) {
 
 result<solana::pubkey> key(const json::object& o, std::string_view name) {
   const auto* v = field(o, name);
-  if (!v || !v->is_string()) return bad("a key is missing");
+  if (!v || !v->is_string()) return bad_account_file("a key is missing");
   return solana::pubkey::parse(v->get_string());
 }
 
@@ -38,7 +38,7 @@ result<std::uint64_t> number(const json::object& o, std::string_view name, bool 
   if (v && v->is_int64() && v->get_int64() >= 0) return static_cast<std::uint64_t>(v->get_int64());
   if (v && v->is_uint64()) return v->get_uint64();
   if (v && v->is_double()) return ~0ULL;  // 2^64 - 1 as some tools round it
-  if (v || needed) return bad("a number is missing or negative");
+  if (v || needed) return bad_account_file("a number is missing or negative");
   return std::uint64_t{0};
 }
 
@@ -46,11 +46,11 @@ result<std::string> data_of(const json::object& account) {
   const auto* v = field(account, "data");
   const auto* pair = v ? v->if_array() : nullptr;
   if (!pair || pair->size() != 2 || !(*pair)[0].is_string() || !(*pair)[1].is_string())
-    return bad("data is no [text, encoding]");
+    return bad_account_file("data is no [text, encoding]");
   const std::string_view text = (*pair)[0].get_string(), encoding = (*pair)[1].get_string();
   const auto known = solana::parse_account_encoding(encoding);
   if (!known || *known == solana::account_encoding::binary || *known == solana::account_encoding::json_parsed)
-    return bad("data is neither base64, base58 nor base64+zstd");
+    return bad_account_file("data is neither base64, base58 nor base64+zstd");
   return solana::decode_account_data(text, *known);
 }
 
@@ -58,7 +58,7 @@ result<dumped_account> read_one(const json::value& v) {
   const auto* o = v.if_object();
   const auto* inner = o ? field(*o, "account") : nullptr;
   const auto* a = inner ? inner->if_object() : nullptr;
-  if (!a) return bad("no {\"pubkey\",\"account\"} object");
+  if (!a) return bad_account_file("no {\"pubkey\",\"account\"} object");
   dumped_account out;
   OSVM_TRY(out.account.address, key(*o, "pubkey"));
   OSVM_TRY(out.account.view.owner, key(*a, "owner"));
@@ -113,7 +113,7 @@ const archive_name* newest(const std::vector<archive_name>& list, std::optional<
 result<std::vector<dumped_account>> parse_account_dump(std::string_view text) {
   boost::system::error_code failed;
   const auto v = json::parse({text.data(), text.size()}, failed);
-  if (failed) return bad("not JSON");
+  if (failed) return bad_account_file("not JSON");
   std::vector<dumped_account> out;
   if (const auto* list = v.if_array()) {
     for (const auto& one : *list) {

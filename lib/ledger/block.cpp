@@ -7,7 +7,7 @@
 namespace osvm::ledger {
 namespace {
 
-error bad(std::string what) {
+error bad_block(std::string what) {
   return {errc::corrupt, "block: " + std::move(what)};
 }
 
@@ -24,8 +24,8 @@ result<joined> join(std::span<const bytes_view> shreds, bool genesis_layout) {
   for (std::size_t i = 0; i < shreds.size(); ++i) {
     OSVM_TRY(const auto s, parse_shred(shreds[i], genesis_layout));
     if (!s.data || s.index != i)
-      return bad("shred " + std::to_string(i) + " is not the data shred of its place");
-    if (ended) return bad("shreds behind the last one");
+      return bad_block("shred " + std::to_string(i) + " is not the data shred of its place");
+    if (ended) return bad_block("shreds behind the last one");
     if (i == 0) out.parent = s.slot - std::min<slot_t>(s.slot, s.parent_offset);
     out.bytes.append(reinterpret_cast<const char*>(s.payload.data()), s.payload.size());
     if (s.ends_batch()) out.batch_ends.push_back(out.bytes.size());
@@ -60,7 +60,7 @@ result<block> block::build(std::span<const bytes_view> shreds, block_limits limi
     const bool legacy = !shreds.empty() && shreds[0].size() > 64 && shreds[0][64] == std::byte{0xa5};
     if (genesis || !legacy || done.error().code != errc::corrupt) return done.error();
   }
-  return bad("unreachable");
+  return bad_block("unreachable");
 }
 
 result<block> block::from_batch(std::string bytes, block_limits limits) {
@@ -82,16 +82,16 @@ result<> block::decode(std::span<const std::size_t> batch_ends, const block_limi
 
 result<> block::decode_batch(std::size_t from, std::size_t to, const block_limits& limits) {
   const auto batch = bytes().subspan(from, to - from);
-  if (batch.size() < 8) return bad("a batch without a count");
+  if (batch.size() < 8) return bad_block("a batch without a count");
   std::uint64_t count;
   std::memcpy(&count, batch.data(), 8);
   if (count == 0) return {};  // nothing, or a marker of later releases: neither holds entries
-  if (count > batch.size() / 48) return bad("a batch that counts more entries than it holds");
+  if (count > batch.size() / 48) return bad_block("a batch that counts more entries than it holds");
   if (entries_.size() + count > limits.max_entries)
     return error(osvm::errc::limit_exceeded, "a block of too many entries");
   std::size_t at = 8;
   for (std::uint64_t i = 0; i < count; ++i) {
-    if (batch.size() - at < 48) return bad("an entry that ends too early");
+    if (batch.size() - at < 48) return bad_block("an entry that ends too early");
     entry e;
     std::uint64_t transactions;
     std::memcpy(&e.num_hashes, batch.data() + at, 8);
@@ -101,14 +101,15 @@ result<> block::decode_batch(std::size_t from, std::size_t to, const block_limit
     if (transactions > limits.max_transactions - transactions_.size())
       return error(osvm::errc::limit_exceeded, "a block of too many transactions");
     if (transactions > (batch.size() - at) / 64)
-      return bad("an entry that counts more transactions than it holds");
+      return bad_block("an entry that counts more transactions than it holds");
     e.first_transaction = static_cast<std::uint32_t>(transactions_.size());
     e.transactions = static_cast<std::uint32_t>(transactions);
     for (std::uint64_t t = 0; t < transactions; ++t) {
       auto& tx = transactions_.emplace_back();
       offsets_.push_back(static_cast<std::uint32_t>(from + at));
       if (const auto done = solana::parse_transaction(batch.subspan(at), tx); !done)
-        return bad("transaction " + std::to_string(transactions_.size() - 1) + ": " + done.error().context);
+        return bad_block("transaction " + std::to_string(transactions_.size() - 1) + ": " +
+                         done.error().context);
       at += tx.size;
     }
     entries_.push_back(e);

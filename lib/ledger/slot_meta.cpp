@@ -11,13 +11,13 @@ std::optional<std::uint64_t> optional_number(std::uint64_t v) {
   return v == none ? std::nullopt : std::optional(v);
 }
 
-error bad(const char* what) {
+error bad_row(const char* what) {
   return {errc::corrupt, what};
 }
 
 result<std::uint64_t> read_count(byte_reader& in, std::size_t element) {
   OSVM_TRY(const auto n, in.read<std::uint64_t>());
-  if (n > in.remaining() / element) return bad("a row that counts more than it holds");
+  if (n > in.remaining() / element) return bad_row("a row that counts more than it holds");
   return n;
 }
 
@@ -41,7 +41,7 @@ result<> read_completed(byte_reader& in, slot_meta& out) {
     return {};
   }
   out.encoding = 1;
-  if (n > rest / 4) return bad("slot meta: more completed indexes than bytes");
+  if (n > rest / 4) return bad_row("slot meta: more completed indexes than bytes");
   out.completed_indexes.resize(n);
   for (auto& v : out.completed_indexes) {
     OSVM_TRY(v, in.read<std::uint32_t>());
@@ -80,7 +80,7 @@ result<shred_index> parse_shred_index(bytes_view row) {
   for (auto* count : {&out.data, &out.code}) {
     if (out.encoding == 2) {
       OSVM_TRY(const auto length, in.read<std::uint64_t>());
-      if (length != bitset_bytes) return bad("shred index: a bitset of another size");
+      if (length != bitset_bytes) return bad_row("shred index: a bitset of another size");
       OSVM_CHECK(in.take(bitset_bytes));
       OSVM_TRY(*count, in.read<std::uint64_t>());
     } else {

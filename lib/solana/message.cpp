@@ -12,7 +12,7 @@ namespace {
 constexpr std::size_t max_wire = 1232;  // what fits a packet
 // SIMD-0385
 constexpr std::size_t max_v1_wire = 4096, max_v1_keys = 64, max_v1_instructions = 64, max_v1_signers = 12;
-constexpr std::uint32_t least_heap = 32 << 10, most_heap = 256 << 10;
+constexpr std::uint32_t least_config_heap = 32 << 10, most_config_heap = 256 << 10;
 
 std::size_t max_wire_of(message_version v) {
   return v == message_version::v1 ? max_v1_wire : max_wire;
@@ -197,8 +197,8 @@ result<> check_v1(const message_plan& plan, const layout& l) {
   for (const auto& ix : plan.instructions)
     if (ix.accounts.size() > 255)
       return error(osvm::errc::limit_exceeded, "an instruction of version 1 has at most 255 accounts");
-  const auto heap = plan.config.heap_size.value_or(least_heap);
-  if (heap < least_heap || heap > most_heap || heap % 1024)
+  const auto heap = plan.config.heap_size.value_or(least_config_heap);
+  if (heap < least_config_heap || heap > most_config_heap || heap % 1024)
     return error(osvm::errc::invalid_argument, "a heap has 32 to 256 KiB, in whole KiB");
   return {};
 }

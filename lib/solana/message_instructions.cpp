@@ -23,7 +23,7 @@ void put(std::string& out, const T& value) {
 }
 
 template <class... Fields>
-std::string fields(const Fields&... f) {
+std::string wire_fields(const Fields&... f) {
   std::string out;
   (put(out, f), ...);
   return out;
@@ -31,7 +31,7 @@ std::string fields(const Fields&... f) {
 
 template <class... Fields>
 std::string system_data(system_tag tag, const Fields&... f) {
-  return fields(static_cast<std::uint32_t>(tag), f...);
+  return wire_fields(static_cast<std::uint32_t>(tag), f...);
 }
 
 account_meta writable(const pubkey& k) {
@@ -87,11 +87,11 @@ instruction withdraw_nonce(const nonce_withdrawal& w) {
 }
 
 instruction compute_unit_limit(std::uint32_t units) {
-  return {programs::compute_budget, {}, fields(std::uint8_t{2}, units)};
+  return {programs::compute_budget, {}, wire_fields(std::uint8_t{2}, units)};
 }
 
 instruction compute_unit_price(std::uint64_t micro_lamports) {
-  return {programs::compute_budget, {}, fields(std::uint8_t{3}, micro_lamports)};
+  return {programs::compute_budget, {}, wire_fields(std::uint8_t{3}, micro_lamports)};
 }
 
 instruction memo(std::string_view text, std::span<const pubkey> signers) {

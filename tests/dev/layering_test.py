@@ -11,7 +11,8 @@ import layering  # noqa: E402
 CMAKE = """
 osvm_add_module(core  DEPENDS  LINK fmt::fmt PRIVATE yaml-cpp)
 osvm_add_module(kvm   DEPENDS core)
-osvm_add_module(vsock DEPENDS core TESTABLE)
+osvm_add_module(vsock DEPENDS core TESTABLE
+  UNITY ALONE one.cpp)
 osvm_add_module(top   DEPENDS core kvm)   # not: vsock
 """
 

@@ -10,7 +10,7 @@ namespace osvm::ledger {
 namespace {
 
 template <class T>
-void put(std::string& out, T v) {
+void put_number(std::string& out, T v) {
   out.append(reinterpret_cast<const char*>(&v), sizeof v);
 }
 
@@ -23,11 +23,11 @@ std::string transaction(char mark) {
 // Entries that follow each other: a tick, one with two transactions, a tick.
 std::string batch(solana::hash at, solana::hash& end) {
   std::string out;
-  put<std::uint64_t>(out, 3);
+  put_number<std::uint64_t>(out, 3);
   auto entry = [&](std::uint64_t hashes, const std::vector<std::string>& txs) {
-    put<std::uint64_t>(out, hashes);
+    put_number<std::uint64_t>(out, hashes);
     out.append(reinterpret_cast<const char*>(at.data()), 32);
-    put<std::uint64_t>(out, txs.size());
+    put_number<std::uint64_t>(out, txs.size());
     for (const auto& t : txs) out += t;
   };
   at = solana::poh_ticks(at, 5);
@@ -59,14 +59,14 @@ std::vector<std::string> cut(const std::string& bytes, slot_t slot, shred_option
       const auto n = std::min(o.payload, end - from);
       std::string s(64, 's');
       s.push_back(static_cast<char>(o.variant));
-      put<std::uint64_t>(s, slot);
-      put<std::uint32_t>(s, static_cast<std::uint32_t>(out.size()));
-      put<std::uint16_t>(s, 1);
-      put<std::uint32_t>(s, 0);
-      put<std::uint16_t>(s, 2);
+      put_number<std::uint64_t>(s, slot);
+      put_number<std::uint32_t>(s, static_cast<std::uint32_t>(out.size()));
+      put_number<std::uint16_t>(s, 1);
+      put_number<std::uint32_t>(s, 0);
+      put_number<std::uint16_t>(s, 2);
       const bool last_of_batch = from + n == end, last = last_of_batch && end == bytes.size();
-      put<std::uint8_t>(s, last ? 0xc0 : last_of_batch ? 0x40 : 0);
-      if (!o.genesis) put<std::uint16_t>(s, static_cast<std::uint16_t>(88 + n));
+      put_number<std::uint8_t>(s, last ? 0xc0 : last_of_batch ? 0x40 : 0);
+      if (!o.genesis) put_number<std::uint16_t>(s, static_cast<std::uint16_t>(88 + n));
       s += bytes.substr(from, n);
       if (o.variant != 0xa5) s.resize(1203);
       if (o.genesis) s.resize(86 + 1057 + 85);
@@ -148,7 +148,7 @@ TEST(block, hostile_counts_and_flipped_bytes_stay_bounded) {
     }
   }
   std::string many;
-  put<std::uint64_t>(many, 1ULL << 60);
+  put_number<std::uint64_t>(many, 1ULL << 60);
   EXPECT_EQ(block::from_batch(many + std::string(100, 'x')).error().code, errc::corrupt);
 }
 

@@ -19,13 +19,13 @@ namespace {
 namespace json = boost::json;
 namespace instructions = solana::instructions;
 
-solana::pubkey key_of(unsigned char b) {
+solana::pubkey leader_key_of(unsigned char b) {
   solana::pubkey k;
   k.bytes.fill(b);
   return k;
 }
-std::string name_of(unsigned char b) {
-  return key_of(b).to_string();
+std::string leader_test_name(unsigned char b) {
+  return leader_key_of(b).to_string();
 }
 // The blockhash of a block that ledger_writer makes.
 solana::hash hash_of(slot_t slot) {
@@ -58,7 +58,7 @@ class leader_rpc : public ::testing::Test {
     return *solana::build_message(
         {.payer = payer.address(),
          .instructions = {instructions::compute_unit_price(price),
-                          instructions::transfer(payer.address(), key_of(77), price)},
+                          instructions::transfer(payer.address(), leader_key_of(77), price)},
          .blockhash = hash_of(blockhash_of)});
   }
   std::string bid(slot_t blockhash_of, std::uint64_t price) const {
@@ -80,7 +80,7 @@ class leader_rpc : public ::testing::Test {
   }
   static leader_schedule expected(lots by) {
     std::vector<vote_stake> list;
-    for (const auto& s : stakes()) list.push_back({key_of(s.vote), key_of(s.node), s.stake});
+    for (const auto& s : stakes()) list.push_back({leader_key_of(s.vote), leader_key_of(s.node), s.stake});
     return *leader_schedule::make(list, 1, {.by = by, .slots = 64});
   }
   solana::keypair payer;
@@ -102,10 +102,11 @@ TEST_F(leader_rpc, leaders_of_an_epoch_by_the_snapshot_s_stakes) {
   EXPECT_EQ(result_of("getLeaderSchedule", "[95]"), json::value(schedule));
   EXPECT_TRUE(result_of("getLeaderSchedule", "[96]").is_null()) << "the stakes of epoch 2 are not there";
   const auto one =
-      result_of("getLeaderSchedule", R"([null,{"identity":")" + name_of(20) + "\"}]").as_object();
-  EXPECT_EQ(one, result_of("getLeaderSchedule", R"([{"identity":")" + name_of(20) + "\"}]").as_object());
+      result_of("getLeaderSchedule", R"([null,{"identity":")" + leader_test_name(20) + "\"}]").as_object();
+  EXPECT_EQ(one,
+            result_of("getLeaderSchedule", R"([{"identity":")" + leader_test_name(20) + "\"}]").as_object());
   ASSERT_EQ(one.size(), 1u);
-  EXPECT_EQ(one.at(name_of(20)), schedule.at(name_of(20)));
+  EXPECT_EQ(one.at(leader_test_name(20)), schedule.at(leader_test_name(20)));
   const auto leaders = result_of("getSlotLeaders", "[40,3]").as_array();
   ASSERT_EQ(leaders.size(), 3u);
   for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(leaders[i].as_string(), wanted.node(8 + i).to_string());
@@ -196,10 +197,10 @@ TEST_F(leader_rpc, what_does_not_circulate) {
   };
   add(solana::programs::sysvar_clock, solana::programs::sysvar, 1, clock);
   add(listed, solana::programs::system, 100, "");
-  add(key_of(61), solana::programs::stake, 10, stake_data('w', 1001, 0));  // locked until then
-  add(key_of(62), solana::programs::stake, 20, stake_data('w', 1000, 2));  // locked until that epoch
-  add(key_of(63), solana::programs::stake, 40, stake_data('w', 1000, 1));  // no more
-  add(key_of(64), solana::programs::system, 300, stake_data('w', 1001, 0));
+  add(leader_key_of(61), solana::programs::stake, 10, stake_data('w', 1001, 0));  // locked until then
+  add(leader_key_of(62), solana::programs::stake, 20, stake_data('w', 1000, 2));  // locked until that epoch
+  add(leader_key_of(63), solana::programs::stake, 40, stake_data('w', 1000, 1));  // no more
+  add(leader_key_of(64), solana::programs::system, 300, stake_data('w', 1001, 0));
   const auto path = folder.path() + "/supply.tar";
   std::ofstream(path, std::ios::binary) << make_archive(50, storages);
   options.accounts = std::make_shared<const account_store>(*account_store::load({path}));
@@ -208,9 +209,9 @@ TEST_F(leader_rpc, what_does_not_circulate) {
   EXPECT_EQ(supply.at("nonCirculating"), 130);
   EXPECT_EQ(supply.at("circulating"), 4870);
   const auto& names = supply.at("nonCirculatingAccounts").as_array();
-  for (const auto& name : {listed.to_string(), name_of(61), name_of(62)})
+  for (const auto& name : {listed.to_string(), leader_test_name(61), leader_test_name(62)})
     EXPECT_NE(std::ranges::find(names, json::value(name)), names.end()) << name;
-  EXPECT_EQ(std::ranges::find(names, json::value(name_of(63))), names.end());
+  EXPECT_EQ(std::ranges::find(names, json::value(leader_test_name(63))), names.end());
   EXPECT_TRUE(result_of("getSupply", R"([{"excludeNonCirculatingAccountsList":true}])")
                   .at("value")
                   .at("nonCirculatingAccounts")
@@ -287,13 +288,15 @@ TEST_F(leader_rpc, what_transactions_of_the_last_blocks_bid) {
 TEST(compute_budget, as_validators_read_it) {
   const auto read = [](std::vector<solana::instruction> list) {
     const auto bytes =
-        *solana::build_message({.payer = key_of(1), .instructions = std::move(list), .blockhash = {}});
+        *solana::build_message({.payer = leader_key_of(1), .instructions = std::move(list), .blockhash = {}});
     return solana::read_compute_budget(*solana::parse_message(as_bytes(bytes)));
   };
   const auto raw = [](std::string data) {
     return solana::instruction{solana::programs::compute_budget, {}, std::move(data)};
   };
-  const auto other = [](unsigned char program) { return solana::instruction{key_of(program), {}, ""}; };
+  const auto other = [](unsigned char program) {
+    return solana::instruction{leader_key_of(program), {}, ""};
+  };
   EXPECT_EQ(read({other(9), other(8)})->units, 400'000u);
   EXPECT_EQ(read({other(9), instructions::compute_unit_price(5)})->units, 203'000u);
   EXPECT_EQ(read(std::vector(9, other(9)))->units, 1'400'000u);

@@ -85,7 +85,7 @@ std::map<std::string, std::string> rows_of_the_page() {
   return out;
 }
 
-std::string_view name_of(served_from source) {
+std::string_view method_test_name(served_from source) {
   static constexpr std::string_view names[] = {"ledger", "accounts", "snapshot", "unsupported"};
   return names[static_cast<std::size_t>(source)];
 }
@@ -93,7 +93,7 @@ std::string_view name_of(served_from source) {
 std::map<std::string, std::string> rows_of_the_server() {
   std::map<std::string, std::string> out;
   for (const auto table : method_tables())
-    for (const auto& m : table) EXPECT_TRUE(out.emplace(m.name, name_of(m.source)).second) << m.name;
+    for (const auto& m : table) EXPECT_TRUE(out.emplace(m.name, method_test_name(m.source)).second) << m.name;
   for (const auto name : live_methods()) out.emplace(name, "upstream");
   return out;
 }

@@ -54,8 +54,8 @@ std::string account(const pubkey& owner, const wire_bytes& data) {
   return account(owner, data, &more);
 }
 
-std::string instruction(const pubkey& program, const wire_bytes& data, std::size_t accounts,
-                        const more_decoders& more) {
+std::string decoded_text(const pubkey& program, const wire_bytes& data, std::size_t accounts,
+                         const more_decoders& more) {
   std::vector<pubkey> keys;
   std::vector<std::uint8_t> indexes;
   for (std::size_t i = 0; i < accounts; ++i) {
@@ -71,8 +71,8 @@ std::string instruction(const pubkey& program, const wire_bytes& data, std::size
   const auto at = text.find("\"parsed\":");
   return at == std::string::npos ? "none" : text.substr(at + 9, text.size() - at - 10);
 }
-std::string instruction(const pubkey& program, const wire_bytes& data, std::size_t accounts) {
-  return instruction(program, data, accounts, {});
+std::string decoded_text(const pubkey& program, const wire_bytes& data, std::size_t accounts) {
+  return decoded_text(program, data, accounts, {});
 }
 
 TEST(more_decoders, are_only_asked_when_given) {
@@ -92,10 +92,10 @@ TEST(more_decoders, loader_v4) {
   EXPECT_EQ(account(programs::loader_v4, wire_bytes{}.u64(9).fill(1, 32).u64(2)).substr(0, 45),
             R"({"parsed":{"info":{"nextVersion":"<1>","progr)");
   EXPECT_EQ(account(programs::loader_v4, wire_bytes{}.u64(9).fill(1, 32).u64(3)), "none");
-  EXPECT_EQ(instruction(programs::loader_v4, wire_bytes{}.u32(0).u32(7).u64(3).text("abc"), 2),
+  EXPECT_EQ(decoded_text(programs::loader_v4, wire_bytes{}.u32(0).u32(7).u64(3).text("abc"), 2),
             R"({"info":{"authority":"<2>","bytes":"YWJj","offset":7,"program":"<1>"},"type":"write"})");
-  EXPECT_EQ(instruction(programs::loader_v4, wire_bytes{}.u32(0).u32(7).u64(4).text("abc"), 2), "none");
-  EXPECT_EQ(instruction(programs::loader_v4, wire_bytes{}.u32(3), 2),
+  EXPECT_EQ(decoded_text(programs::loader_v4, wire_bytes{}.u32(0).u32(7).u64(4).text("abc"), 2), "none");
+  EXPECT_EQ(decoded_text(programs::loader_v4, wire_bytes{}.u32(3), 2),
             R"({"info":{"authority":"<2>","program":"<1>"},"type":"deploy"})");
 }
 
@@ -109,9 +109,9 @@ TEST(more_decoders, name_service) {
   for (const auto b : reverse.bytes) named.u8(b);
   named.u32(6).text("bonfid");
   EXPECT_NE(account(programs::name_service, named).find(R"("name":"bonfid")"), std::string::npos);
-  EXPECT_EQ(instruction(programs::name_service, wire_bytes{}.u8(2).fill(9, 32), 2),
+  EXPECT_EQ(decoded_text(programs::name_service, wire_bytes{}.u8(2).fill(9, 32), 2),
             R"({"info":{"nameAccount":"<1>","newOwner":"<9>","owner":"<2>"},"type":"transfer"})");
-  EXPECT_EQ(instruction(programs::name_service, wire_bytes{}.u8(9), 2), "none");
+  EXPECT_EQ(decoded_text(programs::name_service, wire_bytes{}.u8(9), 2), "none");
 }
 
 wire_bytes metadata() {
@@ -151,18 +151,18 @@ TEST(more_decoders, metaplex_instructions) {
   auto create = wire_bytes{}.u8(33).u32(6).text("Art").fill(0, 3).u32(1).text("A").u32(2).text("u/").u16(500);
   create.u8(1).u32(1).fill(7, 32).u8(1).u8(100).u8(0).u8(1).u8(2).u64(3).u64(4).u8(1).u8(1).u8(0).u64(9);
   EXPECT_EQ(
-      instruction(program, create, 6),
+      decoded_text(program, create, 6),
       R"({"info":{"collectionDetails":{"size":9,"variant":"v1"},"data":{"collection":null,)"
       R"("creators":[{"address":"<7>","share":100,"verified":true}],"name":"Art","sellerFeeBasisPoints":500,)"
       R"("symbol":"A","uri":"u/","uses":{"remaining":3,"total":4,"useMethod":"single"}},"isMutable":true,)"
       R"("metadata":"<1>","mint":"<2>","mintAuthority":"<3>","payer":"<4>","systemProgram":"<6>",)"
       R"("updateAuthority":"<5>"},"type":"createMetadataAccountV3"})");
-  EXPECT_EQ(instruction(program, create, 5), "none") << "an account is missing";
-  EXPECT_NE(instruction(program, create, 7).find(R"("rent":"<7>")"), std::string::npos);
-  EXPECT_EQ(instruction(program, wire_bytes{}.u8(7), 2),
+  EXPECT_EQ(decoded_text(program, create, 5), "none") << "an account is missing";
+  EXPECT_NE(decoded_text(program, create, 7).find(R"("rent":"<7>")"), std::string::npos);
+  EXPECT_EQ(decoded_text(program, wire_bytes{}.u8(7), 2),
             R"({"info":{"creator":"<2>","metadata":"<1>"},"type":"signMetadata"})");
   EXPECT_EQ(
-      instruction(program, wire_bytes{}.u8(17).u8(0), 8).find(R"("maxSupply":null)") == std::string::npos,
+      decoded_text(program, wire_bytes{}.u8(17).u8(0), 8).find(R"("maxSupply":null)") == std::string::npos,
       false);
   // A transfer with authorization data of each kind.
   auto transfer = wire_bytes{}.u8(49).u8(0).u64(1).u8(1).u32(4);
@@ -170,7 +170,7 @@ TEST(more_decoders, metaplex_instructions) {
   transfer.u32(1).text("b").u8(1).u32(1).u32(2).text("hi");
   transfer.u32(1).text("c").u8(2).u32(1).fill(6, 32);
   transfer.u32(1).text("d").u8(3).u64(8);
-  const auto shown = instruction(program, transfer, 17);
+  const auto shown = decoded_text(program, transfer, 17);
   EXPECT_NE(shown.find(R"("amount":1,"authority":"<10>","authorizationData":{"payload":[)"
                        R"({"name":"a","value":{"key":"<5>","variant":"pubkey"}},)"
                        R"({"name":"b","value":{"seeds":{"seeds":["aGk="]},"variant":"seeds"}},)"
@@ -181,16 +181,16 @@ TEST(more_decoders, metaplex_instructions) {
   EXPECT_NE(shown.find(R"("type":"transfer"})"), std::string::npos);
   EXPECT_NE(shown.find(R"("variant":"v1")"), std::string::npos);
   // An update by a delegate, whose choices are named.
-  EXPECT_NE(instruction(program, wire_bytes{}.u8(50).u8(5).u8(2).fill(4, 32).u8(0), 9)
+  EXPECT_NE(decoded_text(program, wire_bytes{}.u8(50).u8(5).u8(2).fill(4, 32).u8(0), 9)
                 .find(R"("ruleSet":{"ruleSet":"<4>","variant":"set"})"),
             std::string::npos);
-  EXPECT_NE(instruction(program, wire_bytes{}.u8(50).u8(3).u8(1).u8(0), 9).find(R"("collection":"clear")"),
+  EXPECT_NE(decoded_text(program, wire_bytes{}.u8(50).u8(3).u8(1).u8(0), 9).find(R"("collection":"clear")"),
             std::string::npos);
   for (const auto& bad :
        {wire_bytes{}, wire_bytes{}.u8(3), wire_bytes{}.u8(99), wire_bytes{}.u8(49).u8(1).u64(1),
         wire_bytes{}.u8(33).u32(~0U), wire_bytes{}.u8(49).u8(0).u64(1).u8(1).u32(~0U),
         wire_bytes{}.u8(50).u8(9), wire_bytes{}.u8(17).u8(2)})
-    EXPECT_EQ(instruction(program, bad, 20), "none");
+    EXPECT_EQ(decoded_text(program, bad, 20), "none");
 }
 
 TEST(more_decoders, metaplex_optional_accounts_give_way_to_the_program) {
@@ -223,20 +223,20 @@ TEST(more_decoders, other_metaplex_accounts) {
 }
 
 TEST(more_decoders, compute_budget_and_signature_checks) {
-  EXPECT_EQ(instruction(programs::compute_budget, wire_bytes{}.u8(2).u32(200000), 0),
+  EXPECT_EQ(decoded_text(programs::compute_budget, wire_bytes{}.u8(2).u32(200000), 0),
             R"({"info":{"units":200000},"type":"setComputeUnitLimit"})");
-  EXPECT_EQ(instruction(programs::compute_budget, wire_bytes{}.u8(3).u64(~0ULL), 0),
+  EXPECT_EQ(decoded_text(programs::compute_budget, wire_bytes{}.u8(3).u64(~0ULL), 0),
             R"({"info":{"microLamports":18446744073709551615},"type":"setComputeUnitPrice"})");
-  EXPECT_EQ(instruction(programs::compute_budget, wire_bytes{}.u8(3).u32(1), 0), "none");
+  EXPECT_EQ(decoded_text(programs::compute_budget, wire_bytes{}.u8(3).u32(1), 0), "none");
   EXPECT_EQ(
-      instruction(programs::ed25519_program,
-                  wire_bytes{}.u8(1).u8(0).u16(48).u16(65535).u16(16).u16(65535).u16(112).u16(5).u16(65535),
-                  0),
+      decoded_text(programs::ed25519_program,
+                   wire_bytes{}.u8(1).u8(0).u16(48).u16(65535).u16(16).u16(65535).u16(112).u16(5).u16(65535),
+                   0),
       R"({"info":{"signatures":[{"signature":{"instructionIndex":65535,"offset":48},)"
       R"("publicKey":{"instructionIndex":65535,"offset":16},"message":{"instructionIndex":65535,"offset":112,)"
       R"("size":5}}]},"type":"verify"})");
-  EXPECT_EQ(instruction(programs::secp256k1_program, wire_bytes{}.u8(1).u16(1).u8(0), 0), "none");
-  EXPECT_EQ(instruction(programs::config, wire_bytes{}.u8(1).fill(4, 32).u8(1).text("x"), 1),
+  EXPECT_EQ(decoded_text(programs::secp256k1_program, wire_bytes{}.u8(1).u16(1).u8(0), 0), "none");
+  EXPECT_EQ(decoded_text(programs::config, wire_bytes{}.u8(1).fill(4, 32).u8(1).text("x"), 1),
             R"({"info":{"configAccount":"<1>","data":"eA==","keys":[{"pubkey":"<4>","signer":true}]},)"
             R"("type":"store"})");
 }
@@ -244,16 +244,16 @@ TEST(more_decoders, compute_budget_and_signature_checks) {
 TEST(more_decoders, interfaces_come_first_and_validators_decoders_before_them) {
   const one_idl source(programs::compute_budget, shop);
   const more_decoders more{.idls = &source};
-  EXPECT_EQ(instruction(programs::compute_budget, wire_bytes{}.u8(5), 0, more),
+  EXPECT_EQ(decoded_text(programs::compute_budget, wire_bytes{}.u8(5), 0, more),
             R"({"info":{"accounts":{},"args":{}},"type":"buy"})");
-  EXPECT_EQ(instruction(programs::compute_budget, wire_bytes{}.u8(2).u32(1), 0, more),
+  EXPECT_EQ(decoded_text(programs::compute_budget, wire_bytes{}.u8(2).u32(1), 0, more),
             R"({"info":{"units":1},"type":"setComputeUnitLimit"})")
       << "what the interface does not know";
   const one_idl system(programs::system, shop);
   const more_decoders of_system{.idls = &system};
-  EXPECT_EQ(instruction(programs::system, wire_bytes{}.u32(2).u64(5), 2, of_system),
+  EXPECT_EQ(decoded_text(programs::system, wire_bytes{}.u32(2).u64(5), 2, of_system),
             R"({"info":{"destination":"<2>","lamports":5,"source":"<1>"},"type":"transfer"})");
-  EXPECT_EQ(instruction(programs::system, wire_bytes{}.u8(5), 0, of_system),
+  EXPECT_EQ(decoded_text(programs::system, wire_bytes{}.u8(5), 0, of_system),
             R"({"info":{"accounts":{},"args":{}},"type":"buy"})");
   const one_idl of_key(key_of(3), shop);
   const more_decoders with_key{.idls = &of_key};

@@ -17,7 +17,7 @@ using namespace osvm;
 using namespace osvm::unikernel;
 using osvm::unikernel::testing::temp_folder;
 
-std::uint64_t as_arg(std::int64_t v) {
+std::uint64_t as_tree_arg(std::int64_t v) {
   return static_cast<std::uint64_t>(v);
 }
 
@@ -88,12 +88,12 @@ struct tree_guest : osvm::unikernel::testing::guest {
   explicit tree_guest(std::vector<std::string> writable = {"/"}, std::uint64_t bytes = 1 << 20)
       : guest(with_tree(std::make_shared<literal_source>(), std::move(writable), bytes)) {}
 
-  std::int64_t close(std::int64_t fd) { return call(3, {as_arg(fd)}); }
+  std::int64_t close(std::int64_t fd) { return call(3, {as_tree_arg(fd)}); }
   // Creates or replaces: 0 or -errno.
   std::int64_t put_file(std::string_view path, std::string_view content_, int flags = O_TRUNC) {
     const auto fd = open(path, O_WRONLY | O_CREAT | flags);
     if (fd < 0) return fd;
-    const auto n = call(1, {as_arg(fd), text(content_), content_.size()});
+    const auto n = call(1, {as_tree_arg(fd), text(content_), content_.size()});
     close(fd);
     return n == static_cast<std::int64_t>(content_.size()) ? 0 : n < 0 ? n : -EIO;
   }
@@ -113,7 +113,7 @@ struct tree_guest : osvm::unikernel::testing::guest {
     std::vector<std::string> names;
     if (fd < 0) return {"errno " + std::to_string(-fd)};
     const std::uint64_t at = room(4096);
-    for (std::int64_t n; (n = call(217, {as_arg(fd), at, 4096})) > 0;) {
+    for (std::int64_t n; (n = call(217, {as_tree_arg(fd), at, 4096})) > 0;) {
       const std::string records = bytes(at, static_cast<std::size_t>(n));
       for (std::size_t o = 0; o < records.size();) {
         std::uint16_t length = 0;
@@ -130,7 +130,7 @@ struct tree_guest : osvm::unikernel::testing::guest {
   std::int64_t rmdir(std::string_view path) { return call(84, {text(path)}); }
   std::int64_t mkdir(std::string_view path) { return call(83, {text(path), 0755}); }
   std::int64_t rename(std::string_view from, std::string_view to, unsigned flags = 0) {
-    return call(316, {as_arg(AT_FDCWD), text(from), as_arg(AT_FDCWD), text(to), flags});
+    return call(316, {as_tree_arg(AT_FDCWD), text(from), as_tree_arg(AT_FDCWD), text(to), flags});
   }
 };
 
@@ -250,13 +250,13 @@ TEST(memory_tree, an_open_file_outlives_its_name_and_needs_none) {
   ASSERT_EQ(g.put_file("/tmp/f", "text"), 0);
   const auto fd = g.open("/tmp/f", O_RDWR);
   ASSERT_EQ(g.unlink("/tmp/f"), 0);
-  EXPECT_EQ(g.call(18, {as_arg(fd), g.text("TE"), 2, 0}), 2);
+  EXPECT_EQ(g.call(18, {as_tree_arg(fd), g.text("TE"), 2, 0}), 2);
   const auto at = g.room(4);
-  EXPECT_EQ(g.call(17, {as_arg(fd), at, 4, 0}), 4);
+  EXPECT_EQ(g.call(17, {as_tree_arg(fd), at, 4, 0}), 4);
   EXPECT_EQ(g.bytes(at, 4), "TExt");
   const auto unnamed = g.open("/tmp", O_TMPFILE | O_RDWR, 0600);
   ASSERT_GE(unnamed, 0);
-  EXPECT_EQ(g.call(1, {as_arg(unnamed), at, 4}), 4);
+  EXPECT_EQ(g.call(1, {as_tree_arg(unnamed), at, 4}), 4);
   EXPECT_EQ(g.list("/tmp"), names{});
   EXPECT_EQ(g.open("/tmp", O_TMPFILE | O_RDONLY, 0600), -EINVAL);
 }
@@ -282,12 +282,12 @@ TEST(memory_tree, its_bytes_are_bounded_and_come_back) {
   tree_guest g({"/"}, limit);
   const auto fd = g.open("/tmp/big", O_CREAT | O_RDWR);
   ASSERT_GE(fd, 0);
-  EXPECT_EQ(g.call(1, {as_arg(fd), tree_guest::base, 60 << 10}), 60 << 10);
-  EXPECT_EQ(g.call(1, {as_arg(fd), tree_guest::base, 1}), -ENOSPC);
+  EXPECT_EQ(g.call(1, {as_tree_arg(fd), tree_guest::base, 60 << 10}), 60 << 10);
+  EXPECT_EQ(g.call(1, {as_tree_arg(fd), tree_guest::base, 1}), -ENOSPC);
   EXPECT_EQ(g.mkdir("/tmp/d"), -ENOSPC);
   EXPECT_EQ(g.put_file("/etc/motd", "x", O_APPEND), -ENOSPC);
-  EXPECT_EQ(g.call(77, {as_arg(fd), 1 << 20}), -ENOSPC);
-  EXPECT_EQ(g.call(285, {as_arg(fd), 0, 0, 1 << 20}), -ENOSPC);
+  EXPECT_EQ(g.call(77, {as_tree_arg(fd), 1 << 20}), -ENOSPC);
+  EXPECT_EQ(g.call(285, {as_tree_arg(fd), 0, 0, 1 << 20}), -ENOSPC);
   EXPECT_EQ(g.slurp("/etc/motd"), "motd of the source");
   ASSERT_EQ(g.unlink("/tmp/big"), 0);
   EXPECT_EQ(g.mkdir("/tmp/d"), -ENOSPC) << "the file is still open";
@@ -298,7 +298,7 @@ TEST(memory_tree, control_without_the_quota_rule_it_takes_more) {
   tree_guest g({"/"}, 64 << 10);
   g.state.rules.mount_quota = false;
   const auto fd = g.open("/tmp/big", O_CREAT | O_RDWR);
-  EXPECT_EQ(g.call(1, {as_arg(fd), tree_guest::base, 128 << 10}), 128 << 10);
+  EXPECT_EQ(g.call(1, {as_tree_arg(fd), tree_guest::base, 128 << 10}), 128 << 10);
 }
 
 TEST(memory_tree, memory_behind_a_files_end_counts) {
@@ -306,7 +306,7 @@ TEST(memory_tree, memory_behind_a_files_end_counts) {
   const auto fd = g.open("/tmp/f", O_CREAT | O_RDWR);
   std::int64_t taken = 0;
   for (int i = 0; i < 100; ++i)
-    taken += g.call(285, {as_arg(fd), 1 /* KEEP_SIZE */, as_arg(i * 8192), 8192}) == 0 ? 8192 : 0;
+    taken += g.call(285, {as_tree_arg(fd), 1 /* KEEP_SIZE */, as_tree_arg(i * 8192), 8192}) == 0 ? 8192 : 0;
   EXPECT_GT(taken, 0);
   EXPECT_LE(taken, 64 << 10);
 }
@@ -317,8 +317,8 @@ TEST(memory_tree, sendfile_and_splice_count_too) {
   ASSERT_GE(to, 0);
   std::int64_t copied = 0, last = 0;
   for (int i = 0; i < 20; ++i) {
-    ASSERT_EQ(g.call(8, {as_arg(from), 0, SEEK_SET}), 0);
-    if ((last = g.call(40, {as_arg(to), as_arg(from), 0, 8192})) < 0) break;
+    ASSERT_EQ(g.call(8, {as_tree_arg(from), 0, SEEK_SET}), 0);
+    if ((last = g.call(40, {as_tree_arg(to), as_tree_arg(from), 0, 8192})) < 0) break;
     copied += last;
   }
   EXPECT_EQ(last, -ENOSPC);
@@ -347,7 +347,7 @@ TEST(memory_tree, control_without_the_rule_its_files_change) {
 TEST(memory_tree, only_unchanged_files_are_mapped_executable) {
   tree_guest g;
   const auto map = [&](std::int64_t fd) {
-    return g.call(9, {0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, as_arg(fd), 0});
+    return g.call(9, {0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, as_tree_arg(fd), 0});
   };
   EXPECT_GT(map(g.open("/bin/tool", O_RDONLY)), 0);
   ASSERT_EQ(g.put_file("/bin/tool", std::string(4096, 'x')), 0);
@@ -364,8 +364,8 @@ TEST(memory_tree, a_lock_on_shared_content_stays_inside) {
   all.l_type = F_RDLCK;
   for (tree_guest* g : {&one, &other}) {
     const auto fd = g->open("/etc/motd", O_RDONLY);
-    EXPECT_EQ(g->call(72, {as_arg(fd), F_OFD_SETLK, g->put(all)}), 0);
-    EXPECT_EQ(g->call(73, {as_arg(fd), 2 /* LOCK_EX */ | 4 /* LOCK_NB */}), 0);
+    EXPECT_EQ(g->call(72, {as_tree_arg(fd), F_OFD_SETLK, g->put(all)}), 0);
+    EXPECT_EQ(g->call(73, {as_tree_arg(fd), 2 /* LOCK_EX */ | 4 /* LOCK_NB */}), 0);
   }
 }
 

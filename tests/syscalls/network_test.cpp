@@ -22,14 +22,14 @@ using namespace osvm;
 using namespace osvm::unikernel;
 using namespace osvm::unikernel::testing;
 
-std::uint64_t u(std::int64_t value) {
+std::uint64_t as_word(std::int64_t value) {
   return static_cast<std::uint64_t>(value);
 }
 
 // A socket of the host, as a daemon would have it.
-class host_listener {
+class granted_listener {
  public:
-  host_listener(int family, const void* address, socklen_t size)
+  granted_listener(int family, const void* address, socklen_t size)
       : fd_(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     EXPECT_EQ(::bind(fd_.get(), static_cast<const sockaddr*>(address), size), 0);
     EXPECT_EQ(::listen(fd_.get(), 4), 0);
@@ -65,12 +65,12 @@ sockaddr_un unix_name(std::string_view name, socklen_t& size) {
   size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size() + (name.front() != 0));
   return a;
 }
-host_listener listen_unix(std::string_view name) {
+granted_listener listen_unix(std::string_view name) {
   socklen_t size = 0;
   const auto a = unix_name(name, size);
   return {AF_UNIX, &a, size};
 }
-host_listener listen_tcp() {
+granted_listener listen_tcp() {
   const sockaddr_in a{
       .sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
   return {AF_INET, &a, sizeof a};
@@ -84,9 +84,9 @@ class network : public ::testing::Test {
     return g.call(number, {fd, g.put(a), size});
   }
   static std::uint64_t socket(guest& g, int family, int type = SOCK_STREAM, int protocol = 0) {
-    const auto fd = g.call(SYS_socket, {u(family), u(type), u(protocol)});
+    const auto fd = g.call(SYS_socket, {as_word(family), as_word(type), as_word(protocol)});
     EXPECT_GE(fd, 0);
-    return u(fd);
+    return as_word(fd);
   }
   static std::uint64_t inet(guest& g, std::uint32_t ip, std::uint16_t port) {
     return g.put(
@@ -289,10 +289,10 @@ class passing : public network {
     ASSERT_EQ(unix_call(g, SYS_connect, fd, "/run/daemon"), 0);
     host = daemon.accept();
     ASSERT_GE(host, 0);
-    file = u(g.open("/data/secret", O_RDONLY));
+    file = as_word(g.open("/data/secret", O_RDONLY));
   }
   passing() { folder.write("secret", "secret"); }
-  host_listener daemon = listen_unix(folder / "daemon.sock");
+  granted_listener daemon = listen_unix(folder / "daemon.sock");
   std::uint64_t fd = 0, file = 0;
   int host = -1;
 };
@@ -333,7 +333,8 @@ TEST_F(passing, no_descriptor_of_the_host_arrives) {
   const auto c = make_message(control, -1);
   EXPECT_EQ(control.call(SYS_recvmsg, {fd, c.at, 0}), 1);
   const int got = control.get<int>(c.control + CMSG_LEN(0));
-  EXPECT_EQ(control.call(SYS_read, {u(got), control.room(16), 16}), 6) << "the guest reads the host's file";
+  EXPECT_EQ(control.call(SYS_read, {as_word(got), control.room(16), 16}), 6)
+      << "the guest reads the host's file";
 }
 
 // Descriptors in flight count, and those whose message is lost are given back.
@@ -341,7 +342,7 @@ TEST_F(network, descriptors_in_flight_are_bounded) {
   guest g({}, {.descriptors = 16});
   const auto pair = g.room(8);
   ASSERT_EQ(g.call(SYS_socketpair, {AF_UNIX, SOCK_STREAM, 0, pair}), 0);
-  const auto a = u(g.get<int>(pair)), b = u(g.get<int>(pair + 4));
+  const auto a = as_word(g.get<int>(pair)), b = as_word(g.get<int>(pair + 4));
   std::int64_t r = 0;
   int sent = 0;
   for (; sent < 100 && (r = g.call(SYS_sendmsg, {a, make_message(g, 0).at, MSG_DONTWAIT})) == 1; ++sent) {
@@ -351,7 +352,7 @@ TEST_F(network, descriptors_in_flight_are_bounded) {
   EXPECT_EQ(g.call(SYS_close, {a}), 0);
   EXPECT_EQ(g.call(SYS_close, {b}), 0);
   ASSERT_EQ(g.call(SYS_socketpair, {AF_UNIX, SOCK_STREAM, 0, pair}), 0);
-  EXPECT_EQ(g.call(SYS_sendmsg, {u(g.get<int>(pair)), make_message(g, 0).at, 0}), 1);
+  EXPECT_EQ(g.call(SYS_sendmsg, {as_word(g.get<int>(pair)), make_message(g, 0).at, 0}), 1);
 }
 
 // granted connections
@@ -387,7 +388,7 @@ TEST_F(network, an_epoll_set_follows_a_socket_that_connects) {
   p.connect = {{.host = "127.0.0.1", .port = daemon.port(), .guest_name = {}}};
   guest g(p);
   grant(g, p);
-  const auto fd = socket(g, AF_INET, SOCK_STREAM | SOCK_NONBLOCK), set = u(g.call(291, {0}));
+  const auto fd = socket(g, AF_INET, SOCK_STREAM | SOCK_NONBLOCK), set = as_word(g.call(291, {0}));
   struct [[gnu::packed]] event {
     std::uint32_t events;
     std::uint64_t data;
@@ -481,7 +482,7 @@ TEST_F(network, a_published_unix_socket_is_a_file_of_the_host) {
   ASSERT_EQ(::connect(client.get(), reinterpret_cast<const sockaddr*>(&a), size), 0);
   const auto accepted = g.call(SYS_accept, {fd, 0, 0});
   ASSERT_GE(accepted, 0);
-  EXPECT_EQ(g.call(SYS_sendmsg, {u(accepted), make_message(g, 0).at, 0}), -EPERM)
+  EXPECT_EQ(g.call(SYS_sendmsg, {as_word(accepted), make_message(g, 0).at, 0}), -EPERM)
       << "nothing leaves here either";
   EXPECT_EQ(g.call(SYS_close, {fd}), 0);
   EXPECT_FALSE(std::filesystem::exists(folder / "app.sock"));

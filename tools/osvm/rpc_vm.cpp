@@ -16,7 +16,7 @@ using lost_handler = boost::asio::any_completion_handler<void(std::string)>;
 
 constexpr unikernel::listener serving{unikernel::transport::tcp, 8899};
 constexpr unikernel::listener controlling{unikernel::transport::tcp, 8898};
-constexpr std::size_t longest_answer = 128;  // of the guest, which is not trusted
+constexpr std::size_t longest_control_answer = 128;  // of the guest, which is not trusted
 
 // A path in the guest whose last part is the host's: the names of snapshot archives have a meaning.
 std::string guest_path(std::size_t index, const std::string& host) {
@@ -211,13 +211,14 @@ result<known_slots> rpc_vm::advance(std::chrono::milliseconds patience) {
   std::string line;
   while (!line.ends_with('\n')) {
     OSVM_CHECK(wait_for(fd.get(), POLLIN, until));
-    char part[longest_answer];
+    char part[longest_control_answer];
     const auto n = ::recv(fd.get(), part, sizeof part, 0);
     if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (n < 0) return errno_error("the VM's control port");
     if (n == 0) return error(errc::closed, "the VM closed its control port");
     line.append(part, static_cast<std::size_t>(n));
-    if (line.size() > longest_answer) return error(errc::malformed, "the answer of the VM's control port");
+    if (line.size() > longest_control_answer)
+      return error(errc::malformed, "the answer of the VM's control port");
   }
   line.pop_back();
   control_ = std::move(fd);

@@ -6,7 +6,7 @@ namespace osvm::ledger::rocksdb {
 namespace {
 
 constexpr std::size_t header_size = 7;
-constexpr std::uint8_t full = 1, first = 2, middle = 3, last = 4;
+constexpr std::uint8_t full_record = 1, first_part = 2, middle_part = 3, last_part = 4;
 
 }  // namespace
 
@@ -30,7 +30,7 @@ void log_writer::add(std::string_view record) {
     }
     const auto part = record.substr(0, std::min(record.size(), left - header_size));
     record.remove_prefix(part.size());
-    fragment(record.empty() ? begun ? last : full : begun ? middle : first, part);
+    fragment(record.empty() ? begun ? last_part : full_record : begun ? middle_part : first_part, part);
     if (record.empty()) return;
     begun = true;
   }

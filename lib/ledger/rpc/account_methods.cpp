@@ -207,7 +207,7 @@ answer get_highest_snapshot_slot(const call& c) {
          ",\"incremental\":" + (loaded.incremental ? std::to_string(*loaded.incremental) : "null") + "}";
 }
 
-constexpr rpc_method methods[] = {
+constexpr rpc_method account_rows[] = {
     {"getAccountInfo", get_account_info, served_from::accounts},
     {"getMultipleAccounts", get_multiple_accounts, served_from::accounts},
     {"getBalance", get_balance, served_from::accounts},
@@ -222,7 +222,7 @@ constexpr rpc_method methods[] = {
 }  // namespace
 
 std::span<const rpc_method> account_methods() noexcept {
-  return methods;
+  return account_rows;
 }
 
 }  // namespace osvm::ledger

@@ -115,7 +115,7 @@ answer not_here(const call&) {
 constexpr char needs_gossip[] = "only a node of the cluster hears of the others";
 constexpr char needs_turbine[] = "a ledger sends no shreds on";
 
-constexpr rpc_method methods[] = {
+constexpr rpc_method cluster_rows[] = {
     {"getBlockHeight", get_block_height},
     {"getSlot", get_slot},
     {"getFirstAvailableBlock", get_first_available_block},
@@ -135,7 +135,7 @@ constexpr rpc_method methods[] = {
 }  // namespace
 
 std::span<const rpc_method> cluster_methods() noexcept {
-  return methods;
+  return cluster_rows;
 }
 
 }  // namespace osvm::ledger

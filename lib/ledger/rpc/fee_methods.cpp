@@ -194,7 +194,7 @@ answer get_recent_prioritization_fees(const call& c) {
   return text;
 }
 
-constexpr rpc_method methods[] = {
+constexpr rpc_method fee_rows[] = {
     {"isBlockhashValid", is_blockhash_valid, served_from::ledger},
     {"getFeeForMessage", get_fee_for_message, served_from::ledger},
     {"getRecentPrioritizationFees", get_recent_prioritization_fees, served_from::ledger},
@@ -203,7 +203,7 @@ constexpr rpc_method methods[] = {
 }  // namespace
 
 std::span<const rpc_method> fee_methods() noexcept {
-  return methods;
+  return fee_rows;
 }
 
 }  // namespace osvm::ledger

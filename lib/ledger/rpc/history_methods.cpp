@@ -179,7 +179,7 @@ answer get_signature_statuses(const call& c) {
   return text;
 }
 
-constexpr rpc_method methods[] = {
+constexpr rpc_method history_rows[] = {
     {"getBlock", get_block},
     {"getConfirmedBlock", get_block},
     {"getTransaction", get_transaction},
@@ -197,7 +197,7 @@ constexpr rpc_method methods[] = {
 }  // namespace
 
 std::span<const rpc_method> history_methods() noexcept {
-  return methods;
+  return history_rows;
 }
 
 }  // namespace osvm::ledger

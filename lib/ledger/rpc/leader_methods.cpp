@@ -209,7 +209,7 @@ answer get_block_production(const call& c) {
   return text + "}";
 }
 
-constexpr rpc_method methods[] = {
+constexpr rpc_method leader_rows[] = {
     {"getLeaderSchedule", get_leader_schedule, served_from::bank},
     {"getSlotLeaders", get_slot_leaders, served_from::bank},
     {"getSlotLeader", get_slot_leader, served_from::bank},
@@ -219,7 +219,7 @@ constexpr rpc_method methods[] = {
 }  // namespace
 
 std::span<const rpc_method> leader_methods() noexcept {
-  return methods;
+  return leader_rows;
 }
 
 }  // namespace osvm::ledger

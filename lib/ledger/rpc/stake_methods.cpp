@@ -199,7 +199,7 @@ answer get_block_commitment(const call& c) {
   return "{\"commitment\":null,\"totalStake\":" + std::to_string(total) + "}";
 }
 
-constexpr rpc_method methods[] = {
+constexpr rpc_method stake_rows[] = {
     {"getVoteAccounts", get_vote_accounts, served_from::bank},
     {"getInflationRate", get_inflation_rate, served_from::bank},
     {"getInflationReward", get_inflation_reward},
@@ -209,7 +209,7 @@ constexpr rpc_method methods[] = {
 }  // namespace
 
 std::span<const rpc_method> stake_methods() noexcept {
-  return methods;
+  return stake_rows;
 }
 
 }  // namespace osvm::ledger

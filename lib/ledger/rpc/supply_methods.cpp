@@ -112,7 +112,7 @@ answer get_largest_accounts(const call& c) {
   return with_context(c, config_of(c, 0), text);
 }
 
-constexpr rpc_method methods[] = {
+constexpr rpc_method supply_rows[] = {
     {"getSupply", get_supply, served_from::bank},
     {"getLargestAccounts", get_largest_accounts, served_from::accounts},
 };
@@ -120,7 +120,7 @@ constexpr rpc_method methods[] = {
 }  // namespace
 
 std::span<const rpc_method> supply_methods() noexcept {
-  return methods;
+  return supply_rows;
 }
 
 }  // namespace osvm::ledger

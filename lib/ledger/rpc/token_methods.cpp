@@ -125,7 +125,7 @@ answer get_token_accounts_by_delegate(const call& c) {
   return list_holdings(c, true);
 }
 
-constexpr rpc_method methods[] = {
+constexpr rpc_method token_rows[] = {
     {"getTokenAccountBalance", get_token_account_balance, served_from::accounts},
     {"getTokenSupply", get_token_supply, served_from::accounts},
     {"getTokenLargestAccounts", get_token_largest_accounts, served_from::accounts},
@@ -136,7 +136,7 @@ constexpr rpc_method methods[] = {
 }  // namespace
 
 std::span<const rpc_method> token_methods() noexcept {
-  return methods;
+  return token_rows;
 }
 
 }  // namespace osvm::ledger

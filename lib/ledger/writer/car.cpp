@@ -45,7 +45,7 @@ struct block_budget {
   }
 };
 
-error bad(const std::string& what) {
+error bad_car(const std::string& what) {
   return {osvm::errc::malformed, "CAR: " + what};
 }
 
@@ -63,11 +63,11 @@ result<std::string> unpack(std::string packed, block_budget& budget) {
     ZSTD_outBuffer to{out.data() + had, out.size() - had, 0};
     const auto left = ZSTD_decompressStream(context.get(), &to, &in);
     out.resize(had + to.pos);
-    if (ZSTD_isError(left)) return bad("a node that zstd cannot read");
+    if (ZSTD_isError(left)) return bad_car("a node that zstd cannot read");
     if (out.size() > max_unpacked) return error(osvm::errc::limit_exceeded, "CAR: a node above 64 MiB");
     OSVM_CHECK(budget.take_bytes(to.pos));
     if (left == 0) break;
-    if (in.pos == in.size && to.pos == 0) return bad("a node that ends within its compressed data");
+    if (in.pos == in.size && to.pos == 0) return bad_car("a node that ends within its compressed data");
   }
   return out;
 }
@@ -117,7 +117,7 @@ class car_source final : public block_source {
       v |= std::uint64_t{static_cast<std::uint8_t>(c) & 0x7fU} << shift;
       if (!(c & 0x80)) return std::optional(v);
     }
-    return bad("a length of too many bytes");
+    return bad_car("a length of too many bytes");
   }
   result<bool> read_section() {
     OSVM_TRY(const auto length, read_length());
@@ -129,9 +129,9 @@ class car_source final : public block_source {
   }
   result<> skip_header() {
     OSVM_TRY(const bool more, read_section());
-    if (!more) return bad("an empty file");
+    if (!more) return bad_car("an empty file");
     if (section_.find("gversion") == section_.npos || section_.find("eroots") == section_.npos)
-      return bad("a header without roots and version");
+      return bad_car("a header without roots and version");
     return {};
   }
   std::string_view section_body() const {
@@ -140,10 +140,11 @@ class car_source final : public block_source {
   // Every node's bytes must be what its CID says.
   result<> verify() const {
     const auto cid = std::string_view(section_).substr(0, std::min(cid_size, section_.size()));
-    if (!cid.starts_with(sha256_cid) || cid.size() != cid_size) return bad("a node without a SHA-256 CID");
+    if (!cid.starts_with(sha256_cid) || cid.size() != cid_size)
+      return bad_car("a node without a SHA-256 CID");
     const auto hash = solana::sha256(as_bytes(section_body()));
     if (std::memcmp(hash.data(), cid.data() + sha256_cid.size(), 32) != 0)
-      return bad("a node whose bytes are not those of its CID");
+      return bad_car("a node whose bytes are not those of its CID");
     return {};
   }
   result<> keep() {
@@ -154,7 +155,7 @@ class car_source final : public block_source {
   }
   result<std::string_view> find(std::string_view cid) const {
     const auto at = nodes_.find(std::string(cid));
-    if (at == nodes_.end()) return bad("a link to a node that did not come before");
+    if (at == nodes_.end()) return bad_car("a link to a node that did not come before");
     return std::string_view(at->second);
   }
 
@@ -162,12 +163,12 @@ class car_source final : public block_source {
   result<> read_frame(cbor_reader& in, std::string& out, int depth) {
     OSVM_CHECK(budget_.take_frame());
     const auto items = in.list();
-    if (in.number() != frame_node || items < 5 || depth == 0) return bad("a malformed data frame");
+    if (in.number() != frame_node || items < 5 || depth == 0) return bad_car("a malformed data frame");
     for (int i = 0; i < 3; ++i) in.skip();  // hash, index, total
     const auto part = in.bytes();
     OSVM_CHECK(budget_.take_bytes(part.size()));
     out += part;
-    if (items < 6 || in.null()) return in.ok() ? result<>() : result<>(bad("a malformed data frame"));
+    if (items < 6 || in.null()) return in.ok() ? result<>() : result<>(bad_car("a malformed data frame"));
     const auto links = in.list();
     for (std::uint64_t i = 0; i < links && in.ok(); ++i) {
       const auto cid = in.link();
@@ -177,13 +178,13 @@ class car_source final : public block_source {
       OSVM_CHECK(read_frame(inside, out, depth - 1));
       if (out.size() > max_unpacked) return error(osvm::errc::limit_exceeded, "CAR: a node above 64 MiB");
     }
-    return in.ok() ? result<>() : result<>(bad("a malformed data frame"));
+    return in.ok() ? result<>() : result<>(bad_car("a malformed data frame"));
   }
 
   result<recorded_transaction> read_transaction(std::string_view body) {
     cbor_reader in(body);
     recorded_transaction out;
-    if (in.list() < 4 || in.number() != transaction_node) return bad("a link to what is no transaction");
+    if (in.list() < 4 || in.number() != transaction_node) return bad_car("a link to what is no transaction");
     OSVM_CHECK(read_frame(in, out.wire, max_frame_depth));
     std::string packed;
     OSVM_CHECK(read_frame(in, packed, max_frame_depth));
@@ -197,15 +198,15 @@ class car_source final : public block_source {
   }
   result<> read_entry(std::string_view body, recorded_block& out) {
     cbor_reader in(body);
-    if (in.list() < 4 || in.number() != entry_node) return bad("a link to what is no entry");
+    if (in.list() < 4 || in.number() != entry_node) return bad_car("a link to what is no entry");
     recorded_entry e{.num_hashes = in.number()};
     const auto hash = in.bytes();
     const auto links = in.list();
-    if (!in.ok() || hash.size() != 32) return bad("a malformed entry");
+    if (!in.ok() || hash.size() != 32) return bad_car("a malformed entry");
     std::memcpy(e.hash.bytes.data(), hash.data(), 32);
     for (std::uint64_t i = 0; i < links; ++i, ++e.transactions) {
       const auto cid = in.link();
-      if (!in.ok()) return bad("a malformed entry");
+      if (!in.ok()) return bad_car("a malformed entry");
       OSVM_TRY(const auto node, find(cid));
       OSVM_TRY(auto tx, read_transaction(node));
       out.transactions.push_back(std::move(tx));
@@ -219,7 +220,7 @@ class car_source final : public block_source {
     const auto node = find(cid);
     if (!node) return {};  // blocks without rewards link to nothing
     cbor_reader in(*node);
-    if (in.list() < 3 || in.number() != rewards_node) return bad("a link to what are no rewards");
+    if (in.list() < 3 || in.number() != rewards_node) return bad_car("a link to what are no rewards");
     in.number();
     std::string packed;
     OSVM_CHECK(read_frame(in, packed, max_frame_depth));
@@ -229,18 +230,18 @@ class car_source final : public block_source {
   }
   result<recorded_block> read_block(cbor_reader& in, std::uint64_t items) {
     recorded_block out;
-    if (items < 5) return bad("a malformed block");
+    if (items < 5) return bad_car("a malformed block");
     out.slot = in.number();
     in.skip();  // where shreds ended
     const auto entries = in.list();
     for (std::uint64_t i = 0; i < entries; ++i) {
       const auto cid = in.link();
-      if (!in.ok()) return bad("a malformed block");
+      if (!in.ok()) return bad_car("a malformed block");
       OSVM_TRY(const auto node, find(cid));
       OSVM_CHECK(read_entry(node, out));
     }
     const auto facts = in.list();
-    if (facts < 2) return bad("a malformed block");
+    if (facts < 2) return bad_car("a malformed block");
     out.parent = in.number();
     if (const auto time = in.integer(); time != 0) out.time = time;
     for (std::uint64_t i = 2; i < facts && in.ok(); ++i) {
@@ -249,7 +250,7 @@ class car_source final : public block_source {
       else if (i > 2)
         in.skip();
     }
-    if (!in.ok() || out.entries.empty()) return bad("a malformed block");
+    if (!in.ok() || out.entries.empty()) return bad_car("a malformed block");
     if (items > 5) OSVM_CHECK(read_rewards(in.link(), out));
     out.blockhash = out.entries.back().hash;
     return out;

@@ -16,7 +16,7 @@ namespace {
 
 using solana::protobuf::fields;
 
-constexpr std::size_t max_frame = 256 << 20, max_slots = 4096, max_pending = std::size_t{4} << 30;
+constexpr std::size_t max_frame = 256 << 20, max_slots = 4096, max_unfinished = std::size_t{4} << 30;
 // A slot is given out once the stream is so far ahead that nothing more comes for it.
 constexpr slot_t settled_after = 64;
 // Where a stream has finality, slots wait for it, but not for ever.
@@ -101,7 +101,7 @@ class geyser_source final : public block_source {
   result<> charge(pending_slot& to, std::size_t n, std::size_t before) {
     to.bytes += n, to.bytes -= before;
     pending_ += n, pending_ -= before;
-    if (pending_ > max_pending) return error(osvm::errc::limit_exceeded, "4 GiB of unfinished slots");
+    if (pending_ > max_unfinished) return error(osvm::errc::limit_exceeded, "4 GiB of unfinished slots");
     return {};
   }
   static std::size_t size_of(const recorded_transaction& t) {

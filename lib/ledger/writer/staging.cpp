@@ -14,7 +14,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-unique_fd open_folder(const std::string& path) {
+unique_fd open_staging(const std::string& path) {
   return unique_fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
 }
 
@@ -39,12 +39,12 @@ result<staging_folder> staging_folder::create(const std::string& target) {
   const auto path = (folder / ("." + at.filename().string() + ".part")).string();
   for (int attempt = 0; attempt < 2; ++attempt) {
     if (::mkdir(path.c_str(), 0755) == 0) {
-      auto lock = open_folder(path);
+      auto lock = open_staging(path);
       if (!lock || ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) return errno_error(path);
       return staging_folder(at.string(), path, std::move(lock));
     }
     if (errno != EEXIST) return errno_error(path);
-    const auto other = open_folder(path);
+    const auto other = open_staging(path);
     if (!other) return errno_error(path);
     if (::flock(other.get(), LOCK_EX | LOCK_NB) != 0)
       return error(osvm::errc::busy, "another process is writing " + at.string());
@@ -84,7 +84,7 @@ result<> staging_folder::publish() {
   if (rename_new(path_, target_) != 0) return errno_error(target_);
   lock_.reset();
   const auto parent = fs::path(target_).parent_path();
-  const auto above = open_folder(parent.empty() ? "." : parent.string());
+  const auto above = open_staging(parent.empty() ? "." : parent.string());
   if (above) (void)::fsync(above.get());
   return {};
 }

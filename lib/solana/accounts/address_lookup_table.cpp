@@ -4,7 +4,7 @@
 namespace osvm::solana {
 namespace {
 
-bool parse(const account_args& in, json_writer& out) {
+bool parse_address_lookup_table(const account_args& in, json_writer& out) {
   constexpr std::size_t header = 56;  // addresses follow, however much of it is used
   argument_reader args(in.data);
   const auto state = args.number<std::uint32_t>();
@@ -34,6 +34,6 @@ bool parse(const account_args& in, json_writer& out) {
 
 extern const account_parser address_lookup_table_account;
 const account_parser address_lookup_table_account{&programs::address_lookup_table, "address-lookup-table",
-                                                  parse};
+                                                  parse_address_lookup_table};
 
 }  // namespace osvm::solana

@@ -13,7 +13,7 @@ void write_program_data(json_writer& out, const std::optional<pubkey>& authority
   out.end_object();
 }
 
-bool parse(const account_args& in, json_writer& out) {
+bool parse_bpf_upgradeable_loader(const account_args& in, json_writer& out) {
   argument_reader args(in.data);
   const auto state = args.number<std::uint32_t>();
   if (!args.ok() || state > 3) return false;
@@ -40,6 +40,6 @@ bool parse(const account_args& in, json_writer& out) {
 
 extern const account_parser bpf_upgradeable_loader_account;
 const account_parser bpf_upgradeable_loader_account{&programs::bpf_loader_upgradeable,
-                                                    "bpf-upgradeable-loader", parse};
+                                                    "bpf-upgradeable-loader", parse_bpf_upgradeable_loader};
 
 }  // namespace osvm::solana

@@ -99,7 +99,7 @@ bool write_validator_info(json_writer& out, const std::vector<signed_key>& keys,
   return true;
 }
 
-bool parse(const account_args& in, json_writer& out) {
+bool parse_config(const account_args& in, json_writer& out) {
   argument_reader args(in.data);
   const auto keys = read_keys(args);
   if (in.context.release == account_release::agave_3 && in.address == programs::stake_config) {
@@ -121,6 +121,6 @@ bool parse(const account_args& in, json_writer& out) {
 }  // namespace
 
 extern const account_parser config_account;
-const account_parser config_account{&programs::config, "config", parse};
+const account_parser config_account{&programs::config, "config", parse_config};
 
 }  // namespace osvm::solana

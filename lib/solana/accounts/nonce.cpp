@@ -4,7 +4,7 @@
 namespace osvm::solana {
 namespace {
 
-bool parse(const account_args& in, json_writer& out) {
+bool parse_nonce(const account_args& in, json_writer& out) {
   argument_reader args(in.data);
   const auto version = args.number<std::uint32_t>(), state = args.number<std::uint32_t>();
   if (version > 1 || state != 1) return false;  // an account that is merely allocated is no nonce
@@ -28,6 +28,6 @@ bool parse(const account_args& in, json_writer& out) {
 }  // namespace
 
 extern const account_parser nonce_account;
-const account_parser nonce_account{&programs::system, "nonce", parse};
+const account_parser nonce_account{&programs::system, "nonce", parse_nonce};
 
 }  // namespace osvm::solana

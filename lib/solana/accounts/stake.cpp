@@ -48,7 +48,7 @@ void write_stake(json_writer& out, argument_reader& args, account_release releas
   out.end_object();
 }
 
-bool parse(const account_args& in, json_writer& out) {
+bool parse_stake(const account_args& in, json_writer& out) {
   argument_reader args(in.data);
   const auto state = args.number<std::uint32_t>();
   if (!args.ok() || state > 3) return false;
@@ -71,6 +71,6 @@ bool parse(const account_args& in, json_writer& out) {
 }  // namespace
 
 extern const account_parser stake_account;
-const account_parser stake_account{&programs::stake, "stake", parse};
+const account_parser stake_account{&programs::stake, "stake", parse_stake};
 
 }  // namespace osvm::solana

@@ -173,7 +173,7 @@ constexpr sysvar_shape shapes[] = {
     {&programs::sysvar_epoch_rewards, "epochRewards", epoch_rewards},
 };
 
-bool parse(const account_args& in, json_writer& out) {
+bool parse_sysvar(const account_args& in, json_writer& out) {
   for (const auto& s : shapes) {
     if (*s.address != in.address) continue;
     reader args(in.data);
@@ -186,6 +186,6 @@ bool parse(const account_args& in, json_writer& out) {
 }  // namespace
 
 extern const account_parser sysvar_account;
-const account_parser sysvar_account{&programs::sysvar, "sysvar", parse};
+const account_parser sysvar_account{&programs::sysvar, "sysvar", parse_sysvar};
 
 }  // namespace osvm::solana

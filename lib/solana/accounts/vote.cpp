@@ -86,7 +86,7 @@ unsigned percent(std::uint16_t bps, account_release release) {
   return std::min((bps + 99U) / 100U, 255U);
 }
 
-bool parse(const account_args& in, json_writer& out) {
+bool parse_vote(const account_args& in, json_writer& out) {
   constexpr std::size_t prior_voters = 32 * 48 + 9;
   argument_reader args(in.data);
   const auto version = args.number<std::uint32_t>();
@@ -157,6 +157,6 @@ std::optional<vote_summary> read_vote_account(bytes_view data) {
 }
 
 extern const account_parser vote_account;
-const account_parser vote_account{&programs::vote, "vote", parse};
+const account_parser vote_account{&programs::vote, "vote", parse_vote};
 
 }  // namespace osvm::solana

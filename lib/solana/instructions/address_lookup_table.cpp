@@ -25,7 +25,7 @@ void extend(argument_reader& args, parsed_info& out) {
   if (out.accounts() >= 4) out.account("payerAccount", 2).account("systemProgram", 3);
 }
 
-void parse(const instruction_args& in, parsed_info& out) {
+void parse_address_lookup_table(const instruction_args& in, parsed_info& out) {
   argument_reader args(in.data);
   const auto which = args.number<std::uint32_t>();
   if (in.accounts.empty()) out.fail();
@@ -49,6 +49,6 @@ void parse(const instruction_args& in, parsed_info& out) {
 
 extern const instruction_parser address_lookup_table_parser;
 const instruction_parser address_lookup_table_parser{
-    {&programs::address_lookup_table, nullptr}, "address-lookup-table", parse};
+    {&programs::address_lookup_table, nullptr}, "address-lookup-table", parse_address_lookup_table};
 
 }  // namespace osvm::solana

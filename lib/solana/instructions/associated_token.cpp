@@ -3,7 +3,7 @@
 namespace osvm::solana {
 namespace {
 
-void parse(const instruction_args& in, parsed_info& out) {
+void parse_associated_token(const instruction_args& in, parsed_info& out) {
   argument_reader args(in.data);
   if (in.data.size() > 1) return out.fail();
   const auto which = in.data.empty() ? std::uint8_t{0} : args.number<std::uint8_t>();
@@ -29,6 +29,6 @@ void parse(const instruction_args& in, parsed_info& out) {
 
 extern const instruction_parser associated_token_parser;
 const instruction_parser associated_token_parser{
-    {&programs::associated_token, nullptr}, "spl-associated-token-account", parse};
+    {&programs::associated_token, nullptr}, "spl-associated-token-account", parse_associated_token};
 
 }  // namespace osvm::solana

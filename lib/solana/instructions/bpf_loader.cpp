@@ -6,7 +6,7 @@
 namespace osvm::solana {
 namespace {
 
-void parse(const instruction_args& in, parsed_info& out) {
+void parse_bpf_loader(const instruction_args& in, parsed_info& out) {
   argument_reader args(in.data);
   const auto which = args.number<std::uint32_t>();
   if (which == 0) {
@@ -26,6 +26,6 @@ void parse(const instruction_args& in, parsed_info& out) {
 }  // namespace
 
 extern const instruction_parser bpf_loader_parser;
-const instruction_parser bpf_loader_parser{{&programs::bpf_loader, nullptr}, "bpf-loader", parse};
+const instruction_parser bpf_loader_parser{{&programs::bpf_loader, nullptr}, "bpf-loader", parse_bpf_loader};
 
 }  // namespace osvm::solana

@@ -26,7 +26,7 @@ void write(argument_reader& args, parsed_info& out) {
   out.text("bytes", base64_encode(args.take(args.count(1))));
 }
 
-void parse(const instruction_args& in, parsed_info& out) {
+void parse_bpf_upgradeable_loader(const instruction_args& in, parsed_info& out) {
   argument_reader args(in.data);
   const auto which = args.number<std::uint32_t>();
   switch (which) {
@@ -77,6 +77,6 @@ void parse(const instruction_args& in, parsed_info& out) {
 
 extern const instruction_parser bpf_upgradeable_loader_parser;
 const instruction_parser bpf_upgradeable_loader_parser{
-    {&programs::bpf_loader_upgradeable, nullptr}, "bpf-upgradeable-loader", parse};
+    {&programs::bpf_loader_upgradeable, nullptr}, "bpf-upgradeable-loader", parse_bpf_upgradeable_loader};
 
 }  // namespace osvm::solana

@@ -154,7 +154,7 @@ void rare(std::uint32_t which, parsed_info& out) {
   }
 }
 
-void parse(const instruction_args& in, parsed_info& out) {
+void parse_stake(const instruction_args& in, parsed_info& out) {
   argument_reader args(in.data);
   const auto which = args.number<std::uint32_t>();
   if (in.accounts.empty()) return out.fail();
@@ -185,6 +185,6 @@ void parse(const instruction_args& in, parsed_info& out) {
 }  // namespace
 
 extern const instruction_parser stake_parser;
-const instruction_parser stake_parser{{&programs::stake, nullptr}, "stake", parse};
+const instruction_parser stake_parser{{&programs::stake, nullptr}, "stake", parse_stake};
 
 }  // namespace osvm::solana

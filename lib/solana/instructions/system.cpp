@@ -69,7 +69,7 @@ void create_prefunded(argument_reader& args, parsed_info& out) {
   out.number("space", args.number<std::uint64_t>()).key("owner", args.key());
 }
 
-void parse(const instruction_args& in, parsed_info& out) {
+void parse_system(const instruction_args& in, parsed_info& out) {
   argument_reader args(in.data);
   const auto which = args.number<std::uint32_t>();
   switch (which) {
@@ -110,6 +110,6 @@ void parse(const instruction_args& in, parsed_info& out) {
 }  // namespace
 
 extern const instruction_parser system_parser;
-const instruction_parser system_parser{{&programs::system, nullptr}, "system", parse};
+const instruction_parser system_parser{{&programs::system, nullptr}, "system", parse_system};
 
 }  // namespace osvm::solana

@@ -165,7 +165,7 @@ void parse_v4(std::uint32_t which, argument_reader& args, parsed_info& out) {
   }
 }
 
-void parse(const instruction_args& in, parsed_info& out) {
+void parse_vote(const instruction_args& in, parsed_info& out) {
   argument_reader args(in.data);
   const auto which = args.number<std::uint32_t>();
   switch (which) {
@@ -219,6 +219,6 @@ void parse(const instruction_args& in, parsed_info& out) {
 }  // namespace
 
 extern const instruction_parser vote_parser;
-const instruction_parser vote_parser{{&programs::vote, nullptr}, "vote", parse};
+const instruction_parser vote_parser{{&programs::vote, nullptr}, "vote", parse_vote};
 
 }  // namespace osvm::solana

@@ -168,7 +168,7 @@ void parse_transfer(std::uint8_t which, argument_reader& args, parsed_info& out)
   if (sized) ends(args);
 }
 
-void withdraw_withheld(bool from_accounts, argument_reader& args, parsed_info& out) {
+void withdraw_withheld_hidden(bool from_accounts, argument_reader& args, parsed_info& out) {
   const std::size_t sources = from_accounts ? args.number<std::uint8_t>() : 0;
   const auto offset = args.number<std::int8_t>();
   if (!out.need(4 + sources)) return;
@@ -193,7 +193,7 @@ void parse_fee(std::uint8_t which, argument_reader& args, parsed_info& out) {
       break;
     case 1:
     case 2:
-      withdraw_withheld(which == 2, args, out);
+      withdraw_withheld_hidden(which == 2, args, out);
       ends(args);
       break;
     case 3:

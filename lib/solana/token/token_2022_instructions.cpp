@@ -80,7 +80,7 @@ void transfer_checked_with_fee(argument_reader& args, parsed_info& out) {
   authority(out, 3);
 }
 
-void transfer_fee(argument_reader& args, parsed_info& out) {
+void transfer_fee_instruction(argument_reader& args, parsed_info& out) {
   const auto asked = args.number<std::uint8_t>();
   const auto fee = [&] {
     out.account("mint", 0).number("transferFeeBasisPoints", args.number<std::uint16_t>());
@@ -112,7 +112,7 @@ void transfer_fee(argument_reader& args, parsed_info& out) {
   }
 }
 
-void default_account_state(argument_reader& args, parsed_info& out) {
+void default_account_state_instruction(argument_reader& args, parsed_info& out) {
   static constexpr const char* states[] = {"uninitialized", "initialized", "frozen"};
   const auto asked = args.number<std::uint8_t>(), state = args.number<std::uint8_t>();
   ends(args);
@@ -158,7 +158,7 @@ void pointer(argument_reader& args, parsed_info& out, std::string_view what, std
   ends(args);
 }
 
-void scaled_ui_amount(argument_reader& args, parsed_info& out) {
+void scaled_ui_amount_instruction(argument_reader& args, parsed_info& out) {
   const auto asked = args.number<std::uint8_t>();
   if (asked > 1) return out.fail();
   out.type = asked == 0 ? "initializeScaledUiAmountConfig" : "updateMultiplier";
@@ -173,7 +173,7 @@ void scaled_ui_amount(argument_reader& args, parsed_info& out) {
   ends(args);
 }
 
-void pausable(argument_reader& args, parsed_info& out) {
+void pausable_instruction(argument_reader& args, parsed_info& out) {
   const auto asked = args.number<std::uint8_t>();
   if (asked > 2) return out.fail();
   out.account("mint", 0);
@@ -244,11 +244,11 @@ bool parse(std::uint8_t which, const instruction_args& in, argument_reader& args
     case 25:
     case 32:
     case 35: mint_with_key(which, args, out); break;
-    case 26: transfer_fee(args, out); break;
+    case 26: transfer_fee_instruction(args, out); break;
     case 27:
     case 37:
     case 42: parse_confidential(which, in, args, out); break;
-    case 28: default_account_state(args, out); break;
+    case 28: default_account_state_instruction(args, out); break;
     case 29: reallocate(args, out); break;
     case 30: toggle(args, out, "RequiredMemoTransfers"); break;
     case 31:
@@ -263,8 +263,8 @@ bool parse(std::uint8_t which, const instruction_args& in, argument_reader& args
     case 39: pointer(args, out, "MetadataPointer", "metadataAddress"); break;
     case 40: pointer(args, out, "GroupPointer", "groupAddress"); break;
     case 41: pointer(args, out, "GroupMemberPointer", "memberAddress"); break;
-    case 43: scaled_ui_amount(args, out); break;
-    case 44: pausable(args, out); break;
+    case 43: scaled_ui_amount_instruction(args, out); break;
+    case 44: pausable_instruction(args, out); break;
     case 46: parse_permissioned_burn(args, out); break;
     default: return false;
   }

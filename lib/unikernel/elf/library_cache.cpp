@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::string_view new_magic = "glibc-ld.so.cache1.1", old_magic = "ld.so-1.7.0";
 constexpr std::int32_t x86_64_libc6 = 0x0303;
-constexpr std::size_t max_text = 4096;
+constexpr std::size_t max_library_name = 4096;
 
 struct cache_header {
   char magic[20];
@@ -40,10 +40,10 @@ bytes_view skip_old_table(bytes_view file) {
   return rest ? file.subspan(rest->size()) : bytes_view();
 }
 
-std::string_view text_at(bytes_view file, std::uint32_t offset) {
+std::string_view cached_text_at(bytes_view file, std::uint32_t offset) {
   if (offset >= file.size()) return {};
   const auto* begin = reinterpret_cast<const char*>(file.data()) + offset;
-  const std::size_t most = std::min(file.size() - offset, max_text);
+  const std::size_t most = std::min(file.size() - offset, max_library_name);
   const void* end = std::memchr(begin, 0, most);
   return end ? std::string_view(begin, static_cast<std::size_t>(static_cast<const char*>(end) - begin))
              : std::string_view();
@@ -90,7 +90,7 @@ library_cache parse_library_cache(bytes_view file, std::size_t max_entries) {
     const auto entry = read_at<cache_entry>(file, sizeof(cache_header) + i * sizeof(cache_entry));
     if (!entry) break;
     if (entry->flags != x86_64_libc6 || entry->hardware != 0) continue;
-    const std::string_view name = text_at(file, entry->name), path = text_at(file, entry->path);
+    const std::string_view name = cached_text_at(file, entry->name), path = cached_text_at(file, entry->path);
     const std::size_t slash = path.rfind('/');
     if (name.empty() || !path.starts_with('/') || slash == 0 || name.find('/') != std::string_view::npos)
       continue;

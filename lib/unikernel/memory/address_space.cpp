@@ -20,7 +20,6 @@ constexpr std::uint64_t eager_limit = 192
 // cheaper than an exit for every 64 KiB. What is mapped without an address is often replaced at once, or
 // large and used in part.
 constexpr std::uint64_t eager_file_limit = 2 << 20;
-constexpr std::uint64_t huge = kvm::large_page;
 // Beyond so many separate ranges of one mprotect(), dropping every shadow page costs less than telling of
 // each.
 constexpr unsigned max_flushes = 64;
@@ -177,7 +176,7 @@ std::int64_t address_space::map(const map_request& r) {
     if (r.no_replace && !impl_->range_free(begin, begin + size)) return -EEXIST;
     if (const auto e = impl_->unmap_locked(begin, begin + size); e < 0) return e;
   } else {
-    begin = impl_->find_gap(size, r.address, size >= huge ? huge : page_size);
+    begin = impl_->find_gap(size, r.address, size >= kvm::large_page ? kvm::large_page : page_size);
     if (begin == 0) return -ENOMEM;
   }
   vma v;
@@ -398,7 +397,7 @@ std::int64_t address_space::remap(std::uint64_t va, std::uint64_t old_size, std:
       return at < 0 ? at : static_cast<std::int64_t>(va);
     }
     if (!(flags & MREMAP_MAYMOVE)) return -ENOMEM;
-    target = impl_->find_gap(new_size, 0, new_size >= huge ? huge : page_size);
+    target = impl_->find_gap(new_size, 0, new_size >= kvm::large_page ? kvm::large_page : page_size);
     if (target == 0) return -ENOMEM;
   } else {
     if (!valid_range(target, new_size)) return -EINVAL;

@@ -1,5 +1,7 @@
 #include "unikernel/memory/frame_pool.hpp"
 
+#include "kvm/page_tables.hpp"
+
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -10,7 +12,6 @@ namespace osvm::unikernel {
 namespace {
 
 constexpr std::uint64_t pool_begin = std::uint64_t{4} << 30;  // below: the system area
-constexpr std::uint64_t huge = std::uint64_t{2} << 20;
 // Slots cost host memory by size on shadow-paging hosts (about 2.6 MiB per GiB), so they start small and
 // double.
 constexpr std::uint64_t first_bank = std::uint64_t{2} << 20, largest_bank = std::uint64_t{512} << 20;
@@ -65,11 +66,11 @@ std::optional<frame_pool::run> frame_pool::take(std::uint64_t size, std::uint64_
 
 bool frame_pool::grow(std::uint64_t at_least, frame_kind kind) {
   std::uint64_t& next_size = next_size_[index(kind)];
-  const std::uint64_t size = std::max(next_size, (at_least + huge - 1) & ~(huge - 1));
+  const std::uint64_t size = std::max(next_size, (at_least + kvm::large_page - 1) & ~(kvm::large_page - 1));
   if (kind == frame_kind::window && window_bytes_ + size > max_window_bytes) return false;
   // The last 4 MiB stay free for slot_installer::flush_all().
-  if (next_address_ + size > (std::uint64_t{1} << options_.phys_bits) - 2 * huge) return false;
-  auto memory = mapping::anonymous(size, huge);
+  if (next_address_ + size > (std::uint64_t{1} << options_.phys_bits) - 2 * kvm::large_page) return false;
+  auto memory = mapping::anonymous(size, kvm::large_page);
   if (!memory || !lay_out(*memory, kind)) return false;
   // The first bank backs small programs page by page (a huge page would be zeroed and kept for a few touched
   // ones); later ones are big heaps.
@@ -82,14 +83,15 @@ bool frame_pool::grow(std::uint64_t at_least, frame_kind kind) {
   b.kind = kind;
   b.free.emplace(0, size);
   banks_.push_back(std::move(b));
-  next_address_ += size + huge;  // a hole: runs of frames never continue from one bank into the next
+  next_address_ +=
+      size + kvm::large_page;  // a hole: runs of frames never continue from one bank into the next
   next_size = std::min(size * 4, largest_bank);
   if (kind == frame_kind::window) window_bytes_ += size;
   return true;
 }
 
 result<frame_pool::run> frame_pool::map_file(int fd, std::uint64_t size) {
-  OSVM_TRY(auto memory, mapping::anonymous(first_bank + size, huge));
+  OSVM_TRY(auto memory, mapping::anonymous(first_bank + size, kvm::large_page));
   std::byte* file = memory.data() + first_bank;
   if (::mmap(file, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, fd, 0) ==
       MAP_FAILED) {
@@ -98,7 +100,7 @@ result<frame_pool::run> frame_pool::map_file(int fd, std::uint64_t size) {
   (void)::madvise(memory.data(), first_bank, MADV_NOHUGEPAGE);
   const std::uint64_t address = next_address_;
   if (options_.slots) OSVM_CHECK(options_.slots->install(address, memory.data(), memory.size()));
-  next_address_ += ((memory.size() + huge - 1) & ~(huge - 1)) + huge;
+  next_address_ += ((memory.size() + kvm::large_page - 1) & ~(kvm::large_page - 1)) + kvm::large_page;
   next_size_[index(frame_kind::own)] = first_bank * 4;
   bank b;
   b.guest_address = address;

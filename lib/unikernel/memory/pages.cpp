@@ -11,7 +11,6 @@
 namespace osvm::unikernel {
 namespace {
 
-constexpr std::uint64_t huge = kvm::large_page;
 constexpr std::uint64_t first_piece = 64 << 10, later_piece = 256 << 10;
 
 }  // namespace
@@ -148,17 +147,17 @@ address_space::fault_result address_space::impl::fault_piece(vma& v, std::uint64
     if (r == fault_result::no_content || r == fault_result::resolved) return fault_result::no_content;
     return populate_file(v, vma_start, page_floor(va), page_floor(va) + page_size);
   }
-  const std::uint64_t block = va & ~(huge - 1);
-  if (v.populated >= (1U << 20) && block >= vma_start && block + huge <= v.end) {
-    if (tables.empty_2m(va) && charge(huge)) {
-      if (const auto run = pool.take(huge, huge, frames_of(v))) {
+  const std::uint64_t block = va & ~(kvm::large_page - 1);
+  if (v.populated >= (1U << 20) && block >= vma_start && block + kvm::large_page <= v.end) {
+    if (tables.empty_2m(va) && charge(kvm::large_page)) {
+      if (const auto run = pool.take(kvm::large_page, kvm::large_page, frames_of(v))) {
         if (tables.set_large(block, run->guest_address | leaf_flags(v.protection))) {
-          v.populated += huge;
+          v.populated += kvm::large_page;
           return fault_result::resolved;
         }
-        pool.give_back(run->guest_address, huge);
+        pool.give_back(run->guest_address, kvm::large_page);
       }
-      uncharge(huge);
+      uncharge(kvm::large_page);
     }
   }
   const std::uint64_t piece = v.populated < first_piece * 4 ? first_piece : later_piece;
@@ -241,7 +240,7 @@ bool address_space::impl::move_pages(std::uint64_t from, std::uint64_t to, std::
   for (const moved& p : pages) {
     flush(p.entry & kvm::pte::address_mask, p.span);
     const std::uint64_t target = to + (p.va - from);
-    const bool large = p.span == huge && target % huge == 0 && tables.empty_2m(target);
+    const bool large = p.span == kvm::large_page && target % kvm::large_page == 0 && tables.empty_2m(target);
     if (large) {
       if (!tables.set_large(target, p.entry)) return false;
       continue;

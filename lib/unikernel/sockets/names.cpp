@@ -14,7 +14,7 @@
 namespace osvm::unikernel {
 namespace {
 
-constexpr std::size_t path_offset = offsetof(sockaddr_un, sun_path);
+constexpr std::size_t path_begins = offsetof(sockaddr_un, sun_path);
 constexpr std::size_t most_names = 4096;  // of AF_UNIX in one instance, dead paths included
 constexpr std::uint16_t first_port = 32768, last_port = 60999;
 
@@ -24,7 +24,7 @@ bool host_address(int folder, const std::string& name, sockaddr_un& out, socklen
   if (path.size() >= sizeof out.sun_path) return false;
   out.sun_family = AF_UNIX;
   std::memcpy(out.sun_path, path.c_str(), path.size() + 1);
-  size = static_cast<socklen_t>(path_offset + path.size() + 1);
+  size = static_cast<socklen_t>(path_begins + path.size() + 1);
   return true;
 }
 
@@ -75,7 +75,7 @@ place_address::place_address(const bound_socket& to) {
   address.sun_family = AF_UNIX;
   const auto end =
       fmt::format_to_n(address.sun_path, sizeof address.sun_path - 1, "/proc/self/fd/{}", to.place.get());
-  size = static_cast<socklen_t>(path_offset + end.size + 1);
+  size = static_cast<socklen_t>(path_begins + end.size + 1);
 }
 
 socket_names::socket_names() {
@@ -126,8 +126,8 @@ std::string socket_names::name_for(const guest_address& address) {
 
 guest_address socket_names::whose(const sockaddr_un& host, socklen_t size, int family) {
   const guest_address unnamed = is_inet(family) ? loopback(family, 0) : guest_address{.family = family};
-  if (size <= path_offset || size > sizeof host) return unnamed;
-  std::string_view text(host.sun_path, ::strnlen(host.sun_path, size - path_offset));
+  if (size <= path_begins || size > sizeof host) return unnamed;
+  std::string_view text(host.sun_path, ::strnlen(host.sun_path, size - path_begins));
   const std::size_t slash = text.rfind('/');
   if (slash == std::string_view::npos || !text.substr(slash + 1).starts_with('.')) return unnamed;
   text.remove_prefix(slash + 2);

@@ -29,7 +29,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::size_t most_slots = 2000, most_transactions = 2000;
+constexpr std::size_t most_rpc_slots = 2000, most_rpc_transactions = 2000;
 
 struct known {
   std::vector<std::string> transactions;  // getTransaction, as HTTP requests
@@ -45,17 +45,17 @@ std::string post(const std::string& body) {
          std::to_string(body.size()) + "\r\n\r\n" + body;
 }
 
-result<known> look(const ledger::blockstore& store) {
+result<known> look_at_node(const ledger::blockstore& store) {
   known out;
   std::map<solana::pubkey, std::size_t> seen;
-  OSVM_TRY(const auto roots, store.roots(0, ~0ULL, most_slots));
+  OSVM_TRY(const auto roots, store.roots(0, ~0ULL, most_rpc_slots));
   for (const auto slot : roots) {
     const auto b = store.read_block(slot);
     if (!b) continue;
     const auto& list = (*b)->transactions();
     if (list.size() > out.in_largest) out.in_largest = list.size(), out.largest = slot;
     for (const auto& tx : list) {
-      if (tx.signatures.empty() || out.bodies.size() >= most_transactions) continue;
+      if (tx.signatures.empty() || out.bodies.size() >= most_rpc_transactions) continue;
       out.bodies.push_back(R"({"jsonrpc":"2.0","id":1,"method":"getTransaction","params":[")" +
                            tx.signatures[0].to_string() + R"(",{"maxSupportedTransactionVersion":0}]})");
       out.transactions.push_back(post(out.bodies.back()));
@@ -302,7 +302,7 @@ std::optional<std::uint64_t> slot_client::last_slot() {
 
 result<void> measure_rpc(environment& env, report& out, const rpc_options& options) {
   OSVM_TRY(auto opened, open_ledger(options.folder));
-  OSVM_TRY(const auto at, look(opened.store));
+  OSVM_TRY(const auto at, look_at_node(opened.store));
   ledger::rpc_service rpc(std::move(opened.store), std::move(opened.genesis));
   OSVM_CHECK(in_process(out, rpc, at, options));
   OSVM_CHECK(env.proceed());

@@ -14,7 +14,7 @@ namespace {
 using namespace std::chrono_literals;
 using unikernel::instance;
 
-constexpr unikernel::listener echo_port{unikernel::transport::tcp, 7064};
+constexpr unikernel::listener pair_port{unikernel::transport::tcp, 7064};
 constexpr const char* peer_address = "198.18.0.1";  // what the client's guest is told for the name "peer"
 
 // One number of nanoseconds a line; the first tenth warms up.
@@ -43,16 +43,16 @@ result<void> measure_guests(const environment& env, report& out, const std::stri
                             unsigned rounds) {
   OSVM_TRY(const auto image, unikernel::image::load(program));
   auto server_options = env.options("server");
-  server_options.arguments = {"echo_rtt", "serve", "127.0.0.1", std::to_string(echo_port.port)};
-  server_options.policy.listen = {echo_port};
+  server_options.arguments = {"echo_rtt", "serve", "127.0.0.1", std::to_string(pair_port.port)};
+  server_options.policy.listen = {pair_port};
   OSVM_TRY(auto server, instance::create(env.loop.get_executor(), image, std::move(server_options)));
-  OSVM_TRY(const auto where, server.wait_listening(echo_port, 10s));
+  OSVM_TRY(const auto where, server.wait_listening(pair_port, 10s));
 
   auto client_options = env.options("client");
-  client_options.arguments = {"echo_rtt", peer_address, std::to_string(echo_port.port),
+  client_options.arguments = {"echo_rtt", peer_address, std::to_string(pair_port.port),
                               std::to_string(rounds)};
   client_options.policy.connect = {
-      {.host = to_string(where), .port = static_cast<std::uint16_t>(echo_port.port), .guest_name = "peer"}};
+      {.host = to_string(where), .port = static_cast<std::uint16_t>(pair_port.port), .guest_name = "peer"}};
   client_options.output = unikernel::stdio::capture(std::size_t{16} << 20);
   client_options.error = unikernel::stdio::capture(4096);
   const auto before = calls(server);
@@ -121,7 +121,7 @@ class bridged_namespaces {
 result<void> measure_bridge(report& out, const std::string& program, unsigned rounds) {
   bridged_namespaces spaces;
   OSVM_CHECK(spaces.make());
-  const std::string n = std::to_string(rounds), port = std::to_string(echo_port.port);
+  const std::string n = std::to_string(rounds), port = std::to_string(pair_port.port);
   return measure_native(out, "veth_bridge64.rtt",
                         {"ip", "netns", "exec", spaces.side("a"), program, "serve", "10.254.64.1", port},
                         {"ip", "netns", "exec", spaces.side("b"), program, "10.254.64.1", port, n}, rounds);
@@ -131,7 +131,7 @@ result<void> measure_bridge(report& out, const std::string& program, unsigned ro
 
 result<void> measure_vm2vm(environment& env, report& out, unsigned rounds) {
   OSVM_TRY(const auto program, find_guest("echo_rtt"));
-  const std::string n = std::to_string(rounds), port = std::to_string(echo_port.port);
+  const std::string n = std::to_string(rounds), port = std::to_string(pair_port.port);
   OSVM_CHECK(measure_guests(env, out, program, rounds));
   OSVM_CHECK(env.proceed());
   OSVM_CHECK(measure_native(out, "loopback_tcp64.rtt", {program, "serve", "127.0.0.1", port},

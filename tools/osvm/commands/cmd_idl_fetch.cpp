@@ -12,7 +12,7 @@
 namespace osvm::cli {
 namespace {
 
-constexpr std::size_t max_account = 11 << 20;
+constexpr std::size_t max_account_data = 11 << 20;
 
 class idl_fetch final : public invocation {
  public:
@@ -61,7 +61,7 @@ class idl_fetch final : public invocation {
   }
   result<std::string> fetch(const context& ctx, const solana::pubkey& program) const {
     if (!data_.empty()) {
-      OSVM_TRY(const auto data, read_input(data_, max_account));
+      OSVM_TRY(const auto data, read_input(data_, max_account_data));
       return solana::unpack_idl_account(as_bytes(data));
     }
     OSVM_TRY(const auto metadata, solana::idl_metadata_address(program));

@@ -4,7 +4,7 @@
 namespace osvm::solana {
 namespace {
 
-bool parse(const account_args& in, json_writer& out) {
+bool parse_feature(const account_args& in, json_writer& out) {
   argument_reader args(in.data);
   const auto slot = args.option<std::uint64_t>();
   if (!args.ok()) return false;
@@ -19,6 +19,6 @@ bool parse(const account_args& in, json_writer& out) {
 }  // namespace
 
 extern const account_parser feature_more_account;
-const account_parser feature_more_account{&programs::feature, "feature-gate", parse};
+const account_parser feature_more_account{&programs::feature, "feature-gate", parse_feature};
 
 }  // namespace osvm::solana

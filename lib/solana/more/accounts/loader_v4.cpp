@@ -4,7 +4,7 @@
 namespace osvm::solana {
 namespace {
 
-bool parse(const account_args& in, json_writer& out) {
+bool parse_loader_v4(const account_args& in, json_writer& out) {
   static constexpr std::string_view states[] = {"retracted", "deployed", "finalized"};
   argument_reader args(in.data);
   const auto slot = args.number<std::uint64_t>();
@@ -29,6 +29,6 @@ bool parse(const account_args& in, json_writer& out) {
 }  // namespace
 
 extern const account_parser loader_v4_more_account;
-const account_parser loader_v4_more_account{&programs::loader_v4, "loader-v4", parse};
+const account_parser loader_v4_more_account{&programs::loader_v4, "loader-v4", parse_loader_v4};
 
 }  // namespace osvm::solana

@@ -240,7 +240,7 @@ bool escrow(reader& args, json_writer& out) {
   });
 }
 
-bool parse(const account_args& in, json_writer& out) {
+bool parse_metaplex_metadata(const account_args& in, json_writer& out) {
   reader args(in.data);
   switch (args.number<std::uint8_t>()) {
     case 1: return edition(args, out);
@@ -263,6 +263,6 @@ bool parse(const account_args& in, json_writer& out) {
 
 extern const account_parser metaplex_metadata_more_account;
 const account_parser metaplex_metadata_more_account{&programs::metaplex_metadata, "metaplex-token-metadata",
-                                                    parse};
+                                                    parse_metaplex_metadata};
 
 }  // namespace osvm::solana

@@ -18,7 +18,7 @@ std::optional<std::string_view> reverse_name(bytes_view data) {
   return name;
 }
 
-bool parse(const account_args& in, json_writer& out) {
+bool parse_name_service(const account_args& in, json_writer& out) {
   argument_reader args(in.data);
   const auto parent = args.key(), owner = args.key(), record_class = args.key();
   if (!args.ok()) return false;
@@ -42,6 +42,6 @@ bool parse(const account_args& in, json_writer& out) {
 }  // namespace
 
 extern const account_parser name_service_more_account;
-const account_parser name_service_more_account{&programs::name_service, "name-service", parse};
+const account_parser name_service_more_account{&programs::name_service, "name-service", parse_name_service};
 
 }  // namespace osvm::solana

@@ -3,7 +3,7 @@
 namespace osvm::solana {
 namespace {
 
-void parse(const instruction_args& in, parsed_info& out) {
+void parse_compute_budget(const instruction_args& in, parsed_info& out) {
   argument_reader args(in.data);
   switch (args.number<std::uint8_t>()) {
     case 0:
@@ -36,6 +36,6 @@ void parse(const instruction_args& in, parsed_info& out) {
 
 extern const instruction_parser compute_budget_more_parser;
 const instruction_parser compute_budget_more_parser{
-    {&programs::compute_budget, nullptr}, "compute-budget", parse};
+    {&programs::compute_budget, nullptr}, "compute-budget", parse_compute_budget};
 
 }  // namespace osvm::solana

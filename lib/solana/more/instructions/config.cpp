@@ -7,7 +7,7 @@
 namespace osvm::solana {
 namespace {
 
-void parse(const instruction_args& in, parsed_info& out) {
+void parse_config(const instruction_args& in, parsed_info& out) {
   byte_reader bytes(in.data);
   const auto count = read_compact_u16(bytes);
   if (!count) return out.fail();
@@ -31,6 +31,6 @@ void parse(const instruction_args& in, parsed_info& out) {
 }  // namespace
 
 extern const instruction_parser config_more_parser;
-const instruction_parser config_more_parser{{&programs::config, nullptr}, "config", parse};
+const instruction_parser config_more_parser{{&programs::config, nullptr}, "config", parse_config};
 
 }  // namespace osvm::solana

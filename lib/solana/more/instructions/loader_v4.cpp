@@ -11,7 +11,7 @@ void write(argument_reader& args, parsed_info& out) {
   out.text("bytes", base64_encode(args.take(args.number<std::uint64_t>())));
 }
 
-void parse(const instruction_args& in, parsed_info& out) {
+void parse_loader_v4(const instruction_args& in, parsed_info& out) {
   argument_reader args(in.data);
   const auto which = args.number<std::uint32_t>();
   if (which > 6 || !out.need(2)) return out.fail();
@@ -43,6 +43,6 @@ void parse(const instruction_args& in, parsed_info& out) {
 }  // namespace
 
 extern const instruction_parser loader_v4_more_parser;
-const instruction_parser loader_v4_more_parser{{&programs::loader_v4, nullptr}, "loader-v4", parse};
+const instruction_parser loader_v4_more_parser{{&programs::loader_v4, nullptr}, "loader-v4", parse_loader_v4};
 
 }  // namespace osvm::solana

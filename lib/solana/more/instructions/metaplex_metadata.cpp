@@ -290,7 +290,7 @@ void read_accounts(std::string_view names, parsed_info& out) {
   }
 }
 
-void parse(const instruction_args& in, parsed_info& out) {
+void parse_metaplex_metadata(const instruction_args& in, parsed_info& out) {
   argument_reader args(in.data);
   const auto tag = args.number<std::uint8_t>();
   const auto known = std::ranges::find(instructions, tag, &known_instruction::tag);
@@ -312,6 +312,6 @@ void parse(const instruction_args& in, parsed_info& out) {
 
 extern const instruction_parser metaplex_metadata_more_parser;
 const instruction_parser metaplex_metadata_more_parser{
-    {&programs::metaplex_metadata, nullptr}, "metaplex-token-metadata", parse};
+    {&programs::metaplex_metadata, nullptr}, "metaplex-token-metadata", parse_metaplex_metadata};
 
 }  // namespace osvm::solana

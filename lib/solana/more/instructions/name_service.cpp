@@ -18,7 +18,7 @@ void create(argument_reader& args, parsed_info& out) {
   out.number("lamports", args.number<std::uint64_t>()).number("space", args.number<std::uint32_t>());
 }
 
-void parse(const instruction_args& in, parsed_info& out) {
+void parse_name_service(const instruction_args& in, parsed_info& out) {
   argument_reader args(in.data);
   switch (args.number<std::uint8_t>()) {
     case 0: create(args, out); break;
@@ -51,6 +51,7 @@ void parse(const instruction_args& in, parsed_info& out) {
 }  // namespace
 
 extern const instruction_parser name_service_more_parser;
-const instruction_parser name_service_more_parser{{&programs::name_service, nullptr}, "name-service", parse};
+const instruction_parser name_service_more_parser{
+    {&programs::name_service, nullptr}, "name-service", parse_name_service};
 
 }  // namespace osvm::solana

@@ -3,7 +3,7 @@
 namespace osvm::solana {
 namespace {
 
-void parse(const instruction_args& in, parsed_info& out) {
+void parse_secp256k1(const instruction_args& in, parsed_info& out) {
   argument_reader args(in.data);
   const auto count = args.number<std::uint8_t>();
   read_signature_places<std::uint8_t>(args, count, "ethAddress", out);
@@ -13,6 +13,6 @@ void parse(const instruction_args& in, parsed_info& out) {
 
 extern const instruction_parser secp256k1_more_parser;
 const instruction_parser secp256k1_more_parser{
-    {&programs::secp256k1_program, nullptr}, "signature-check", parse};
+    {&programs::secp256k1_program, nullptr}, "signature-check", parse_secp256k1};
 
 }  // namespace osvm::solana

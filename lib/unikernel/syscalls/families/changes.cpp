@@ -287,7 +287,7 @@ std::int64_t sys_utimensat(call_context& ctx) {
   return host_result(::utimensat(AT_FDCWD, self_path(at.object).c_str(), times.data(), 0));
 }
 
-constexpr syscall_entry entries[] = {
+constexpr syscall_entry changes_entries[] = {
     {76, "truncate", call<sys_truncate>, capability::always, "sl"},
     {82, "rename", call<sys_rename>, capability::always, "ss"},
     {83, "mkdir", call<sys_mkdir>, capability::always, "su"},
@@ -314,6 +314,6 @@ constexpr syscall_entry entries[] = {
 }  // namespace
 
 extern const syscall_family changes_family;
-const syscall_family changes_family{"changes", entries};
+const syscall_family changes_family{"changes", changes_entries};
 
 }  // namespace osvm::unikernel

@@ -158,7 +158,7 @@ std::int64_t on_descriptor(call_context& ctx) {
   return descriptor_arg(ctx) ? 0 : -EBADF;
 }
 
-constexpr syscall_entry entries[] = {
+constexpr syscall_entry copies_entries[] = {
     {40, "sendfile", call<sys_sendfile>, capability::always, "ffPl"},
     {162, "sync", call<sys_sync>},
     {187, "readahead", call<on_descriptor>, capability::always, "fll"},
@@ -170,6 +170,6 @@ constexpr syscall_entry entries[] = {
 }  // namespace
 
 extern const syscall_family copies_family;
-const syscall_family copies_family{"copies", entries};
+const syscall_family copies_family{"copies", copies_entries};
 
 }  // namespace osvm::unikernel

@@ -93,7 +93,7 @@ std::int64_t sys_pipe2(call_context& ctx) {
   return make_pipe(ctx, int_arg(ctx, 1));
 }
 
-constexpr syscall_entry entries[] = {
+constexpr syscall_entry events_entries[] = {
     {22, "pipe", call<sys_pipe>, capability::always, "P"},
     {283, "timerfd_create", call<sys_timerfd_create>, capability::always, "ix"},
     {284, "eventfd", call<sys_eventfd>, capability::always, "u"},
@@ -106,6 +106,6 @@ constexpr syscall_entry entries[] = {
 }  // namespace
 
 extern const syscall_family events_family;
-const syscall_family events_family{"events", entries};
+const syscall_family events_family{"events", events_entries};
 
 }  // namespace osvm::unikernel

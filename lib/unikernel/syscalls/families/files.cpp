@@ -347,7 +347,7 @@ std::int64_t sys_fadvise64(call_context& ctx) {
   return descriptor_arg(ctx) ? 0 : -EBADF;
 }
 
-constexpr syscall_entry entries[] = {
+constexpr syscall_entry files_entries[] = {
     {0, "read", call<sys_read>, capability::always, "fPl"},
     {1, "write", call<sys_write>, capability::always, "fpl"},
     {3, "close", call<sys_close>, capability::always, "f"},
@@ -376,6 +376,6 @@ constexpr syscall_entry entries[] = {
 }  // namespace
 
 extern const syscall_family files_family;
-const syscall_family files_family{"files", entries};
+const syscall_family files_family{"files", files_entries};
 
 }  // namespace osvm::unikernel

@@ -78,7 +78,7 @@ std::int64_t refuse(call_context& ctx, const char* name) {
     number, #name, call<[](call_context& ctx) -> std::int64_t { return refuse(ctx, #name); }> \
   }
 
-constexpr syscall_entry entries[] = {
+constexpr syscall_entry identity_entries[] = {
     {109, "setpgid", call<sys_setpgid>, capability::always, "ii"},
     {112, "setsid", call<sys_setsid>},
     {113, "setreuid", call<set_ids<2>>, capability::always, "uu"},
@@ -123,6 +123,6 @@ constexpr syscall_entry entries[] = {
 }  // namespace
 
 extern const syscall_family identity_family;
-const syscall_family identity_family{"identity", entries};
+const syscall_family identity_family{"identity", identity_entries};
 
 }  // namespace osvm::unikernel

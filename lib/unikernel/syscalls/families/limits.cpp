@@ -52,7 +52,7 @@ std::int64_t do_setrlimit(call_context& ctx) {
   return set_limit(ctx, static_cast<unsigned>(ctx.args[0]), wanted);
 }
 
-constexpr syscall_entry entries[] = {
+constexpr syscall_entry limits_entries[] = {
     {97, "getrlimit", call<do_getrlimit>, capability::always, "uP"},
     {160, "setrlimit", call<do_setrlimit>, capability::always, "up"},
     {302, "prlimit64", call<do_prlimit64>, capability::always, "iupP"},
@@ -61,6 +61,6 @@ constexpr syscall_entry entries[] = {
 }  // namespace
 
 extern const syscall_family limits_family;
-const syscall_family limits_family{"limits", entries};
+const syscall_family limits_family{"limits", limits_entries};
 
 }  // namespace osvm::unikernel

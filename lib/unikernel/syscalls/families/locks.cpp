@@ -26,13 +26,13 @@ std::int64_t sys_flock(call_context& ctx) {
   }
 }
 
-constexpr syscall_entry entries[] = {
+constexpr syscall_entry locks_entries[] = {
     {73, "flock", call<sys_flock>, capability::always, "fi"},
 };
 
 }  // namespace
 
 extern const syscall_family locks_family;
-const syscall_family locks_family{"locks", entries};
+const syscall_family locks_family{"locks", locks_entries};
 
 }  // namespace osvm::unikernel

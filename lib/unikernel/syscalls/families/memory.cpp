@@ -215,7 +215,7 @@ std::int64_t do_mincore(call_context& ctx) {
   return 0;
 }
 
-constexpr syscall_entry entries[] = {
+constexpr syscall_entry memory_entries[] = {
     {9, "mmap", call<do_mmap>, capability::always, "plxxfl"},
     {10, "mprotect", call<do_mprotect>, capability::always, "plx"},
     {11, "munmap", call<do_munmap>, capability::always, "pl"},
@@ -234,6 +234,6 @@ constexpr syscall_entry entries[] = {
 }  // namespace
 
 extern const syscall_family memory_family;
-const syscall_family memory_family{"memory", entries};
+const syscall_family memory_family{"memory", memory_entries};
 
 }  // namespace osvm::unikernel

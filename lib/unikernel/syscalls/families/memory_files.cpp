@@ -28,13 +28,13 @@ std::int64_t sys_memfd_create(call_context& ctx) {
   return install(ctx, std::move(what), std::move(host), (flags & MFD_CLOEXEC) != 0);
 }
 
-constexpr syscall_entry entries[] = {
+constexpr syscall_entry memory_files_entries[] = {
     {319, "memfd_create", call<sys_memfd_create>, capability::always, "sx"},
 };
 
 }  // namespace
 
 extern const syscall_family memory_files_family;
-const syscall_family memory_files_family{"memory_files", entries};
+const syscall_family memory_files_family{"memory_files", memory_files_entries};
 
 }  // namespace osvm::unikernel

@@ -79,7 +79,7 @@ std::int64_t sys_futimesat(call_context& ctx) {
   return utimes(ctx, int_arg(ctx, 0), ctx.args[1], ctx.args[2]);
 }
 
-constexpr syscall_entry entries[] = {
+constexpr syscall_entry names_entries[] = {
     {132, "utime", call<sys_utime>, capability::always, "sp"},
     {133, "mknod", call<sys_mknod>, capability::always, "suu"},
     {235, "utimes", call<sys_utimes>, capability::always, "sp"},
@@ -90,6 +90,6 @@ constexpr syscall_entry entries[] = {
 }  // namespace
 
 extern const syscall_family names_family;
-const syscall_family names_family{"names", entries};
+const syscall_family names_family{"names", names_entries};
 
 }  // namespace osvm::unikernel

@@ -328,7 +328,7 @@ std::int64_t sys_fstatfs(call_context& ctx) {
   return store_statfs(ctx, d->host, nullptr, ctx.args[1]);
 }
 
-constexpr syscall_entry entries[] = {
+constexpr syscall_entry paths_entries[] = {
     {2, "open", call<sys_open>, capability::always, "sxu"},
     {4, "stat", call<sys_stat>, capability::always, "sP"},
     {5, "fstat", call<sys_fstat>, capability::always, "fP"},
@@ -353,6 +353,6 @@ constexpr syscall_entry entries[] = {
 }  // namespace
 
 extern const syscall_family paths_family;
-const syscall_family paths_family{"paths", entries};
+const syscall_family paths_family{"paths", paths_entries};
 
 }  // namespace osvm::unikernel

@@ -140,10 +140,10 @@ std::int64_t sys_epoll_pwait2(call_context& ctx) {
   return mask.end(wait_epoll(ctx, t.wait, t.until));
 }
 
-// A poll set: the guest's entries and the host's, side by side.
+// A poll set: the guest's polling_entries and the host's, side by side.
 class poll_set {
  public:
-  poll_set(call_context& ctx, std::vector<pollfd> entries) : guest_(std::move(entries)) {
+  poll_set(call_context& ctx, std::vector<pollfd> polling_entries) : guest_(std::move(polling_entries)) {
     held_.reserve(guest_.size());
     for (const pollfd& e : guest_) {
       auto d = e.fd < 0 ? nullptr : ctx.instance.descriptors.get(e.fd);
@@ -153,7 +153,7 @@ class poll_set {
     }
   }
 
-  // One look: how many entries are ready, or -errno.
+  // One look: how many polling_entries are ready, or -errno.
   std::int64_t look() {
     if (::poll(host_.data(), host_.size(), 0) < 0) return -errno;
     std::int64_t ready = 0;
@@ -168,7 +168,7 @@ class poll_set {
   std::int64_t gather(unique_fd& out) {
     out.reset(::epoll_create1(EPOLL_CLOEXEC));
     if (!out) return no_descriptor();
-    std::unordered_map<int, std::uint32_t> wanted;  // one descriptor may stand in many entries
+    std::unordered_map<int, std::uint32_t> wanted;  // one descriptor may stand in many polling_entries
     for (std::size_t i = 0; i < host_.size(); ++i) {
       if (const int fd = wait_fd(i); fd >= 0) wanted[fd] |= wait_events(i);
     }
@@ -179,7 +179,7 @@ class poll_set {
     return 0;
   }
 
-  const std::vector<pollfd>& entries() const { return guest_; }
+  const std::vector<pollfd>& polling_entries() const { return guest_; }
 
  private:
   capture_buffer* capture(std::size_t i) const {
@@ -219,13 +219,14 @@ std::int64_t poll_descriptors(call_context& ctx, poll_set& set, const timeout& t
 std::int64_t poll_array(call_context& ctx, const timeout& t, interrupted_call how) {
   const std::uint64_t count = ctx.args[1];
   if (count > ctx.instance.descriptors.limit()) return -EINVAL;
-  std::vector<pollfd> entries(count);
+  std::vector<pollfd> polling_entries(count);
   const std::size_t bytes = count * sizeof(pollfd);
-  if (count != 0 && !memory_access(ctx.memory).read(ctx.args[0], entries.data(), bytes)) return -EFAULT;
-  poll_set set(ctx, std::move(entries));
+  if (count != 0 && !memory_access(ctx.memory).read(ctx.args[0], polling_entries.data(), bytes))
+    return -EFAULT;
+  poll_set set(ctx, std::move(polling_entries));
   const std::int64_t r = poll_descriptors(ctx, set, t, how);
   if (r < 0) return r;
-  if (count != 0 && !memory_access(ctx.memory).write(ctx.args[0], set.entries().data(), bytes))
+  if (count != 0 && !memory_access(ctx.memory).write(ctx.args[0], set.polling_entries().data(), bytes))
     return -EFAULT;
   return r;
 }
@@ -276,23 +277,23 @@ std::int64_t select_descriptors(call_context& ctx, const timeout& t) {
     if (words != 0 && !memory_access(ctx.memory).read(ctx.args[s + 1], sets[s].data(), words * 8))
       return -EFAULT;
   }
-  std::vector<pollfd> entries;
+  std::vector<pollfd> polling_entries;
   for (unsigned fd = 0; fd < count; ++fd) {
     short events = 0;
     for (unsigned s = 0; s < 3; ++s)
       if (has_bit(sets[s], fd)) events = static_cast<short>(events | asked[s]);
     if (events == 0) continue;
     if (!ctx.instance.descriptors.get(static_cast<int>(fd))) return -EBADF;
-    entries.push_back({.fd = static_cast<int>(fd), .events = events, .revents = 0});
+    polling_entries.push_back({.fd = static_cast<int>(fd), .events = events, .revents = 0});
   }
-  poll_set set(ctx, std::move(entries));
+  poll_set set(ctx, std::move(polling_entries));
   if (const std::int64_t r = poll_descriptors(ctx, set, t, interrupted_call::unless_handled); r < 0) return r;
   std::int64_t ready = 0;
   bit_sets result;
   for (unsigned s = 0; s < 3; ++s) {
     if (ctx.args[s + 1] == 0) continue;
     result[s].resize(words);
-    for (const pollfd& e : set.entries()) {
+    for (const pollfd& e : set.polling_entries()) {
       const auto fd = static_cast<unsigned>(e.fd);
       if (!has_bit(sets[s], fd) || (e.revents & answered[s]) == 0) continue;
       result[s][fd / 64] |= std::uint64_t{1} << (fd % 64);
@@ -331,7 +332,7 @@ std::int64_t sys_pselect6(call_context& ctx) {
   return r;
 }
 
-constexpr syscall_entry entries[] = {
+constexpr syscall_entry polling_entries[] = {
     {7, "poll", call<sys_poll>, capability::always, "Pli"},
     {23, "select", call<sys_select>, capability::always, "iPPPP"},
     {213, "epoll_create", call<sys_epoll_create>, capability::always, "i"},
@@ -347,6 +348,6 @@ constexpr syscall_entry entries[] = {
 }  // namespace
 
 extern const syscall_family polling_family;
-const syscall_family polling_family{"polling", entries};
+const syscall_family polling_family{"polling", polling_entries};
 
 }  // namespace osvm::unikernel

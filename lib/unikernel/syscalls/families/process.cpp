@@ -226,7 +226,7 @@ std::int64_t do_rseq(call_context&) {
   return -ENOSYS;
 }
 
-constexpr syscall_entry entries[] = {
+constexpr syscall_entry process_entries[] = {
     {39, "getpid", call<do_getpid>},
     {56 + 1, "fork", call<do_refuse_process>},
     {58, "vfork", call<do_refuse_process>},
@@ -263,6 +263,6 @@ constexpr syscall_entry entries[] = {
 }  // namespace
 
 extern const syscall_family process_family;
-const syscall_family process_family{"process", entries};
+const syscall_family process_family{"process", process_entries};
 
 }  // namespace osvm::unikernel

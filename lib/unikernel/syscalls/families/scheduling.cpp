@@ -12,7 +12,7 @@ namespace osvm::unikernel {
 namespace {
 
 // 0, or why `which` is no process or thread of this guest; 0 means the caller.
-std::int64_t find(const call_context& ctx, int which) {
+std::int64_t find_thread(const call_context& ctx, int which) {
   if (which < 0) return -EINVAL;
   return which == 0 || which == guest_pid || ctx.instance.host.has_thread(which) ? 0 : -ESRCH;
 }
@@ -24,7 +24,7 @@ std::int64_t do_sched_yield(call_context&) {
 
 // The CPUs that the embedder's process may use: what a thread pool of the guest should be sized by.
 std::int64_t do_sched_getaffinity(call_context& ctx) {
-  if (const std::int64_t r = find(ctx, int_arg(ctx, 0)); r < 0) return -ESRCH;
+  if (const std::int64_t r = find_thread(ctx, int_arg(ctx, 0)); r < 0) return -ESRCH;
   const int cpus = std::max(1, static_cast<int>(ctx.instance.cpus));
   std::uint64_t mask[16] = {};
   for (int i = 0; i < std::min(cpus, 1024); ++i) mask[i / 64] |= std::uint64_t{1} << (i % 64);
@@ -42,7 +42,7 @@ std::int64_t do_getcpu(call_context& ctx) {
 }
 
 std::int64_t do_sched_setaffinity(call_context& ctx) {
-  if (const std::int64_t r = find(ctx, int_arg(ctx, 0)); r < 0) return -ESRCH;
+  if (const std::int64_t r = find_thread(ctx, int_arg(ctx, 0)); r < 0) return -ESRCH;
   std::uint64_t mask = 0;
   const std::size_t size = std::min<std::uint64_t>(ctx.args[1], sizeof mask);
   if (!memory_access(ctx.memory).read(ctx.args[2], &mask, size)) return -EFAULT;
@@ -66,7 +66,7 @@ std::int64_t judge(int policy, int priority) {
 std::int64_t do_sched_setscheduler(call_context& ctx) {
   int priority = 0;
   if (int_arg(ctx, 1) < 0 || ctx.args[2] == 0) return -EINVAL;
-  if (const std::int64_t r = find(ctx, int_arg(ctx, 0)); r < 0) return r;
+  if (const std::int64_t r = find_thread(ctx, int_arg(ctx, 0)); r < 0) return r;
   if (!load(ctx, ctx.args[2], priority)) return -EFAULT;
   return judge(int_arg(ctx, 1), priority);
 }
@@ -74,19 +74,19 @@ std::int64_t do_sched_setscheduler(call_context& ctx) {
 std::int64_t do_sched_setparam(call_context& ctx) {
   int priority = 0;
   if (ctx.args[1] == 0) return -EINVAL;
-  if (const std::int64_t r = find(ctx, int_arg(ctx, 0)); r < 0) return r;
+  if (const std::int64_t r = find_thread(ctx, int_arg(ctx, 0)); r < 0) return r;
   if (!load(ctx, ctx.args[1], priority)) return -EFAULT;
   return judge(SCHED_OTHER, priority);
 }
 
 std::int64_t do_sched_getscheduler(call_context& ctx) {
-  const std::int64_t r = find(ctx, int_arg(ctx, 0));
+  const std::int64_t r = find_thread(ctx, int_arg(ctx, 0));
   return r < 0 ? r : SCHED_OTHER;
 }
 
 std::int64_t do_sched_getparam(call_context& ctx) {
   if (ctx.args[1] == 0) return -EINVAL;
-  if (const std::int64_t r = find(ctx, int_arg(ctx, 0)); r < 0) return r;
+  if (const std::int64_t r = find_thread(ctx, int_arg(ctx, 0)); r < 0) return r;
   const int priority = 0;
   return store(ctx, ctx.args[1], priority) ? 0 : -EFAULT;
 }
@@ -94,13 +94,13 @@ std::int64_t do_sched_getparam(call_context& ctx) {
 // As the kernel returns it: 20 is the usual one.
 std::int64_t do_getpriority(call_context& ctx) {
   if (int_arg(ctx, 0) < 0 || int_arg(ctx, 0) > 2) return -EINVAL;
-  if (int_arg(ctx, 0) == PRIO_PROCESS && find(ctx, int_arg(ctx, 1)) < 0) return -ESRCH;
+  if (int_arg(ctx, 0) == PRIO_PROCESS && find_thread(ctx, int_arg(ctx, 1)) < 0) return -ESRCH;
   return 20;
 }
 
 // Real for the calling thread, and only downwards: the embedder may be root.
 std::int64_t sys_setpriority(call_context& ctx) {
-  if (int_arg(ctx, 0) != PRIO_PROCESS || find(ctx, int_arg(ctx, 1)) < 0) return -ESRCH;
+  if (int_arg(ctx, 0) != PRIO_PROCESS || find_thread(ctx, int_arg(ctx, 1)) < 0) return -ESRCH;
   errno = 0;
   const int now = ::getpriority(PRIO_PROCESS, 0);
   const int wanted = std::min(int_arg(ctx, 2), 19);
@@ -120,7 +120,7 @@ std::int64_t priority_bound(call_context& ctx) {
   }
 }
 
-constexpr syscall_entry entries[] = {
+constexpr syscall_entry scheduling_entries[] = {
     {24, "sched_yield", call<do_sched_yield>},
     {140, "getpriority", call<do_getpriority>, capability::always, "ii"},
     {141, "setpriority", call<sys_setpriority>, capability::always, "iii"},
@@ -138,6 +138,6 @@ constexpr syscall_entry entries[] = {
 }  // namespace
 
 extern const syscall_family scheduling_family;
-const syscall_family scheduling_family{"scheduling", entries};
+const syscall_family scheduling_family{"scheduling", scheduling_entries};
 
 }  // namespace osvm::unikernel

@@ -47,7 +47,7 @@ std::int64_t do_signalfd4(call_context& ctx) {
   return make_signalfd(ctx, int_arg(ctx, 3));
 }
 
-constexpr syscall_entry entries[] = {
+constexpr syscall_entry signal_fds_entries[] = {
     {282, "signalfd", call<do_signalfd>, capability::always, "fpl"},
     {289, "signalfd4", call<do_signalfd4>, capability::always, "fplx"},
 };
@@ -55,6 +55,6 @@ constexpr syscall_entry entries[] = {
 }  // namespace
 
 extern const syscall_family signal_fds_family;
-const syscall_family signal_fds_family{"signal_fds", entries};
+const syscall_family signal_fds_family{"signal_fds", signal_fds_entries};
 
 }  // namespace osvm::unikernel

@@ -97,7 +97,7 @@ std::int64_t do_pidfd_send_signal(call_context& ctx) {
   return info.si_signo == signal && valid_signal(signal) ? to_process(ctx, info) : -EINVAL;
 }
 
-constexpr syscall_entry entries[] = {
+constexpr syscall_entry signal_send_entries[] = {
     {62, "kill", call<do_kill>, capability::always, "ii"},
     {129, "rt_sigqueueinfo", call<do_rt_sigqueueinfo>, capability::always, "iip"},
     {200, "tkill", call<do_tkill>, capability::always, "ii"},
@@ -110,6 +110,6 @@ constexpr syscall_entry entries[] = {
 }  // namespace
 
 extern const syscall_family signal_send_family;
-const syscall_family signal_send_family{"signal_send", entries};
+const syscall_family signal_send_family{"signal_send", signal_send_entries};
 
 }  // namespace osvm::unikernel

@@ -96,7 +96,7 @@ itimerval shown_interval(const timer_times& t) noexcept {
   return {to_timeval(t.interval), to_timeval(t.value)};
 }
 
-bool valid(const timeval& t) noexcept {
+bool valid_time(const timeval& t) noexcept {
   return t.tv_sec >= 0 && t.tv_usec >= 0 && t.tv_usec < 1'000'000;
 }
 
@@ -109,7 +109,7 @@ std::int64_t do_setitimer(call_context& ctx) {
   if (!known_interval_timer(which)) return -EINVAL;
   itimerval wanted{};
   if (ctx.args[1] && !load(ctx, ctx.args[1], wanted)) return -EFAULT;
-  if (!valid(wanted.it_value) || !valid(wanted.it_interval)) return -EINVAL;
+  if (!valid_time(wanted.it_value) || !valid_time(wanted.it_interval)) return -EINVAL;
   const auto span = [](const timeval& t) { return from({t.tv_sec, t.tv_usec * 1000}); };
   timer_times old;
   ctx.instance.timers.set_interval(which, {span(wanted.it_value), span(wanted.it_interval)}, old);
@@ -130,7 +130,7 @@ std::int64_t do_alarm(call_context& ctx) {
   return old.value.count() == 0 ? 0 : std::max<std::int64_t>(1, (ms + 500) / 1000);
 }
 
-constexpr syscall_entry entries[] = {
+constexpr syscall_entry signal_timers_entries[] = {
     {36, "getitimer", call<do_getitimer>, capability::always, "iP"},
     {37, "alarm", call<do_alarm>, capability::always, "u"},
     {38, "setitimer", call<do_setitimer>, capability::always, "ipP"},
@@ -144,6 +144,6 @@ constexpr syscall_entry entries[] = {
 }  // namespace
 
 extern const syscall_family signal_timers_family;
-const syscall_family signal_timers_family{"signal_timers", entries};
+const syscall_family signal_timers_family{"signal_timers", signal_timers_entries};
 
 }  // namespace osvm::unikernel

@@ -150,7 +150,7 @@ std::int64_t do_restart_syscall(call_context&) {
   return -EINTR;
 }
 
-constexpr syscall_entry entries[] = {
+constexpr syscall_entry signals_entries[] = {
     {13, "rt_sigaction", call<do_rt_sigaction>, capability::always, "ipPl"},
     {14, "rt_sigprocmask", call<do_rt_sigprocmask>, capability::always, "ipPl"},
     {15, "rt_sigreturn", call<do_rt_sigreturn>},
@@ -165,6 +165,6 @@ constexpr syscall_entry entries[] = {
 }  // namespace
 
 extern const syscall_family signals_family;
-const syscall_family signals_family{"signals", entries};
+const syscall_family signals_family{"signals", signals_entries};
 
 }  // namespace osvm::unikernel

@@ -314,13 +314,13 @@ std::int64_t sys_connect(call_context& ctx) {
   return c.type == SOCK_DGRAM ? connect_datagram(ctx, c) : connect_inet(ctx, c);
 }
 
-constexpr syscall_entry entries[] = {
+constexpr syscall_entry socket_connect_entries[] = {
     {42, "connect", call<sys_connect>, capability::always, "fpl"},
 };
 
 }  // namespace
 
 extern const syscall_family socket_connect_family;
-const syscall_family socket_connect_family{"socket_connect", entries};
+const syscall_family socket_connect_family{"socket_connect", socket_connect_entries};
 
 }  // namespace osvm::unikernel

@@ -260,7 +260,7 @@ std::int64_t sys_recvmmsg(call_context& ctx) {
   return done;
 }
 
-constexpr syscall_entry entries[] = {
+constexpr syscall_entry socket_io_entries[] = {
     {44, "sendto", call<sys_sendto>, capability::always, "fplxpl"},
     {45, "recvfrom", call<sys_recvfrom>, capability::always, "fPlxPP"},
     {46, "sendmsg", call<sys_sendmsg>, capability::always, "fpx"},
@@ -272,6 +272,6 @@ constexpr syscall_entry entries[] = {
 }  // namespace
 
 extern const syscall_family socket_io_family;
-const syscall_family socket_io_family{"socket_io", entries};
+const syscall_family socket_io_family{"socket_io", socket_io_entries};
 
 }  // namespace osvm::unikernel

@@ -77,7 +77,7 @@ constexpr known_option table[] = {
     {IPPROTO_IPV6, IPV6_UNICAST_HOPS, 64},
 };
 
-const known_option* find(int level, int name) {
+const known_option* find_option(int level, int name) {
   const auto* it = std::find_if(std::begin(table), std::end(table),
                                 [&](const auto& k) { return k.level == level && k.name == name; });
   return it == std::end(table) ? nullptr : it;
@@ -132,7 +132,7 @@ std::int64_t set_option(call_context& ctx, const descriptor& d, socket_state& s,
   }
   if (value.size() < sizeof(int)) return -EINVAL;
   if (level == SOL_SOCKET && (name == SO_SNDBUF || name == SO_RCVBUF)) return set_buffer(d, name, value);
-  if (level_applies(s, level) && find(level, name)) {
+  if (level_applies(s, level) && find_option(level, name)) {
     remember(s, level, name, value.first(sizeof(int)));
     return s.host_tcp && carried(level, name)
                ? host_result(::setsockopt(d.host.get(), level, name, value.data(), sizeof(int)))
@@ -215,7 +215,7 @@ std::vector<std::byte> get_option(const descriptor& d, socket_state& s, int leve
     }
   }
   if (const auto it = s.options.find({level, name}); it != s.options.end()) return it->second;
-  if (const known_option* k = find(level, name)) return bytes_of(k->initial);
+  if (const known_option* k = find_option(level, name)) return bytes_of(k->initial);
   if (level == SOL_SOCKET && name == SO_LINGER) return bytes_of(linger{});
   if (level == IPPROTO_TCP && name == TCP_CONGESTION) return bytes_of(std::array<char, 16>{"cubic"});
   if (level == IPPROTO_TCP && name == TCP_INFO) {
@@ -249,7 +249,7 @@ std::int64_t sys_getsockopt(call_context& ctx) {
   return memory.write(ctx.args[4], length) ? 0 : -EFAULT;
 }
 
-constexpr syscall_entry entries[] = {
+constexpr syscall_entry socket_options_entries[] = {
     {54, "setsockopt", call<sys_setsockopt>, capability::always, "fiipl"},
     {55, "getsockopt", call<sys_getsockopt>, capability::always, "fiiPP"},
 };
@@ -257,6 +257,6 @@ constexpr syscall_entry entries[] = {
 }  // namespace
 
 extern const syscall_family socket_options_family;
-const syscall_family socket_options_family{"socket_options", entries};
+const syscall_family socket_options_family{"socket_options", socket_options_entries};
 
 }  // namespace osvm::unikernel

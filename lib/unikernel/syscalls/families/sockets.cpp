@@ -494,7 +494,7 @@ std::int64_t sys_shutdown(call_context& ctx) {
   return host_result(::shutdown(s.d->host.get(), how));
 }
 
-constexpr syscall_entry entries[] = {
+constexpr syscall_entry sockets_entries[] = {
     {41, "socket", call<sys_socket>, capability::always, "ixi"},
     {43, "accept", call<sys_accept>, capability::always, "fPP"},
     {48, "shutdown", call<sys_shutdown>, capability::always, "fi"},
@@ -509,6 +509,6 @@ constexpr syscall_entry entries[] = {
 }  // namespace
 
 extern const syscall_family sockets_family;
-const syscall_family sockets_family{"sockets", entries};
+const syscall_family sockets_family{"sockets", sockets_entries};
 
 }  // namespace osvm::unikernel

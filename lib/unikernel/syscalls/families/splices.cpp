@@ -134,7 +134,7 @@ std::int64_t refuse_io_uring(call_context& ctx) {
   return ctx.instance.deny("io_uring", "unsupported: its requests would not pass the policy", ENOSYS);
 }
 
-constexpr syscall_entry entries[] = {
+constexpr syscall_entry splices_entries[] = {
     {275, "splice", call<sys_splice>, capability::always, "fPfPlx"},
     {276, "tee", call<sys_tee>, capability::always, "fflx"},
     {278, "vmsplice", call<sys_vmsplice>, capability::always, "fplx"},
@@ -146,6 +146,6 @@ constexpr syscall_entry entries[] = {
 }  // namespace
 
 extern const syscall_family splices_family;
-const syscall_family splices_family{"splices", entries};
+const syscall_family splices_family{"splices", splices_entries};
 
 }  // namespace osvm::unikernel

@@ -121,7 +121,7 @@ std::int64_t sys_shmctl(call_context& ctx) {
   }
 }
 
-constexpr syscall_entry entries[] = {
+constexpr syscall_entry sysv_memory_entries[] = {
     {29, "shmget", call<sys_shmget>, capability::always, "ilx"},
     {30, "shmat", call<sys_shmat>, capability::always, "ipx"},
     {31, "shmctl", call<sys_shmctl>, capability::always, "iiP"},
@@ -131,6 +131,6 @@ constexpr syscall_entry entries[] = {
 }  // namespace
 
 extern const syscall_family sysv_memory_family;
-const syscall_family sysv_memory_family{"sysv_memory", entries};
+const syscall_family sysv_memory_family{"sysv_memory", sysv_memory_entries};
 
 }  // namespace osvm::unikernel

@@ -212,7 +212,7 @@ std::int64_t do_membarrier(call_context& ctx) {
   return host_result(::syscall(SYS_membarrier, command, 0, 0));
 }
 
-constexpr syscall_entry entries[] = {
+constexpr syscall_entry threads_entries[] = {
     {56, "clone", call<do_clone>, capability::always, "xpPPl"},
     {60, "exit", call<do_exit>, capability::always, "i"},
     {186, "gettid", call<do_gettid>},
@@ -226,6 +226,6 @@ constexpr syscall_entry entries[] = {
 }  // namespace
 
 extern const syscall_family threads_family;
-const syscall_family threads_family{"threads", entries};
+const syscall_family threads_family{"threads", threads_entries};
 
 }  // namespace osvm::unikernel

@@ -121,7 +121,7 @@ std::int64_t do_times(call_context& ctx) {
          10;
 }
 
-constexpr syscall_entry entries[] = {
+constexpr syscall_entry time_entries[] = {
     {35, "nanosleep", call<do_nanosleep>, capability::always, "pP"},
     {96, "gettimeofday", call<do_gettimeofday>, capability::always, "PP"},
     {100, "times", call<do_times>, capability::always, "P"},
@@ -134,6 +134,6 @@ constexpr syscall_entry entries[] = {
 }  // namespace
 
 extern const syscall_family time_family;
-const syscall_family time_family{"time", entries};
+const syscall_family time_family{"time", time_entries};
 
 }  // namespace osvm::unikernel

@@ -76,7 +76,7 @@ std::int64_t sys_fanotify_init(call_context& ctx) {
   return ctx.instance.deny("fanotify_init", "inotify is served", ENOSYS);
 }
 
-constexpr syscall_entry entries[] = {
+constexpr syscall_entry watches_entries[] = {
     {253, "inotify_init", call<sys_inotify_init>, capability::always, ""},
     {254, "inotify_add_watch", call<sys_inotify_add_watch>, capability::always, "fsx"},
     {255, "inotify_rm_watch", call<sys_inotify_rm_watch>, capability::always, "fi"},
@@ -87,6 +87,6 @@ constexpr syscall_entry entries[] = {
 }  // namespace
 
 extern const syscall_family watches_family;
-const syscall_family watches_family{"watches", entries};
+const syscall_family watches_family{"watches", watches_entries};
 
 }  // namespace osvm::unikernel

@@ -31,7 +31,7 @@ std::int64_t answer(call_context& ctx) {
 
 constexpr std::int64_t none = -EOPNOTSUPP;
 
-constexpr syscall_entry entries[] = {
+constexpr syscall_entry xattrs_entries[] = {
     {188, "setxattr", call<answer<named<true>, none>>, capability::always, "sspli"},
     {189, "lsetxattr", call<answer<named<false>, none>>, capability::always, "sspli"},
     {190, "fsetxattr", call<answer<opened, none>>, capability::always, "fspli"},
@@ -49,6 +49,6 @@ constexpr syscall_entry entries[] = {
 }  // namespace
 
 extern const syscall_family xattrs_family;
-const syscall_family xattrs_family{"xattrs", entries};
+const syscall_family xattrs_family{"xattrs", xattrs_entries};
 
 }  // namespace osvm::unikernel

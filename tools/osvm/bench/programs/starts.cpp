@@ -10,8 +10,8 @@ struct start {
   unsigned per_round;
 };
 
-result<void> measure(environment& env, report& out, const std::vector<sandbox>& peers, const start& s,
-                     unsigned rounds) {
+result<void> measure_starts(environment& env, report& out, const std::vector<sandbox>& peers, const start& s,
+                            unsigned rounds) {
   OSVM_TRY(const auto image, unikernel::image::load(s.what.command.front()));
   comparison native;
   std::vector<std::vector<double>> wrapped(peers.size()), wrapped_ratios(peers.size());
@@ -38,10 +38,10 @@ result<void> measure(environment& env, report& out, const std::vector<sandbox>& 
 
 result<void> measure_starts(environment& env, report& out, const std::vector<sandbox>& peers,
                             unsigned rounds) {
-  OSVM_CHECK(measure(env, out, peers, {"true.exit", {.command = {"/bin/true"}}, 4}, rounds));
+  OSVM_CHECK(measure_starts(env, out, peers, {"true.exit", {.command = {"/bin/true"}}, 4}, rounds));
   const task idle_python{.command = {"/usr/bin/python3.11", "-c", "pass"},
                          .mounts = read_only({"/usr/lib/python3.11"})};
-  return measure(env, out, {}, {"python_pass.exit", idle_python, 2}, rounds);
+  return measure_starts(env, out, {}, {"python_pass.exit", idle_python, 2}, rounds);
 }
 
 }  // namespace osvm::cli::bench

@@ -51,11 +51,12 @@ result<double> load(const std::string& port) {
   return std::strtod(text.c_str() + at + 13, nullptr);
 }
 
-struct use {
+struct web_use {
   double rate = 0, idle_mib = 0, loaded_mib = 0;
 };
 
-result<use> use_inside(environment& env, const unikernel::image& image, const web_server& s, bool exitless) {
+result<web_use> web_inside(environment& env, const unikernel::image& image, const web_server& s,
+                           bool exitless) {
   const std::string& site = env.sockets.path();
   auto o = env.options(s.name);
   o.arguments = s.command(site, std::to_string(guest_port.port));
@@ -66,7 +67,7 @@ result<use> use_inside(environment& env, const unikernel::image& image, const we
   o.exitless = exitless;
   OSVM_TRY(auto front, publisher::open(env.loop.get_executor(),
                                        {{.host = tcp_endpoint{"127.0.0.1", 0}, .guest = guest_port}}));
-  use u;
+  web_use u;
   const double before = resident_mib("self");
   OSVM_TRY(auto guest, instance::create(env.loop.get_executor(), image, std::move(o)));
   front.attach(guest);
@@ -88,28 +89,28 @@ result<void> until_connected(const endpoint& where) {
   return {};
 }
 
-result<use> use_outside(const environment& env, const web_server& s) {
+result<web_use> web_outside(const environment& env, const web_server& s) {
   const auto port = static_cast<std::uint16_t>(20000 + ::getpid() % 20000);
   OSVM_TRY(auto child, child_process::start(s.command(env.sockets.path(), std::to_string(port))));
   OSVM_CHECK(until_connected(tcp_endpoint{"127.0.0.1", port}));
   const std::string pid = std::to_string(child.id());
-  use u;
+  web_use u;
   u.idle_mib = resident_mib(pid);
   OSVM_TRY(u.rate, load(std::to_string(port)));
   u.loaded_mib = resident_mib(pid);
   return u;
 }
 
-result<void> measure(environment& env, report& out, const web_server& s, unsigned rounds) {
+result<void> measure_web(environment& env, report& out, const web_server& s, unsigned rounds) {
   OSVM_TRY(const auto image, unikernel::image::load(s.path));
   std::ofstream(env.sockets.path() + "/index.html") << "<p>hello</p>\n";
   comparison requests, exitless_requests;
   std::vector<double> idle, loaded;
   for (unsigned i = 0; i < rounds; ++i) {
     OSVM_CHECK(env.proceed());
-    OSVM_TRY(const auto ours, use_inside(env, image, s, false));
-    OSVM_TRY(const auto exitless, use_inside(env, image, s, true));
-    OSVM_TRY(const auto native, use_outside(env, s));
+    OSVM_TRY(const auto ours, web_inside(env, image, s, false));
+    OSVM_TRY(const auto exitless, web_inside(env, image, s, true));
+    OSVM_TRY(const auto native, web_outside(env, s));
     requests.add(ours.rate, native.rate);
     exitless_requests.add(exitless.rate, native.rate);
     idle.push_back(ours.idle_mib - native.idle_mib);
@@ -126,7 +127,7 @@ result<void> measure(environment& env, report& out, const web_server& s, unsigne
 
 result<void> measure_web(environment& env, report& out, unsigned rounds) {
   for (const auto& s : servers)
-    if (const auto r = measure(env, out, s, rounds); !r) out.fail(s.name + ": " + r.error().to_string());
+    if (const auto r = measure_web(env, out, s, rounds); !r) out.fail(s.name + ": " + r.error().to_string());
   out.remark(
       "web servers: ours are behind the L4 proxy of --publish, natively wrk connects to them directly");
   return env.proceed();

@@ -84,7 +84,7 @@ result<double> rate_of(const work& w, const result<finished>& run) {
   return rate;
 }
 
-result<void> measure(environment& env, report& out, const work& w, unsigned rounds) {
+result<void> measure_work(environment& env, report& out, const work& w, unsigned rounds) {
   OSVM_TRY(const auto image, unikernel::image::load(w.what.command.front()));
   comparison rates;
   for (unsigned i = 0; i < rounds; ++i) {
@@ -102,7 +102,7 @@ result<void> measure(environment& env, report& out, const work& w, unsigned roun
 result<void> measure_work(environment& env, report& out, unsigned rounds) {
   OSVM_TRY(const auto list, all_work(env));
   for (const auto& w : list)
-    if (const auto r = measure(env, out, w, rounds); !r) out.fail(w.name + ": " + r.error().to_string());
+    if (const auto r = measure_work(env, out, w, rounds); !r) out.fail(w.name + ": " + r.error().to_string());
   return env.proceed();
 }
 
