@@ -4,12 +4,14 @@
 usage: mutate.py OSVM PROGRAM_FOLDER [LIMIT]
 
 A mutant counts as found when a finding of medium or above appears that the clean code has not. Mutants:
-  signer-type     Signer<'info> becomes UncheckedAccount<'info>
-  program-type    Program<'info, T> becomes UncheckedAccount<'info>
-  account-type    Account<'info, T> becomes UncheckedAccount<'info>
+  signer-type     Signer<'info> becomes UncheckedAccount<'info>; not payers of an `init` (the system program asks them)
+  program-type    Program<'info, T> becomes UncheckedAccount<'info>; not the system program (its callers name it)
   has-one         a has_one constraint goes
-  is-signer       a test of is_signer becomes true
-  owner           a comparison of an owner becomes one with itself
+  constraint      a constraint = ..., address = ... or token::... constraint goes
+  is-signer       a test of is_signer becomes false
+  owner           a comparison of an owner becomes false
+  key-guard       `if a.key != b { ... }` becomes `if false`
+  require         a require_keys_eq! or require! about keys goes
 """
 import json
 import pathlib
@@ -21,11 +23,27 @@ import tempfile
 
 MUTATIONS = {
     "signer-type": (r"\bSigner<'(?:info|_)>", "UncheckedAccount<'info>"),
-    "program-type": (r"\bProgram<'info,\s*\w+>", "UncheckedAccount<'info>"),
+    "program-type": (r"\bProgram<'info,\s*(?!System\b)\w+>", "UncheckedAccount<'info>"),
     "has-one": (r"\bhas_one\s*=\s*\w+(?:\s*@\s*[\w:]+)?", "mut"),
+    "constraint": (r"\b(?:constraint|address|token::mint|token::authority)\s*=\s*(?:[^,()\[\]@]|\([^()]*\))+"
+                   r"(?:@\s*[\w:]+(?:\([^()]*\))?)?(?=\s*[,)])", "mut"),
     "is-signer": (r"!\s*[\w.]+\.is_signer\b(?:\(\))?", "false"),
     "owner": (r"\b([\w.]+\.owner)\s*!=\s*&?[\w:.()*]+", "false"),
+    "key-guard": (r"(?<=if )[^{};]*(?:\.key\b|_pubkey|_market\b|_mint\b)[^{};]*!=[^{};]*(?= \{)", "false"),
+    "require": (r"\brequire(?:_keys)?_eq!\([^;]*?\);|\brequire!\([^;]*?key\(\)[^;]*?\);", ""),
 }
+
+
+def of_program(file, text, match):
+    """Not tests, clients and instruction builders, and no account that something else proves to sign."""
+    if any(part in file.parts for part in ("tests", "test", "sdk", "cli", "client", "clients", "js")):
+        return False
+    cut = text.find("#[cfg(test)]\nmod tests")
+    if 0 <= cut < match.start():
+        return False
+    before = text[:match.start()].rsplit("\n", 1)[-1]
+    name = re.search(r"(\w+)\s*:\s*$", before)
+    return name is None or not re.search(rf"\bpayer\s*=\s*{name.group(1)}\b", text)
 
 
 def findings(osvm, folder):
@@ -43,7 +61,8 @@ def main():
         shutil.copytree(source, copy, ignore=shutil.ignore_patterns("target", ".git", "node_modules", "tests"))
         clean = findings(osvm, copy)
         for kind, (pattern, replacement) in MUTATIONS.items():
-            sites = [(f, m) for f in sorted(copy.rglob("*.rs")) for m in re.finditer(pattern, f.read_text(errors="replace"))]
+            sites = [(f, m) for f in sorted(copy.rglob("*.rs")) for text in [f.read_text(errors="replace")]
+                     for m in re.finditer(pattern, text) if of_program(f.relative_to(copy), text, m)]
             step = max(1, len(sites) // limit)
             found, missed = 0, []
             for file, match in sites[::step][:limit]:

@@ -11,6 +11,7 @@ Importing this package starts no thread and opens no descriptor.
 from __future__ import annotations
 
 from ._osvm import version as __version__
+from ._audit import AuditReport, Evidence, Finding, audit, audit_checks
 from .errors import (
     Errc,
     Error,
@@ -54,15 +55,18 @@ from .solana import Idl, decode_account, decode_transaction, unpack_idl
 __all__ = [
     "Accounts",
     "AppImage",
+    "AuditReport",
     "BootPhases",
     "Bounds",
     "Denial",
     "Event",
+    "Evidence",
     "Errc",
     "Error",
     "ExitCause",
     "ExitReport",
     "Fault",
+    "Finding",
     "HostError",
     "HostFacts",
     "HotswapErrc",
@@ -94,6 +98,8 @@ __all__ = [
     "UnikernelErrc",
     "UnikernelError",
     "__version__",
+    "audit",
+    "audit_checks",
     "build_image",
     "decode_account",
     "decode_transaction",

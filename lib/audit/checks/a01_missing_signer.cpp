@@ -12,9 +12,12 @@ bool holds_no_power(std::string_view field) {
 }
 
 // It receives lamports or holds state of a program: its address is checked for what it is, not for who acts.
-bool is_object(const view& v, term_id account) {
+bool is_object(const view& v, term_id account, const event* tied) {
   return std::any_of(v.in.events.begin(), v.in.events.end(), [&](const event& e) {
-    if (e.kind == ek::parse || e.kind == ek::init) return e.a == account;
+    if (e.kind == ek::init) return e.a == account;
+    // On some branches only (a multisig instead of a key), it may still be a holder.
+    if (tied != nullptr && !v.dominates(e.path, tied->path)) return false;
+    if (e.kind == ek::parse) return e.a == account;
     if (e.kind == ek::lamports) return e.a == account && e.text == "+=";
     if (e.kind == ek::close) return e.b == account;
     const auto& x = v.t[e.a];
@@ -34,10 +37,42 @@ const event* authority_relation(const view& v, term_id account) {
       const auto& k = v.t[x.args[static_cast<std::size_t>(side)]];
       if (k.kind != tk::key || k.args[0] != account) continue;
       const auto& other = v.t[x.args[static_cast<std::size_t>(1 - side)]];
+      const auto state = v.p.account_below(x.args[static_cast<std::size_t>(1 - side)]);
       if (other.kind == tk::field && sounds_like_authority(other.text) && !holds_no_power(other.text) &&
-          v.p.account_below(x.args[static_cast<std::size_t>(1 - side)]) != account)
+          state != account && !v.fresh(state))
         return &e;
     }
+  }
+  return nullptr;
+}
+
+// The key is an argument of the look-up, or what its closure compares with.
+bool looked_up(const view& v, term_id call, term_id account) {
+  const auto is_key = [&](term_id x) { return v.t[x].kind == tk::key && v.t[x].args[0] == account; };
+  for (unsigned depth = 0; depth < 4; ++depth) {
+    const auto& x = v.t[call];
+    if (x.kind != tk::call || x.args.empty()) return false;
+    for (std::size_t i = 1; i < x.args.size(); ++i) {
+      const auto& a = v.t[x.args[i]];
+      if (is_key(x.args[i]) || (a.kind == tk::cmp && std::any_of(a.args.begin(), a.args.end(), is_key)))
+        return true;
+    }
+    call = x.args[0];
+  }
+  return false;
+}
+
+// multisig.is_member(member.key()): the key is looked up in a state account.
+const event* membership(const view& v, term_id account) {
+  for (const auto& e : v.in.events) {
+    if (e.kind != ek::check || e.by != proof::code || v.t[e.a].kind == tk::cmp) continue;
+    const auto& x = v.t[e.a];
+    const bool looks_up = x.text.find("member") != std::string_view::npos ||
+                          x.text.find("contains") != std::string_view::npos || x.text == "is_some" ||
+                          x.text == "any" || x.text.find("position") != std::string_view::npos;
+    if (x.kind != tk::call || !looks_up || !looked_up(v, e.a, account)) continue;
+    for (const auto state : v.in.slots)
+      if (state != account && v.typed(state) && v.mentions(e.a, state)) return &e;
   }
   return nullptr;
 }
@@ -53,7 +88,7 @@ const event* privileged_effect(const view& v, term_id account) {
 
 bool key_used_elsewhere(const view& v, term_id account) {
   return std::any_of(v.in.events.begin(), v.in.events.end(), [&](const event& e) {
-    if (e.kind == ek::use || e.kind == ek::arith || e.kind == ek::ignored) return false;
+    if (e.kind == ek::use || e.kind == ek::read || e.kind == ek::arith || e.kind == ek::ignored) return false;
     if (e.kind == ek::check && v.t[e.a].kind == tk::writable_flag) return false;
     return v.mentions(e.a, account) || v.mentions(e.b, account) ||
            std::any_of(e.args.begin(), e.args.end(), [&](term_id a) { return v.mentions(a, account); });
@@ -65,9 +100,11 @@ void run(const check& self, const view& v) {
     if (v.p.wrapper_of(account) == "Signer" || v.signer_proof(account) != nullptr) continue;
     const auto* slot = v.p.slot_of(account);
     if (slot != nullptr && slot->has_seeds) continue;
-    if (v.pda_signer(account) || is_object(v, account)) continue;
+    if (v.pda_signer(account)) continue;
     const std::string name = v.name(account);
     const auto* tied = authority_relation(v, account);
+    if (tied == nullptr) tied = membership(v, account);
+    if (is_object(v, account, tied)) continue;
     const auto* effect = privileged_effect(v, account);
     if (tied != nullptr && effect != nullptr && v.raw(account)) {
       auto& f = v.report(self, tied->where,

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "audit/model/names.hpp"
 #include "check.hpp"
 
 namespace osvm::audit {
@@ -39,7 +40,36 @@ bool bound(const view& v, term_id signer) {
   });
 }
 
+// The state stores a key by the very name of a signer, and nothing compares the two.
+bool named_but_unrelated(const check& self, const view& v) {
+  bool any = false;
+  for (const auto s : v.in.slots)  // somebody else decides
+    if (v.signer_proof(s) != nullptr && v.relation(s) != nullptr) return false;
+  for (const auto signer : v.in.slots) {
+    if (v.signer_proof(signer) == nullptr || bound(v, signer)) continue;
+    for (const auto account : v.in.slots) {
+      const auto* s = account != signer && v.typed(account) && !v.fresh(account)
+                          ? v.p.names.find_struct(v.p.inner_type(account))
+                          : nullptr;
+      if (s == nullptr || v.opaque_check(account) != nullptr) continue;
+      const auto field = std::find_if(s->fields.begin(), s->fields.end(), [&](const field_item& f) {
+        return is_pubkey(&f.type) && stem_of(f.name) == stem_of(v.name(signer));
+      });
+      if (field == s->fields.end()) continue;
+      auto& f = v.report(self, v.slot_span(signer),
+                         "`" + v.name(signer) + "` signs, but nothing compares it with `" + v.name(account) +
+                             "." + std::string(field->name) + "`: any signer may act",
+                         signer);
+      f.seen.insert(f.seen.begin(), {v.slot_span(account), "the state that names who may"});
+      any = true;
+      break;
+    }
+  }
+  return any;
+}
+
 void run(const check& self, const view& v) {
+  if (named_but_unrelated(self, v)) return;
   term_id signer = no_term;
   for (const auto a : v.in.slots) {
     if (v.signer_proof(a) == nullptr) continue;
@@ -49,8 +79,7 @@ void run(const check& self, const view& v) {
   if (signer == no_term) return;
   for (const auto account : v.in.slots) {
     if (account == signer) continue;
-    const auto* slot = v.p.slot_of(account);
-    if (slot != nullptr && (slot->is_init || slot->is_init_if_needed || slot->is_zero)) continue;
+    if (v.fresh(account)) continue;
     std::string_view type = v.p.inner_type(account);
     const event* read = nullptr;
     for (const auto& e : v.in.events)

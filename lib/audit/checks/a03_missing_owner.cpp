@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "check.hpp"
+#include "audit/engine/outliers.hpp"
 
 namespace osvm::audit {
 namespace {
@@ -73,6 +73,8 @@ const check a03_missing_owner_check{
         "Use `Account<'info, T>`, add `owner = program_id`, or return an error unless `account.owner == "
         "&expected`.",
     .instruction = run,
+    .program = [](const check& self,
+                  const program_view& v) { report_outliers(self, v, outlier_kind::owner); },
 };
 
 }  // namespace osvm::audit

@@ -56,7 +56,34 @@ bool tag_checked(const view& v, term_id account) {
   });
 }
 
+bool is_header(std::string_view type) {
+  for (const std::string_view tail : {"Header", "Version", "Type", "Tag", "Discriminator", "Discriminant"})
+    if (type.ends_with(tail)) return true;
+  return false;
+}
+
+// The same bytes are read as two types, neither of which refuses the other.
+void two_readings(const check& self, const view& v) {
+  for (const auto& e : v.in.events) {
+    if (e.kind != ek::parse || !e.negated || e.by != proof::code || e.path != 0 || !v.raw(e.a)) continue;
+    if (!v.p.names.has_type(e.text) || is_header(e.text)) continue;
+    for (const auto& other : v.in.events) {
+      if (&other == &e) break;
+      if (other.kind != ek::parse || other.a != e.a || other.path != 0 || other.text == e.text ||
+          !other.negated || !v.p.names.has_type(other.text) || is_header(other.text))
+        continue;
+      v.report(self, e.where,
+               "`" + v.name(e.a) + "` is read as `" + std::string(e.text) + "` although it was read as `" +
+                   std::string(other.text) + "` before: the bytes of the one pass for the other",
+               e.a)
+          .seen.push_back({other.where, "the other reading"});
+      break;
+    }
+  }
+}
+
 void run(const check& self, const view& v) {
+  two_readings(self, v);
   for (const auto& e : v.in.events) {
     if (e.kind != ek::parse || !e.negated || e.by == proof::type || !v.raw(e.a)) continue;
     const auto* s = v.p.names.find_struct(e.text);

@@ -18,6 +18,8 @@ void run(const check& self, const view& v) {
     if (e.kind != ek::check || e.by == proof::type) continue;
     const auto& x = v.t[e.a];
     if (x.kind != tk::cmp || x.args[0] != x.args[1] || x.args[0] == no_term) continue;
+    if (x.text != "==" && x.text != "!=") continue;  // before against after
+
     const auto kind = v.t[x.args[0]].kind;
     if ((kind != tk::key && kind != tk::owner && kind != tk::field) || in_loop(v, x.args[0])) continue;
     const auto account = v.p.account_below(x.args[0]);

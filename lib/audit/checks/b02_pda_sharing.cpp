@@ -38,6 +38,14 @@ bool names_a_party(const view& v, const std::vector<term_id>& seeds) {
   return false;
 }
 
+// A mint or token account that this instruction creates is nobody's yet.
+bool on_fresh(const view& v, const event& call) {
+  return std::any_of(v.in.slots.begin(), v.in.slots.end(), [&](term_id a) {
+    return v.fresh(a) &&
+           std::any_of(call.args.begin(), call.args.end(), [&](term_id x) { return v.mentions(x, a); });
+  });
+}
+
 bool signer_is_related(const view& v) {
   return std::any_of(v.in.slots.begin(), v.in.slots.end(), [&](term_id a) {
     const auto* e = v.signer_proof(a);
@@ -57,7 +65,7 @@ void run(const check& self, const view& v) {
     const bool stored = std::any_of(seeds.begin(), seeds.end(), [&](term_id s) {
       return v.t[s].kind == tk::field && v.p.account_below(s) != no_term;
     });
-    if (!stored || names_a_party(v, seeds) || signer_is_related(v)) continue;
+    if (!stored || names_a_party(v, seeds) || signer_is_related(v) || on_fresh(v, e)) continue;
     v.report(self, e.where,
              "the program signs with seeds that no party of this instruction is tied to: whoever shares `" +
                  std::string(v.t[seeds[0]].text) + "` shares the authority over the tokens",

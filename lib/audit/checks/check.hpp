@@ -16,6 +16,7 @@ struct raw_finding {
   int function = -1;
   term_id account = no_term;
   std::string message;
+  std::string topic;  // tells findings of one check at one place apart
   severity level{};
   confidence sure{};
   std::vector<std::pair<span, std::string>> seen;
@@ -44,7 +45,10 @@ class view {
   // A check that compares something of `account` with something of another account.
   const event* relation(term_id account) const;
   bool related(term_id a, term_id b) const;
+  // Whatever runs on branch `inner` has passed branch `outer`.
+  bool dominates(path_id outer, path_id inner) const;
   bool any(ek kind, term_id account) const;
+  bool fresh(term_id account) const;  // this instruction creates it
   bool written(term_id account) const;
   bool pda_signer(term_id account) const;  // signs a CPI by its seeds
   bool passed_to_cpi(term_id account) const;

@@ -89,10 +89,11 @@ class crate_audit {
     std::stable_sort(raw_.begin(), raw_.end(), [](const raw_finding& a, const raw_finding& b) {
       return std::tie(a.where, a.line) < std::tie(b.where, b.line);
     });
-    std::set<std::tuple<const check*, span, std::uint32_t>> seen;
+    std::set<std::tuple<const check*, span, std::uint32_t, std::string_view>> seen;
     std::map<std::string, int> ordinals;
     for (const auto& r : raw_) {
-      if (!seen.insert({r.by, r.where, r.line}).second) continue;  // the same place by another instruction
+      // The same place by another instruction is one finding; another relation of the same account is not.
+      if (!seen.insert({r.by, r.where, r.line, r.topic}).second) continue;
       finding f;
       f.check = r.by->id;
       f.severity = r.level;
@@ -105,7 +106,7 @@ class crate_audit {
       if (r.function >= 0) {
         const auto& fn = program_.names.functions()[static_cast<std::size_t>(r.function)];
         f.instruction = fn.item->name;
-        item = fn.item->module + "::" + std::string(fn.item->name);
+        item = fn.item->name;  // without its module: moving a file changes nothing
       }
       if (!r.file.empty()) {
         f.where = {r.file, r.line, 1, r.line, 1};
@@ -117,8 +118,8 @@ class crate_audit {
       }
       for (const auto& [where, text] : r.seen)
         if (where != r.where) f.seen.push_back({locate(project_.files[where.file], where), text});
-      const std::string key =
-          std::string(r.by->id) + '\n' + crate_.name + '\n' + item + '\n' + f.account + '\n' + snippet;
+      const std::string key = std::string(r.by->id) + '\n' + crate_.name + '\n' + item + '\n' + f.account +
+                              '\n' + r.topic + '\n' + snippet;
       f.fingerprint = digest(key + '\n' + std::to_string(ordinals[key]++));
       findings.push_back(std::move(f));
     }
@@ -215,9 +216,9 @@ result<report> run(const std::string& path, const options& o) {
     std::move(a->findings.begin(), a->findings.end(), std::back_inserter(out.findings));
   }
   // A path crate that two programs share is judged once.
-  std::set<std::tuple<std::string, std::string, std::uint32_t, std::uint32_t>> seen;
+  std::set<std::tuple<std::string, std::string, std::uint32_t, std::uint32_t, std::string>> seen;
   std::erase_if(out.findings, [&](const finding& f) {
-    return !seen.insert({f.check, f.where.file, f.where.line, f.where.column}).second;
+    return !seen.insert({f.check, f.where.file, f.where.line, f.where.column, f.message}).second;
   });
   std::stable_sort(out.findings.begin(), out.findings.end(), [](const finding& a, const finding& b) {
     return std::tie(a.where.file, a.where.line, a.where.column, a.check) <

@@ -11,7 +11,7 @@ view::view(program& program_, const instruction& in_, std::vector<raw_finding>& 
 bool view::raw(term_id account) const {
   const auto w = p.wrapper_of(account);
   return w == "AccountInfo" || w == "UncheckedAccount" || w == "AccountView" ||
-         w == "NoLifetimeAccountInfo" || t[account].kind == tk::element ||
+         w == "NoLifetimeAccountInfo" || w == "Info" || t[account].kind == tk::element ||
          (w.empty() && p.is_account(account));
 }
 
@@ -40,7 +40,14 @@ const event* view::signer_proof(term_id account) const {
 
 const event* view::opaque_check(term_id account) const {
   for (const auto& e : in.events)
-    if (e.kind == ek::check && e.by == proof::opaque && t.mentions(e.a, account)) return &e;
+    if (e.kind == ek::check && e.by == proof::opaque && t.mentions(e.a, account)) {
+      // Helpers that look at other things than the address or the owner.
+      const auto name = last_segment(t[e.a].text);
+      const bool other =
+          name.find("rent") != std::string_view::npos || name.find("init") != std::string_view::npos ||
+          name.find("signer") != std::string_view::npos || name.find("writable") != std::string_view::npos;
+      if (!other) return &e;
+    }
   return nullptr;
 }
 
@@ -103,9 +110,30 @@ bool view::related(term_id a, term_id b) const {
   });
 }
 
+bool view::dominates(path_id outer, path_id inner) const {
+  while (inner != outer) {
+    if (inner == 0 || inner >= in.branches.size()) return false;
+    inner = in.branches[inner].parent;
+  }
+  return true;
+}
+
 bool view::any(ek kind, term_id account) const {
   return std::any_of(in.events.begin(), in.events.end(),
                      [&](const event& e) { return e.kind == kind && e.a == account; });
+}
+
+bool view::fresh(term_id account) const {
+  const auto* slot = p.slot_of(account);
+  if (slot != nullptr && (slot->is_init || slot->is_init_if_needed || slot->is_zero)) return true;
+  if (any(ek::init, account)) return true;
+  // if state.is_initialized() { return Err }: it was empty before.
+  return std::any_of(in.events.begin(), in.events.end(), [&](const event& e) {
+    if (e.kind != ek::check || e.path != 0 || t[e.a].kind != tk::call || !t.mentions(e.a, account))
+      return false;
+    const auto name = last_segment(t[e.a].text);
+    return e.negated ? name == "is_initialized" : name.find("uninitialized") != std::string_view::npos;
+  });
 }
 
 bool view::written(term_id account) const {

@@ -12,7 +12,14 @@ const struct_item* context_of(const program& p, const fn_item& f) {
   for (const auto& param : f.params) {
     const auto* type = program::strip(&param.type);
     if (type == nullptr || type->name != "Context" || type->args.empty()) continue;
-    return p.names.find_struct(type->args.back().name);
+    const auto name = type->args.back().name;
+    return p.names.find_struct(name == "Self" ? f.impl_type : name);
+  }
+  // Frameworks that pass the accounts themselves: fn(accounts: &mut Deposit, ...).
+  for (const auto& param : f.params) {
+    const auto* type = program::strip(&param.type);
+    const auto* s = type != nullptr && !param.is_self ? p.names.find_struct(type->name) : nullptr;
+    if (s != nullptr && is_accounts_struct(*s)) return s;
   }
   return nullptr;
 }
@@ -32,22 +39,32 @@ class builder {
  public:
   explicit builder(program& p) : p_(p), reached_(p.names.functions().size(), false) {}
 
+  // Entry points of the crate itself: those of crates that it uses as libraries are theirs.
+  bool own(const source_file* f) const {
+    const auto& files = p_.source.files;
+    return std::find(files.begin(), files.end(), f->id) != files.end();
+  }
+
   void run() {
     p_.summaries.resize(p_.names.functions().size());
     const auto& functions = p_.names.functions();
     for (int i = 0; i < count(); ++i) {
       const auto& f = *at(i).item;
-      if (f.in_program_mod && f.body != nullptr && f.impl_type.empty() && !f.params.empty()) {
+      if (f.in_program_mod && own(at(i).file) && f.body != nullptr && f.impl_type.empty() &&
+          !f.params.empty()) {
         p_.anchor = true;
         anchor(i);
       }
     }
-    for (const auto* file : p_.names.files)
+    for (const auto* file : p_.names.files) {
+      if (!own(file)) continue;
       for (const auto& m : file->macros)
         if (m.name.ends_with("entrypoint") || m.name == "entry_point" || m.name == "lazy_program_entrypoint")
           entry(file, m);
+    }
     for (int i = 0; i < count(); ++i)
-      if (functions[static_cast<std::size_t>(i)].item->name == "process_instruction") native(i, 0);
+      if (functions[static_cast<std::size_t>(i)].item->name == "process_instruction" && own(at(i).file))
+        native(i, 0);
     if (p_.instructions.empty()) loose();
   }
 
@@ -109,6 +126,7 @@ class builder {
     in.loose = is_loose;
     if (accounts != nullptr && is_accounts_struct(*accounts)) in.events = constraint_events(p_, *accounts);
     in.events.insert(in.events.end(), s.events.begin(), s.events.end());
+    std::erase_if(in.events, [&](const event& e) { return e.kind == ek::write && !p_.is_account(e.a); });
     in.branches = s.branches;
     in.capped = s.capped;
     collect(in);
@@ -134,7 +152,23 @@ class builder {
       leaves(e.b, seen, found);
       for (const auto a : e.args) leaves(a, seen, found);
     }
+    // Accounts structs that the body builds for its helpers name the same accounts again.
+    if (in.accounts != nullptr && is_accounts_struct(*in.accounts)) {
+      std::set<const struct_item*> own;
+      nested(*in.accounts, own);
+      std::erase_if(found, [&](term_id s) {
+        const auto* slot = p_.slot_of(s);
+        return slot != nullptr && slot->accounts != nullptr && !own.contains(slot->accounts);
+      });
+    }
     in.slots.assign(found.begin(), found.end());
+  }
+  void nested(const struct_item& s, std::set<const struct_item*>& out) const {
+    if (!out.insert(&s).second) return;
+    for (const auto& f : s.fields) {
+      const auto* inner = p_.names.find_struct(program::strip(&f.type)->name);
+      if (inner != nullptr && is_accounts_struct(*inner)) nested(*inner, out);
+    }
   }
 
   program& p_;

@@ -97,6 +97,7 @@ term_id interpreter::inline_call(int callee, std::vector<term_id> args, const no
     }
   };
   out_.capped = out_.capped || s.capped;
+  const auto first = out_.events.size();
   for (const auto& e : s.events) {
     if (!exported(t_, e)) continue;
     if (out_.events.size() >= limits_.events) {
@@ -109,6 +110,13 @@ term_id interpreter::inline_call(int callee, std::vector<term_id> args, const no
     for (auto& a : copy.args) a = substitute(a, map);
     branch_of(e.path);
     copy.path = branches.at(e.path);
+    if (copy.kind == ek::cpi && call_again(copy, site)) continue;
+    if (copy.kind == ek::write && !p_.is_account(copy.a)) {
+      auto state = p_.account_below(copy.a);
+      if (state == no_term) state = root_param(copy.a);
+      if (state == no_term) continue;  // a value of its own, not an account's
+      copy.a = state;
+    }
     if (copy.kind == ek::check) {  // it may be a plain truth value that the caller's argument made composite
       const auto kind = t_[copy.a].kind;
       if (kind == tk::both || kind == tk::either || kind == tk::negation || kind == tk::phi) {
@@ -126,9 +134,27 @@ term_id interpreter::inline_call(int callee, std::vector<term_id> args, const no
   const auto& v = t_[value];
   const auto* wanted = site->type != nullptr ? site->type : hint_;
   if (v.kind == tk::parsed && wanted != nullptr && !p_.names.has_type(v.text) &&
-      p_.names.has_type(wanted->name))
-    value = t_.make(tk::parsed, wanted->name, t_[value].args, 0, wanted);
+      p_.names.has_type(wanted->name)) {
+    const term generic = v;
+    for (auto i = first; i < out_.events.size(); ++i)
+      if (auto& e = out_.events[i]; e.kind == ek::parse && e.a == generic.args[0] && e.text == generic.text)
+        e.text = wanted->name;
+    value = t_.make(tk::parsed, wanted->name, generic.args, 0, wanted);
+  }
   return value;
+}
+
+// A wrapper around invoke() called what it was given: here it is known which instruction that is.
+bool interpreter::call_again(const event& wrapped, const node* site) {
+  if (wrapped.text != "invoke" || wrapped.args.size() < 2) return false;
+  const auto kind = t_[wrapped.args[0]].kind;
+  if (kind != tk::call && kind != tk::aggregate) return false;
+  const auto outer = std::exchange(path_, wrapped.path);
+  const auto first = out_.events.size();
+  invoke(site, {wrapped.args[0], wrapped.args[1], wrapped.b}, wrapped.b != no_term);
+  for (auto i = first; i < out_.events.size(); ++i) out_.events[i].where = wrapped.where;
+  path_ = outer;
+  return true;
 }
 
 term_id interpreter::new_account(const node* n, term_id) {
@@ -329,11 +355,30 @@ term_id interpreter::special_call(const node* n, std::string_view name, std::str
     }
     return make_cmp(p_, "==", arg(0), arg(1));
   }
+  if (name.starts_with("load_current_index") || name.starts_with("load_instruction_at") ||
+      name.starts_with("get_instruction_relative"))
+    return introspect(n, name, args);
   if (q == "Cursor" && name == "new") return arg(0);
   if ((q == "Box" || q == "Rc" || q == "Arc" || q == "RefCell" || q == "Cow") && name == "new") return arg(0);
   if (name == "drop" || name == "sol_log" || name == "sol_log_data") return no_term;
   handled = false;
   return no_term;
+}
+
+// The instructions sysvar: the checked loaders compare the account's address, the old ones take any bytes.
+term_id interpreter::introspect(const node* n, std::string_view name, const std::vector<term_id>& args) {
+  for (const auto a : args) {
+    const auto account = p_.account_below(a);
+    if (account == no_term) continue;
+    if (name.ends_with("_checked") || name == "get_instruction_relative") {
+      event& e =
+          emit(ek::check, n, make_cmp(p_, "==", make_key(p_, account), t_.constant("sysvar::instructions")));
+      e.by = proof::opaque;
+    }
+    emit(ek::escape, n, account).text = t_.intern(name);
+    return t_.make(tk::call, name, args);
+  }
+  return t_.make(tk::call, name, args);
 }
 
 void interpreter::write_through(const node* n, term_id target, term_id value) {

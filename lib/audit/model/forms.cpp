@@ -8,7 +8,7 @@ namespace {
 
 bool is_raw(std::string_view name) {
   return name == "AccountInfo" || name == "UncheckedAccount" || name == "AccountView" ||
-         name == "NoLifetimeAccountInfo";
+         name == "NoLifetimeAccountInfo" || name == "Info";
 }
 bool is_wrapper(std::string_view name) {
   static const std::set<std::string_view> names = {
@@ -54,8 +54,8 @@ const type_ref* program::named_type(std::string_view name) {
 
 const type_ref* program::strip(const type_ref* t) {
   static const std::set<std::string_view> wrappers = {
-      "Box",    "Rc",     "Arc", "RefCell",       "Ref",  "RefMut",
-      "Option", "Result", "Cow", "ProgramResult", "Cell", "MaybeUninit"};
+      "Box",    "Rc",  "Arc",           "RefCell", "Ref",         "RefMut", "Option",
+      "Result", "Cow", "ProgramResult", "Cell",    "MaybeUninit", "Mut",    "MaybeMut"};
   for (int i = 0; t != nullptr && i < 8; ++i) {
     if (!wrappers.contains(t->name) || t->args.empty()) return t;
     t = &t->args.front();
@@ -249,6 +249,7 @@ term_id make_field(program& p, term_id base, std::string_view name) {
   }
   if (b.kind == tk::accounts)
     if (const auto slot = accounts_field(p, b, name); slot != no_term) return slot;
+  if (b.kind == tk::data) return base;  // a part of the bytes
   if (b.kind == tk::constant && b.text.starts_with("bumps")) return t.constant("bumps");
   if (b.kind == tk::aggregate)
     for (std::size_t i = 0; i + 1 < b.args.size(); i += 2)

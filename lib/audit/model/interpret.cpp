@@ -44,7 +44,7 @@ void interpreter::run() {
                             (static_cast<std::uint32_t>(function_) << 8) | static_cast<std::uint32_t>(i));
     const auto* type = program::strip(&param.type);
     if (type != nullptr && type->name == "Context" && !type->args.empty()) {
-      value = t_.make(tk::context, type->args.back().name, {}, 0, type);
+      value = t_.make(tk::context, type_name(type->args.back().name), {}, 0, type);
     } else if (type != nullptr) {
       const auto* s = p_.names.find_struct(param.is_self ? f.impl_type : type->name);
       if (s != nullptr && is_accounts_struct(*s)) value = accounts_term(p_, *s);
@@ -53,6 +53,10 @@ void interpreter::run() {
     if (param.is_self) env_.emplace_back("self", value);
   }
   hint_ = program::strip(&f.ret);
+  // #[access_control(ctx.accounts.validate())] runs before the body, and its error ends the instruction.
+  for (const auto& a : f.attrs)
+    if (a.path == "access_control")
+      for (const auto* n : a.args) eval(n);
   diverges_ = false;
   const auto value = eval_block(f.body);
   if (!diverges_) out_.value = t_.phi(out_.value, value);
@@ -168,7 +172,7 @@ term_id interpreter::eval(const node* n) {
   switch (n->kind) {
     case node_kind::path: return eval_path(n);
     case node_kind::literal: return t_.literal(n->text);
-    case node_kind::field: return make_field(p_, eval(n->kids[0]), n->text);
+    case node_kind::field: return eval_field(n);
     case node_kind::call: return eval_call(n);
     case node_kind::method: return eval_method(n);
     case node_kind::macro: return eval_macro(n);
@@ -228,6 +232,16 @@ term_id interpreter::eval(const node* n) {
     case node_kind::field_init: return n->kids.empty() ? no_term : eval(n->kids[0]);
     default: return t_.unknown(eval_all(n, 0));
   }
+}
+
+term_id interpreter::eval_field(const node* n) {
+  const auto value = make_field(p_, eval(n->kids[0]), n->text);
+  const term v = t_[value];
+  // Reads of what other programs change: when they happen matters.
+  if (v.kind == tk::field && t_[v.args[0]].kind == tk::parsed && !p_.names.has_type(t_[v.args[0]].text) &&
+      t_[v.args[0]].args[0] != no_term && !p_.inner_type(t_[v.args[0]].args[0]).empty())
+    emit(ek::read, n, t_[v.args[0]].args[0]).text = v.text;
+  return value;
 }
 
 std::vector<term_id> interpreter::eval_all(const node* n, std::size_t first) {
@@ -465,6 +479,39 @@ term_id interpreter::eval_struct(const node* n) {
   return t_.make(tk::aggregate, name, std::move(args), 0, p_.named_type(name));
 }
 
+term_id interpreter::root_param(term_id target) const {
+  while (t_[target].kind == tk::field) target = t_[target].args[0];
+  return t_[target].kind == tk::param ? target : no_term;
+}
+
+// state.tick = x on a struct that was built here changes the variable, not what it was built from.
+bool interpreter::assign_local_field(const node* left, term_id value) {
+  if (left->kind != node_kind::field || left->kids[0]->kind != node_kind::path) return false;
+  term_id* v = lookup(left->kids[0]->text);
+  if (v == nullptr) return false;
+  const auto change = [&](term_id id) {
+    const term x = t_[id];
+    if (x.kind != tk::aggregate) return id;
+    auto args = x.args;
+    for (std::size_t i = 0; i + 1 < args.size(); i += 2)
+      if (t_[args[i]].text == left->text) args[i + 1] = value;
+    return t_.make(tk::aggregate, x.text, std::move(args), x.num, x.type);
+  };
+  const term old = t_[*v];
+  if (old.kind == tk::aggregate) {
+    *v = change(*v);
+    return true;
+  }
+  const bool built = old.kind == tk::phi && std::all_of(old.args.begin(), old.args.end(), [&](term_id a) {
+                       return t_[a].kind == tk::aggregate;
+                     });
+  if (!built) return false;
+  term_id merged = no_term;
+  for (const auto a : old.args) merged = t_.phi(merged, change(a));
+  *v = merged;
+  return true;
+}
+
 term_id interpreter::eval_assign(const node* n) {
   const node* left = n->kids[0];
   const auto value = eval(n->kids[1]);
@@ -482,14 +529,17 @@ term_id interpreter::eval_assign(const node* n) {
     return no_term;
   }
   const auto target = eval(left);
+  if (assign_local_field(left, plain ? value : t_.make(tk::arith, n->text, {target, value}))) return no_term;
   if (!plain) {
     event& e = emit(ek::arith, n, target);
     e.b = value;
     e.text = n->text;
   }
-  const auto account = p_.account_below(target);
-  if (account == no_term) return no_term;
+  auto account = p_.account_below(target);
   const auto kind = t_[target].kind;
+  // self.owner = x in a method of a state: the caller knows whose state it is.
+  if (account == no_term && kind == tk::field) account = root_param(target);
+  if (account == no_term) return no_term;
   event& e = emit(kind == tk::lamports ? ek::lamports : ek::write, n, account);
   e.b = value;
   e.text = kind == tk::lamports ? n->text : kind == tk::field ? t_[target].text : std::string_view("*");

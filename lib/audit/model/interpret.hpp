@@ -43,11 +43,14 @@ class interpreter {
 
   term_id eval(const node* n);
   term_id eval_path(const node* n);
+  term_id eval_field(const node* n);
   term_id eval_block(const node* n);
   term_id eval_if(const node* n);
   term_id eval_match(const node* n);
   term_id eval_loop(const node* n, const node* condition, const node* body);
   term_id eval_assign(const node* n);
+  term_id root_param(term_id target) const;
+  bool assign_local_field(const node* left, term_id value);
   term_id eval_binary(const node* n);
   term_id eval_try(const node* n);
   term_id eval_let(const node* n);
@@ -68,6 +71,8 @@ class interpreter {
   term_id account_method(const node* n, std::string_view name, term_id self, std::vector<term_id>& args,
                          bool& handled);
   term_id plain_method(const node* n, std::string_view name, term_id self, std::vector<term_id> args);
+  term_id introspect(const node* n, std::string_view name, const std::vector<term_id>& args);
+  bool call_again(const event& wrapped, const node* site);
   term_id inline_call(int callee, std::vector<term_id> args, const node* site);
   term_id parse_bytes(const node* n, std::string_view type, term_id bytes, bool tagged);
   term_id new_account(const node* n, term_id from);

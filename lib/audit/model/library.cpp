@@ -163,8 +163,8 @@ constexpr std::array<std::string_view, 79> transparent_names = {"then_some",
                                                                 "to_base",
                                                                 "base",
                                                                 "as_account_view"};
-constexpr std::array<std::string_view, 7> receiver_names = {
-    "map_err", "ok_or", "ok_or_else", "unwrap_or_else", "inspect", "inspect_err", "context"};
+constexpr std::array<std::string_view, 9> receiver_names = {
+    "map_err", "ok_or", "ok_or_else", "unwrap_or_else", "inspect", "inspect_err", "context", "or", "or_else"};
 constexpr std::array<std::string_view, 7> closure_names = {"map",          "and_then",   "then",  "for_each",
                                                            "try_for_each", "filter_map", "map_or"};
 constexpr std::array<std::string_view, 12> data_names = {"try_borrow_data",
@@ -241,10 +241,13 @@ const builder_row* find_builder(std::string_view path) noexcept {
   for (const auto& row : builders) {
     if (row.name != name) continue;
     if (has_segment(path, row.module)) return &row;
-    if (row.module == "system_instruction" &&
-        (has_segment(path, "system_program") || has_segment(path, "system")))
+    // The same builders under other crates' names: solana_system_interface::instruction,
+    // token_2022::instruction.
+    const bool other = path.find("system") != std::string_view::npos && has_segment(path, "instruction");
+    if (row.module == "system_instruction" && (other || has_segment(path, "system_program"))) named = &row;
+    if (row.module == "spl_token" && path.find("token") != std::string_view::npos &&
+        has_segment(path, "instruction"))
       named = &row;
-    if (row.module == "spl_token" && has_segment(path, "instruction")) named = &row;
   }
   return named;
 }

@@ -36,7 +36,9 @@ term_id interpreter::eval_condition_macro(const node* n, bool& handled) {
   const bool order =
       name.ends_with("_gt") || name.ends_with("_gte") || name.ends_with("_lt") || name.ends_with("_lte");
   if (count >= 2 && (inequality || equality || order)) {
-    const auto a = eval(n->kids[0]), b = eval(n->kids[1]);
+    auto a = eval(n->kids[0]), b = eval(n->kids[1]);
+    if (p_.is_account(a)) a = make_key(p_, a);  // assert_keys_eq!(self.bank, self.collateral.bank)
+    if (p_.is_account(b)) b = make_key(p_, b);
     for (std::size_t i = 2; i < count; ++i) eval(n->kids[i]);
     const std::string_view op = inequality               ? "!="
                                 : name.ends_with("_gte") ? ">="
@@ -52,6 +54,12 @@ term_id interpreter::eval_condition_macro(const node* n, bool& handled) {
   for (std::size_t i = 1; i < count; ++i) all.push_back(eval(n->kids[i]));
   if (contains(name, "signer") && p_.is_account(condition)) {
     assume(t_.make(tk::signer_flag, {}, {condition}), true, proof::code, where(n));
+  } else if (t_[condition].kind == tk::accounts) {
+    // assert_is_curator!(self): a macro of the program that looks at accounts of its choice.
+    std::vector<term_id> looked_at{condition};
+    if (const auto* s = p_.names.find_struct(t_[condition].text))
+      for (const auto& f : s->fields) looked_at.push_back(make_field(p_, condition, f.name));
+    emit(ek::check, n, t_.make(tk::call, name, looked_at)).by = proof::opaque;
   } else if (p_.is_account(condition)) {
     emit(ek::check, n, t_.make(tk::call, name, all)).by = proof::opaque;
   } else {

@@ -79,8 +79,12 @@ term_id interpreter::account_method(const node* n, std::string_view name, term_i
   const bool account = p_.is_account(self);
   const bool maybe = account || kind == tk::param || kind == tk::element;
   const auto arg = [&](std::size_t i) { return i < args.size() ? args[i] : no_term; };
-  if ((name == "key" || name == "address" || name == "unsigned_key") && args.empty())
+  if ((name == "key" || name == "address" || name == "unsigned_key") && args.empty()) {
+    // Account::<T>::try_from(info): the value stands for the account as well.
+    if (kind == tk::parsed && p_.names.resolve_method(t_[self].text, name) < 0)
+      return make_key(p_, t_[self].args[0]);
     return make_key(p_, self);
+  }
   if (name == "with_signer" && kind == tk::aggregate) {
     auto parts = t_[self].args;
     for (std::size_t i = 0; i + 1 < parts.size(); i += 2)
@@ -193,7 +197,7 @@ term_id interpreter::plain_method(const node* n, std::string_view name, term_id 
     return make_element(p_, self, arg(0));
   if (name == "unwrap_or") return t_.phi(self, arg(0));
   if (name == "first_chunk" || name == "get" || name == "get_mut" || name == "split_at" ||
-      name == "split_at_mut")
+      name == "split_at_mut" || name == "split_first" || name == "split_last")
     if (t_[self].kind == tk::data) return self;
   switch (classify_method(name)) {
     case method_class::transparent:

@@ -23,6 +23,7 @@ enum class ek : std::uint8_t {
   use,       // a read in a place without effect (logs)
   escape,    // account a passed to library function `text`
   arith,     // unchecked a `text` b
+  read,      // field `text` of account a, which another program's type describes
   ignored,   // a fallible call's result was dropped; text = callee
 };
 

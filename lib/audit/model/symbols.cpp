@@ -79,6 +79,34 @@ std::string symbols::expand(std::string_view path, const source_file& file) cons
   return std::string(path);
 }
 
+namespace {
+
+// How many trailing segments of `module` the path before the function's name spells out.
+int agreement(std::string_view module, std::string_view path) {
+  path = path.substr(0, std::min(path.size(), path.rfind("::")));
+  int n = 0;
+  while (!module.empty() && !path.empty() && last_segment(module) == last_segment(path) && n < 8) {
+    ++n;
+    const auto cut = [](std::string_view s) {
+      const auto at = s.rfind("::");
+      return at == std::string_view::npos ? std::string_view{} : s.substr(0, at);
+    };
+    module = cut(module);
+    path = cut(path);
+  }
+  return n;
+}
+
+bool has_module(std::string_view module, std::string_view segment) {
+  for (auto at = module.find(segment); at != std::string_view::npos; at = module.find(segment, at + 1)) {
+    const auto end = at + segment.size();
+    if ((at == 0 || module[at - 1] == ':') && (end == module.size() || module[end] == ':')) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 int symbols::resolve(std::string_view path, const function_ref& from) const {
   const auto name = last_segment(path);
   const auto it = by_name_.find(name);
@@ -110,13 +138,17 @@ int symbols::resolve(std::string_view path, const function_ref& from) const {
         s = 3;
       else if (f.impl_type.empty() && f.module.empty() && expanded.starts_with("crate::"))
         s = 1;
+      else if (f.impl_type.empty() && has_module(f.module, q))
+        s = 2;  // re-exported: instructions::deposit of instructions/deposit.rs
       else
         continue;
     } else {
       if (!f.impl_type.empty()) continue;
       s = f.module == from.item->module ? 3 : 1;
     }
-    if (functions_[static_cast<std::size_t>(id)].file == from.file) ++s;
+    s *= 4;
+    if (f.impl_type.empty() && !q.empty()) s += agreement(f.module, expanded.empty() ? path : expanded);
+    if (functions_[static_cast<std::size_t>(id)].file == from.file) s += 4;
     if (s > score) {
       score = s;
       best = id;

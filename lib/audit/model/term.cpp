@@ -17,12 +17,29 @@ std::string_view term_table::intern(std::string_view text) {
   return kept;
 }
 
+namespace {
+
+std::uint64_t hash_of(tk kind, std::string_view text, const std::vector<term_id>& args, std::uint32_t num) {
+  std::uint64_t h = static_cast<std::uint64_t>(kind) * 0x9e3779b97f4a7c15u + num;
+  h = (h ^ std::hash<std::string_view>{}(text)) * 0xff51afd7ed558ccdu;
+  for (const auto a : args) h = (h ^ a) * 0xc4ceb9fe1a85ec53u + (h >> 29);
+  return h;
+}
+
+}  // namespace
+
+term_id term_table::find(tk k, term_id a) const {
+  const auto it = by_hash_.find(hash_of(k, {}, {a}, 0));
+  if (it == by_hash_.end()) return no_term;
+  for (const auto id : it->second)
+    if (terms_[id].kind == k && terms_[id].args == std::vector<term_id>{a}) return id;
+  return no_term;
+}
+
 term_id term_table::make(tk kind, std::string_view text, std::vector<term_id> args, std::uint32_t num,
                          const type_ref* type) {
   text = intern(text);
-  std::uint64_t h = static_cast<std::uint64_t>(kind) * 0x9e3779b97f4a7c15u + num;
-  h = (h ^ reinterpret_cast<std::uintptr_t>(text.data())) * 0xff51afd7ed558ccdu;
-  for (const auto a : args) h = (h ^ a) * 0xc4ceb9fe1a85ec53u + (h >> 29);
+  const auto h = hash_of(kind, text, args, num);
   auto& bucket = by_hash_[h];
   for (const auto id : bucket) {
     const auto& t = terms_[id];

@@ -74,6 +74,8 @@ class term_table {
   term_id unknown(std::vector<term_id> deps);
   term_id phi(term_id a, term_id b);
 
+  // The term of kind `k` over `a` alone, no_term when nobody made it.
+  term_id find(tk k, term_id a) const;
   // Does `t` hold `what` anywhere inside?
   bool mentions(term_id t, term_id what) const;
   // Every account-like leaf (slot, element, param) inside.

@@ -101,6 +101,7 @@ struct app_image {
   images::run_options how;
 };
 
+void bind_audit(py::module_& m);
 void bind_images(py::module_& m);
 void bind_ledger(py::module_& m);
 void bind_unikernel(py::module_& m);

@@ -65,6 +65,7 @@ PYBIND11_MODULE(_osvm, m) {
   m.attr("version") = OSVM_PYTHON_VERSION;
   pybind11::register_exception_translator(&osvm::python::translate);
   osvm::python::bind_core(m);
+  osvm::python::bind_audit(m);
   osvm::python::bind_images(m);
   osvm::python::bind_ledger(m);
   osvm::python::bind_unikernel(m);

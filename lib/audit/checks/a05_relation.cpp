@@ -1,0 +1,237 @@
+// Two accounts, each valid by itself, that belong together by a stored key which nothing compares.
+#include <algorithm>
+
+#include "audit/engine/outliers.hpp"
+#include "audit/model/library.hpp"
+#include "audit/model/names.hpp"
+
+namespace osvm::audit {
+namespace {
+
+struct state {
+  term_id account = no_term;
+  std::string_view type;
+  const event* read = nullptr;  // where the bytes were read, null for typed accounts
+};
+
+state state_of(const view& v, term_id account) {
+  state s{account, v.p.inner_type(account), nullptr};
+  for (const auto& e : v.in.events)
+    if (e.kind == ek::parse && e.a == account && e.by != proof::type) {
+      s.read = &e;
+      if (s.type.empty()) s.type = e.text;
+    }
+  if (!s.type.empty() && !v.p.names.has_type(s.type)) s.type = {};
+  return s;
+}
+
+bool stores(const view& v, term_id account, std::string_view field, term_id party) {
+  return std::any_of(v.in.events.begin(), v.in.events.end(), [&](const event& e) {
+    if (e.kind != ek::write || e.a != account) return false;
+    return e.text == field || (party != no_term && v.mentions(e.b, party));
+  });
+}
+
+// A comparison with the one on one side and the other on the other side, or a helper that gets both.
+bool tied(const view& v, term_id a, term_id b) {
+  return std::any_of(v.in.events.begin(), v.in.events.end(), [&](const event& e) {
+    if (e.kind != ek::check) return false;
+    const auto& x = v.t[e.a];
+    if (x.kind != tk::cmp) return v.mentions(e.a, a) && v.mentions(e.a, b);
+    if (x.text != "==" && x.text != "!=") return false;
+    return (v.mentions(x.args[0], a) && v.mentions(x.args[1], b)) ||
+           (v.mentions(x.args[0], b) && v.mentions(x.args[1], a));
+  });
+}
+
+// The stored key itself is compared with something, if not with the party.
+bool compared(const view& v, term_id account, std::string_view field) {
+  return std::any_of(v.in.events.begin(), v.in.events.end(), [&](const event& e) {
+    const auto& x = v.t[e.a];
+    if (e.kind != ek::check || x.kind != tk::cmp) return false;
+    return std::any_of(x.args.begin(), x.args.end(), [&](term_id a) {
+      return v.t[a].kind == tk::field && v.t[a].text == field && v.p.account_below(a) == account;
+    });
+  });
+}
+
+// Whoever stores the key is a state of this program: token accounts are made by anybody, with any owner.
+bool trusted_source(const view& v, const event& proof, term_id account) {
+  const auto& x = v.t[proof.a];
+  if (x.kind != tk::cmp) return true;
+  for (const auto side : x.args) {
+    if (v.t[side].kind == tk::key && v.t[side].args[0] == account) continue;
+    term_id base = side;
+    while (v.t[base].kind == tk::field) base = v.t[base].args[0];
+    if (v.t[base].kind == tk::parsed && !v.p.names.has_type(v.t[base].text)) return false;
+  }
+  return true;
+}
+
+// A derivation, a constant, or a key of another account that is not the party itself.
+bool fixed_by_others(const view& v, term_id account, term_id party) {
+  const auto* e = v.key_proof(account);
+  return e != nullptr && !v.mentions(e->a, party) && trusted_source(v, *e, account);
+}
+
+bool has_effect(const view& v) {
+  return std::any_of(v.in.events.begin(), v.in.events.end(), [](const event& e) {
+    return e.kind == ek::write || e.kind == ek::lamports || e.kind == ek::cpi || e.kind == ek::close;
+  });
+}
+
+// Its content decides something, or it is changed.
+bool matters(const view& v, term_id account) {
+  if (v.written(account)) return true;
+  const auto parsed = [&](auto&& self, term_id x, unsigned depth) -> bool {
+    const auto& t = v.t[x];
+    if (t.kind == tk::parsed) return !t.args.empty() && t.args[0] == account;
+    return depth < 16 &&
+           std::any_of(t.args.begin(), t.args.end(), [&](term_id a) { return self(self, a, depth + 1); });
+  };
+  return std::any_of(v.in.events.begin(), v.in.events.end(), [&](const event& e) {
+    if (e.kind == ek::parse || e.kind == ek::use || e.kind == ek::read) return false;
+    return parsed(parsed, e.a, 0) || parsed(parsed, e.b, 0) ||
+           std::any_of(e.args.begin(), e.args.end(), [&](term_id a) { return parsed(parsed, a, 0); });
+  });
+}
+
+bool is_program(const view& v, term_id account) {
+  const auto w = v.p.wrapper_of(account);
+  return w == "Program" || w == "Interface" || w == "Sysvar" ||
+         v.name(account).find("program") != std::string::npos;
+}
+
+// The account that field `name` of a state means: the only one that is called like it, or that has its type.
+term_id party_of(const view& v, const state& s, const field_item& field) {
+  const auto wanted = stem_of(field.name);
+  term_id named = no_term;
+  for (const auto b : v.in.slots) {
+    if (b == s.account || is_program(v, b) || stem_of(v.name(b)) != wanted) continue;
+    if (named != no_term) return no_term;
+    named = b;
+  }
+  return named;
+}
+
+void judge(const check& self, const view& v, const state& s) {
+  const auto* type = v.p.names.find_struct(s.type);
+  for (const auto& field : type->fields) {
+    if (!is_pubkey(&field.type) || field.type.name == "Option") continue;
+    const auto party = party_of(v, s, field);
+    if (party == no_term || v.fresh(party) || v.signer_proof(party) != nullptr) continue;
+    if (stores(v, s.account, field.name, party) || tied(v, s.account, party) ||
+        compared(v, s.account, field.name))
+      continue;
+    if (fixed_by_others(v, s.account, party) && fixed_by_others(v, party, s.account)) continue;
+    if (v.opaque_check(s.account) != nullptr || v.opaque_check(party) != nullptr) continue;
+    auto& f = v.report(self, s.read != nullptr ? s.read->where : v.slot_span(s.account),
+                       "`" + v.name(s.account) + "` stores its `" + std::string(field.name) +
+                           "`, but nothing compares that with `" + v.name(party) +
+                           "`: an account of another one passes",
+                       s.account);
+    f.topic = field.name;
+    f.seen.insert(f.seen.begin(), {v.slot_span(party), "the account that it should belong to"});
+  }
+}
+
+// Any check at all that looks at the account, other than for its owner, type, signature or use.
+bool looked_at(const view& v, term_id account) {
+  return std::any_of(v.in.events.begin(), v.in.events.end(), [&](const event& e) {
+    if (e.kind != ek::check || !v.mentions(e.a, account)) return false;
+    const auto& x = v.t[e.a];
+    if (x.kind == tk::signer_flag || x.kind == tk::writable_flag) return false;
+    const bool of_owner = x.kind == tk::cmp && std::any_of(x.args.begin(), x.args.end(), [&](term_id a) {
+                            return v.t[a].kind == tk::owner && v.t[a].args[0] == account;
+                          });
+    return !of_owner;
+  });
+}
+
+// The account of a token call by its role: argument `index` of a builder, or the field of an accounts struct.
+term_id role(const view& v, const event& call, std::size_t index, std::string_view field) {
+  for (const auto from : call.args) {
+    const auto& x = v.t[from];
+    if (x.kind == tk::call && find_builder(x.text) != nullptr && index < x.args.size()) {
+      const auto& key = v.t[x.args[index]];
+      return key.kind == tk::key ? key.args[0] : v.p.account_below(x.args[index]);
+    }
+    if (x.kind == tk::aggregate)
+      for (std::size_t i = 0; i + 1 < x.args.size(); i += 2)
+        if (v.t[x.args[i]].text == field) return v.p.account_below(x.args[i + 1]);
+  }
+  return no_term;
+}
+
+// This instruction has the token program set the account up, or a framework's types say more than we can see.
+bool prepared_here(const view& v, term_id account) {
+  const auto* slot = v.p.slot_of(account);
+  if (slot != nullptr && slot->accounts != nullptr)
+    for (const auto& a : slot->accounts->attrs)
+      if (a.path == "derive" && a.raw.find("FromAccounts") != std::string_view::npos) return true;
+  return std::any_of(v.in.events.begin(), v.in.events.end(), [&](const event& e) {
+    return e.kind == ek::cpi && last_segment(e.text).starts_with("initialize_") &&
+           std::any_of(e.args.begin(), e.args.end(), [&](term_id a) { return v.mentions(a, account); });
+  });
+}
+
+// The program signs a transfer out of an account, or mints, and nothing says whose account or mint that is.
+void vaults(const check& self, const view& v) {
+  for (const auto& e : v.in.events) {
+    if (e.kind != ek::cpi || e.b == no_term) continue;
+    const auto name = last_segment(e.text);
+    const bool transfer = name.starts_with("transfer") || name.starts_with("Transfer");
+    const bool mints = name.starts_with("mint_to") || name.starts_with("MintTo");
+    if (!transfer && !mints) continue;
+    const auto account = transfer ? role(v, e, 1, "from") : role(v, e, 1, "mint");
+    if (account == no_term || !v.p.is_account(account) || v.t[account].kind == tk::phi) continue;
+    if (std::find(v.in.slots.begin(), v.in.slots.end(), account) == v.in.slots.end()) continue;
+    if (v.fresh(account) || prepared_here(v, account) || looked_at(v, account) ||
+        v.t[account].kind == tk::element)
+      continue;
+    if (v.signer_proof(account) != nullptr || e.text.find("system") != std::string_view::npos) continue;
+    auto& f =
+        v.report(self, e.where,
+                 std::string("the program signs ") + (transfer ? "a transfer out of `" : "for minting `") +
+                     v.name(account) + "`, but no check says that it is the one that the state means",
+                 account);
+    f.seen.insert(f.seen.begin(), {v.slot_span(account), "the account"});
+    f.topic = v.name(account);
+  }
+}
+
+void run(const check& self, const view& v) {
+  vaults(self, v);
+  if (!has_effect(v)) return;
+  for (const auto account : v.in.slots) {
+    const auto s = state_of(v, account);
+    if (s.type.empty() || v.fresh(account) || !matters(v, account)) continue;
+    judge(self, v, s);
+  }
+}
+
+}  // namespace
+
+extern const check a05_relation_check;
+const check a05_relation_check{
+    .id = "OSVM-A05",
+    .name = "account-relation-mismatch",
+    .title = "Two accounts that belong together are never compared",
+    .cwe = 345,
+    .severity = severity::high,
+    .confidence = confidence::strong,
+    .rationale =
+        "Each account may be valid by itself: the right program owns it, the type is right. If nothing says "
+        "that "
+        "one belongs to the other, a caller combines a real one with one of their own, such as a reserve "
+        "with "
+        "another market, and is judged by its rules.",
+    .fix =
+        "Add `has_one = other` (Anchor), or compare the stored key with the other account's key before any "
+        "effect.",
+    .instruction = run,
+    .program = [](const check& self,
+                  const program_view& v) { report_outliers(self, v, outlier_kind::relation); },
+};
+
+}  // namespace osvm::audit

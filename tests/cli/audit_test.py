@@ -1,0 +1,85 @@
+"""osvm audit: what a project decides about its findings, and the exit status that follows."""
+import json
+import pathlib
+import tempfile
+
+import osvm_process
+from osvm_process import Case
+
+PROGRAM = """
+use anchor_lang::prelude::*;
+#[program]
+pub mod vault {
+    use super::*;
+    pub fn set(ctx: Context<Set>, value: u64) -> Result<()> {
+        ctx.accounts.state.value = value;
+        Ok(())
+    }
+}
+#[derive(Accounts)]
+pub struct Set<'info> {
+    #[account(mut, has_one = authority)]
+    pub state: Account<'info, State>,
+    pub authority: UncheckedAccount<'info>,
+}
+#[account]
+pub struct State {
+    pub authority: Pubkey,
+    pub value: u64,
+}
+"""
+FOUND, NOTHING, USAGE, NO_GRAMMAR = 1, 0, 2, 3
+
+
+class Audit(Case):
+    def setUp(self):
+        super().setUp()
+        folder = tempfile.TemporaryDirectory(prefix="osvm-audit-")
+        self.addCleanup(folder.cleanup)
+        self.at = pathlib.Path(folder.name)
+        (self.at / "src").mkdir()
+        (self.at / "src" / "lib.rs").write_text(PROGRAM, encoding="utf-8")
+        self.sources = str(self.at / "src")
+        if self.osvm("audit", self.sources).returncode == NO_GRAMMAR:
+            self.skipTest("NOT APPLICABLE: this build has no Rust grammar")
+
+    def file(self, name, text):
+        path = self.at / name
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    def test_a_baseline_accepts_what_is_known_and_nothing_else(self):
+        known = str(self.at / "known.json")
+        self.osvm("audit", self.sources, status=FOUND)
+        self.osvm("audit", self.sources, "--write-baseline", known, "--fail-on", "never", status=NOTHING)
+        self.osvm("audit", self.sources, "--baseline", known, status=NOTHING)
+        more = PROGRAM.replace("set(", "put(").replace("Set", "Put").replace("vault", "vault2")
+        (self.at / "src" / "other.rs").write_text(more, encoding="utf-8")
+        self.osvm("audit", self.sources + "/other.rs", "--baseline", known, status=FOUND)
+        self.osvm("audit", self.sources, "--baseline", self.file("none.json", "{}"), status=USAGE)
+
+    def test_a_diff_keeps_what_it_touches(self):
+        touched = "+++ b/src/lib.rs\n@@ -0,0 +1,99 @@\n"
+        self.osvm("audit", self.sources, "--diff", "-", stdin=touched, status=FOUND)
+        self.osvm("audit", self.sources, "--diff", "-", stdin=touched.replace("lib.rs", "x.rs"), status=NOTHING)
+        self.osvm("audit", self.sources, "--diff", "-", stdin="+++ b/a\n@@ x\n", status=USAGE)
+
+    def test_settings_switch_off_and_move_the_threshold(self):
+        for text, status in (('[audit]\nfail-on = "critical"\n', NOTHING), ('[audit]\nfail-on = "high"\n', FOUND),
+                             ('[audit]\noff = ["OSVM-A01"]\n', NOTHING), ('[severity]\nOSVM-A01 = "info"\n', NOTHING),
+                             ('[audit]\nof = []\n', USAGE)):
+            self.osvm("audit", self.sources, "--settings", self.file("audit.toml", text), status=status)
+
+    def test_every_format_names_the_finding(self):
+        for form in ("human", "json", "sarif", "markdown", "html"):
+            done = self.osvm("audit", self.sources, "--format", form, "--fail-on", "never", status=NOTHING)
+            self.assertIn("OSVM-A01", done.stdout, form)
+        self.osvm("audit", self.sources, "--format", "pdf", status=USAGE)
+        self.osvm("audit", self.sources, "--out", str(self.at / "out"), "--fail-on", "never", status=NOTHING)
+        self.assertEqual(sorted(p.name for p in (self.at / "out").iterdir()),
+                         ["report.html", "report.json", "report.md", "report.sarif", "report.txt"])
+        self.assertTrue(json.loads((self.at / "out" / "report.json").read_text(encoding="utf-8"))["findings"])
+
+
+if __name__ == "__main__":
+    osvm_process.main()
