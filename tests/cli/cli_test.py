@@ -18,9 +18,11 @@ COMMANDS = ["", "run", "demo", "version", "completion", "doctor", "doctor kvm", 
             "idl", "idl add", "idl fetch", "idl list", "idl remove", "account", "balance", "token", "token holders",
             "bench decode", "bench ledger",
             "bench rpc",
+            "proxy", "proxy serve", "proxy status", "proxy shift", "proxy rollback", "proxy drain", "proxy weight",
+            "proxy metrics", "proxy tell",
             "rpc", "rpc local", "mount", "mount add", "mount remove", "mount list", "image", "image build",
             "image inspect", "image verify", "image sign", "image list"]
-GROUPS = ("doctor", "bench", "idl", "ledger", "rpc", "mount", "image", "token")
+GROUPS = ("doctor", "bench", "idl", "ledger", "rpc", "mount", "image", "token", "proxy")
 
 
 class Usage(Case):

@@ -79,6 +79,7 @@ class fake_source final : public instance_source {
   void crash(const std::string& version) { find(version)->crash("exit status 3"); }
   // A start that was given up completes after all.
   void start_late() { finish(std::move(*waiting_), std::make_shared<fake_instance>(release_script("late"))); }
+  void let_be_healthy() { *healthy_ = true; }
   bool given_up() const { return token_.stop_requested(); }
   std::atomic<int> started{0}, stopped{0};
 
@@ -89,7 +90,21 @@ class fake_source final : public instance_source {
       }
     };
   }
-  static server::script script_of(const release_spec& spec) {
+  server::script script_of(const release_spec& spec) {
+    if (spec.artifact == "healthy when told") {
+      return [healthy = healthy_, good = release_script(spec.version)](client& c) {
+        if (*healthy) return good(c);
+        if (read_request(c)) c.send("HTTP/1.1 503 Not yet\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+      };
+    }
+    if (spec.artifact == "slow under traffic") {
+      return [](client& c) {
+        while (const auto r = read_request(c)) {
+          if (!r->has("osvm-probe")) std::this_thread::sleep_for(15ms);
+          c.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        }
+      };
+    }
     if (spec.artifact == "unhealthy") return answer("HTTP/1.1 503 Not yet\r\nContent-Length: 0\r\n\r\n");
     if (spec.artifact == "hangs") return [](client& c) { c.at_end(10s); };
     if (spec.artifact == "500 when warm") {
@@ -122,6 +137,7 @@ class fake_source final : public instance_source {
   executor ex_;
   std::mutex mutex_;
   std::map<std::string, std::shared_ptr<fake_instance>> instances_;
+  std::shared_ptr<std::atomic<bool>> healthy_ = std::make_shared<std::atomic<bool>>(false);
   std::unique_ptr<start_handler> waiting_;
   std::stop_token token_;
 };
@@ -131,7 +147,12 @@ class release_engine : public proxy_fixture {
   void SetUp() override {
     start(proxy_mode::l7);
     source_ = std::make_shared<fake_source>(loop_->get_executor());
+    begin_service(nullptr);
+  }
+  void begin_service(std::shared_ptr<release_store> store) {
+    service_.reset();
     service_options o;
+    o.store = std::move(store);
     o.on_event = [this](const release_event& e) {
       std::lock_guard lock(mutex_);
       events_.push_back(e.version + " " + to_string(e.state));
@@ -163,6 +184,15 @@ class release_engine : public proxy_fixture {
     auto r = begin(std::move(s)).get();
     EXPECT_TRUE(r) << r.error().to_string();
     return r ? *r : shift_report{};
+  }
+  result<void> command(service_command c) {
+    return service_->async_command(c, {}, boost::asio::use_future).get();
+  }
+  result<shift_report> roll_back() {
+    return service_->async_rollback(spec("ignored"), boost::asio::use_future).get();
+  }
+  result<shift_report> recover() {
+    return service_->async_recover(spec("ignored"), boost::asio::use_future).get();
   }
   std::string served() { return connect().get("/").body; }
   std::vector<std::string> events() {
@@ -382,6 +412,177 @@ TEST_F(release_engine, wrong_specs_are_errors) {
   EXPECT_EQ(begin(s).get().error().code, osvm::errc::invalid_argument);
 }
 
+// --- canary, commands, roll-back ---
+
+TEST_F(release_engine, a_canary_gets_its_share_and_no_more) {
+  ASSERT_EQ(deploy(spec("v1")).state, release_state::active);
+  auto s = spec("v2");
+  s.canary = {{20, 60'000ms}};
+  auto pending = begin(s);
+  ASSERT_TRUE(eventually([&] { return service_->status().share == 20; }));
+  int canary = 0;
+  auto c = connect();
+  for (int i = 0; i < 200; ++i) canary += c.get("/").body == "hello v2\n" ? 1 : 0;
+  EXPECT_EQ(canary, 40);  // the share is given out evenly, not by chance
+  EXPECT_EQ(service_->status().active, "v1");
+  EXPECT_EQ(service_->status().next, "v2");
+  ASSERT_TRUE(command(service_command::abort));
+  const auto r = pending.get();
+  ASSERT_TRUE(r);
+  EXPECT_EQ(r->state, release_state::rolled_back);
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(served(), "hello v1\n");
+}
+
+TEST_F(release_engine, canary_stages_end_in_the_whole_shift) {
+  ASSERT_EQ(deploy(spec("v1")).state, release_state::active);
+  auto s = spec("v2");
+  s.canary = {{1, 20ms}, {50, 20ms}};
+  const auto r = deploy(s);
+  EXPECT_EQ(r.state, release_state::active) << r.reason;
+  EXPECT_EQ(served(), "hello v2\n");
+  EXPECT_EQ(source_->stopped, 1);
+}
+
+TEST_F(release_engine, a_failing_canary_is_rolled_back) {
+  ASSERT_EQ(deploy(spec("v1")).state, release_state::active);
+  auto s = spec("v2", "500 under traffic");
+  s.canary = {{50, 60'000ms}};
+  auto pending = begin(s);
+  const bool decided = eventually([&] {
+    (void)served();
+    return pending.wait_for(0ms) == std::future_status::ready;
+  });
+  ASSERT_TRUE(decided);
+  EXPECT_EQ(pending.get()->state, release_state::rolled_back);
+  EXPECT_EQ(served(), "hello v1\n");
+}
+
+TEST_F(release_engine, is_rolled_back_for_its_p99) {
+  ASSERT_EQ(deploy(spec("v1")).state, release_state::active);
+  auto s = spec("v2", "slow under traffic");
+  s.bake.window = 60'000ms;
+  s.bake.max_p99 = 10ms;
+  auto pending = begin(s);
+  const bool decided = eventually(
+      [&] {
+        (void)served();
+        return pending.wait_for(0ms) == std::future_status::ready;
+      },
+      30s);
+  ASSERT_TRUE(decided);
+  const auto r = pending.get();
+  EXPECT_EQ(r->state, release_state::rolled_back);
+  EXPECT_NE(r->reason.find("99 %"), std::string::npos) << r->reason;
+}
+
+TEST_F(release_engine, paused_it_waits_before_it_gets_traffic) {
+  ASSERT_EQ(deploy(spec("v1")).state, release_state::active);
+  EXPECT_FALSE(command(service_command::pause));  // nothing is under way
+  auto s = spec("v2", "healthy when told");
+  auto pending = begin(s);
+  ASSERT_TRUE(eventually([&] { return service_->status().step == "probing"; }));
+  ASSERT_TRUE(command(service_command::pause));
+  source_->let_be_healthy();
+  ASSERT_TRUE(eventually([&] { return service_->status().step == "warming"; }));
+  EXPECT_TRUE(service_->status().paused);
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(served(), "hello v1\n");
+  ASSERT_TRUE(command(service_command::resume));
+  EXPECT_EQ(pending.get()->state, release_state::active);
+  EXPECT_EQ(served(), "hello v2\n");
+}
+
+TEST_F(release_engine, rolls_back_to_the_release_before_and_back_again) {
+  ASSERT_EQ(deploy(spec("v1")).state, release_state::active);
+  EXPECT_EQ(roll_back().error().code, osvm::errc::not_found);
+  ASSERT_EQ(deploy(spec("v2")).state, release_state::active);
+  auto back = roll_back();
+  ASSERT_TRUE(back) << back.error().to_string();
+  EXPECT_EQ(back->state, release_state::active);
+  EXPECT_EQ(served(), "hello v1\n");
+  ASSERT_TRUE(roll_back());
+  EXPECT_EQ(served(), "hello v2\n");
+}
+
+TEST_F(release_engine, a_roll_back_in_the_bake_window_ends_the_deployment) {
+  ASSERT_EQ(deploy(spec("v1")).state, release_state::active);
+  auto s = spec("v2");
+  s.bake.window = 60'000ms;
+  auto pending = begin(s);
+  ASSERT_TRUE(eventually([&] { return service_->status().step == "watching"; }));
+  const auto back = roll_back();
+  ASSERT_TRUE(back);
+  EXPECT_EQ(back->state, release_state::rolled_back);
+  EXPECT_EQ(back->version, "v2");
+  EXPECT_EQ(pending.get()->state, release_state::rolled_back);
+  EXPECT_EQ(served(), "hello v1\n");
+}
+
+// --- journal ---
+
+// In memory; can be full.
+class memory_store final : public release_store {
+ public:
+  result<std::optional<std::string>> load() override {
+    std::lock_guard lock(mutex);
+    return document;
+  }
+  result<void> save(std::string_view text) override {
+    std::lock_guard lock(mutex);
+    if (full) return errno_error("save", ENOSPC);
+    document = std::string(text);
+    return {};
+  }
+  std::mutex mutex;
+  std::optional<std::string> document;
+  bool full = false;
+};
+
+TEST_F(release_engine, goes_on_with_what_the_store_names) {
+  auto store = std::make_shared<memory_store>();
+  begin_service(store);
+  EXPECT_EQ(recover().error().code, osvm::errc::not_found);
+  ASSERT_EQ(deploy(spec("v1")).state, release_state::active);
+  ASSERT_EQ(deploy(spec("v2")).state, release_state::active);
+  begin_service(store);
+  EXPECT_EQ(service_->active(), std::nullopt);
+  const auto r = recover();
+  ASSERT_TRUE(r) << r.error().to_string();
+  EXPECT_EQ(r->version, "v2");
+  EXPECT_EQ(served(), "hello v2\n");
+  EXPECT_EQ(recover().error().code, osvm::errc::busy);
+  EXPECT_EQ(service_->status().previous, "v1");
+  ASSERT_TRUE(roll_back());
+  EXPECT_EQ(served(), "hello v1\n");
+}
+
+TEST_F(release_engine, a_full_store_rejects_the_release_and_the_old_one_serves_on) {
+  auto store = std::make_shared<memory_store>();
+  begin_service(store);
+  ASSERT_EQ(deploy(spec("v1")).state, release_state::active);
+  {
+    std::lock_guard lock(store->mutex);
+    store->full = true;
+  }
+  const auto r = deploy(spec("v2"));
+  EXPECT_EQ(r.state, release_state::rejected);
+  EXPECT_NE(r.reason.find("journalled"), std::string::npos) << r.reason;
+  EXPECT_EQ(served(), "hello v1\n");
+  {
+    std::lock_guard lock(store->mutex);
+    store->full = false;
+  }
+  EXPECT_EQ(deploy(spec("v2")).state, release_state::active);
+}
+
+TEST_F(release_engine, a_store_with_nonsense_in_it_is_an_error_not_a_fresh_start) {
+  auto store = std::make_shared<memory_store>();
+  store->document = "nonsense";
+  begin_service(store);
+  const auto r = begin(spec("v1")).get();
+  ASSERT_FALSE(r);
+  EXPECT_EQ(r.error().code, osvm::errc::malformed);
+}
+
 TEST_F(release_engine, endpoints_can_be_released_without_a_source_of_ones_own) {
   server one(release_script("v1")), two(release_script("v2"));
   service s(loop_->get_executor(), *proxy_, make_endpoint_source(loop_->get_executor()));
@@ -436,6 +637,41 @@ TEST_F(probes, say_how_the_last_attempt_ended) {
   ASSERT_FALSE(r);
   EXPECT_EQ(r.error().code, hotswap::errc::probe_failed);
   EXPECT_NE(r.error().context.find("no complete answer"), std::string::npos) << r.error().context;
+}
+
+TEST_F(probes, ask_a_node_for_its_health) {
+  const auto rpc = [](std::string answer) {
+    return [answer](client& c) {
+      const auto r = read_request(c);
+      const bool right =
+          r && r->line() == "POST / HTTP/1.1" && r->body.find("getHealth") != std::string::npos;
+      const auto body = right ? answer : "{}";
+      c.send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) +
+             "\r\nConnection: close\r\n\r\n" + body);
+    };
+  };
+  probe_options o;
+  o.kind = probe_kind::rpc_health;
+  server good(rpc(R"({"jsonrpc":"2.0","result": "ok","id":1})"));
+  EXPECT_TRUE(probe(good.where(), o));
+  server behind(rpc(R"({"jsonrpc":"2.0","error":{"code":-32005,"message":"Node is behind"},"id":1})"));
+  EXPECT_FALSE(probe(behind.where(), o, 200ms));
+}
+
+TEST_F(probes, ask_a_function_of_ones_own) {
+  server s(release_script("v1"));
+  probe_options o;
+  o.kind = probe_kind::custom;
+  EXPECT_FALSE(probe(s.where(), o));  // without a function
+  int asked = 0;
+  o.ask = [&](const endpoint& where, std::stop_token, auto handler) {
+    EXPECT_EQ(where, s.where());
+    std::move(handler)(++asked < 3 ? result<void>(error(osvm::errc::busy, "not yet")) : result<void>());
+  };
+  const auto r = probe(s.where(), o);
+  ASSERT_TRUE(r);
+  EXPECT_EQ(r->attempts, 3U);
+  EXPECT_NE(r->last_failure.find("not yet"), std::string::npos);
 }
 
 TEST_F(probes, can_be_stopped) {

@@ -152,6 +152,7 @@ class application {
       args.erase(args.begin());
       args.push_back("--help");
     }
+    add_default_verb(args);
     try {
       take_rest(args);
       globals_.json =
@@ -190,6 +191,16 @@ class application {
     parsed.rest = options.rest_target();
     add_globals(*sub, globals_);
     commands_.push_back(std::move(parsed));
+  }
+
+  // "osvm proxy -c FILE" is "osvm proxy serve -c FILE".
+  static void add_default_verb(std::vector<std::string>& args) {
+    std::size_t i = 0;
+    while (i < args.size() && args[i].starts_with("--")) ++i;  // "--json proxy -c FILE"
+    if (i + 1 >= args.size() || args[i] != "proxy") return;
+    const auto& next = args[i + 1];
+    if (!next.starts_with('-') || next == "-h" || next == "--help") return;
+    args.insert(args.begin() + static_cast<std::ptrdiff_t>(i) + 1, "serve");
   }
 
   // CLI11 must not see the words that belong to a guest program.

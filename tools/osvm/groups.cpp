@@ -11,6 +11,7 @@ std::span<const command_group> command_groups() noexcept {
       {"idl", "programs' interfaces, by which accounts and instructions are decoded"},
       {"ledger", "read a Solana validator's ledger: slots, blocks, transactions"},
       {"token", "tokens of a Solana snapshot: who holds them"},
+      {"proxy", "a reverse proxy that replaces what is behind it without losing a request"},
       {"rpc", "serve Solana's JSON-RPC", "rpc-manager"},
   };
   return groups;

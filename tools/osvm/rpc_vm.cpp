@@ -61,7 +61,7 @@ unikernel::instance_options describe(const rpc_vm_options& o) {
   return out;
 }
 
-result<> wait_for(int fd, short what, const deadline& until) {
+result<> wait_for_vm(int fd, short what, const deadline& until) {
   pollfd p{fd, what, 0};
   for (;;) {
     const int n = ::poll(&p, 1, until.poll_timeout());
@@ -185,7 +185,7 @@ result<> rpc_vm::connect_control(const deadline& until) {
   if (!fd) return errno_error("socket");
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0)
     return errno_error("the VM's control port");
-  OSVM_CHECK(wait_for(fd.get(), POLLOUT, until));
+  OSVM_CHECK(wait_for_vm(fd.get(), POLLOUT, until));
   control_ = std::move(fd);
   return {};
 }
@@ -210,7 +210,7 @@ result<known_slots> rpc_vm::advance(std::chrono::milliseconds patience) {
   OSVM_TRY(unique_fd fd, order("advance\n", until));
   std::string line;
   while (!line.ends_with('\n')) {
-    OSVM_CHECK(wait_for(fd.get(), POLLIN, until));
+    OSVM_CHECK(wait_for_vm(fd.get(), POLLIN, until));
     char part[longest_control_answer];
     const auto n = ::recv(fd.get(), part, sizeof part, 0);
     if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;

@@ -10,6 +10,7 @@
 #include <memory>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 namespace osvm::hotswap {
 
@@ -22,6 +23,8 @@ class lease {
   virtual ~lease() = default;
   // Where it can be reached; fixed.
   virtual const endpoint& where() const noexcept = 0;
+  // Where else, when it is more than one server; fixed.
+  virtual std::vector<endpoint> also() const { return {}; }
   // `handler` is completed once, when the instance has ended by itself (also before this call), with the
   // reason for people; or, when it is stopped or was lost before, at any time after that. Called once per
   // lease.

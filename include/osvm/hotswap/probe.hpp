@@ -9,15 +9,24 @@
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/deferred.hpp>
 #include <chrono>
+#include <functional>
 #include <stop_token>
 #include <string>
 
 namespace osvm::hotswap {
 
 enum class probe_kind : std::uint8_t {
-  tcp,   // a connection can be made (hybrid: and the handshake succeeds)
-  http,  // GET `path` answers with `status`, and with `body` somewhere in its body
+  tcp,         // a connection can be made (hybrid: and the handshake succeeds)
+  http,        // GET `path` answers with `status`, and with `body` somewhere in its body
+  rpc_health,  // JSON-RPC getHealth, by POST to `path`, answers with status 200 and the result "ok"
+  custom,      // `ask` says
+  none,        // it counts as healthy at once
 };
+
+// One attempt of a probe of one's own. Completes when it is known, once; when `stop` is requested the answer
+// is no longer wanted. An error's text is the reason.
+using probe_function = std::function<void(const endpoint& where, std::stop_token stop,
+                                          boost::asio::any_completion_handler<void(result<void>)> handler)>;
 
 struct probe_options {
   probe_kind kind = probe_kind::http;
@@ -29,6 +38,7 @@ struct probe_options {
   std::chrono::milliseconds timeout{1'000};    // of one attempt
   std::chrono::milliseconds deadline{10'000};  // of the probe as a whole
   unsigned successes = 1;                      // in a row
+  probe_function ask{};                        // custom only; called on the probe's executor
 };
 
 struct probe_report {

@@ -3,6 +3,7 @@
 
 #include <osvm/core/runtime.hpp>
 #include <osvm/hotswap/error.hpp>
+#include <osvm/hotswap/pool.hpp>
 #include <osvm/hotswap/stats.hpp>
 #include <osvm/vsock/endpoint.hpp>
 
@@ -11,8 +12,10 @@
 #include <boost/asio/deferred.hpp>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -46,6 +49,13 @@ struct proxy_timeouts {
   std::chrono::milliseconds upstream_idle{30'000};  // release: unused kept-alive connection
 };
 
+// Which fields say who the client is (L7): X-Forwarded-For, -Proto, -Host and Forwarded.
+enum class forwarded_mode : std::uint8_t {
+  off,      // the client's own fields are passed on as they are
+  append,   // to what the client sends: for a proxy behind proxies that it trusts
+  replace,  // what the client sends is dropped
+};
+
 struct proxy_options {
   endpoint listen = tcp_endpoint{};  // tcp (port 0: any free one) or unix
   proxy_mode mode = proxy_mode::l7;
@@ -59,12 +69,20 @@ struct proxy_options {
   std::size_t buffer = 32 * 1024;     // per direction, at most 64 KiB; held only while bytes are in it
   http_limits limits;
   proxy_timeouts timeouts;
+  forwarded_mode forwarded = forwarded_mode::off;
+  // Each connection begins with a PROXY header (version 1 or 2) that says who the client is; one without is
+  // closed. Only for listeners that nobody but such a proxy can reach.
+  bool accept_proxy = false;
+  // Takes whole lines of JSON, one for each request that has ended (L4: connection), several at once, on any
+  // of the executors' threads, at the latest after a second. Must not block for long. Empty: no log.
+  std::function<void(std::string_view lines)> access_log{};
 };
 
 // A release that can be routed to.
 struct release_target {
   std::string version;  // for people, reports and metrics; need not be unique
   endpoint where;
+  std::vector<endpoint> also{};  // more of them: at most 255
 };
 
 // Listens from listen() until close() or destruction. Move-only. Member functions are thread-safe, except

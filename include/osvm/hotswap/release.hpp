@@ -6,6 +6,7 @@
 #include <osvm/hotswap/instance_source.hpp>
 #include <osvm/hotswap/probe.hpp>
 #include <osvm/hotswap/proxy.hpp>
+#include <osvm/hotswap/release_store.hpp>
 
 #include <any>
 #include <boost/asio/any_completion_handler.hpp>
@@ -17,6 +18,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace osvm::hotswap {
 
@@ -40,13 +42,24 @@ struct warmup_options {
   std::chrono::milliseconds timeout{2'000};  // of each
 };
 
-// A look at real traffic after the shift. While it lasts the release before stays up, so that the way back is
-// one pointer change.
+// A look at real traffic, during the canary stages and after the shift. While it lasts the release before
+// stays up, so that the way back is one pointer change.
 struct bake_options {
-  std::chrono::milliseconds window{0};  // 0: no bake
+  std::chrono::milliseconds window{0};  // after the whole shift; 0: no bake
   std::chrono::milliseconds check{50};  // how often the counters are read
-  double max_error_rate = 0.05;         // failures and 5xx per request of the new release
-  unsigned min_requests = 20;           // before the rate is judged
+  // Failures and 5xx per request of the new release: of all its requests, and of those in the last `span`.
+  double max_error_rate = 0.05;
+  std::chrono::milliseconds span{1'000};
+  // Of the new release's requests so far, from the head of the request to the end of the response; 0: not
+  // judged. Connections on L4, and what was upgraded, have no such time.
+  std::chrono::milliseconds max_p99{0};
+  unsigned min_requests = 20;  // before anything is judged
+};
+
+// A part of the traffic, for a time. A client may then meet both releases, in any order.
+struct canary_stage {
+  double percent = 10;  // more than 0, less than 100, growing from stage to stage
+  std::chrono::milliseconds time{10'000};
 };
 
 struct release_spec {
@@ -56,6 +69,7 @@ struct release_spec {
   std::chrono::milliseconds start_deadline{10'000};
   probe_options probe;
   warmup_options warmup;
+  std::vector<canary_stage> canary;  // before the whole shift, at most 16
   bake_options bake;
   std::chrono::milliseconds drain_deadline{30'000};  // of the release that this one replaces
   std::chrono::milliseconds stop_deadline{5'000};    // same
@@ -102,14 +116,39 @@ struct service_options {
   // Called inline directly before and after the atomic change of route (a roll-back too) with the version
   // that is routed to next. Must be quick and must not call the service. For those who check the promise,
   // such as load_client::shift_starting and shift_returned.
+  // With canary stages `before_shift` is called at the first, `after_shift` when all traffic has changed.
   std::function<void(const std::string&version)> before_shift, after_shift;
+  // Where the state is kept that must survive this process; null: nowhere. Written before the route changes
+  // and before a release is committed, so that at any instant a restart finds exactly one active release.
+  std::shared_ptr<release_store> store;
+  // Runs the store's blocking calls; empty: the service's own executor.
+  executor store_executor;
+};
+
+// What a service is doing, as status() gives it.
+struct service_status {
+  std::string active;                            // routed to, wholly or mostly; empty: none
+  std::string next;                              // on its way; empty: no deployment is under way
+  std::string previous;                          // where a roll-back leads; empty: nowhere
+  release_state state = release_state::retired;  // of `next`, else of `active`; retired: none
+  std::string step;                              // of the engine, for people; "idle" between deployments
+  double share = 0;                              // of the traffic that `next` gets, per cent
+  bool paused = false;
+  std::uint64_t deployments = 0;  // begun so far, over all processes when there is a store
+};
+
+enum class service_command : std::uint8_t {
+  pause,  // the deployment goes no further than the next boundary: before its first traffic, or a stage's end
+  resume,  // it goes on
+  abort,   // it is given up: rejected, or rolled back. Too late once the old release drains
 };
 
 const char* to_string(release_state state) noexcept;
 
 namespace detail {
+class pool;
 class service_state;
-}
+}  // namespace detail
 
 // One service behind one proxy. Nothing else may call proxy::shift() meanwhile. Move-only. Member functions
 // are thread-safe, except move and destruction. Destruction gives up a deploy that is under way
@@ -118,15 +157,44 @@ class service final {
   using state_ptr = std::shared_ptr<detail::service_state>;
   using deploy_handler = boost::asio::any_completion_handler<void(result<shift_report>)>;
   using stop_handler = boost::asio::any_completion_handler<void(result<drain_report>)>;
+  using command_handler = boost::asio::any_completion_handler<void(result<void>)>;
   static executor executor_of(const state_ptr& state) noexcept;
   static void start_deploy(const state_ptr& state, release_spec spec, deploy_handler handler);
   static void start_stop(const state_ptr& state, std::chrono::nanoseconds deadline, stop_handler handler);
+  static void start_recover(const state_ptr& state, release_spec base, deploy_handler handler);
+  static void start_rollback(const state_ptr& state, release_spec base, deploy_handler handler);
+  static void start_command(const state_ptr& state, service_command what, std::string why,
+                            command_handler handler);
   struct deploy_initiation {
     using executor_type = executor;
     state_ptr state;
     executor_type get_executor() const noexcept { return executor_of(state); }
     void operator()(auto&& handler, release_spec spec) const {
       start_deploy(state, std::move(spec), std::forward<decltype(handler)>(handler));
+    }
+  };
+  struct recover_initiation {
+    using executor_type = executor;
+    state_ptr state;
+    executor_type get_executor() const noexcept { return executor_of(state); }
+    void operator()(auto&& handler, release_spec base) const {
+      start_recover(state, std::move(base), std::forward<decltype(handler)>(handler));
+    }
+  };
+  struct rollback_initiation {
+    using executor_type = executor;
+    state_ptr state;
+    executor_type get_executor() const noexcept { return executor_of(state); }
+    void operator()(auto&& handler, release_spec base) const {
+      start_rollback(state, std::move(base), std::forward<decltype(handler)>(handler));
+    }
+  };
+  struct command_initiation {
+    using executor_type = executor;
+    state_ptr state;
+    executor_type get_executor() const noexcept { return executor_of(state); }
+    void operator()(auto&& handler, service_command what, std::string why) const {
+      start_command(state, what, std::move(why), std::forward<decltype(handler)>(handler));
     }
   };
   struct stop_initiation {
@@ -142,6 +210,9 @@ class service final {
   // Uses, and shares, what `front` is made of: the proxy keeps listening until its own end.
   service(executor ex, const proxy& front, std::shared_ptr<instance_source> source,
           service_options options = {});
+  // For the gateway, whose proxies route to several.
+  service(executor ex, std::shared_ptr<detail::pool> front, std::shared_ptr<instance_source> source,
+          service_options options);
   service(service&&) noexcept;
   service& operator=(service&&) noexcept;
   ~service();
@@ -155,6 +226,34 @@ class service final {
                                                                           std::move(spec));
   }
 
+  // After a restart: deploys the release that the store names, as `base` says but for version and artifact.
+  // A deployment that the end of the last process interrupted is told as rejected or rolled back.
+  // Errors: as async_deploy; errc::not_found (no store, or no release was ever active).
+  template <class Token = boost::asio::deferred_t>
+  auto async_recover(release_spec base, Token&& token = {}) {
+    return boost::asio::async_initiate<Token, void(result<shift_report>)>(recover_initiation{state_}, token,
+                                                                          std::move(base));
+  }
+
+  // Back to the release before. While a deployment is under way and the old release still serves or drains:
+  // by ending that deployment, whose report this then is as well. Else by deploying the previous release
+  // again, as `base` says but for version and artifact (and, in the process that deployed it, its
+  // source_data). Errors: as async_deploy; errc::not_found (there is no release before); errc::busy (the old
+  // release is being stopped).
+  template <class Token = boost::asio::deferred_t>
+  auto async_rollback(release_spec base, Token&& token = {}) {
+    return boost::asio::async_initiate<Token, void(result<shift_report>)>(rollback_initiation{state_}, token,
+                                                                          std::move(base));
+  }
+
+  // Completes when the command was taken. Errors: errc::invalid_argument (nothing is under way that it could
+  // apply to, or it is too late), errc::closed.
+  template <class Token = boost::asio::deferred_t>
+  auto async_command(service_command what, std::string why, Token&& token = {}) {
+    return boost::asio::async_initiate<Token, void(result<void>)>(command_initiation{state_}, token, what,
+                                                                  std::move(why));
+  }
+
   // Ends a deploy that is under way, drains the active release, stops it. The proxy then answers 503.
   template <class Token = boost::asio::deferred_t>
   auto async_stop(std::chrono::nanoseconds deadline, Token&& token = {}) {
@@ -164,6 +263,7 @@ class service final {
 
   // Version that is routed to; empty: none. If its instance is lost outside a deploy, an event says so.
   std::optional<std::string> active() const;
+  service_status status() const;
 
   executor get_executor() const noexcept;
 
@@ -171,7 +271,8 @@ class service final {
   state_ptr state_;
 };
 
-// A source of instances that run already: release_spec::artifact is an endpoint as parse_endpoint() reads it.
+// A source of instances that run already: release_spec::artifact is an endpoint as parse_endpoint() reads it,
+// or several, one in each line.
 // Starting checks the text only, stopping does nothing.
 std::shared_ptr<instance_source> make_endpoint_source(executor ex);
 

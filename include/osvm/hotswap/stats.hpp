@@ -28,6 +28,9 @@ struct proxy_stats {
   std::uint64_t upstream_timeouts = 0;  // the release did not answer in time (504)
   std::uint64_t truncated = 0;  // a response body ended early after its head was passed on; client cut off
 
+  std::uint64_t limited = 0;   // over a limit of its route (429; L4: closed)
+  std::uint64_t unrouted = 0;  // no rule is for it (404; L4: closed)
+
   std::uint64_t client_aborted = 0;  // the client left before the end of its response; L4: a side was reset
   std::uint64_t cut = 0;             // ended by a drain deadline or by closing the proxy
   std::uint64_t retried = 0;   // sent again on a fresh connection, because nothing can have been executed
@@ -38,7 +41,7 @@ struct proxy_stats {
 
   std::uint64_t failed() const noexcept {
     return bad_requests + client_timeouts + no_release + connect_failed + upstream_closed + upstream_invalid +
-           upstream_timeouts + truncated;
+           upstream_timeouts + truncated + limited + unrouted;
   }
 };
 

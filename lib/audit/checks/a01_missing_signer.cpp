@@ -95,7 +95,7 @@ bool key_used_elsewhere(const view& v, term_id account) {
   });
 }
 
-void run(const check& self, const view& v) {
+void run_a01(const check& self, const view& v) {
   for (const auto account : v.in.slots) {
     if (v.p.wrapper_of(account) == "Signer" || v.signer_proof(account) != nullptr) continue;
     const auto* slot = v.p.slot_of(account);
@@ -145,7 +145,7 @@ const check a01_missing_signer_check{
         "proves "
         "nothing unless its holder signed the transaction: anyone can pass the right address.",
     .fix = "Make the account a `Signer<'info>` (Anchor), or return an error unless `account.is_signer`.",
-    .instruction = run,
+    .instruction = run_a01,
 };
 
 }  // namespace osvm::audit

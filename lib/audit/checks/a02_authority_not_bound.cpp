@@ -68,7 +68,7 @@ bool named_but_unrelated(const check& self, const view& v) {
   return any;
 }
 
-void run(const check& self, const view& v) {
+void run_a02(const check& self, const view& v) {
   if (named_but_unrelated(self, v)) return;
   term_id signer = no_term;
   for (const auto a : v.in.slots) {
@@ -119,7 +119,7 @@ const check a02_authority_not_bound_check{
     .fix =
         "Add `has_one = authority` or `constraint = state.authority == authority.key()`, or compare the keys "
         "before the effect.",
-    .instruction = run,
+    .instruction = run_a02,
 };
 
 }  // namespace osvm::audit

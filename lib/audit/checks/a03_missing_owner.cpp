@@ -40,7 +40,7 @@ bool has_effect(const view& v) {
   });
 }
 
-void run(const check& self, const view& v) {
+void run_a03(const check& self, const view& v) {
   std::set<term_id> reported;
   for (const auto& e : v.in.events) {
     if (e.kind != ek::parse || e.by == proof::type || !v.raw(e.a)) continue;
@@ -72,7 +72,7 @@ const check a03_missing_owner_check{
     .fix =
         "Use `Account<'info, T>`, add `owner = program_id`, or return an error unless `account.owner == "
         "&expected`.",
-    .instruction = run,
+    .instruction = run_a03,
     .program = [](const check& self,
                   const program_view& v) { report_outliers(self, v, outlier_kind::owner); },
 };

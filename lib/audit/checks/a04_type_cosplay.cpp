@@ -82,7 +82,7 @@ void two_readings(const check& self, const view& v) {
   }
 }
 
-void run(const check& self, const view& v) {
+void run_a04(const check& self, const view& v) {
   two_readings(self, v);
   for (const auto& e : v.in.events) {
     if (e.kind != ek::parse || !e.negated || e.by == proof::type || !v.raw(e.a)) continue;
@@ -117,7 +117,7 @@ const check a04_type_cosplay_check{
     .fix =
         "Use `#[account]` types, which carry a discriminator, or store a tag first and compare it when "
         "reading.",
-    .instruction = run,
+    .instruction = run_a04,
 };
 
 }  // namespace osvm::audit

@@ -74,14 +74,14 @@ bool fixed_by_others(const view& v, term_id account, term_id party) {
   return e != nullptr && !v.mentions(e->a, party) && trusted_source(v, *e, account);
 }
 
-bool has_effect(const view& v) {
+bool has_relation_effect(const view& v) {
   return std::any_of(v.in.events.begin(), v.in.events.end(), [](const event& e) {
     return e.kind == ek::write || e.kind == ek::lamports || e.kind == ek::cpi || e.kind == ek::close;
   });
 }
 
 // Its content decides something, or it is changed.
-bool matters(const view& v, term_id account) {
+bool relation_matters(const view& v, term_id account) {
   if (v.written(account)) return true;
   const auto parsed = [&](auto&& self, term_id x, unsigned depth) -> bool {
     const auto& t = v.t[x];
@@ -200,12 +200,12 @@ void vaults(const check& self, const view& v) {
   }
 }
 
-void run(const check& self, const view& v) {
+void run_a05(const check& self, const view& v) {
   vaults(self, v);
-  if (!has_effect(v)) return;
+  if (!has_relation_effect(v)) return;
   for (const auto account : v.in.slots) {
     const auto s = state_of(v, account);
-    if (s.type.empty() || v.fresh(account) || !matters(v, account)) continue;
+    if (s.type.empty() || v.fresh(account) || !relation_matters(v, account)) continue;
     judge(self, v, s);
   }
 }
@@ -229,7 +229,7 @@ const check a05_relation_check{
     .fix =
         "Add `has_one = other` (Anchor), or compare the stored key with the other account's key before any "
         "effect.",
-    .instruction = run,
+    .instruction = run_a05,
     .program = [](const check& self,
                   const program_view& v) { report_outliers(self, v, outlier_kind::relation); },
 };

@@ -11,7 +11,7 @@ std::string_view state_type(const view& v, term_id account) {
   return {};
 }
 
-void run(const check& self, const view& v) {
+void run_a07(const check& self, const view& v) {
   if (v.p.source.anchor >= 1'000'000) return;  // Anchor 1.0 refuses duplicates of types that it writes back
   for (std::size_t i = 0; i < v.in.slots.size(); ++i) {
     for (std::size_t j = i + 1; j < v.in.slots.size(); ++j) {
@@ -51,7 +51,7 @@ const check a07_duplicate_mutable_check{
         "balances can be doubled.",
     .fix =
         "Add `constraint = a.key() != b.key()`, derive both from different seeds, or compare the keys first.",
-    .instruction = run,
+    .instruction = run_a07,
 };
 
 }  // namespace osvm::audit

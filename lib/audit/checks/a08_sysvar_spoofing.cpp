@@ -16,7 +16,7 @@ bool sounds_like_sysvar(std::string_view name) {
   });
 }
 
-void run(const check& self, const view& v) {
+void run_a08(const check& self, const view& v) {
   for (const auto account : v.in.slots) {
     if (!v.raw(account) || v.key_proof(account) != nullptr) continue;
     const event* read = nullptr;
@@ -54,7 +54,7 @@ const check a08_sysvar_spoofing_check{
         "forged time, rent or instructions.",
     .fix =
         "Use `Sysvar<'info, T>`, `T::get()`, `T::from_account_info`, or the `_checked` instruction loaders.",
-    .instruction = run,
+    .instruction = run_a08,
 };
 
 }  // namespace osvm::audit

@@ -21,7 +21,7 @@ const event* consequence(const view& v, term_id account) {
   return nullptr;
 }
 
-void run(const check& self, const view& v) {
+void run_a09(const check& self, const view& v) {
   for (const auto account : v.in.slots) {
     if (!is_remaining(v, account)) continue;
     const auto* e = consequence(v, account);
@@ -52,7 +52,7 @@ const check a09_remaining_accounts_check{
     .fix =
         "Compare its key with a derivation or a stored key, or a key that it stores with the account it "
         "belongs to.",
-    .instruction = run,
+    .instruction = run_a09,
 };
 
 }  // namespace osvm::audit

@@ -13,7 +13,7 @@ bool in_loop(const view& v, term_id x, unsigned depth = 0) {
          std::any_of(t.args.begin(), t.args.end(), [&](term_id a) { return in_loop(v, a, depth + 1); });
 }
 
-void run(const check& self, const view& v) {
+void run_a14(const check& self, const view& v) {
   for (const auto& e : v.in.events) {
     if (e.kind != ek::check || e.by == proof::type) continue;
     const auto& x = v.t[e.a];
@@ -44,7 +44,7 @@ const check a14_compared_to_itself_check{
         "A comparison of a value with itself always has the same outcome. The check that was meant is "
         "missing.",
     .fix = "Compare with the value that the program stores or expects.",
-    .instruction = run,
+    .instruction = run_a14,
 };
 
 }  // namespace osvm::audit

@@ -3,7 +3,7 @@
 namespace osvm::audit {
 namespace {
 
-void run(const check& self, const program_view& pv) {
+void run_a16(const check& self, const program_view& pv) {
   report_outliers(self, pv, outlier_kind::signer);
 }
 
@@ -21,7 +21,7 @@ const check a16_outlier_check{
         "When every instruction but one relates a signer to a type of state before writing it, the one was "
         "probably forgotten.",
     .fix = "Add the check that the other instructions have, or say why this one does not need it.",
-    .program = run,
+    .program = run_a16,
 };
 
 }  // namespace osvm::audit

@@ -31,7 +31,7 @@ term_id bump_of(const view& v, term_id seeds) {
   return seeds;
 }
 
-void run(const check& self, const view& v) {
+void run_b01(const check& self, const view& v) {
   for (const auto& e : v.in.events) {
     if (e.kind != ek::make_pda) continue;
     const auto bump = e.by == proof::constraint && !e.args.empty() ? e.args[0] : bump_of(v, e.b);
@@ -72,7 +72,7 @@ const check b01_bump_check{
     .fix =
         "Use `find_program_address` or Anchor's bare `bump`; store the canonical bump and use the stored "
         "one.",
-    .instruction = run,
+    .instruction = run_b01,
 };
 
 }  // namespace osvm::audit

@@ -53,7 +53,7 @@ bool signer_is_related(const view& v) {
   });
 }
 
-void run(const check& self, const view& v) {
+void run_b02(const check& self, const view& v) {
   for (const auto& e : v.in.events) {
     if (e.kind != ek::cpi || e.b == no_term || !moves_tokens(e.text)) continue;
     std::vector<term_id> seeds;
@@ -92,7 +92,7 @@ const check b02_pda_sharing_check{
         "Derive the signing address from the principal (the withdraw destination, the state account's key, "
         "the owner), or relate "
         "the signer to the state.",
-    .instruction = run,
+    .instruction = run_b02,
 };
 
 }  // namespace osvm::audit

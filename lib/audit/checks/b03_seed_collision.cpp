@@ -33,7 +33,7 @@ void seeds_of(const view& v, term_id id, std::vector<term_id>& out, unsigned dep
   for (const auto a : x.args) seeds_of(v, a, out, depth + 1);
 }
 
-void run(const check& self, const view& v) {
+void run_b03(const check& self, const view& v) {
   std::set<term_id> reported;
   for (const auto& e : v.in.events) {
     if (e.kind != ek::check && e.kind != ek::make_pda) continue;
@@ -72,7 +72,7 @@ const check b03_seed_collision_check{
     .fix =
         "Hash one of them to a fixed length, put a seed of fixed length between them, or bound their "
         "lengths.",
-    .instruction = run,
+    .instruction = run_b03,
 };
 
 }  // namespace osvm::audit

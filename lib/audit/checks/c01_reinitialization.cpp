@@ -38,7 +38,7 @@ bool sounds_like_init(std::string_view name) {
          name.starts_with("open_");
 }
 
-void run(const check& self, const view& v) {
+void run_c01(const check& self, const view& v) {
   for (const auto account : v.in.slots) {
     if (looked_at(v, account) || created_here(v, account)) continue;
     const auto* slot = v.p.slot_of(account);
@@ -78,7 +78,7 @@ const check c01_reinitialization_check{
         "Initialisation sets who controls an account. If it can be repeated on an account in use, anyone "
         "takes control.",
     .fix = "Use `init`, or check a flag or discriminator of the account before writing, and set it.",
-    .instruction = run,
+    .instruction = run_c01,
 };
 
 }  // namespace osvm::audit

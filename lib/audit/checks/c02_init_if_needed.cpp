@@ -12,7 +12,7 @@ bool confined(const view& v, term_id account) {
   });
 }
 
-bool looked_at(const view& v, term_id account) {
+bool state_looked_at(const view& v, term_id account) {
   return std::any_of(v.in.events.begin(), v.in.events.end(), [&](const event& e) {
     const auto& x = v.t[e.a];
     return e.kind == ek::check && e.by == proof::code && x.kind == tk::cmp &&
@@ -22,14 +22,14 @@ bool looked_at(const view& v, term_id account) {
   });
 }
 
-void run(const check& self, const view& v) {
+void run_c02(const check& self, const view& v) {
   for (const auto account : v.in.slots) {
     const auto* slot = v.p.slot_of(account);
     if (slot == nullptr || !slot->is_init_if_needed || !v.p.names.has_type(v.p.inner_type(account))) continue;
     const event* set = nullptr;
     for (const auto& e : v.in.events)
       if (e.kind == ek::write && e.a == account && v.t[e.b].kind == tk::key) set = &e;
-    if (set == nullptr || confined(v, account) || looked_at(v, account)) continue;
+    if (set == nullptr || confined(v, account) || state_looked_at(v, account)) continue;
     v.report(self, set->where,
              "`" + v.name(account) + "` may exist already (init_if_needed), and its `" +
                  std::string(set->text) + "` is set without looking: a second caller takes it over",
@@ -52,7 +52,7 @@ const check c02_init_if_needed_check{
         "controls it are then "
         "set again by whoever calls.",
     .fix = "Use `init`, put the caller's key into the seeds, or check a field before setting it.",
-    .instruction = run,
+    .instruction = run_c02,
 };
 
 }  // namespace osvm::audit

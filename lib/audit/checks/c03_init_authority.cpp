@@ -45,7 +45,7 @@ const event* sets_authority(const view& v, term_id account) {
   return nullptr;
 }
 
-void run(const check& self, const view& v) {
+void run_c03(const check& self, const view& v) {
   for (const auto account : v.in.slots) {
     const auto* slot = v.p.slot_of(account);
     if (slot == nullptr || !slot->is_init || !slot->has_seeds || !singleton(v, account)) continue;
@@ -76,7 +76,7 @@ const check c03_init_authority_check{
     .fix =
         "Compare the signer with a constant key, or with the upgrade authority in the program's data "
         "account.",
-    .instruction = run,
+    .instruction = run_c03,
 };
 
 }  // namespace osvm::audit

@@ -28,7 +28,7 @@ bool empties(const view& v, const event& e) {
   return e.text == "-=" && value.kind == tk::lamports && value.args[0] == e.a;
 }
 
-void run(const check& self, const view& v) {
+void run_c04(const check& self, const view& v) {
   for (const auto& e : v.in.events) {
     if (!empties(v, e)) continue;
     const auto account = e.a;
@@ -72,7 +72,7 @@ const check c04_insecure_close_check{
         "Use Anchor's `close = destination`; or assign the account to the system program and resize it to 0; "
         "or set a closed tag that "
         "every instruction refuses.",
-    .instruction = run,
+    .instruction = run_c04,
 };
 
 }  // namespace osvm::audit

@@ -3,7 +3,7 @@
 namespace osvm::audit {
 namespace {
 
-void run(const check& self, const view& v) {
+void run_c06(const check& self, const view& v) {
   for (const auto account : v.in.slots) {
     const auto* slot = v.p.slot_of(account);
     if (slot == nullptr || !slot->has_realloc || slot->realloc_zeroed) continue;
@@ -30,7 +30,7 @@ const check c06_realloc_zero_check{
         "within "
         "one gets its former content back, unless the program asks for zeroes.",
     .fix = "Set `realloc::zero = true` where the account may have been smaller before.",
-    .instruction = run,
+    .instruction = run_c06,
 };
 
 }  // namespace osvm::audit

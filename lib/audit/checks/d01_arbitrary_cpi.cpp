@@ -4,7 +4,7 @@
 namespace osvm::audit {
 namespace {
 
-void run(const check& self, const view& v) {
+void run_d01(const check& self, const view& v) {
   std::set<term_id> reported;  // one report for each program account
   for (const auto& e : v.in.events) {
     if (e.kind != ek::cpi) continue;
@@ -47,7 +47,7 @@ const check d01_arbitrary_cpi_check{
     .fix =
         "Use `Program<'info, T>` or `address = ...`, or compare the program's key with the expected id "
         "before the call.",
-    .instruction = run,
+    .instruction = run_d01,
 };
 
 }  // namespace osvm::audit

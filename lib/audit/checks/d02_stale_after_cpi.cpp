@@ -18,7 +18,7 @@ const event* stale_since(const view& v, std::size_t read) {
   return nullptr;
 }
 
-void run(const check& self, const view& v) {
+void run_d02(const check& self, const view& v) {
   std::set<std::pair<term_id, std::string_view>> reported;
   for (std::size_t i = 0; i < v.in.events.size(); ++i) {
     const auto& r = v.in.events[i];
@@ -49,7 +49,7 @@ const check d02_stale_after_cpi_check{
         "bytes, not "
         "that copy, so amounts that are computed from it afterwards are wrong.",
     .fix = "Call `reload()?` on the account after the call and before reading it.",
-    .instruction = run,
+    .instruction = run_d02,
 };
 
 }  // namespace osvm::audit

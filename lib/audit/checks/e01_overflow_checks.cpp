@@ -3,7 +3,7 @@
 namespace osvm::audit {
 namespace {
 
-void run(const check& self, const program_view& v) {
+void run_e01(const check& self, const program_view& v) {
   const auto& c = v.p.source;
   if (c.manifest_display.empty() || c.overflow_checks) return;
   const event* sum = nullptr;
@@ -44,7 +44,7 @@ const check e01_overflow_checks_check{
         "workspace's root "
         "says otherwise. The same section in a member's manifest has no effect.",
     .fix = "Add `[profile.release]` with `overflow-checks = true` to the Cargo.toml of the workspace's root.",
-    .program = run,
+    .program = run_e01,
 };
 
 }  // namespace osvm::audit

@@ -18,7 +18,7 @@ bool bounded(const view& v, const event& sum) {
   });
 }
 
-void run(const check& self, const view& v) {
+void run_e02(const check& self, const view& v) {
   if (v.p.source.overflow_checks || v.p.source.manifest_display.empty()) return;
   for (const auto& e : v.in.events) {
     if (e.kind != ek::arith || (e.text != "+=" && e.text != "-=" && e.text != "*=")) continue;
@@ -48,7 +48,7 @@ const check e02_unchecked_arithmetic_check{
     .fix =
         "Use checked_add, checked_sub or checked_mul and return an error on None, or switch overflow checks "
         "on.",
-    .instruction = run,
+    .instruction = run_e02,
 };
 
 }  // namespace osvm::audit

@@ -21,7 +21,7 @@ bool whole_number(const type_ref& t) {
   return s != nullptr && (s->name == "u64" || s->name == "u128");
 }
 
-void run(const check& self, const program_view& v) {
+void run_e05(const check& self, const program_view& v) {
   for (const auto& f : v.p.names.functions()) {
     if (f.item->body == nullptr || !converts(f.item->name) || !whole_number(f.item->ret)) continue;
     walk(f.item->body, [&](const node& n) {
@@ -52,7 +52,7 @@ const check e05_rounding_check{
         "nearest gives callers up to half a unit each time, which a loop of small exchanges turns into the "
         "pool.",
     .fix = "Round down what the caller receives and up what the caller pays.",
-    .program = run,
+    .program = run_e05,
 };
 
 }  // namespace osvm::audit

@@ -50,7 +50,7 @@ bool refused(const view& v, const event& e) {
           }));
 }
 
-void run(const check& self, const view& v) {
+void run_f01(const check& self, const view& v) {
   for (const auto account : v.in.slots) {
     if (v.fresh(account) || !foreign(v, account)) continue;
     for (const auto& r : rules) {
@@ -84,7 +84,7 @@ const check f01_custody_authorities_check{
         "whoever prepared it.",
     .fix =
         "Refuse the account unless its delegate, close authority and, for mints, freeze authority are none.",
-    .instruction = run,
+    .instruction = run_f01,
 };
 
 }  // namespace osvm::audit

@@ -31,7 +31,7 @@ bool looks_at_age(const std::set<std::string_view>& names) {
          });
 }
 
-void run(const check& self, const program_view& v) {
+void run_f04(const check& self, const program_view& v) {
   for (const auto& f : v.p.names.functions()) {
     if (f.item->body == nullptr) continue;
     const auto names = names_in(f.item->body);
@@ -74,7 +74,7 @@ const check f04_oracle_check{
         "status and "
         "at the time of publication lends and liquidates at prices of another day.",
     .fix = "Use `get_price_no_older_than`, or refuse prices that are not trading or older than a bound.",
-    .program = run,
+    .program = run_f04,
 };
 
 }  // namespace osvm::audit

@@ -25,7 +25,7 @@ std::uint64_t beyond(std::string_view requirement, std::uint64_t lowest) {
   return lowest >= 1'000'000 ? (lowest / 1'000'000 + 1) * 1'000'000 : (lowest / 1'000 + 1) * 1'000;
 }
 
-void run(const check& self, const program_view& v) {
+void run_g04(const check& self, const program_view& v) {
   const auto& cargo = v.p.source.cargo;
   for (const auto& a : advisories) {
     const std::string key = std::string("dependencies.") + a.crate;
@@ -55,7 +55,7 @@ const check g04_vulnerable_dependency_check{
         "is "
         "reached by it depends on how it uses the crate.",
     .fix = "Require a version that has the repair.",
-    .program = run,
+    .program = run_g04,
 };
 
 }  // namespace osvm::audit

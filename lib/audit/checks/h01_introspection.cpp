@@ -16,7 +16,7 @@ bool mentions_field(const view& v, term_id x, std::string_view field, std::strin
                                    [&](term_id a) { return mentions_field(v, a, field, callee, depth + 1); });
 }
 
-void run(const check& self, const view& v) {
+void run_h01(const check& self, const view& v) {
   for (const auto& e : v.in.events) {
     if (e.kind != ek::escape || e.text.starts_with("load_current_index")) continue;
     if (!e.text.starts_with("load_instruction_at") && !e.text.starts_with("get_instruction_relative"))
@@ -48,7 +48,7 @@ const check h01_introspection_check{
         "check or a "
         "payment proves nothing unless the program id of that instruction is the one meant.",
     .fix = "Compare `instruction.program_id` with the expected program before reading its data or accounts.",
-    .instruction = run,
+    .instruction = run_h01,
 };
 
 }  // namespace osvm::audit

@@ -11,7 +11,7 @@
 namespace osvm::audit {
 namespace {
 
-error refused(const std::string& what) {
+error refused_settings(const std::string& what) {
   return error(errc::malformed, "settings: " + what);
 }
 
@@ -89,27 +89,28 @@ bool touched(const std::map<std::string, ranges>& changed, const location& at) {
 
 result<settings> parse_settings(std::string_view toml) {
   const auto m = parse_manifest(toml);
-  if (m.broken) return refused("a line is not TOML");
+  if (m.broken) return refused_settings("a line is not TOML");
   settings out;
   for (const auto& [key, value] : m.values) {
     if (key == "audit" || key == "severity") continue;  // the tables themselves
     if (key == "audit.fail-on") {
       out.fail_on = severity_of(value.text);
-      if (!out.fail_on) return refused("line " + std::to_string(value.line) + ": no such severity");
+      if (!out.fail_on) return refused_settings("line " + std::to_string(value.line) + ": no such severity");
     } else if (key == "audit.off") {
       out.off = value.list;
       for (const auto& id : out.off)
-        if (!is_check(id)) return refused("no check is called " + printable(id));
+        if (!is_check(id)) return refused_settings("no check is called " + printable(id));
     } else if (key == "audit.ignore-paths") {
       out.ignored_paths = value.list;
     } else if (key.starts_with("severity.")) {
       const auto id = key.substr(9);
       const auto level = severity_of(value.text);
-      if (!is_check(id)) return refused("no check is called " + printable(id));
-      if (!level) return refused("line " + std::to_string(value.line) + ": no such severity");
+      if (!is_check(id)) return refused_settings("no check is called " + printable(id));
+      if (!level) return refused_settings("line " + std::to_string(value.line) + ": no such severity");
       out.severities.emplace(id, *level);
     } else {
-      return refused("line " + std::to_string(value.line) + ": " + printable(key) + " means nothing");
+      return refused_settings("line " + std::to_string(value.line) + ": " + printable(key) +
+                              " means nothing");
     }
   }
   return out;

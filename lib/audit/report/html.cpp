@@ -78,7 +78,7 @@ void code(std::string& out, const finding& f) {
   out += "</ol>\n";
 }
 
-void write(std::string& out, const finding& f, std::size_t number) {
+void write_html(std::string& out, const finding& f, std::size_t number) {
   const std::string level = f.suppressed ? "suppressed" : name_of(f.severity);
   out += "<article class=\"" + level + "\" data-level=\"" + level + "\" id=\"f" + std::to_string(number) +
          "\">\n<h3>" + level + " " + text(f.check) + ": " + text(f.message) + "</h3>\n";
@@ -136,9 +136,9 @@ std::string to_html(const report& r, const std::string& version) {
   std::size_t number = 0;
   for (int level = 4; level >= 0; --level)
     for (const auto& f : r.findings)
-      if (!f.suppressed && static_cast<int>(f.severity) == level) write(out, f, ++number);
+      if (!f.suppressed && static_cast<int>(f.severity) == level) write_html(out, f, ++number);
   for (const auto& f : r.findings)
-    if (f.suppressed) write(out, f, ++number);
+    if (f.suppressed) write_html(out, f, ++number);
   if (number == 0) out += "<p>No findings.</p>\n";
   if (!r.unparsed.empty()) {
     out += "<h2>Not wholly read</h2>\n<ul>\n";

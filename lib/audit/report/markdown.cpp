@@ -47,7 +47,7 @@ std::string place(const location& l) {
   return plain(l.file) + ":" + std::to_string(l.line);
 }
 
-void write(std::string& out, const finding& f, std::size_t number) {
+void write_markdown(std::string& out, const finding& f, std::size_t number) {
   out += "### " + std::to_string(number) + ". " + name_of(f.severity) + ": " + f.check + " " +
          plain(f.message) + "\n\n";
   out += "At " + place(f.where);
@@ -92,10 +92,10 @@ std::string to_markdown(const report& r, const std::string& version) {
     out += "## Findings\n\n";
   for (int level = 4; level >= 0; --level)
     for (const auto& f : r.findings)
-      if (!f.suppressed && static_cast<int>(f.severity) == level) write(out, f, ++number);
+      if (!f.suppressed && static_cast<int>(f.severity) == level) write_markdown(out, f, ++number);
   if (suppressed > 0) out += "## Suppressed\n\n";
   for (const auto& f : r.findings)
-    if (f.suppressed) write(out, f, ++number);
+    if (f.suppressed) write_markdown(out, f, ++number);
   if (!r.unparsed.empty()) out += "## Not wholly read\n\n";
   for (const auto& u : r.unparsed) out += "- " + plain(u.file) + ": " + plain(u.why) + "\n";
   if (!r.unparsed.empty()) out += "\n";

@@ -60,7 +60,7 @@ void rule(json_text& j, const check_info& c) {
   j.field("security-severity", score_of(c.severity)).close('}').close('}');
 }
 
-void write(json_text& j, const finding& f, std::size_t index) {
+void write_sarif(json_text& j, const finding& f, std::size_t index) {
   j.open('{').field("ruleId", f.check).field("ruleIndex", index).field("level", level_of(f.severity));
   j.key("message").open('{').field("text", f.message + ". " + f.fix).close('}');
   j.key("locations").open('[').open('{');
@@ -139,7 +139,7 @@ std::string to_sarif(const report& r, const std::string& version) {
     if (written++ == max_results) break;
     const auto at =
         std::find_if(rules.begin(), rules.end(), [&](const check_info& c) { return c.id == f.check; });
-    write(j, f, static_cast<std::size_t>(at - rules.begin()));
+    write_sarif(j, f, static_cast<std::size_t>(at - rules.begin()));
   }
   j.close(']').close('}').close(']').close('}');
   return j.take();

@@ -46,7 +46,7 @@ void frame(std::string& out, const finding& f, const painter& paint) {
   }
 }
 
-void write(std::string& out, const finding& f, const painter& paint) {
+void write_text(std::string& out, const finding& f, const painter& paint) {
   out += paint(color_of(f.severity), std::string(name_of(f.severity)) + " " + f.check) + " " +
          printable(f.message, 1000) + "\n";
   out += "  " + paint("2", "at ") + printable(f.where.file) + ":" + std::to_string(f.where.line) + ":" +
@@ -74,7 +74,7 @@ std::string to_text(const report& r, const text_style& style) {
       ++suppressed;
     else
       ++counts[static_cast<int>(f.severity)];
-    if (!f.suppressed || style.suppressed) write(out, f, paint);
+    if (!f.suppressed || style.suppressed) write_text(out, f, paint);
   }
   for (const auto& u : r.unparsed)
     out += "not wholly read: " + printable(u.file) + (u.line != 0 ? ":" + std::to_string(u.line) : "") +

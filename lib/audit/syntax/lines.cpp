@@ -6,7 +6,7 @@
 namespace osvm::audit {
 namespace {
 
-std::string_view trimmed(std::string_view s) {
+std::string_view trimmed_line(std::string_view s) {
   const auto first = s.find_first_not_of(" \t\r\n");
   if (first == std::string_view::npos) return {};
   return s.substr(first, s.find_last_not_of(" \t\r\n") - first + 1);
@@ -20,10 +20,10 @@ void read_suppression(source_file& file, std::string_view comment, std::uint32_t
   const auto close = comment.find(']', at);
   if (close == std::string_view::npos) return;
   suppression s;
-  s.checks = trimmed(comment.substr(at + tag.size(), close - at - tag.size()));
+  s.checks = trimmed_line(comment.substr(at + tag.size(), close - at - tag.size()));
   auto rest = comment.substr(close + 1);
   if (!rest.empty() && rest.front() == ':') rest.remove_prefix(1);
-  s.reason = trimmed(rest);
+  s.reason = trimmed_line(rest);
   s.line = line;
   s.whole_line = whole_line;
   s.first = s.last = line;

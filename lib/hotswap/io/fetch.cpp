@@ -60,8 +60,14 @@ void fetch::step() {
   if (!request_.http) return finish({});
   if (!sent_) {
     sent_ = true;
-    const std::string text = "GET " + request_.path + " HTTP/1.1\r\nHost: " + request_.host +
-                             "\r\nConnection: close\r\nUser-Agent: osvm-probe\r\n\r\n";
+    std::string text = (request_.post.empty() ? "GET " : "POST ") + request_.path +
+                       " HTTP/1.1\r\nHost: " + request_.host +
+                       "\r\nConnection: close\r\nUser-Agent: osvm-probe\r\n";
+    if (!request_.post.empty()) {
+      text += "Content-Type: application/json\r\nContent-Length: " + std::to_string(request_.post.size()) +
+              "\r\n";
+    }
+    text += "\r\n" + request_.post;
     if (!out_.send(shard_, link_.ch, {text})) return finish("send: " + reason_of(errno));
   } else if (!out_.flush(shard_, link_.ch)) {
     return finish("send: " + reason_of(errno));

@@ -1,4 +1,5 @@
-// One attempt at a service: a connection, or one GET on a connection of its own. What probes and warm-ups do.
+// One attempt at a service: a connection, or one request on a connection of its own. What probes and warm-ups
+// do.
 #pragma once
 
 #include "hotswap/http1/body.hpp"
@@ -17,6 +18,7 @@ struct fetch_request {
   bool http = true;  // false: connect only
   std::string path = "/";
   std::string host = "localhost";
+  std::string post{};  // sent by POST, as JSON; empty: GET
   std::chrono::milliseconds timeout{1'000};
   std::size_t keep_body = 0;  // bytes of the body to hand back
 };

@@ -22,7 +22,7 @@ class counter {
 struct alignas(64) counters {
   counter accepted, active, refused, requests, answered, bad_requests, client_timeouts, no_release,
       connect_failed, upstream_closed, upstream_invalid, upstream_timeouts, truncated, client_aborted, cut,
-      retried, upgraded, bytes_to_release, bytes_to_client;
+      limited, unrouted, retried, upgraded, bytes_to_release, bytes_to_client;
 
   void add_to(proxy_stats& s) const noexcept {
     s.accepted += accepted.get();
@@ -40,6 +40,8 @@ struct alignas(64) counters {
     s.truncated += truncated.get();
     s.client_aborted += client_aborted.get();
     s.cut += cut.get();
+    s.limited += limited.get();
+    s.unrouted += unrouted.get();
     s.retried += retried.get();
     s.upgraded += upgraded.get();
     s.bytes_to_release += bytes_to_release.get();

@@ -10,7 +10,7 @@ namespace {
 
 using handler_type = boost::asio::any_completion_handler<void(result<drain_report>)>;
 
-// One drain, on the proxy's first shard.
+// One drain, on the first shard of the listeners that route there.
 class drain_op final : public actor {
  public:
   drain_op(shard& s, executor ex, std::shared_ptr<target> what, handler_type handler)
@@ -22,8 +22,8 @@ class drain_op final : public actor {
       complete(ex_, std::move(handler_), result<drain_report>(error(osvm::errc::closed, "drain")));
   }
 
-  void begin(std::shared_ptr<proxy_state> state, std::chrono::nanoseconds deadline) {
-    state_ = state;
+  void begin(const std::shared_ptr<pool>& of, std::chrono::nanoseconds deadline) {
+    pool_ = of;
     begun_ = std::chrono::steady_clock::now();
     alive_ = std::make_shared<drain_op*>(this);
     shard_.arm(timer_, begun_ + deadline);
@@ -39,18 +39,18 @@ class drain_op final : public actor {
 
   // The deadline: every shard ends what it has left and says how much that was.
   void on_timer(timer&) override {
-    const auto state = state_.lock();
-    const auto all = state ? state->shards() : std::vector<std::shared_ptr<shard>>{};
-    for (std::size_t i = 0; i < all.size(); ++i) {
-      const bool sent = all[i]->post([f = state->fronts[i], t = target_, home = shard_.weak_from_this(),
-                                      me = std::weak_ptr(alive_)](shard&) {
-        const auto n = f->cut(*t);
-        const auto back = home.lock();
-        if (!back) return;
-        back->post([me, n](shard&) {
-          if (const auto p = me.lock()) (*p)->cut_done(n);
-        });
-      });
+    const auto of = pool_.lock();
+    if (!of) return finish();
+    for (const auto& [on, part] : of->parts()) {
+      const bool sent = on->post(
+          [f = part, t = target_, home = shard_.weak_from_this(), me = std::weak_ptr(alive_)](shard&) {
+            const auto n = f->cut(*t);
+            const auto back = home.lock();
+            if (!back) return;
+            back->post([me, n](shard&) {
+              if (const auto p = me.lock()) (*p)->cut_done(n);
+            });
+          });
       if (sent) ++cutting_;
     }
     cut_ = true;
@@ -77,7 +77,7 @@ class drain_op final : public actor {
   std::shared_ptr<target> target_;
   handler_type handler_;
   timer timer_;
-  std::weak_ptr<proxy_state> state_;
+  std::weak_ptr<pool> pool_;
   std::shared_ptr<drain_op*> alive_;
   drain_report report_;
   time_point begun_;
@@ -87,16 +87,17 @@ class drain_op final : public actor {
 
 }  // namespace
 
-void start_drain(proxy_state& state, std::shared_ptr<target> what, std::chrono::nanoseconds deadline,
-                 handler_type handler) {
-  const auto home = state.parts.front().lock();
-  const auto ex = state.control;
-  auto op = home ? std::make_unique<drain_op>(*home, ex, std::move(what), std::move(handler)) : nullptr;
-  if (!op) return complete(ex, std::move(handler), result<drain_report>(error(osvm::errc::closed, "drain")));
+void start_drain(const std::shared_ptr<pool>& of, const executor& ex, std::shared_ptr<target> what,
+                 std::chrono::nanoseconds deadline, handler_type handler) {
+  const auto parts = of->parts();
+  if (parts.empty()) {
+    return complete(ex, std::move(handler), result<drain_report>(error(osvm::errc::closed, "drain")));
+  }
+  auto& home = *parts.front().first;
+  auto op = std::make_unique<drain_op>(home, ex, std::move(what), std::move(handler));
   // If the shard ends before it runs this, the operation's destructor completes the handler.
-  home->post([op = std::move(op), state = state.shared_from_this(), deadline](shard& s) mutable {
-    s.adopt(std::move(op)).begin(std::move(state), deadline);
-  });
+  home.post(
+      [op = std::move(op), of, deadline](shard& s) mutable { s.adopt(std::move(op)).begin(of, deadline); });
 }
 
 }  // namespace osvm::hotswap::detail

@@ -33,9 +33,13 @@ class front::acceptor final : public actor {
 
   void on_io(channel&) override {
     for (int i = 0; i < accepts_per_event; ++i) {
-      unique_fd client(::accept4(channel_.fd.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+      sockaddr_storage from{};
+      socklen_t size = sizeof from;
+      const bool rich = front_.rich();
+      unique_fd client(::accept4(channel_.fd.get(), rich ? reinterpret_cast<sockaddr*>(&from) : nullptr,
+                                 rich ? &size : nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
       if (client) {
-        take(std::move(client));
+        take(std::move(client), rich ? client_address::of(from) : client_address());
       } else if (errno == EMFILE || errno == ENFILE) {
         if (!shed()) return pause();
       } else if (errno == EINVAL) {  // shut down: the proxy is closing
@@ -47,19 +51,19 @@ class front::acceptor final : public actor {
   }
 
  private:
-  void take(unique_fd client) {
+  void take(unique_fd client, const client_address& from) {
     front_.count.accepted.add();
     if (front_.state->full()) {
       front_.count.refused.add();
       return;
     }
     const std::size_t to = front_.state->place(front_.index_);
-    if (to == front_.index_) return front_.adopt(std::move(client));
+    if (to == front_.index_) return front_.adopt(std::move(client), from);
     const auto other = front_.state->parts[to].lock();
     if (!other) return;
     // The shard's own reference to the state outlives the task.
-    other->post([state = front_.state.get(), to, fd = std::move(client)](shard&) mutable {
-      state->fronts[to]->adopt(std::move(fd));
+    other->post([state = front_.state.get(), to, from, fd = std::move(client)](shard&) mutable {
+      state->fronts[to]->adopt(std::move(fd), from);
     });
   }
 
@@ -91,36 +95,53 @@ class front::acceptor final : public actor {
 };
 
 front::front(shard& s, std::shared_ptr<proxy_state> st, std::size_t index)
-    : home(s), state(std::move(st)), options(state->options), count(*state->counts[index]), index_(index) {}
+    : home(s), state(std::move(st)), options(state->options), count(*state->counts[index]), index_(index) {
+  caches_.emplace_back(state->main, route_cache());
+  rich_ = state->rich;
+}
 
 front::~front() = default;
 
 result<void> front::accept_from(unique_fd listener) {
   auto& a = home.adopt(std::make_unique<acceptor>(*this, std::move(listener)));
   if (!a.begin()) return errno_error("watch the listener");
+  if (options.access_log && !log_) log_ = &home.adopt(std::make_unique<access_log>(home, options.access_log));
   return {};
 }
 
-void front::adopt(unique_fd client) {
+// Few: one for each pool that a rule names.
+route_cache& front::cache_of(pool& p) {
+  for (auto& [of, cache] : caches_) {
+    if (of.get() == &p) return cache;
+  }
+  // Pools of rules that were replaced long ago are let go now and then.
+  if (caches_.size() > 64) std::erase_if(caches_, [](const auto& c) { return c.first.use_count() == 1; });
+  return caches_.emplace_back(p.shared_from_this(), route_cache()).second;
+}
+
+void front::adopt(unique_fd client, const client_address& from) {
   if (options.mode == proxy_mode::l4) {
-    stream_session::start(*this, std::move(client));
+    stream_session::start(*this, std::move(client), from);
   } else {
-    http_session::start(*this, std::move(client));
+    http_session::start(*this, std::move(client), from);
   }
 }
 
-upstream* front::take_idle(const target& t) {
-  while (!idle_.empty()) {
-    upstream* u = idle_.back();
-    idle_.pop_back();
-    if (u->where().get() == &t) return u;
+// The one that was used last, since it is the least likely to have been closed meanwhile.
+upstream* front::take_idle(const backend& b) {
+  for (std::size_t i = idle_.size(); i-- > 0;) {
+    upstream* u = idle_[i];
+    const bool found = &u->at() == &b;
+    if (!found && u->where()->routed.load(std::memory_order_relaxed)) continue;
+    idle_.erase(idle_.begin() + static_cast<std::ptrdiff_t>(i));
+    if (found) return u;
     home.dismiss(*u);
   }
   return nullptr;
 }
 
 void front::keep(upstream& u) {
-  if (idle_.size() >= options.max_idle_upstream || !state->routes.is_current(u.where().get())) {
+  if (idle_.size() >= options.max_idle_upstream || !u.where()->routed.load()) {
     home.dismiss(u);
     return;
   }
@@ -133,7 +154,7 @@ void front::forget(upstream& u) noexcept {
 
 void front::flush_idle() {
   std::erase_if(idle_, [this](upstream* u) {
-    if (state->routes.is_current(u->where().get())) return false;
+    if (u->where()->routed.load()) return false;
     home.dismiss(*u);
     return true;
   });

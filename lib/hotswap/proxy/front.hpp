@@ -4,6 +4,8 @@
 
 #include "hotswap/http1/head.hpp"
 #include "hotswap/io/shard.hpp"
+#include "hotswap/proxy/access_log.hpp"
+#include "hotswap/proxy/routing.hpp"
 #include "hotswap/proxy/state.hpp"
 
 #include <memory>
@@ -31,20 +33,27 @@ class front {
 
   // Begins to accept from `listener`, a descriptor of this shard's own.
   result<void> accept_from(unique_fd listener);
-  // A client connection that this shard shall serve.
-  void adopt(unique_fd client);
+  // A client connection that this shard shall serve; `from` is known where rich().
+  void adopt(unique_fd client, const client_address& from);
 
   http1::head_limits head_limits() const noexcept {
     return {options.limits.max_head, options.limits.max_fields, options.limits.max_target};
   }
-  passage enter() { return state->routes.enter(cache_); }
-  // A kept-alive connection to `t`, or null.
-  upstream* take_idle(const target& t);
+  passage enter(pool& p) { return p.routes.enter(cache_of(p)); }
+  // Something that changes with each call.
+  std::uint64_t turn() noexcept { return ++turn_; }
+  // A kept-alive connection to `b`, or null.
+  upstream* take_idle(const backend& b);
   void keep(upstream& u);
   void forget(upstream& u) noexcept;
   // Drops kept-alive connections to everything but what is routed to.
   void flush_idle();
   std::uint64_t cut(const target& t);
+  void use(std::shared_ptr<routing> rules) { rules_ = std::move(rules); }
+  const std::shared_ptr<routing>& rules() const noexcept { return rules_; }
+  // Sessions have a session_extra.
+  bool rich() const noexcept { return rich_; }
+  access_log* log() const noexcept { return log_; }
 
   shard& home;
   const std::shared_ptr<proxy_state> state;
@@ -56,8 +65,14 @@ class front {
 
  private:
   class acceptor;
+  route_cache& cache_of(pool& p);
+
   std::size_t index_;
-  std::shared_ptr<target> cache_;
+  std::vector<std::pair<std::shared_ptr<pool>, route_cache>> caches_;
+  std::shared_ptr<routing> rules_;
+  access_log* log_ = nullptr;
+  std::uint64_t turn_ = 0;
+  bool rich_ = false;
   std::vector<upstream*> idle_;
 };
 

@@ -1,5 +1,7 @@
 #include "hotswap/proxy/http_session.hpp"
 
+#include "hotswap/proxy/preamble.hpp"
+
 #include <sys/socket.h>
 
 namespace osvm::hotswap::detail {
@@ -27,15 +29,21 @@ void http_session::shrink(std::string& text) {
   }
 }
 
-void http_session::start(front& f, unique_fd client) {
-  auto& s = f.home.adopt(std::make_unique<http_session>(f, std::move(client)));
+void http_session::start(front& f, unique_fd client, const client_address& from) {
+  auto& s = f.home.adopt(std::make_unique<http_session>(f, std::move(client), from));
   if (!f.home.watch(s.client_)) return s.leave();
-  s.wait(f.options.timeouts.idle);
+  s.wait(f.options.accept_proxy ? f.options.timeouts.head : f.options.timeouts.idle);
 }
 
-http_session::http_session(front& f, unique_fd client)
-    : session(f.home), front_(f), client_(*this), timer_(*this) {
+http_session::http_session(front& f, unique_fd client, const client_address& from)
+    : session(f.home), front_(f), client_(*this), timer_(*this), pool_(f.state->main.get()) {
   client_.fd = std::move(client);
+  if (f.rich()) {
+    extra_ = std::make_unique<session_extra>();
+    extra_->client = from;
+    extra_->client_text = from.text();
+    if (f.options.accept_proxy) phase_ = phase::preamble;
+  }
   if (std::holds_alternative<tcp_endpoint>(f.state->local)) set_no_delay(client_.fd.get());
   front_.count.active.add();
 }
@@ -46,7 +54,7 @@ http_session::~http_session() {
 
 void http_session::leave() noexcept {
   if (up_) drop_upstream();
-  route_.reset();
+  end_request(response_part_ == part::head ? 0 : status_, "aborted");
   phase_ = phase::gone;
   shard_.dismiss(*this);
 }
@@ -109,8 +117,10 @@ void http_session::drive() {
 
 http_session::step http_session::advance() {
   switch (phase_) {
+    case phase::preamble: return read_preamble();
     case phase::idle:
     case phase::head: return read_request();
+    case phase::collecting: return collect();
     case phase::exchange: return exchange();
     case phase::flushing:
       if (!to_client_.flush(shard_, client_)) {
@@ -130,8 +140,13 @@ http_session::step http_session::advance() {
 
 void http_session::on_timer(timer&) {
   switch (phase_) {
+    case phase::preamble:
     case phase::idle:
     case phase::lingering: return leave();
+    case phase::collecting:
+      close_after_ = true;
+      fail(408, "the request body did not arrive in time", front_.count.client_timeouts);
+      break;
     case phase::head:
       fail(408, "the request head did not arrive in time", front_.count.client_timeouts);
       break;
@@ -150,6 +165,7 @@ void http_session::exchange_timed_out() {
     return fail(408, "the request body did not arrive in time", front_.count.client_timeouts);
   }
   route_->failures.fetch_add(1, std::memory_order_relaxed);
+  backend_failed(false);
   if (response_part_ == part::body) return abort(&front_.count.truncated);
   fail(504, "the release did not answer in time", front_.count.upstream_timeouts);
 }
@@ -166,6 +182,19 @@ bool http_session::cut(const target& t) {
     abort(nullptr);
   }
   return true;
+}
+
+// --- PROXY header ---
+
+// Looks before it takes, so that the bytes behind the header stay in the socket.
+http_session::step http_session::read_preamble() {
+  switch (take_proxy_header(client_, *extra_)) {
+    case proxy_header::status::partial: return step::blocked;
+    case proxy_header::status::wrong: leave(); return step::blocked;
+    case proxy_header::status::whole: break;
+  }
+  become_idle();
+  return step::progress;
 }
 
 // --- request head ---
@@ -230,6 +259,7 @@ http_session::step http_session::take_request(std::span<char> bytes, bool in_sta
     return step::progress;
   }
   front_.count.requests.add();
+  asked_ = shard_.now();
   begin_request();
   stash(all.substr(found.size), in_stash);
   route_request();
@@ -244,6 +274,7 @@ void http_session::begin_request() {
   head_request_ = r.kind == http1::method_kind::head;
   idempotent_ = r.idempotent();
   upgrade_ = may_upgrade(r);
+  expect_continue_ = r.expect_continue;
   chunked_request_ = r.body == http1::body_kind::chunked;
   request_body_.start(r.body, r.content_length, front_.options.limits.max_body,
                       front_.options.limits.max_fields);
@@ -253,8 +284,37 @@ void http_session::begin_request() {
   request_scan_.reset();
   response_scan_.reset();
   skipped_crlf_ = false;
-  write_request(r, upgrade_, replay_);
   replayable_ = true;
+  if (!extra_) return write_request(r, upgrade_, nullptr, replay_);
+  match_rule();
+  const forwarding who{front_.options.forwarded, extra_->client_text,
+                       extra_->client.known() && !extra_->client.v4()};
+  write_request(r, upgrade_, who.mode == forwarded_mode::off ? nullptr : &who, replay_);
+}
+
+void http_session::match_rule() {
+  const auto& r = front_.request;
+  auto& x = *extra_;
+  x.rules = front_.rules();
+  x.matched = x.rules->find(r);
+  x.to = x.matched ? x.matched->to : nullptr;
+  pool_ = x.to.get();
+  x.look_into =
+      x.matched && !x.matched->lanes.empty() && r.method == "POST" && r.body != http1::body_kind::none;
+  if (pool_ && pool_->options.balance == balance_policy::consistent_hash) {
+    switch (pool_->options.key) {
+      case hash_key::client: x.key = hash_of({reinterpret_cast<const char*>(x.client.ip.data()), 16}); break;
+      case hash_key::path: x.key = hash_of(r.path); break;
+      case hash_key::header: x.key = hash_of(r.find(pool_->options.hash_header)); break;
+    }
+  }
+  if (!front_.log()) return;
+  x.sent_before = to_client_.sent();
+  x.received_before = to_upstream_.sent();
+  add_member(x.log, "client", x.client_text);
+  add_member(x.log, "method", r.method);
+  add_member(x.log, "host", r.authority.empty() ? r.host : r.authority);
+  add_member(x.log, "path", r.path);
 }
 
 // --- answers of our own ---
@@ -268,7 +328,7 @@ void http_session::fail(unsigned status, const char* text, counter& why) {
 void http_session::respond_own(unsigned status, const char* text) {
   if (phase_ == phase::head || request_part_ != part::done) close_after_ = true;
   drop_upstream();
-  route_.reset();
+  end_request(status, "own");
   response_part_ = part::done;
   auto p = close_after_ ? persistence::close : persistence::implied;
   if (!close_after_ && client_minor_0_) p = persistence::keep_alive;

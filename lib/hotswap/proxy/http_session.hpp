@@ -11,6 +11,7 @@
 #include "hotswap/io/outlet.hpp"
 #include "hotswap/proxy/front.hpp"
 #include "hotswap/proxy/rewrite.hpp"
+#include "hotswap/proxy/session_extra.hpp"
 #include "hotswap/proxy/tunnel.hpp"
 #include "hotswap/proxy/upstream.hpp"
 
@@ -21,8 +22,8 @@ namespace osvm::hotswap::detail {
 
 class http_session final : public session {
  public:
-  static void start(front& f, unique_fd client);
-  http_session(front& f, unique_fd client);
+  static void start(front& f, unique_fd client, const client_address& from);
+  http_session(front& f, unique_fd client, const client_address& from);
   ~http_session() override;
 
   void on_io(channel& which) override;
@@ -33,8 +34,10 @@ class http_session final : public session {
 
  private:
   enum class phase : std::uint8_t {
+    preamble,    // the PROXY header is awaited
     idle,        // between requests
     head,        // a part of a request head has come
+    collecting,  // the body decides where the request goes
     connecting,  // to the release
     exchange,    // request and response pass
     flushing,    // the response is complete, the client has yet to take the rest of it
@@ -55,7 +58,16 @@ class http_session final : public session {
   step read_request();
   step take_request(std::span<char> bytes, bool in_stash);
   void begin_request();
+  step read_preamble();
+  void match_rule();
   void route_request();
+  step collect();
+  void classify();
+  bool admit(const std::vector<std::shared_ptr<limiter>>& more);
+  void enter_route(const std::vector<std::shared_ptr<limiter>>& more = {});
+  void choose(const backend* avoid);
+  void backend_failed(bool at_once) noexcept;
+  void reach();
   void connect();
   void connected();
   void connect_failed();
@@ -71,7 +83,9 @@ class http_session final : public session {
   step pass_body(std::span<char> bytes, std::string_view head);
   step response_ended(bool by_error);
   bool retry();
+  void frame_request_data(std::string_view data, std::string& out) const;
   void finish_exchange();
+  void end_request(unsigned status, std::string_view how);
   void finish_flush();
   void become_idle();
   void become_tunnel(std::string_view upstream_bytes);
@@ -93,6 +107,7 @@ class http_session final : public session {
   channel client_;
   timer timer_;
   upstream* up_ = nullptr;
+  pool* pool_;  // of the request; lives as long as extra_->to, or the proxy
   passage route_;
   phase phase_ = phase::idle;
   part request_part_ = part::done;
@@ -104,11 +119,13 @@ class http_session final : public session {
   bool head_request_ = false;
   bool idempotent_ = false;
   bool upgrade_ = false;
+  bool expect_continue_ = false;
   bool upstream_close_ = false;  // the release's connection ends after this response
   bool replayable_ = false;      // replay_ is everything of the request that was taken so far
   bool skipped_crlf_ = false;
   bool chunked_request_ = false;
   unsigned status_ = 0;
+  time_point asked_{};  // when the request's head was complete
 
   outlet to_client_, to_upstream_;
   std::uint64_t sent_up_ = 0, sent_down_ = 0;  // counted so far
@@ -119,6 +136,7 @@ class http_session final : public session {
   std::string upstream_stash_;  // a part of a response head
   std::string replay_;          // what was sent of the request, while it may be sent again
   std::unique_ptr<tunnel> tunnel_;
+  std::unique_ptr<session_extra> extra_;  // null where the proxy is plain
 };
 
 }  // namespace osvm::hotswap::detail

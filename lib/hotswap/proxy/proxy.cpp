@@ -42,6 +42,11 @@ result<void> proxy_state::open(const std::vector<executor>& executors) {
   OSVM_CHECK(check(options));
   if (executors.empty()) return error(osvm::errc::invalid_argument, "a proxy needs an executor");
   control = executors.front();
+  main = std::make_shared<pool>(control, pool_options{});
+  main->attach(shared_from_this());
+  rich = rich || options.forwarded != forwarded_mode::off || options.accept_proxy || options.access_log;
+  routing plain;
+  plain.rules.push_back({.options = {}, .to = main, .limits = nullptr, .lanes = {}});
   local = options.listen;
   OSVM_TRY(listener_, listen_on(local, options.backlog, options.unix_mode));
   const std::size_t n = options.shards != 0 ? options.shards : executors.size();
@@ -59,6 +64,7 @@ result<void> proxy_state::open(const std::vector<executor>& executors) {
   std::vector<std::shared_ptr<front>> made(n);
   for (std::size_t i = 0; i < n; ++i) {
     made[i] = std::make_shared<front>(*shards_[i], shared_from_this(), i);
+    made[i]->use(std::make_shared<routing>(plain));
     fronts[i] = made[i].get();
   }
   for (std::size_t i = 0; i < n; ++i) {
@@ -75,56 +81,29 @@ result<void> proxy_state::open(const std::vector<executor>& executors) {
   return {};
 }
 
+// Each shard gets a copy: nothing of it is shared but pools and limits.
+void proxy_state::use(const routing& rules) {
+  for (const auto& r : rules.rules) {
+    r.to->attach(shared_from_this());
+    for (const auto& l : r.lanes) l.to->attach(shared_from_this());
+  }
+  const auto all = shards();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    all[i]->post([f = fronts[i], copy = std::make_shared<routing>(rules)](shard&) mutable {
+      f->use(std::move(copy));
+    });
+  }
+}
+
 std::vector<std::shared_ptr<shard>> proxy_state::shards() const {
   std::lock_guard lock(mutex_);
   return shards_;
 }
 
-result<std::uint64_t> proxy_state::shift(release_target t) {
-  if (closed_) return error(osvm::errc::closed, "shift");
-  OSVM_TRY(address where, to_address(t.where));
-  auto next = std::make_shared<target>();
-  next->version = std::move(t.version);
-  next->where = where;
-  std::shared_ptr<target> before;
-  std::uint64_t generation = 0;
-  {
-    std::lock_guard lock(mutex_);  // generations become active in their order
-    generation = next->generation = routes.next_generation();
-    before = routes.shift(std::move(next));
-  }
-  after_shift(before);
-  return generation;
-}
-
-void proxy_state::unroute() {
-  after_shift(routes.shift(nullptr));
-}
-
-// The old release's kept-alive connections are of no use any more.
-void proxy_state::after_shift(const std::shared_ptr<target>& before) {
-  if (!before || options.mode == proxy_mode::l4) return;
-  const auto all = shards();
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    all[i]->post([f = fronts[i]](shard&) { f->flush_idle(); });
-  }
-}
-
-void proxy_state::drain(std::uint64_t generation, std::chrono::nanoseconds deadline,
-                        boost::asio::any_completion_handler<void(result<drain_report>)> handler) {
-  auto t = routes.find(generation);
-  if (!t) {
-    return complete(
-        control, std::move(handler),
-        result<drain_report>(error(errc::no_such_release, "drain " + std::to_string(generation))));
-  }
-  start_drain(*this, std::move(t), deadline, std::move(handler));
-}
-
 proxy_stats proxy_state::stats() const {
   proxy_stats s;
   for (const auto& c : counts) c->add_to(s);
-  s.shifts = routes.shifts();
+  s.shifts = main ? main->routes.shifts() : 0;
   return s;
 }
 
@@ -143,12 +122,17 @@ bool proxy_state::full() const noexcept {
   return n >= options.max_connections;
 }
 
+// Ends listening in all shards at once, while their descriptors are still theirs to close.
+void proxy_state::stop_listening() noexcept {
+  if (!listener_ || deaf_.exchange(true)) return;
+  ::shutdown(listener_.get(), SHUT_RDWR);
+  if (const auto* un = std::get_if<unix_endpoint>(&local)) ::unlink(un->path.c_str());
+}
+
 void proxy_state::close() noexcept {
   if (closed_.exchange(true)) return;
   if (!listener_) return;
-  // Ends listening in all shards at once, while their descriptors are still theirs to close.
-  ::shutdown(listener_.get(), SHUT_RDWR);
-  if (const auto* un = std::get_if<unix_endpoint>(&local)) ::unlink(un->path.c_str());
+  stop_listening();
   for (const auto& s : shards()) s->close();
 }
 
@@ -190,10 +174,10 @@ const endpoint& proxy::local_endpoint() const noexcept {
   return state_->local;
 }
 result<std::uint64_t> proxy::shift(release_target target) {
-  return state_->shift(std::move(target));
+  return state_->main->shift(std::move(target));
 }
 std::uint64_t proxy::generation() const noexcept {
-  return state_->routes.generation();
+  return state_->main->routes.generation();
 }
 proxy_stats proxy::stats() const {
   return state_->stats();
@@ -209,14 +193,20 @@ executor proxy::executor_of(const state_ptr& state) noexcept {
 }
 
 result<release_stats> proxy::release(std::uint64_t generation) const {
-  const auto t = state_->routes.find(generation);
+  const auto t = state_->main->routes.find(generation);
   if (!t) return error(errc::no_such_release, "release " + std::to_string(generation));
   return t->stats();
 }
 
 void proxy::start_drain(const state_ptr& state, std::uint64_t generation, std::chrono::nanoseconds deadline,
                         drain_handler handler) {
-  state->drain(generation, deadline, std::move(handler));
+  auto t = state->main->routes.find(generation);
+  if (!t) {
+    return detail::complete(
+        state->control, std::move(handler),
+        result<drain_report>(error(errc::no_such_release, "drain " + std::to_string(generation))));
+  }
+  state->main->drain(std::move(t), deadline, std::move(handler));
 }
 
 }  // namespace osvm::hotswap

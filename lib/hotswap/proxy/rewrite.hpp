@@ -3,7 +3,10 @@
 
 #include "hotswap/http1/head.hpp"
 
+#include <osvm/hotswap/proxy.hpp>
+
 #include <string>
+#include <string_view>
 
 namespace osvm::hotswap::detail {
 
@@ -21,7 +24,16 @@ enum class persistence : std::uint8_t {
   close,
 };
 
-void write_request(const http1::request_head& r, bool upgrade, std::string& out);
+// Who the client is, for the release to know.
+struct forwarding {
+  forwarded_mode mode = forwarded_mode::off;
+  std::string_view client;  // address without port
+  bool v6 = false;
+  const char* scheme = "http";
+};
+
+// `who`: null for nothing.
+void write_request(const http1::request_head& r, bool upgrade, const forwarding* who, std::string& out);
 void write_response(const http1::response_head& r, out_framing framing, persistence p, std::string& out);
 // 101 keeps its Upgrade; other 1xx keep their fields.
 void write_interim(const http1::response_head& r, std::string& out);

@@ -3,7 +3,7 @@
 
 #include "hotswap/io/shard.hpp"
 #include "hotswap/proxy/counters.hpp"
-#include "hotswap/proxy/target.hpp"
+#include "hotswap/proxy/pool.hpp"
 
 #include <osvm/hotswap/proxy.hpp>
 
@@ -15,6 +15,7 @@
 namespace osvm::hotswap::detail {
 
 class front;
+struct routing;
 
 class proxy_state : public std::enable_shared_from_this<proxy_state> {
  public:
@@ -24,16 +25,15 @@ class proxy_state : public std::enable_shared_from_this<proxy_state> {
   proxy_state& operator=(const proxy_state&) = delete;
 
   result<void> open(const std::vector<executor>& executors);
-  result<std::uint64_t> shift(release_target t);
-  // Routes to nothing.
-  void unroute();
-  void drain(std::uint64_t generation, std::chrono::nanoseconds deadline,
-             boost::asio::any_completion_handler<void(result<drain_report>)> handler);
   proxy_stats stats() const;
   void close() noexcept;
+  // Connections that are open stay until they end.
+  void stop_listening() noexcept;
   // The handle is gone: nothing but the shards' own operations keeps them from now on.
   void abandon() noexcept;
   std::vector<std::shared_ptr<shard>> shards() const;
+  // Routes by these rules from now on.
+  void use(const routing& rules);
   bool closed() const noexcept { return closed_.load(); }
 
   // Shard on which a connection accepted by shard `mine` should live: its own unless it has clearly more.
@@ -42,17 +42,16 @@ class proxy_state : public std::enable_shared_from_this<proxy_state> {
 
   const proxy_options options;
   endpoint local;
-  router routes;
+  bool rich = false;           // sessions know who their client is; fixed before open()
+  std::shared_ptr<pool> main;  // what a proxy without rules routes to; null before open()
   executor control;
   std::vector<std::unique_ptr<counters>> counts;  // one per shard, fixed after open()
   std::vector<std::weak_ptr<shard>> parts;        // same
   std::vector<front*> fronts;                     // same; used on their shards only
 
  private:
-  void after_shift(const std::shared_ptr<target>& before);
-
   unique_fd listener_;
-  std::atomic<bool> closed_{false};
+  std::atomic<bool> closed_{false}, deaf_{false};
   mutable std::mutex mutex_;
   std::vector<std::shared_ptr<shard>> shards_;
   bool unlinked_ = false;

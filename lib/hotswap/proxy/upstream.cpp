@@ -6,13 +6,13 @@
 
 namespace osvm::hotswap::detail {
 
-upstream::upstream(front& f, std::shared_ptr<target> where)
-    : actor(f.home), front_(f), where_(std::move(where)), link_(*this), idle_(*this) {}
+upstream::upstream(front& f, std::shared_ptr<target> where, backend& at)
+    : actor(f.home), front_(f), where_(std::move(where)), at_(at), link_(*this), idle_(*this) {}
 
-upstream& upstream::open(front& f, std::shared_ptr<target> where, http_session& user) {
-  auto& u = f.home.adopt(std::make_unique<upstream>(f, std::move(where)));
+upstream& upstream::open(front& f, std::shared_ptr<target> where, backend& at, http_session& user) {
+  auto& u = f.home.adopt(std::make_unique<upstream>(f, std::move(where), at));
   u.user_ = &user;
-  u.link_.start(f.home, u.where_->where);
+  u.link_.start(f.home, u.at_.where);
   return u;
 }
 

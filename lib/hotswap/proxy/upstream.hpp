@@ -11,8 +11,8 @@ class http_session;
 class upstream final : public actor {
  public:
   // Begins to connect for `user`. Always returns a connection; look at link().
-  static upstream& open(front& f, std::shared_ptr<target> where, http_session& user);
-  upstream(front& f, std::shared_ptr<target> where);
+  static upstream& open(front& f, std::shared_ptr<target> where, backend& at, http_session& user);
+  upstream(front& f, std::shared_ptr<target> where, backend& at);
 
   void on_io(channel& which) override;
   void on_timer(timer& which) override;
@@ -22,6 +22,7 @@ class upstream final : public actor {
   }
   channel& ch() noexcept { return link_.ch; }
   const std::shared_ptr<target>& where() const noexcept { return where_; }
+  backend& at() const noexcept { return at_; }
   bool reused() const noexcept { return reused_; }
   // Certainly still open as far as this host knows.
   bool alive() noexcept;
@@ -34,6 +35,7 @@ class upstream final : public actor {
  private:
   front& front_;
   std::shared_ptr<target> where_;
+  backend& at_;  // of where_
   http_session* user_ = nullptr;
   class link link_;
   timer idle_;

@@ -1,35 +1,41 @@
 #include "hotswap/release/deployment.hpp"
 
 #include "hotswap/io/complete.hpp"
+#include "hotswap/proxy/drain.hpp"
+
+#include <cmath>
 
 namespace osvm::hotswap::detail {
+
+using kind = order::kind;
 
 template <class F>
 auto deployment::later(F f) {
   return service_.on_home(
-      [me = std::weak_ptr(alive_), f = std::move(f)](service_state&, auto... args) mutable {
-        if (const auto p = me.lock()) f(**p, std::move(args)...);
+      [me = std::weak_ptr(alive_), step = step_, f = std::move(f)](service_state&, auto... args) mutable {
+        const auto p = me.lock();
+        if (p && (*p)->step_ == step) f(**p, std::move(args)...);
       });
 }
 
-deployment::deployment(shard& on, service_state& s, std::uint64_t attempt, release_spec spec,
-                       deploy_handler handler)
+deployment::deployment(shard& on, service_state& s, release_spec spec, deploy_handler handler)
     : actor(on),
       service_(s),
       spec_(std::move(spec)),
       handler_(std::move(handler)),
       timer_(*this),
-      attempt_(attempt),
       alive_(std::make_shared<deployment*>(this)) {
   begun_ = lap_ = std::chrono::steady_clock::now();
   report_.version = spec_.version;
-  old_ = service_.active();
-  if (old_) report_.replaced = old_->version;
+  report_.replaced = service_.version_of(service_.machine().active());
 }
 
 deployment::~deployment() {
-  if (handler_)
-    complete(service_.ex, std::move(handler_), result<shift_report>(error(osvm::errc::cancelled, "deploy")));
+  const auto end = [this](deploy_handler& h) {
+    if (h) complete(service_.ex, std::move(h), result<shift_report>(error(osvm::errc::cancelled, "deploy")));
+  };
+  end(handler_);
+  for (auto& h : others_) end(h);
 }
 
 std::chrono::nanoseconds deployment::lap() {
@@ -37,71 +43,100 @@ std::chrono::nanoseconds deployment::lap() {
   return now - std::exchange(lap_, now);
 }
 
-void deployment::enter(release_state s, std::string reason) {
-  state_ = s;
-  service_.emit(spec_.version, attempt_, s, std::move(reason));
+void deployment::answer(input in, error_code code, std::string why) {
+  if (code) report_.code = code;
+  service_.feed(in, std::move(why));
+}
+
+void deployment::carry_out(const order& o) {
+  ++step_;
+  switch (o.what) {
+    case kind::start: return start(o.who);
+    case kind::probe: return probe();
+    case kind::warm: return warm();
+    case kind::end_tries: return end_tries();
+    case kind::save:
+      return service_.save(later([](deployment& d, const result<void>& r) {
+        if (r) return d.answer(input::saved);
+        d.answer(input::not_saved, r.error().code, r.error().to_string());
+      }));
+    case kind::route: return route(o);
+    case kind::watch: return watch(o.stage);
+    case kind::drain: return drain(o.who);
+    case kind::stop: return stop(o.who);
+    case kind::report: return report();
+    default: break;
+  }
 }
 
 // --- starting ---
 
-void deployment::begin() {
-  enter(release_state::starting);
+void deployment::start(std::uint64_t attempt) {
   shard_.arm(timer_, begun_ + spec_.start_deadline);
   // A lease that comes when nobody wants it any more must still be stopped, so this is bound to the service.
-  service_.source->async_start(spec_, start_stop_.get_token(),
-                               service_.on_home([me = std::weak_ptr(alive_), deadline = spec_.stop_deadline](
-                                                    service_state& s, result<std::shared_ptr<lease>> r) {
-                                 const auto p = me.lock();
-                                 if (p && (*p)->step_ == step::starting) return (*p)->started(std::move(r));
-                                 if (!r || !*r) return;
-                                 auto unwanted = std::make_shared<running_instance>();
-                                 unwanted->held = std::move(*r);
-                                 unwanted->stop_deadline = deadline;
-                                 s.discard(unwanted);
-                               }));
+  service_.source->async_start(
+      spec_, start_stop_.get_token(),
+      service_.on_home([me = std::weak_ptr(alive_), step = step_, attempt, deadline = spec_.stop_deadline](
+                           service_state& s, result<std::shared_ptr<lease>> r) {
+        const auto p = me.lock();
+        if (p && (*p)->step_ == step) return (*p)->started(attempt, std::move(r));
+        if (!r || !*r) return;
+        auto unwanted = std::make_shared<running_instance>();
+        unwanted->held = std::move(*r);
+        unwanted->stop_deadline = deadline;
+        s.discard(unwanted);
+      }));
 }
 
-void deployment::started(result<std::shared_ptr<lease>> r) {
+void deployment::started(std::uint64_t attempt, result<std::shared_ptr<lease>> r) {
   report_.start = lap();
   timer_.cancel();
-  if (!r) return fail(r.error().code, "it did not start: " + r.error().to_string());
-  if (!*r) return fail(make_error_code(osvm::errc::invalid_argument), "the source gave no lease");
-  next_ = std::make_shared<running_instance>();
-  next_->held = std::move(*r);
-  next_->version = spec_.version;
-  next_->attempt = attempt_;
-  next_->stop_deadline = spec_.stop_deadline;
-  auto where = to_address(next_->held->where());
-  if (!where) return fail(where.error().code, where.error().to_string());
-  where_ = *where;
-  service_.watch(next_);
-  probe();
+  if (!r) return answer(input::not_started, r.error().code, "it did not start: " + r.error().to_string());
+  if (!*r) {
+    return answer(input::not_started, osvm::errc::invalid_argument, "the source gave no lease");
+  }
+  auto i = std::make_shared<running_instance>();
+  i->held = std::move(*r);
+  i->version = spec_.version;
+  i->attempt = attempt;
+  i->stop_deadline = spec_.stop_deadline;
+  all_ = i->held->also();
+  all_.insert(all_.begin(), i->held->where());
+  for (const auto& e : all_) {
+    const auto where = to_address(e);
+    if (where) continue;
+    service_.discard(i);
+    return answer(input::not_started, where.error().code, where.error().to_string());
+  }
+  where_ = *to_address(all_.front());
+  service_.add_instance(i);
+  answer(input::started);
 }
 
 // --- probing and warming ---
 
+// One server after the other.
 void deployment::probe() {
-  step_ = step::probing;
-  enter(release_state::probing);
-  prober_ = &prober::start(shard_, where_, spec_.probe, [this](result<probe_report> r) {
+  const auto& which = all_[probed_];
+  prober_ = &prober::start(shard_, which, *to_address(which), spec_.probe, [this](result<probe_report> r) {
     prober_ = nullptr;
-    probed(std::move(r));
+    if (!r || ++probed_ == all_.size()) return probed(r);
+    report_.probe_attempts += r->attempts;
+    probe();
   });
 }
 
-void deployment::probed(result<probe_report> r) {
+void deployment::probed(const result<probe_report>& r) {
   report_.probe = lap();
-  if (!r) return fail(r.error().code, "it did not get healthy: " + r.error().to_string());
-  report_.probe_attempts = r->attempts;
-  step_ = step::warming;
-  enter(release_state::warming);
-  warm();
+  if (!r) return answer(input::unhealthy, r.error().code, "it did not get healthy: " + r.error().to_string());
+  report_.probe_attempts += r->attempts;
+  answer(input::healthy);
 }
 
 void deployment::warm() {
   if (report_.warmup_requests >= spec_.warmup.requests) {
     report_.warm = lap();
-    return shift();
+    return answer(input::warmed);
   }
   fetch_request r;
   r.where = where_;
@@ -115,115 +150,136 @@ void deployment::warm() {
 }
 
 void deployment::warmed(const fetch_outcome& o) {
-  const std::string which = "warm-up request " + std::to_string(report_.warmup_requests + 1) + ": ";
-  if (!o.failure.empty()) return fail(make_error_code(errc::probe_failed), which + o.failure);
-  if (o.status < 200 || o.status >= 400) {
-    return fail(make_error_code(errc::probe_failed),
-                which + "answered with status " + std::to_string(o.status));
+  std::string failure = o.failure;
+  if (failure.empty() && (o.status < 200 || o.status >= 400)) {
+    failure = "answered with status " + std::to_string(o.status);
   }
-  ++report_.warmup_requests;
-  warm();
+  if (failure.empty()) {
+    ++report_.warmup_requests;
+    return warm();
+  }
+  answer(input::not_warmed, errc::probe_failed,
+         "warm-up request " + std::to_string(report_.warmup_requests + 1) + ": " + failure);
 }
 
-// --- shift and bake ---
+// --- route and watch ---
 
-void deployment::shift() {
+// Canary stages are followed by one with all traffic, be it without a bake window.
+unsigned deployment::stages() const noexcept {
+  if (spec_.canary.empty()) return spec_.bake.window.count() > 0 ? 1 : 0;
+  return static_cast<unsigned>(spec_.canary.size()) + 1;
+}
+
+std::uint32_t deployment::share_of(unsigned stage) const {
+  if (stage >= spec_.canary.size()) return router::whole;
+  return static_cast<std::uint32_t>(std::lround(spec_.canary[stage].percent * 100));
+}
+
+void deployment::route(const order& o) {
+  const auto i = service_.instance(o.who);
   const auto before = std::chrono::steady_clock::now();
-  if (auto r = service_.route(next_); !r) return fail(r.error().code, r.error().to_string());
+  const auto share = share_of(o.stage);
+  if (auto r = service_.route(i, share); !r) {
+    return answer(input::not_routed, r.error().code, r.error().to_string());
+  }
   report_.shift = std::chrono::steady_clock::now() - before;
-  report_.generation = next_->generation;
-  lap();
-  enter(release_state::active);
-  if (spec_.bake.window.count() <= 0) return drain_old();
-  step_ = step::baking;
-  bake_until_ = lap_ + spec_.bake.window;
-  shard_.arm(timer_, lap_ + spec_.bake.check);
+  report_.generation = i->routed->generation;
+  if (o.stage == 0) lap();
+  watched_ = i->routed;
+  answer(input::routed);
+}
+
+void deployment::watch(unsigned stage) {
+  const bool last = stage >= spec_.canary.size();
+  if (spec_.bake.max_p99.count() > 0) watched_->measure();
+  stage_until_ = std::chrono::steady_clock::now() + (last ? spec_.bake.window : spec_.canary[stage].time);
+  shard_.arm(timer_, std::min(std::chrono::steady_clock::now() +
+                                  std::chrono::steady_clock::duration(spec_.bake.check),
+                              stage_until_));
+}
+
+std::string deployment::judge_counts(std::uint64_t bad, std::uint64_t all, const char* when) const {
+  if (all < spec_.bake.min_requests || all == 0) return {};
+  if (static_cast<double>(bad) <= spec_.bake.max_error_rate * static_cast<double>(all)) return {};
+  return std::to_string(bad) + " of " + std::to_string(all) + " requests failed " + when;
+}
+
+// Why the release is to go; empty: it may stay.
+std::string deployment::judge_traffic() {
+  const auto s = watched_->stats();
+  const sample now{std::chrono::steady_clock::now(), s.responses + s.failures, s.errors_5xx + s.failures};
+  if (auto why = judge_counts(now.bad, now.all, "after the shift"); !why.empty()) return why;
+  while (samples_.size() > 1 && samples_[1].when + spec_.bake.span <= now.when) samples_.pop_front();
+  if (!samples_.empty()) {
+    const auto& then = samples_.front();
+    auto why = judge_counts(now.bad - std::min(now.bad, then.bad), now.all - std::min(now.all, then.all),
+                            "in the last moments");
+    if (!why.empty()) return why;
+  }
+  samples_.push_back(now);
+  const auto* times = watched_->latencies.load();
+  if (!times || now.all < spec_.bake.min_requests) return {};
+  const auto p99 = times->percentile(0.99);
+  if (p99 <= spec_.bake.max_p99) return {};
+  return "99 % of the requests took up to " +
+         std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(p99).count()) +
+         " ms, more than " + std::to_string(spec_.bake.max_p99.count()) + " ms";
 }
 
 void deployment::look_at_traffic() {
-  const auto t = service_.front->routes.find(next_->generation);
-  const auto s = t ? t->stats() : release_stats{};
-  const auto judged = s.responses + s.failures;
-  const auto bad = s.errors_5xx + s.failures;
-  if (judged >= spec_.bake.min_requests &&
-      static_cast<double>(bad) > spec_.bake.max_error_rate * static_cast<double>(judged)) {
-    return fail(make_error_code(errc::probe_failed),
-                std::to_string(bad) + " of " + std::to_string(judged) + " requests failed after the shift");
+  if (auto why = judge_traffic(); !why.empty()) {
+    report_.bake = lap();
+    return answer(input::traffic_bad, errc::probe_failed, std::move(why));
   }
   const auto now = std::chrono::steady_clock::now();
-  if (now >= bake_until_) {
-    report_.bake = lap();
-    return drain_old();
-  }
-  shard_.arm(timer_, std::min(now + std::chrono::steady_clock::duration(spec_.bake.check), bake_until_));
+  if (now >= stage_until_ && !service_.machine().held()) answer(input::stage_over);
+  // Held, it is looked at all the same, and every while.
+  if (service_.machine().where() != release_machine::phase::watching || timer_.armed()) return;
+  const auto next = now + std::chrono::steady_clock::duration(spec_.bake.check);
+  shard_.arm(timer_, stage_until_ > now ? std::min(next, stage_until_) : next);
 }
 
 void deployment::on_timer(timer&) {
-  if (step_ == step::baking) return look_at_traffic();
-  if (step_ != step::starting) return;
-  start_stop_.request_stop();
-  report_.start = lap();
-  fail(make_error_code(osvm::errc::timed_out), "it did not start within its deadline");
+  switch (service_.machine().where()) {
+    case release_machine::phase::watching: return look_at_traffic();
+    case release_machine::phase::starting:
+      ++step_;
+      start_stop_.request_stop();
+      report_.start = lap();
+      return answer(input::not_started, osvm::errc::timed_out, "it did not start within its deadline");
+    default: return;
+  }
 }
 
 // --- the release that leaves ---
 
-void deployment::drain_old() {
-  step_ = step::draining;
-  if (!old_) return report();
-  service_.emit(old_->version, old_->attempt, release_state::draining, "replaced by " + spec_.version);
-  service_.front->drain(old_->generation, spec_.drain_deadline,
-                        later([](deployment& d, result<drain_report> r) { d.drained(std::move(r)); }));
+void deployment::drain(std::uint64_t attempt) {
+  if (attempt != service_.machine().next() && stages() != 0) report_.bake = lap();
+  service_.front->drain(service_.instance(attempt)->routed, spec_.drain_deadline,
+                        later([](deployment& d, const result<drain_report>& r) { d.drained(r); }));
 }
 
-void deployment::drained(result<drain_report> r) {
-  if (step_ != step::draining) return;
+void deployment::drained(const result<drain_report>& r) {
   report_.drain = lap();
   if (r) {
     report_.cut = r->cut;
     report_.drained = r->inflight - std::min(r->inflight, r->cut);
   }
-  stop_old();
+  answer(input::drained);
 }
 
-void deployment::stop_old() {
-  step_ = step::stopping;
-  service_.source->async_stop(old_->held, spec_.stop_deadline,
-                              later([](deployment& d, const result<void>& r) { d.old_stopped(r); }));
+void deployment::stop(std::uint64_t attempt) {
+  const auto i = service_.take_instance(attempt);
+  service_.source->async_stop(i->held, spec_.stop_deadline, later([i](deployment& d, const result<void>& r) {
+                                d.report_.stop = d.lap();
+                                if (!r) d.report_.stop_error = r.error().to_string();
+                                d.answer(input::stopped);
+                              }));
 }
 
-void deployment::old_stopped(const result<void>& r) {
-  if (!r) report_.stop_error = r.error().to_string();
-  service_.emit(old_->version, old_->attempt, release_state::retired, report_.stop_error);
-  old_.reset();
-  if (step_ != step::stopping) return;  // the new release was lost meanwhile
-  report_.stop = lap();
-  report();
-}
+// --- end ---
 
-// --- failure ---
-
-void deployment::lost(const instance_ptr& which) {
-  if (which == old_) return;  // noted in it: there is no way back to it now
-  if (which != next_ || step_ == step::undoing || step_ == step::removing || step_ == step::over) return;
-  fail(make_error_code(errc::instance_lost), "the instance ended by itself: " + which->lost_reason);
-}
-
-void deployment::fail(error_code code, std::string reason) {
-  report_.failed_at = state_;
-  report_.code = code;
-  report_.reason = std::move(reason);
-  end_attempts();
-  if (step_ == step::baking) report_.bake = lap();
-  if (step_ == step::baking || step_ == step::draining || step_ == step::stopping) return roll_back();
-  step_ = step::removing;
-  report_.state = release_state::rejected;
-  enter(release_state::rejected, report_.reason);
-  if (!next_) return report();
-  stop_new();
-}
-
-void deployment::end_attempts() noexcept {
+void deployment::end_tries() noexcept {
   start_stop_.request_stop();
   timer_.cancel();
   if (prober_) prober_->abandon();
@@ -232,67 +288,30 @@ void deployment::end_attempts() noexcept {
   warming_ = nullptr;
 }
 
-void deployment::roll_back() {
-  // Once the old instance is being stopped it is too late: the service is left without a release.
-  const bool stopping = step_ == step::stopping;
-  const bool possible = old_ && !old_->lost && !stopping;
-  step_ = step::undoing;
-  (void)service_.route(possible ? old_ : nullptr);
-  report_.state = possible ? release_state::rolled_back : release_state::retired;
-  enter(report_.state, report_.reason);
-  if (possible)
-    service_.emit(old_->version, old_->attempt, release_state::active, "rolled back from " + spec_.version);
-  if (!possible && old_ && !stopping) service_.discard(old_);
-  service_.front->drain(next_->generation, spec_.drain_deadline,
-                        later([](deployment& d, result<drain_report> r) { d.undo_drained(std::move(r)); }));
-}
-
-void deployment::undo_drained(result<drain_report> r) {
-  report_.drain = lap();
-  if (r) {
-    report_.cut = r->cut;
-    report_.drained = r->inflight - std::min(r->inflight, r->cut);
-  }
-  stop_new();
-}
-
-void deployment::stop_new() {
-  step_ = step::removing;
-  service_.source->async_stop(next_->held, spec_.stop_deadline,
-                              later([](deployment& d, const result<void>& r) { d.new_stopped(r); }));
-}
-
-void deployment::new_stopped(const result<void>& r) {
-  report_.stop = lap();
-  if (!r) report_.stop_error = r.error().to_string();
-  report();
-}
-
-// --- end ---
-
 void deployment::report() {
-  if (step_ == step::draining || step_ == step::stopping) report_.state = release_state::active;
-  step_ = step::over;
+  const auto& r = service_.machine().result_of();
+  report_.state = r.state;
+  report_.failed_at = r.failed_at;
+  report_.reason = r.why;
+  if (r.state == release_state::active) report_.code = {};
+  if (r.state != release_state::active && !report_.code) {
+    report_.code = make_error_code(errc::instance_lost);
+  }
   report_.total = std::chrono::steady_clock::now() - begun_;
   alive_.reset();
   service_.ended(*this);
   shard_.dismiss(*this);
-  if (handler_) complete(service_.ex, std::move(handler_), result<shift_report>(report_));
+  complete(service_.ex, std::move(handler_), result<shift_report>(report_));
+  for (auto& h : std::exchange(others_, {}))
+    complete(service_.ex, std::move(h), result<shift_report>(report_));
 }
 
 void deployment::cancel(const char* why) {
-  if (step_ == step::over) return;
-  end_attempts();
-  const bool routed = step_ == step::baking || step_ == step::draining;
-  if (next_ && !routed && step_ != step::stopping && step_ != step::removing) service_.discard(next_);
-  if (routed && old_) service_.discard(old_);
-  step_ = step::over;
+  end_tries();
   alive_.reset();
   service_.ended(*this);
   shard_.dismiss(*this);
-  if (handler_) {
-    complete(service_.ex, std::move(handler_), result<shift_report>(error(osvm::errc::cancelled, why)));
-  }
+  complete(service_.ex, std::move(handler_), result<shift_report>(error(osvm::errc::cancelled, why)));
 }
 
 }  // namespace osvm::hotswap::detail

@@ -1,78 +1,76 @@
-// One release on its way through its states. Each step ends in a callback on the service's shard, which
-// begins the next; the deployment belongs to the shard and is dismissed when it has reported.
+// One deployment's hands: carries out the orders that need time, each on the service's shard, and answers the
+// machine. Belongs to the shard and is dismissed when it has reported.
 #pragma once
 
 #include "hotswap/release/state.hpp"
 
 #include <cstdint>
+#include <deque>
+#include <vector>
 
 namespace osvm::hotswap::detail {
 
 class deployment final : public actor {
  public:
-  deployment(shard& on, service_state& s, std::uint64_t attempt, release_spec spec, deploy_handler handler);
+  deployment(shard& on, service_state& s, release_spec spec, deploy_handler handler);
   ~deployment() override;
 
-  void begin();
   void on_io(channel&) override {}
   void on_timer(timer& which) override;
-  // An instance has ended by itself.
-  void lost(const instance_ptr& which);
-  // Gives up; the new release stays active when it is already routed to.
+  void carry_out(const order& o);
+  // The service ends: nothing more is wanted, nobody else is told.
   void cancel(const char* why);
+  // Another who gets the report.
+  void also(deploy_handler handler) { others_.push_back(std::move(handler)); }
+  unsigned stages() const noexcept;
+  const release_spec& spec() const noexcept { return spec_; }
 
  private:
-  enum class step : std::uint8_t {
-    starting,
-    probing,
-    warming,
-    baking,
-    draining,  // the release that left
-    stopping,  // same
-    undoing,   // after a roll-back, the new release drains
-    removing,  // the new instance is being stopped
-    over,
-  };
-
-  void started(result<std::shared_ptr<lease>> r);
+  void start(std::uint64_t attempt);
+  void started(std::uint64_t attempt, result<std::shared_ptr<lease>> r);
   void probe();
-  void probed(result<probe_report> r);
+  void probed(const result<probe_report>& r);
   void warm();
   void warmed(const fetch_outcome& o);
-  void shift();
+  void route(const order& o);
+  void watch(unsigned stage);
   void look_at_traffic();
-  void drain_old();
-  void drained(result<drain_report> r);
-  void stop_old();
-  void old_stopped(const result<void>& r);
-  void fail(error_code code, std::string reason);
-  void roll_back();
-  void undo_drained(result<drain_report> r);
-  void stop_new();
-  void new_stopped(const result<void>& r);
-  void end_attempts() noexcept;
+  std::string judge_traffic();
+  std::string judge_counts(std::uint64_t bad, std::uint64_t all, const char* when) const;
+  void drain(std::uint64_t attempt);
+  void drained(const result<drain_report>& r);
+  void stop(std::uint64_t attempt);
+  void end_tries() noexcept;
   void report();
-  void enter(release_state s, std::string reason = {});
-  // What the step took, and the beginning of the next.
+  // Notes why it fails, for the report.
+  void answer(input in, error_code code = {}, std::string why = {});
   std::chrono::nanoseconds lap();
-  // Wraps a callback so that it is dropped once the deployment is over.
+  std::uint32_t share_of(unsigned stage) const;
+  // Wraps a callback so that it is dropped once the deployment, or the step, is over.
   template <class F>
   auto later(F f);
+
+  struct sample {
+    time_point when;
+    std::uint64_t all = 0, bad = 0;
+  };
 
   service_state& service_;
   release_spec spec_;
   deploy_handler handler_;
+  std::deque<deploy_handler> others_;
   shift_report report_;
-  step step_ = step::starting;
-  release_state state_ = release_state::starting;
-  instance_ptr next_, old_;
+  std::vector<endpoint> all_;  // of the new instance, all of them probed
+  std::size_t probed_ = 0;
   address where_;
+  std::shared_ptr<target> watched_;
   std::stop_source start_stop_;
   prober* prober_ = nullptr;
   fetch* warming_ = nullptr;
   timer timer_;
-  time_point begun_, lap_, bake_until_;
-  std::uint64_t attempt_;
+  time_point begun_, lap_, stage_until_;
+  std::deque<sample> samples_;
+  std::uint64_t step_ = 0;  // counts orders: an answer to an earlier one is void
   std::shared_ptr<deployment*> alive_;
 };
 

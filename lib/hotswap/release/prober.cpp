@@ -13,7 +13,11 @@ constexpr std::size_t kept_body = 64 * 1024;
 }  // namespace
 
 result<void> check(const probe_options& o) {
-  if (o.kind == probe_kind::http && (!usable_path(o.path) || !usable_host(o.host))) {
+  const bool http = o.kind == probe_kind::http || o.kind == probe_kind::rpc_health;
+  if (o.kind == probe_kind::custom && !o.ask) {
+    return error(osvm::errc::invalid_argument, "a custom probe needs its function");
+  }
+  if (http && (!usable_path(o.path) || !usable_host(o.host))) {
     return error(osvm::errc::invalid_argument, "probe path and host must be plain, the path begins with '/'");
   }
   if (o.successes == 0 || o.timeout.count() <= 0 || o.deadline.count() <= 0 || o.interval.count() < 0) {
@@ -23,46 +27,98 @@ result<void> check(const probe_options& o) {
   return {};
 }
 
-prober::prober(shard& s, const address& where, probe_options options, done_function done)
+prober::prober(shard& s, const endpoint& named, const address& where, probe_options options,
+               done_function done)
     : actor(s),
+      named_(named),
       where_(where),
       options_(std::move(options)),
       done_(std::move(done)),
       next_(*this),
-      deadline_(*this) {}
+      deadline_(*this),
+      asked_(*this) {}
 
-prober& prober::start(shard& s, const address& where, probe_options options, done_function done) {
-  auto& p = s.adopt(std::make_unique<prober>(s, where, std::move(options), std::move(done)));
+prober& prober::start(shard& s, const endpoint& named, const address& where, probe_options options,
+                      done_function done) {
+  auto& p = s.adopt(std::make_unique<prober>(s, named, where, std::move(options), std::move(done)));
   p.begun_ = std::chrono::steady_clock::now();
   s.arm(p.deadline_, p.begun_ + p.options_.deadline);
   p.attempt();
   return p;
 }
 
-void prober::attempt() {
-  fetch_request r;
-  r.where = where_;
-  r.http = options_.kind == probe_kind::http;
-  r.path = options_.path;
-  r.host = options_.host;
-  r.timeout = options_.timeout;
-  r.keep_body = options_.body.empty() ? 0 : kept_body;
-  ++report_.attempts;
-  running_ = &fetch::start(shard_, std::move(r), [this](const fetch_outcome& o) { attempted(o); });
+// The answer may come on any thread, inline, or never.
+void prober::ask() {
+  asking_ = std::make_shared<prober*>(this);
+  ask_stop_ = std::stop_source();
+  shard_.arm(asked_, std::chrono::steady_clock::now() + options_.timeout);
+  options_.ask(named_, ask_stop_.get_token(),
+               [home = shard_.weak_from_this(), me = std::weak_ptr(asking_)](result<void> r) {
+                 const auto s = home.lock();
+                 if (!s) return;
+                 s->post([me, failure = r ? std::string() : r.error().to_string()](shard&) {
+                   if (const auto p = me.lock()) (*p)->judged(failure);
+                 });
+               });
 }
 
-// Why the attempt failed; empty when it did not.
-std::string prober::judge(const fetch_outcome& o) const {
-  if (!o.failure.empty() || options_.kind == probe_kind::tcp) return o.failure;
-  const bool good = options_.status == 0 ? o.status >= 200 && o.status < 400 : o.status == options_.status;
+void prober::attempt() {
+  if (options_.kind == probe_kind::none) return shard_.defer(*this);  // `done` is never called inline
+  if (options_.kind == probe_kind::custom) {
+    ++report_.attempts;
+    return ask();
+  }
+  ++report_.attempts;
+  running_ =
+      &fetch::start(shard_, request_of(options_, where_), [this](const fetch_outcome& o) { attempted(o); });
+}
+
+namespace {
+
+// A node that is behind answers with an error object instead of the result.
+bool healthy_rpc(std::string_view body) {
+  const auto at = body.find("\"result\"");
+  if (at == std::string_view::npos || body.find("\"error\"") != std::string_view::npos) return false;
+  body.remove_prefix(at + 8);
+  const auto text = body.find_first_not_of(": \t\r\n");
+  return text != std::string_view::npos && body.substr(text).starts_with("\"ok\"");
+}
+
+}  // namespace
+
+fetch_request request_of(const probe_options& options, const address& where) {
+  fetch_request r;
+  r.where = where;
+  r.http = options.kind != probe_kind::tcp;
+  r.path = options.path;
+  r.host = options.host;
+  r.timeout = options.timeout;
+  if (options.kind == probe_kind::rpc_health) {
+    r.post = R"({"jsonrpc":"2.0","id":1,"method":"getHealth"})";
+  }
+  if (!options.body.empty() || !r.post.empty()) r.keep_body = kept_body;
+  return r;
+}
+
+std::string judge_answer(const probe_options& options, const fetch_outcome& o) {
+  if (!o.failure.empty() || options.kind == probe_kind::tcp) return o.failure;
+  const bool good = options.status == 0 ? o.status >= 200 && o.status < 400 : o.status == options.status;
   if (!good) return "answered with status " + std::to_string(o.status);
-  if (o.body.find(options_.body) == std::string::npos) return "the expected text is not in the body";
+  if (options.kind == probe_kind::rpc_health && !healthy_rpc(o.body)) {
+    return "getHealth did not answer \"ok\"";
+  }
+  if (o.body.find(options.body) == std::string::npos) return "the expected text is not in the body";
   return {};
 }
 
 void prober::attempted(const fetch_outcome& o) {
   running_ = nullptr;
-  const std::string failure = judge(o);
+  judged(judge_answer(options_, o));
+}
+
+void prober::judged(const std::string& failure) {
+  asking_.reset();
+  asked_.cancel();
   if (failure.empty()) {
     if (++successes_ >= options_.successes) return finish(report_);
   } else {
@@ -74,6 +130,10 @@ void prober::attempted(const fetch_outcome& o) {
 
 void prober::on_timer(timer& which) {
   if (&which == &next_) return attempt();
+  if (&which == &asked_) {
+    ask_stop_.request_stop();
+    return judged("no answer within the timeout");
+  }
   const std::string last = report_.last_failure.empty() ? "no attempt has ended" : report_.last_failure;
   finish(
       error(errc::probe_failed, std::to_string(report_.attempts) + " attempts, the last failure: " + last));
@@ -86,6 +146,8 @@ void prober::cancel() {
 void prober::abandon() noexcept {
   if (running_) shard_.dismiss(*running_);
   running_ = nullptr;
+  asking_.reset();
+  ask_stop_.request_stop();
   shard_.dismiss(*this);
 }
 
@@ -117,11 +179,11 @@ struct lone_probe {
   }
 };
 
-void run_lone(detail::shard& s, const std::shared_ptr<lone_probe>& p, const detail::address& where,
-              probe_options options, const std::stop_token& stop) {
+void run_lone(detail::shard& s, const std::shared_ptr<lone_probe>& p, const endpoint& named,
+              const detail::address& where, probe_options options, const std::stop_token& stop) {
   s.attach(p);
   p->running =
-      &detail::prober::start(s, where, std::move(options), [p = p.get(), &s](result<probe_report> r) {
+      &detail::prober::start(s, named, where, std::move(options), [p = p.get(), &s](result<probe_report> r) {
         p->running = nullptr;
         p->finish(std::move(r));
         s.close();
@@ -149,8 +211,10 @@ void async_probe_erased(executor ex, endpoint where, probe_options options, std:
   auto begun = begin();
   if (!begun) return detail::complete(ex, std::move(handler), result<probe_report>(begun.error()));
   auto p = std::make_shared<lone_probe>(ex, std::move(handler));
-  begun->first->post([p, address = begun->second, options = std::move(options),
-                      stop](detail::shard& s) mutable { run_lone(s, p, address, std::move(options), stop); });
+  begun->first->post(
+      [p, where, address = begun->second, options = std::move(options), stop](detail::shard& s) mutable {
+        run_lone(s, p, where, address, std::move(options), stop);
+      });
 }
 
 }  // namespace osvm::hotswap

@@ -1,0 +1,54 @@
+// The socket by which a running `osvm proxy` is asked and told: one line of JSON there, one line back. Mode
+// 0600, and only processes of the same user are answered.
+#pragma once
+
+#include <osvm/core/error.hpp>
+#include <osvm/core/unique_fd.hpp>
+
+#include <boost/json/object.hpp>
+
+#include <functional>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+namespace osvm::cli {
+
+// Answers on threads of its own, each connection on one, at most 16 at once. The handler may block, and ends
+// soon when the proxy stops.
+class proxy_control final {
+ public:
+  using answer_function = std::function<result<boost::json::object>(const boost::json::object& request)>;
+  static result<std::unique_ptr<proxy_control>> listen(const std::string& path, answer_function answer);
+  ~proxy_control();
+  proxy_control(const proxy_control&) = delete;
+  proxy_control& operator=(const proxy_control&) = delete;
+
+ private:
+  struct talk {
+    std::thread thread;
+    bool over = false;
+  };
+  proxy_control(std::string path, unique_fd listener, unique_fd end, answer_function answer);
+  void serve();
+  void converse(unique_fd client);
+  void sweep(bool all);
+
+  std::string path_;
+  unique_fd listener_, end_;
+  answer_function answer_;
+  std::mutex mutex_;  // `over`
+  std::list<talk> talks_;
+  std::thread thread_;
+};
+
+// Fails with what the proxy says is wrong, errc::timed_out, errc::denied (another user's socket), or the
+// errno of the connection.
+result<boost::json::object> ask_proxy(const std::string& path, const boost::json::object& request,
+                                      std::chrono::milliseconds patience);
+// --control, or what the configuration in `file` says.
+result<std::string> proxy_control_path(const std::string& control, const std::string& file);
+
+}  // namespace osvm::cli

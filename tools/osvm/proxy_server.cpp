@@ -1,0 +1,242 @@
+#include "proxy_server.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <future>
+#include <thread>
+
+namespace osvm::cli {
+namespace {
+
+namespace json = boost::json;
+using namespace hotswap;
+using namespace std::chrono_literals;
+
+std::string text_of(const json::object& o, const char* key) {
+  const auto* v = o.if_contains(key);
+  return v && v->is_string() ? std::string(v->as_string()) : std::string();
+}
+
+json::object to_json(const backend_status& b) {
+  return {{"where", b.where},       {"inflight", b.inflight}, {"requests", b.requests},
+          {"failures", b.failures}, {"weight", b.weight},     {"ejections", b.ejections},
+          {"ejected", b.ejected},   {"down", b.down},         {"behind", b.behind}};
+}
+
+json::object to_json(const service_report& s) {
+  json::array backends;
+  for (const auto& b : s.backends) backends.push_back(to_json(b));
+  const auto& r = s.release;
+  return {{"active", r.active},
+          {"next", r.next},
+          {"previous", r.previous},
+          {"state", to_string(r.state)},
+          {"step", r.step},
+          {"share", r.share},
+          {"paused", r.paused},
+          {"deployments", r.deployments},
+          {"backends", std::move(backends)}};
+}
+
+json::object to_json(const listener_report& l) {
+  const auto& s = l.stats;
+  return {{"name", l.name},         {"listen", to_string(l.where)}, {"connections", s.active},
+          {"accepted", s.accepted}, {"requests", s.requests},       {"answered", s.answered},
+          {"failed", s.failed()},   {"aborted", s.client_aborted},  {"cut", s.cut},
+          {"retried", s.retried},   {"limited", s.limited}};
+}
+
+// Waits for what a callback brings.
+template <class T>
+struct waiting {
+  std::promise<result<T>> promise;
+  std::future<result<T>> future = promise.get_future();
+  auto handler() {
+    return [p = std::make_shared<std::promise<result<T>>>(std::move(promise))](result<T> r) {
+      p->set_value(std::move(r));
+    };
+  }
+};
+
+}  // namespace
+
+json::object to_json(const shift_report& r) {
+  json::object o{{"version", r.version},
+                 {"state", to_string(r.state)},
+                 {"replaced", r.replaced},
+                 {"drained", r.drained},
+                 {"cut", r.cut},
+                 {"shift_us", static_cast<double>(r.shift.count()) / 1000},
+                 {"total_ms", static_cast<double>(r.total.count()) / 1e6},
+                 {"text", r.describe()}};
+  if (r.state != release_state::active) {
+    o["failed_at"] = to_string(r.failed_at);
+    o["reason"] = r.reason;
+  }
+  return o;
+}
+
+// --- log ---
+
+result<std::unique_ptr<line_file>> line_file::open(const std::string& path) {
+  std::unique_ptr<line_file> made(new line_file(path));
+  OSVM_CHECK(made->reopen());
+  return made;
+}
+
+result<void> line_file::reopen() {
+  unique_fd fd(::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
+  if (!fd) return errno_error("open " + path_);
+  std::lock_guard lock(mutex_);
+  fd_ = std::move(fd);
+  return {};
+}
+
+// A log that cannot be written does not stop the proxy.
+void line_file::write(std::string_view lines) noexcept {
+  std::lock_guard lock(mutex_);
+  while (!lines.empty()) {
+    const auto n = ::write(fd_.get(), lines.data(), lines.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return;
+    lines.remove_prefix(static_cast<std::size_t>(n));
+  }
+}
+
+// --- life ---
+
+result<std::unique_ptr<proxy_server>> proxy_server::open(std::vector<executor> executors,
+                                                         const std::string& file, gateway_config config,
+                                                         std::function<void(const std::string&)> tell) {
+  std::unique_ptr<proxy_server> made(new proxy_server());
+  auto* self = made.get();
+  self->file_ = file;
+  self->tell_ = std::move(tell);
+  gateway_options options;
+  if (!config.access_log.empty()) {
+    OSVM_TRY(self->log_, line_file::open(config.access_log));
+    options.access_log = [log = self->log_.get()](std::string_view lines) { log->write(lines); };
+  }
+  options.on_event = [tell = self->tell_](const std::string& service, const release_event& e) {
+    tell(service + ": " + e.version + " is " + to_string(e.state) +
+         (e.reason.empty() ? "" : ": " + e.reason));
+  };
+  const auto control = config.control;
+  OSVM_TRY(auto opened, gateway::open(std::move(executors), std::move(config), std::move(options)));
+  self->gateway_ = std::make_unique<gateway>(std::move(opened));
+  if (!control.empty()) {
+    OSVM_TRY(self->control_,
+             proxy_control::listen(control, [self](const json::object& r) { return self->answer(r); }));
+  }
+  return made;
+}
+
+result<void> proxy_server::begin() {
+  struct count {
+    std::mutex mutex;
+    std::size_t left = 0;
+    std::string wrong;
+    std::promise<void> all;
+  };
+  auto c = std::make_shared<count>();
+  c->left = gateway_->services().size();
+  gateway_->begin([c](const std::string& service, const result<shift_report>& r) {
+    std::lock_guard lock(c->mutex);
+    if (!r) c->wrong = "service " + service + ": " + r.error().to_string();
+    if (r && r->state != release_state::active) c->wrong = "service " + service + ": " + r->describe();
+    if (--c->left == 0) c->all.set_value();
+  });
+  c->all.get_future().wait();
+  if (!c->wrong.empty()) return error(osvm::errc::invalid_argument, c->wrong);
+  return {};
+}
+
+result<void> proxy_server::reload() {
+  OSVM_TRY(auto config, load_gateway_config(file_));
+  if (log_) {
+    OSVM_CHECK(log_->reopen());
+  }
+  return gateway_->reload(std::move(config));
+}
+
+void proxy_server::stop(std::chrono::nanoseconds deadline) {
+  stopping_ = true;
+  auto done = std::make_shared<std::promise<void>>();
+  gateway_->stop(deadline, [done] { done->set_value(); });
+  done->get_future().wait();
+}
+
+// --- control ---
+
+json::object proxy_server::status() const {
+  json::object services;
+  for (const auto& [name, s] : gateway_->services()) services[name] = to_json(s);
+  json::array listeners;
+  for (const auto& l : gateway_->listeners()) listeners.push_back(to_json(l));
+  return {{"listeners", std::move(listeners)}, {"services", std::move(services)}};
+}
+
+result<json::object> proxy_server::shift(const json::object& request) {
+  waiting<shift_report> w;
+  if (text_of(request, "verb") == "rollback") {
+    gateway_->rollback(text_of(request, "service"), w.handler());
+  } else {
+    std::vector<endpoint> backends;
+    for (const auto& b : request.at("backends").as_array()) {
+      OSVM_TRY(auto where, parse_endpoint(b.as_string()));
+      backends.push_back(std::move(where));
+    }
+    const auto version = text_of(request, "release");
+    if (version.empty()) return error(osvm::errc::invalid_argument, "the release needs a name");
+    gateway_->shift(text_of(request, "service"), version, backends, w.handler());
+  }
+  OSVM_TRY(const auto report, w.future.get());
+  return to_json(report);
+}
+
+// Nothing new goes to the backend; waits for what is in flight there.
+result<json::object> proxy_server::drain(const json::object& request) {
+  const auto service = text_of(request, "service"), backend = text_of(request, "backend");
+  OSVM_CHECK(gateway_->set_weight(service, backend, 0));
+  const auto until =
+      std::chrono::steady_clock::now() + std::chrono::milliseconds(request.at("wait_ms").to_number<int>());
+  for (;;) {
+    std::uint64_t left = 0;
+    const auto backends = gateway_->services()[service].backends;
+    for (const auto& b : backends) left += b.where == backend ? b.inflight : 0;
+    if (left == 0 || stopping_ || std::chrono::steady_clock::now() >= until) {
+      return json::object{{"drained", left == 0}, {"inflight", left}};
+    }
+    std::this_thread::sleep_for(10ms);
+  }
+}
+
+result<json::object> proxy_server::answer(const json::object& request) {
+  const auto verb = text_of(request, "verb"), service = text_of(request, "service");
+  if (verb == "status") return status();
+  if (verb == "metrics") return json::object{{"text", gateway_->metrics()}};
+  if (verb == "shift" || verb == "rollback") return shift(request);
+  if (verb == "drain") return drain(request);
+  if (verb == "weight") {
+    OSVM_CHECK(gateway_->set_weight(service, text_of(request, "backend"),
+                                    request.at("weight").to_number<unsigned>()));
+    return json::object{{"done", true}};
+  }
+  if (verb == "reload") {
+    OSVM_CHECK(reload());
+    return json::object{{"done", true}};
+  }
+  for (const auto& [name, what] :
+       {std::pair("pause", service_command::pause), std::pair("resume", service_command::resume),
+        std::pair("abort", service_command::abort)}) {
+    if (verb != name) continue;
+    waiting<void> w;
+    gateway_->command(service, what, w.handler());
+    OSVM_CHECK(w.future.get());
+    return json::object{{"done", true}};
+  }
+  return error(osvm::errc::invalid_argument, "an unknown verb");
+}
+
+}  // namespace osvm::cli

@@ -1,0 +1,62 @@
+// A running `osvm proxy`: the gateway, its log, its control socket.
+#pragma once
+
+#include <osvm/core/error.hpp>
+#include <osvm/hotswap/gateway.hpp>
+
+#include <boost/json/object.hpp>
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "proxy_control.hpp"
+
+namespace osvm::cli {
+
+// A file that lines are appended to; opened anew by its name on request. Thread-safe.
+class line_file final {
+ public:
+  static result<std::unique_ptr<line_file>> open(const std::string& path);
+  result<void> reopen();
+  void write(std::string_view lines) noexcept;
+
+ private:
+  explicit line_file(std::string path) : path_(std::move(path)) {}
+  std::string path_;
+  std::mutex mutex_;
+  unique_fd fd_;
+};
+
+class proxy_server final {
+ public:
+  // `tell`: a line for people, from any thread.
+  static result<std::unique_ptr<proxy_server>> open(std::vector<executor> executors, const std::string& file,
+                                                    hotswap::gateway_config config,
+                                                    std::function<void(const std::string&)> tell);
+  // The releases of all services, each active or not.
+  result<void> begin();
+  result<void> reload();
+  void stop(std::chrono::nanoseconds deadline);
+  std::vector<hotswap::listener_report> listeners() const { return gateway_->listeners(); }
+
+ private:
+  proxy_server() = default;
+  result<boost::json::object> answer(const boost::json::object& request);
+  result<boost::json::object> shift(const boost::json::object& request);
+  result<boost::json::object> drain(const boost::json::object& request);
+  boost::json::object status() const;
+
+  std::string file_;
+  std::function<void(const std::string&)> tell_;
+  std::unique_ptr<line_file> log_;
+  std::unique_ptr<hotswap::gateway> gateway_;
+  std::unique_ptr<proxy_control> control_;
+  std::atomic<bool> stopping_{false};
+};
+
+boost::json::object to_json(const hotswap::shift_report& r);
+
+}  // namespace osvm::cli
