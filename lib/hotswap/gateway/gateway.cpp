@@ -140,7 +140,7 @@ result<gateway::impl::service_map> gateway::impl::make_services(const gateway_co
       made[name] = it->second;
       continue;
     }
-    auto on_event = [f = options.on_event, name](const release_event& e) {
+    auto on_event = [f = options.on_event, name = name](const release_event& e) {
       if (f) f(name, e);
     };
     // The journal is one service's: the one that goes has it until then.
