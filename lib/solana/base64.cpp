@@ -5,19 +5,19 @@
 namespace osvm::solana {
 namespace {
 
-constexpr char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+constexpr char base64_alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 // Two characters for each 12-bit value: half the look-ups.
 constexpr auto pairs = [] {
   std::array<std::array<char, 2>, 4096> table{};
-  for (std::size_t i = 0; i < 4096; ++i) table[i] = {alphabet[i >> 6], alphabet[i & 63]};
+  for (std::size_t i = 0; i < 4096; ++i) table[i] = {base64_alphabet[i >> 6], base64_alphabet[i & 63]};
   return table;
 }();
 
 constexpr auto values = [] {
   std::array<std::uint8_t, 256> table{};
   table.fill(255);
-  for (std::uint8_t i = 0; i < 64; ++i) table[static_cast<unsigned char>(alphabet[i])] = i;
+  for (std::uint8_t i = 0; i < 64; ++i) table[static_cast<unsigned char>(base64_alphabet[i])] = i;
   return table;
 }();
 
@@ -37,7 +37,7 @@ void base64_append(std::string& out, bytes_view bytes) {
   if (const std::size_t left = bytes.size() % 3; left) {
     const std::uint32_t v = static_cast<std::uint32_t>(p[0]) << 16 | (left == 2 ? p[1] << 8 : 0);
     std::memcpy(to, pairs[v >> 12].data(), 2);
-    to[2] = left == 2 ? alphabet[(v >> 6) & 63] : '=';
+    to[2] = left == 2 ? base64_alphabet[(v >> 6) & 63] : '=';
     to[3] = '=';
   }
 }

@@ -15,9 +15,11 @@ def check(*files: str) -> tuple[int, str]:
         for number, text in enumerate(files):
             source = root / f"file{number}.cpp"
             source.write_text(text)
-            includes += f'#include "{source}"\n'
-        (root / "unity_0_cxx.cxx").write_text(includes)
-        done = subprocess.run([sys.executable, TOOL, root], capture_output=True, text=True, timeout=60)
+            includes += f'#include "{source.name}"\n'
+        batch = root / "build/batches/target/rest_0.cpp"
+        batch.parent.mkdir(parents=True)
+        batch.write_text(includes)
+        done = subprocess.run([sys.executable, TOOL, root / "build", root], capture_output=True, text=True, timeout=60)
         return done.returncode, done.stdout
 
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""unity_names.py BUILD: names at file scope that two files of one batch both define.
+"""unity_names.py BUILD [SOURCES]: names at file scope that two files of one batch both define.
 
 A redefinition stops the compiler. An overload does not: a call may then mean the other file's function. So within a
-batch (build/**/unity_*.cxx) a name in an unnamed namespace belongs to one file.
+batch (BUILD/batches/**/*.cpp, which name files below SOURCES) a name in an unnamed namespace belongs to one file.
 """
 import collections
 import pathlib
@@ -34,11 +34,12 @@ def names(path: pathlib.Path) -> set[str]:
 
 def main() -> int:
     build, bad, batches = pathlib.Path(sys.argv[1]), 0, 0
-    for unity in sorted(build.rglob("unity_*.cxx")):
+    root = pathlib.Path(sys.argv[2] if len(sys.argv) > 2 else ".")
+    for unity in sorted((build / "batches").rglob("*.cpp")):
         batches += 1
         users = collections.defaultdict(list)
         for source in re.findall(r'#include "([^"]+\.cpp)"', unity.read_text()):
-            for name in names(pathlib.Path(source)):
+            for name in names(root / source):
                 users[name].append(source)
         for name, files in sorted(users.items()):
             if len(files) > 1:
