@@ -158,6 +158,22 @@ services:
         self.assertTrue(lines)
         self.assertTrue(all(l["status"] == 200 and l["service"] == "web" for l in lines))
 
+    def test_what_stands_in_the_control_sockets_place_is_kept(self):
+        pathlib.Path(self.control).write_text("a letter")  # connect() refuses it as it does a dead socket
+        process = self.start("--json", "proxy", "-c", self.file)
+        out, err = process.communicate(timeout=osvm_process.TIMEOUT)
+        self.assertNotEqual(process.returncode, 0, out)
+        self.assertIn("exists and is no socket", out + err)
+        self.assertEqual(pathlib.Path(self.control).read_text(), "a letter")
+        os.unlink(self.control)
+        first = self.serve()
+        second = self.start("--json", "proxy", "-c", self.file)
+        out, err = second.communicate(timeout=osvm_process.TIMEOUT)
+        self.assertNotEqual(second.returncode, 0, out)
+        self.assertEqual(self.ask(), (200, "v1"))
+        self.assertIn("web", self.proxy("status")["services"])  # the first one's socket is still there
+        self.stop(first)
+
     def test_a_wrong_configuration_is_2_and_says_where(self):
         self.osvm("proxy", "-c", self.file, "--check", status=0)
         pathlib.Path(self.file).write_text("listeners: []\nservices:\n  web: {backends: [nowhere at all]}\n")

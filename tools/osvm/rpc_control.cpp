@@ -1,19 +1,16 @@
 #include "rpc_control.hpp"
 
-#include <osvm/core/clock.hpp>
-
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include <cstring>
 #include <filesystem>
 
+#include "control_socket.hpp"
 #include "private_dir.hpp"
 
 namespace osvm::cli {
@@ -25,62 +22,8 @@ namespace json = boost::json;
 constexpr std::size_t longest_request = 64, longest_answer = 1 << 20;
 constexpr const char* socket_name = "/control";
 
-result<sockaddr_un> address_of(const std::string& path) {
-  sockaddr_un out{};
-  out.sun_family = AF_UNIX;
-  if (path.size() >= sizeof out.sun_path)
-    return error(errc::limit_exceeded, path + " is too long for a socket");
-  std::memcpy(out.sun_path, path.data(), path.size());
-  return out;
-}
-
-// Reads until `enough` holds or the other side ends; bounded in size and time.
-template <class F>
-result<std::string> read_until(int fd, std::size_t limit, const deadline& until, F enough) {
-  std::string out;
-  while (!enough(out)) {
-    pollfd p{fd, POLLIN, 0};
-    const int ready = ::poll(&p, 1, until.poll_timeout());
-    if (ready < 0 && errno == EINTR) continue;
-    if (ready < 0) return errno_error("poll");
-    if (ready == 0) return error(errc::timed_out, "no answer in time");
-    char part[4096];
-    const auto n = ::recv(fd, part, sizeof part, 0);
-    if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-    if (n < 0) return errno_error("recv");
-    if (n == 0) break;
-    out.append(part, static_cast<std::size_t>(n));
-    if (out.size() > limit) return error(errc::limit_exceeded, "too long an answer");
-  }
-  return out;
-}
-
-void send_all(int fd, std::string_view text) {
-  const auto until = deadline::after(2s);
-  while (!text.empty()) {
-    const auto n = ::send(fd, text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (n > 0) {
-      text.remove_prefix(static_cast<std::size_t>(n));
-      continue;
-    }
-    pollfd p{fd, POLLOUT, 0};
-    if (errno == EAGAIN && ::poll(&p, 1, until.poll_timeout()) > 0) continue;
-    if (errno != EINTR) return;
-  }
-}
-
 // What is said there is shown, and done: it must be a process of the same user.
-result<> check_peer(int fd) {
-  ucred who{};
-  socklen_t size = sizeof who;
-  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) != 0) return errno_error("SO_PEERCRED");
-  if (who.uid != ::geteuid()) return error(errc::denied, "the control socket is another user's");
-  return {};
-}
-
-bool has_line(const std::string& text) {
-  return text.ends_with('\n');
-}
+constexpr auto owner = peer_rule::same_user;
 
 }  // namespace
 
@@ -98,11 +41,7 @@ rpc_control::~rpc_control() {
 
 result<std::unique_ptr<rpc_control>> rpc_control::listen(const std::string& folder,
                                                          rpc_control_handlers handlers) {
-  OSVM_TRY(const auto at, address_of(folder + socket_name));
-  unique_fd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!listener || ::bind(listener.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0 ||
-      ::listen(listener.get(), 16) != 0)
-    return errno_error("the control socket in " + folder);
+  OSVM_TRY(auto listener, listen_control(folder + socket_name));
   unique_fd end(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!end) return errno_error("eventfd");
   return std::unique_ptr<rpc_control>(
@@ -120,7 +59,7 @@ void rpc_control::serve() {
 }
 
 void rpc_control::answer(unique_fd client) {
-  const auto line = read_until(client.get(), longest_request, deadline::after(2s), has_line);
+  const auto line = read_text(client.get(), {.bytes = longest_request, .until = osvm::deadline::after(2s)});
   if (!line) return;
   json::object out;
   if (*line == "status\n") {
@@ -129,44 +68,38 @@ void rpc_control::answer(unique_fd client) {
     return reset(std::move(client));
   } else if (*line == "stop\n") {
     out = handlers_.status();
-    send_all(client.get(), json::serialize(out) + "\n");
+    send_text(client.get(), json::serialize(out) + "\n");
     handlers_.stop();
     if (parting_.size() < 16) parting_.push_back(std::move(client));
     return;
   } else {
     out["error"] = "status, reset and stop are known";
   }
-  send_all(client.get(), json::serialize(out) + "\n");
+  send_text(client.get(), json::serialize(out) + "\n");
 }
 
 void rpc_control::reset(unique_fd client) {
   if (resetting_.exchange(true)) {
     const json::object busy{{"error", error(errc::busy, "another replacement is under way").to_string()}};
-    return send_all(client.get(), json::serialize(busy) + "\n");
+    return send_text(client.get(), json::serialize(busy) + "\n");
   }
   if (reset_.joinable()) reset_.join();  // at its last line
   reset_ = std::thread([this, fd = std::move(client)] {
     auto done = handlers_.reset();
     const auto out = done ? std::move(*done) : json::object{{"error", done.error().to_string()}};
-    send_all(fd.get(), json::serialize(out) + "\n");
+    send_text(fd.get(), json::serialize(out) + "\n");
     resetting_ = false;
   });
 }
 
 result<json::object> ask_rpc_node(const std::string& socket, const std::string& verb,
                                   std::chrono::milliseconds patience, bool to_the_end) {
-  OSVM_TRY(const auto at, address_of(socket));
-  const unique_fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd) return errno_error(socket);
-  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0) {
-    if (errno == EAGAIN) return error(errc::timed_out, socket + ": it takes no further connection");
-    return errno_error(socket);
-  }
-  OSVM_CHECK(check_peer(fd.get()));
-  send_all(fd.get(), verb + "\n");
-  const auto until = deadline::after(patience);
-  OSVM_TRY(const auto text, read_until(fd.get(), longest_answer, until,
-                                       [&](const std::string& got) { return !to_the_end && has_line(got); }));
+  OSVM_TRY(const auto fd, connect_control(socket));
+  OSVM_CHECK(check_peer(fd.get(), owner));
+  send_text(fd.get(), verb + "\n");
+  OSVM_TRY(const auto text, read_text(fd.get(), {.bytes = longest_answer,
+                                                 .until = osvm::deadline::after(patience),
+                                                 .to_the_end = to_the_end}));
   boost::system::error_code failed;
   auto answer = json::parse(text, failed);
   if (failed || !answer.is_object()) return error(errc::malformed, "the answer of " + socket);
