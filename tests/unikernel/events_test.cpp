@@ -1,6 +1,8 @@
 // Events of real guests: denials, traces and lines of output reach the embedder, by handler and by polling.
 #include "unikernel/guest_fixture.hpp"
 
+#include <future>
+#include <memory>
 #include <mutex>
 
 namespace {
@@ -82,23 +84,24 @@ TEST_F(events, a_full_ring_drops_and_counts_and_the_guest_goes_on) {
 }
 
 TEST_F(events, a_handler_may_destroy_the_instance) {
-  std::optional<instance> guest;
-  std::atomic<bool> destroyed{false};
-  std::mutex ready;
-  std::unique_lock hold(ready);
+  // Shared with the handler, whose last steps may come after this function has returned.
+  struct scene {
+    std::optional<instance> guest;
+    std::promise<void> ready, destroyed;
+  };
+  const auto here = std::make_shared<scene>();
   auto made = start("stubborn", {"spin"}, [&](instance_options& i) {
-    i.events = {.trace = true, .handler = [&](auto) {
-                  const std::lock_guard wait(ready);  // until `guest` is set
-                  guest.reset();
-                  destroyed = true;
-                  destroyed.notify_all();
+    i.events = {.trace = true, .handler = [here](auto) {
+                  here->ready.get_future().wait();
+                  here->guest.reset();
+                  here->destroyed.set_value();
                 }};
   });
   ASSERT_TRUE(made) << made.error().to_string();
-  guest.emplace(std::move(*made));
-  hold.unlock();
-  destroyed.wait(false);
-  EXPECT_FALSE(guest.has_value());
+  here->guest.emplace(std::move(*made));
+  here->ready.set_value();
+  here->destroyed.get_future().wait();
+  EXPECT_FALSE(here->guest.has_value());
 }
 
 TEST_F(events, capacity_is_checked) {
