@@ -16,13 +16,13 @@ namespace {
 bool alpha(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
 }
-bool digit(char c) {
+bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
 
 bool valid_name(std::string_view s, bool colon) {
   const auto first = [colon](char c) { return alpha(c) || (colon && c == ':'); };
-  return !s.empty() && first(s[0]) && std::ranges::all_of(s, [&](char c) { return first(c) || digit(c); });
+  return !s.empty() && first(s[0]) && std::ranges::all_of(s, [&](char c) { return first(c) || is_digit(c); });
 }
 
 // Label values escape backslash, quote and newline; help texts the first and last only (format 0.0.4).

@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::size_t max_path = 4095, max_part = 255;
 
-error bad(errc code, const std::string& path, const char* what) {
+error bad_entry_error(errc code, const std::string& path, const char* what) {
   return {code, printable(path) + ": " + what};
 }
 
@@ -24,7 +24,7 @@ void append(std::string& out, const T& value) {
   out.append(reinterpret_cast<const char*>(&value), sizeof value);
 }
 
-std::string text_of(bytes_view b) {
+std::string text_in(bytes_view b) {
   return {reinterpret_cast<const char*>(b.data()), b.size()};
 }
 
@@ -34,28 +34,32 @@ result<entry> decode_entry(byte_reader& in, const header& h) {
     return error(errc::bad_path, "a name of " + std::to_string(raw.path_size) + " bytes");
   entry e;
   OSVM_TRY(const auto path, in.take(raw.path_size));
-  e.path = text_of(path);
-  if (!good_path(e.path)) return bad(errc::bad_path, e.path, "not a relative path without \".\" and \"..\"");
-  if (raw.type < 1 || raw.type > 3) return bad(errc::bad_entry, e.path, "neither file, folder nor link");
-  if (raw.reserved != 0 || (raw.mode & ~0777) != 0) return bad(errc::malformed, e.path, "unknown mode bits");
+  e.path = text_in(path);
+  if (!good_path(e.path))
+    return bad_entry_error(errc::bad_path, e.path, "not a relative path without \".\" and \"..\"");
+  if (raw.type < 1 || raw.type > 3)
+    return bad_entry_error(errc::bad_entry, e.path, "neither file, folder nor link");
+  if (raw.reserved != 0 || (raw.mode & ~0777) != 0)
+    return bad_entry_error(errc::malformed, e.path, "unknown mode bits");
   e.type = static_cast<entry_type>(raw.type);
   e.mode = raw.mode;
   e.mtime = raw.mtime;
   if (e.type == entry_type::link) {
     if (raw.size == 0 || raw.size > max_path)
-      return bad(errc::bad_path, e.path, "a link of impossible length");
+      return bad_entry_error(errc::bad_path, e.path, "a link of impossible length");
     OSVM_TRY(const auto target, in.take(raw.size));
-    e.target = text_of(target);
-    if (e.target.find('\0') != std::string::npos) return bad(errc::bad_path, e.path, "a link with a NUL");
+    e.target = text_in(target);
+    if (e.target.find('\0') != std::string::npos)
+      return bad_entry_error(errc::bad_path, e.path, "a link with a NUL");
   }
   if (e.type != entry_type::file) {
     if (raw.offset != 0 || raw.sha256 != digest{} || (e.type == entry_type::folder && raw.size != 0))
-      return bad(errc::malformed, e.path, "content of what is no file");
+      return bad_entry_error(errc::malformed, e.path, "content of what is no file");
     return e;
   }
   std::uint64_t end = 0;
   if (raw.offset < blobs_begin || !checked_add(raw.offset, raw.size, end) || end > h.blob_end)
-    return bad(errc::malformed, e.path, "its content lies outside the contents");
+    return bad_entry_error(errc::malformed, e.path, "its content lies outside the contents");
   e.offset = raw.offset;
   e.size = raw.size;
   e.sha256 = raw.sha256;
@@ -80,15 +84,15 @@ result<void> check_entries(const std::vector<entry>& sorted) {
   const auto by_path = [](const entry& e, std::string_view p) { return e.path < p; };
   for (std::size_t i = 0; i < sorted.size(); ++i) {
     const entry& e = sorted[i];
-    if (i > 0 && sorted[i - 1].path == e.path) return bad(errc::bad_path, e.path, "given twice");
-    if (i > 0 && sorted[i - 1].path > e.path) return bad(errc::malformed, e.path, "not in order");
+    if (i > 0 && sorted[i - 1].path == e.path) return bad_entry_error(errc::bad_path, e.path, "given twice");
+    if (i > 0 && sorted[i - 1].path > e.path) return bad_entry_error(errc::malformed, e.path, "not in order");
     const std::string_view folder = folder_of(e.path);
     if (folder.empty()) continue;
     const auto at =
         std::lower_bound(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(i), folder, by_path);
     if (at == sorted.begin() + static_cast<std::ptrdiff_t>(i) || at->path != folder ||
         at->type != entry_type::folder)
-      return bad(errc::bad_path, e.path, "does not lie in a folder of the image");
+      return bad_entry_error(errc::bad_path, e.path, "does not lie in a folder of the image");
   }
   return {};
 }
@@ -122,7 +126,7 @@ result<std::vector<entry>> decode_index(bytes_view bytes, const header& h, const
       return error(errc::malformed, "the index ends inside an entry");
     if (!e) return e.error();
     if (!checked_add(sum, e->size, sum) || sum > limits.max_unpacked_bytes)
-      return bad(errc::too_large, e->path, "the files together are too large");
+      return bad_entry_error(errc::too_large, e->path, "the files together are too large");
     out.push_back(std::move(*e));
   }
   if (in.remaining() != 0) return error(errc::malformed, "the index goes on behind its last entry");

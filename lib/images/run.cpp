@@ -15,8 +15,6 @@
 namespace osvm::images {
 namespace {
 
-using unikernel::source_entry;
-using unikernel::source_type;
 using content = std::shared_ptr<const unique_fd>;
 
 // What is kept for the next one who asks, though nobody has it open.
@@ -24,20 +22,20 @@ constexpr std::size_t most_kept = 256;
 constexpr std::uint64_t most_kept_bytes = std::uint64_t{256} << 20;
 constexpr int max_links = 40;
 
-source_type type_of(entry_type t) noexcept {
+unikernel::source_type guest_type(entry_type t) noexcept {
   switch (t) {
-    case entry_type::folder: return source_type::folder;
-    case entry_type::link: return source_type::link;
+    case entry_type::folder: return unikernel::source_type::folder;
+    case entry_type::link: return unikernel::source_type::link;
     case entry_type::file: break;
   }
-  return source_type::file;
+  return unikernel::source_type::file;
 }
 
 }  // namespace
 
 struct image_tree::state {
   image_file image;
-  std::vector<source_entry> entries;
+  std::vector<unikernel::source_entry> entries;
   mutable std::mutex lock;
   // By what they are: equal files are one.
   using content_key = std::pair<digest, std::uint64_t>;
@@ -62,8 +60,9 @@ struct image_tree::state {
     }
   }
   std::size_t number_of(const std::string& path) const {
-    const auto at = std::lower_bound(entries.begin(), entries.end(), path,
-                                     [](const source_entry& e, const std::string& p) { return e.path < p; });
+    const auto at =
+        std::lower_bound(entries.begin(), entries.end(), path,
+                         [](const unikernel::source_entry& e, const std::string& p) { return e.path < p; });
     return at != entries.end() && at->path == path ? static_cast<std::size_t>(at - entries.begin())
                                                    : entries.size();
   }
@@ -76,7 +75,7 @@ std::shared_ptr<const image_tree> image_tree::create(image_file image) {
   auto s = std::make_unique<state>(std::move(image));
   s->entries.reserve(s->image.entries().size());
   for (const entry& e : s->image.entries()) {
-    s->entries.push_back({.type = type_of(e.type),
+    s->entries.push_back({.type = guest_type(e.type),
                           .mode = e.mode,
                           .path = e.path,
                           .mtime = e.mtime,
@@ -89,7 +88,7 @@ std::shared_ptr<const image_tree> image_tree::create(image_file image) {
 const image_file& image_tree::image() const noexcept {
   return state_->image;
 }
-std::span<const source_entry> image_tree::entries() const noexcept {
+std::span<const unikernel::source_entry> image_tree::entries() const noexcept {
   return state_->entries;
 }
 
@@ -120,8 +119,8 @@ result<std::size_t> image_tree::find(std::string_view path) const {
     const std::string here = at.empty() ? part : at + "/" + part;
     number = state_->number_of(here);
     if (number == state_->entries.size()) return missing("is not in the image");
-    const source_entry& e = state_->entries[number];
-    if (e.type == source_type::link) {
+    const unikernel::source_entry& e = state_->entries[number];
+    if (e.type == unikernel::source_type::link) {
       if (++links > max_links || todo.size() > 4096) return missing("too many links");
       if (e.target.starts_with('/')) at.clear();
       push_path_parts(e.target, todo);
@@ -129,7 +128,7 @@ result<std::size_t> image_tree::find(std::string_view path) const {
       at = here;
     }
   }
-  if (number == state_->entries.size() || state_->entries[number].type != source_type::file)
+  if (number == state_->entries.size() || state_->entries[number].type != unikernel::source_type::file)
     return missing("is no file of the image");
   return number;
 }

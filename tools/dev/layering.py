@@ -42,7 +42,7 @@ MODULE = re.compile(r"^\s*osvm_add_module\(\s*(\w+)([^)]*)\)", re.M)
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.M)
 # What only the test variant of a module sees is not part of the installed header.
 TEST_ONLY = re.compile(r"^#ifdef OSVM_TEST_CONTROLS\n.*?^#(?:else|endif)", re.M | re.S)
-KEYWORDS = {"DEPENDS", "LINK", "PRIVATE", "TESTABLE", "UNITY", "ALONE"}
+KEYWORDS = {"DEPENDS", "LINK", "PRIVATE", "TESTABLE", "ALONE"}
 
 
 def read_modules(cmake_text):
