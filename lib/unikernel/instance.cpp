@@ -1,12 +1,17 @@
 #include <osvm/unikernel/instance.hpp>
 
 #include "unikernel/engine/in_process.hpp"
+#include "unikernel/worker/front.hpp"
 
 namespace osvm::unikernel {
 
 result<instance> instance::create(executor ex, const image& program, instance_options options) {
-  OSVM_TRY(auto e, in_process_engine::create(std::move(ex), program, options));
-  return instance(std::move(e));
+  if (options.worker) {
+    OSVM_TRY(auto apart, worker_engine::create(std::move(ex), program, options));
+    return instance(std::move(apart));
+  }
+  OSVM_TRY(auto here, in_process_engine::create(std::move(ex), program, options));
+  return instance(std::move(here));
 }
 
 instance::instance(std::shared_ptr<engine> e) noexcept : engine_(std::move(e)) {}

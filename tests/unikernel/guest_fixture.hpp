@@ -151,6 +151,10 @@ class guest_test : public ::testing::Test {
     o.socket_dir = dir;
     o.name = name;
     o.facts = &facts();
+    // The whole suite runs again with every guest in a worker process, and in a jailed one.
+    if (const char* worker = std::getenv("OSVM_TEST_WORKER"); worker && *worker)
+      o.worker =
+          unikernel::worker_options{.program = worker, .jail = std::getenv("OSVM_TEST_JAIL") != nullptr};
     return o;
   }
   result<instance> start(const std::string& name, std::vector<std::string> arguments = {},

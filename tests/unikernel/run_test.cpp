@@ -286,7 +286,12 @@ TEST_F(run_guest, statistics_count_what_happened) {
 TEST_F(run_guest, the_isolation_report_is_the_truth) {
   auto guest = start("hello");
   ASSERT_TRUE(guest) << guest.error().to_string();
-  EXPECT_EQ(guest->isolation_report(), "hardware (KVM), system calls served in the caller's process");
+  const auto apart = options("hello").worker;
+  const std::string where = apart ? "a worker process" : "the caller's process";
+  std::string truth = "hardware (KVM), system calls served in " + where;
+  if (apart && apart->jail) truth += ", in a jail: namespaces (mount, ipc, uts, net), Landlock";
+  EXPECT_EQ(guest->isolation_report().substr(0, truth.size()), truth) << guest->isolation_report();
+  if (!apart || !apart->jail) EXPECT_EQ(guest->isolation_report(), truth);
   const auto weaker = start("hello", {}, [](auto& o) { o.level = unikernel::isolation::process; });
   ASSERT_FALSE(weaker.has_value());
   EXPECT_EQ(weaker.error().code, unikernel::make_error_code(unikernel::errc::isolation_unsupported));

@@ -22,6 +22,14 @@ result<std::string> find_shared(const std::string& name) {
   return error(errc::not_found, path.string() + " is not there");
 }
 
+result<std::string> find_worker() {
+  OSVM_TRY(const auto prefix, installed_prefix());
+  const auto path = prefix / "libexec/osvm/osvm-worker";
+  std::error_code ec;
+  if (std::filesystem::is_regular_file(path, ec)) return path.string();
+  return error(errc::not_found, path.string() + " is not there (it is installed beside osvm)");
+}
+
 result<std::string> find_guest(const std::string& name) {
   std::error_code ec;
   OSVM_TRY(const auto prefix, installed_prefix());

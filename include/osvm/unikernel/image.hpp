@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
 namespace osvm::unikernel {
 
@@ -43,7 +44,9 @@ class image {
   static result<image> parse(bytes_view file, std::string name, const image_limits& limits = {});
 
   const image_info& info() const noexcept;
+  // For the library itself: what an image is made of, and an image of it.
   const std::shared_ptr<const detail::image_data>& data() const noexcept { return data_; }
+  static image of(std::shared_ptr<const detail::image_data> data) noexcept { return image(std::move(data)); }
 
  private:
   explicit image(std::shared_ptr<const detail::image_data> data) noexcept : data_(std::move(data)) {}

@@ -18,6 +18,7 @@
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/deferred.hpp>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -49,6 +50,15 @@ struct stdio {
   static stdio bytes(std::string content) { return {.type = kind::bytes, .content = std::move(content)}; }
 };
 
+// The instance's VM and its system calls in a process of their own, instead of the caller's.
+struct worker_options {
+  std::string program;  // path of osvm-worker, of the same build
+  // The worker gives up what its guest does not need, before the guest's first instruction: an empty root,
+  // namespaces, Landlock, capabilities, seccomp. errc::isolation_unsupported where the host cannot do all of
+  // it.
+  bool jail = false;
+};
+
 struct instance_options {
   std::vector<std::string> arguments;  // argv; empty: {image name}
   unikernel::policy policy;
@@ -70,6 +80,9 @@ struct instance_options {
   // exit. It looks without pause while calls come fast and sleeps otherwise: for a busy guest it takes a core
   // of the host, and counts into its CPU time. Without effect while calls are traced.
   bool exitless = false;
+  // None: the VM lives in the caller's process. A worker that ends unasked ends its guest
+  // (exit_cause::failed); a caller that ends takes its workers with it.
+  std::optional<worker_options> worker;
   std::string name = "guest";  // stands in logs and in the socket names
   const kvm::host_facts* facts =
       nullptr;  // result of probe_host(), read during create(); null: create() probes
@@ -149,7 +162,7 @@ class instance final {
   // The policy that this run would have needed, budgets as they were used with a quarter on top. Fails with
   // errc::invalid_argument when instance_options::learn was off.
   result<learned_policy> learned() const;
-  // "hardware, system calls served in the caller's process"
+  // "hardware (KVM), system calls served in the caller's process"
   std::string isolation_report() const;
 
  private:

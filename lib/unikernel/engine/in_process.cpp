@@ -14,7 +14,6 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <boost/asio/post.hpp>
 
 #include <algorithm>
 #include <csignal>
@@ -115,24 +114,27 @@ in_process_engine::in_process_engine(executor ex, image program, const instance_
       image_(std::move(program)),
       options_(options),
       given_policy_(options.policy),
-      created_(clock_type::now()) {}
+      created_(clock_type::now()),
+      ending_(executor_),
+      listeners_(executor_) {}
 
 in_process_engine::~in_process_engine() {
   shut_down();
 }
 
 result<std::shared_ptr<engine>> in_process_engine::create(executor ex, const image& program,
-                                                          const instance_options& options) {
+                                                          const instance_options& options,
+                                                          const engine_setup& setup) {
   OSVM_CHECK(check(options));
   if (options.learn == learning::allow_all) {
     const instance_options open = with_everything(options);
     auto e = std::make_shared<in_process_engine>(std::move(ex), program, open);
     e->given_policy_ = options.policy;
-    OSVM_CHECK(e->boot(open));
+    OSVM_CHECK(e->boot(open, setup));
     return std::shared_ptr<engine>(std::move(e));
   }
   auto e = std::make_shared<in_process_engine>(std::move(ex), program, options);
-  OSVM_CHECK(e->boot(options));
+  OSVM_CHECK(e->boot(options, setup));
   return std::shared_ptr<engine>(std::move(e));
 }
 
@@ -141,7 +143,6 @@ result<void> in_process_engine::open_vm(const kvm::host_facts& facts) {
   if (facts.stub == kvm::syscall_stub::user && !(facts.smep && facts.smap)) {
     return error(kvm::errc::missing_feature, "SMEP and SMAP, where SYSCALL stays at CPL 3");
   }
-  OSVM_TRY(system_, kvm::system::open(facts.system));
   state_->xstate = {.features = system_->guest_xcr0(), .size = system_->guest_xstate_size()};
   const std::uint64_t budget = effective_memory_budget(options_);
   OSVM_TRY(vm_, kvm::vm::create(*system_, {.msr_filter = facts.msr_filter, .memory_bytes = budget}));
@@ -183,7 +184,7 @@ result<void> in_process_engine::open_files(const instance_options& options) {
 }
 
 result<void> in_process_engine::open_sockets(const instance_options& options) {
-  for (const listener& l : options.policy.listen) listeners_[{static_cast<int>(l.kind), l.port}];
+  listeners_.grant(options.policy.listen);
   const bool vsock = std::any_of(options.policy.listen.begin(), options.policy.listen.end(),
                                  [](const listener& l) { return l.kind == transport::vsock; });
   if (!vsock) return {};
@@ -203,13 +204,19 @@ void in_process_engine::open_events(const instance_options& options) {
   const bool log = options.output.type == stdio::kind::log || options.error.type == stdio::kind::log;
   if (!options.events.denials && !options.events.trace && !log) return;
   events_ = std::make_shared<event_channel>(executor_, options.events);
+  ending_.drain_first(events_);
   state_->events = events_;
   state_->tracing = options.events.trace;
 }
 
-result<void> in_process_engine::boot(const instance_options& options) {
+// All that names something of the host. No thread runs yet.
+result<void> in_process_engine::open_host(const instance_options& options, const engine_setup& setup) {
   // Instances of one name may share a folder: each socket has a name of its own.
-  if (::getrandom(&id_, sizeof id_, 0) != sizeof id_) return errno_error("getrandom");
+  if (setup.id) {
+    id_ = *setup.id;
+  } else if (::getrandom(&id_, sizeof id_, 0) != sizeof id_) {
+    return errno_error("getrandom");
+  }
   if (options.facts) {
     facts_ = *options.facts;
   } else {
@@ -230,7 +237,33 @@ result<void> in_process_engine::boot(const instance_options& options) {
   OSVM_CHECK(state_->network.outgoing.resolve(options.policy.connect));
   OSVM_CHECK(set_up_stdio(*state_, options.input, options.output, options.error));
   OSVM_CHECK(open_sockets(options));
+  OSVM_TRY(system_, kvm::system::open(facts_.system));
+  return {};
+}
+
+host_access in_process_engine::access_of(const instance_options& options) const {
+  host_access a;
+  a.files = state_->files->roots();
+  a.socket_dir = options.socket_dir;
+  for (const unix_listener& l : options.policy.listen_unix) a.unix_listeners.push_back(l.host_path);
+  for (const connect_grant& c : options.policy.connect) {
+    if (c.host.starts_with("unix:")) {
+      a.unix_targets.push_back(c.host.substr(5));
+    } else {
+      a.network = true;
+    }
+  }
+  return a;
+}
+
+result<void> in_process_engine::boot(const instance_options& options, const engine_setup& setup) {
+  OSVM_CHECK(open_host(options, setup));
+  if (setup.before_threads) OSVM_CHECK(setup.before_threads(access_of(options)));
   OSVM_CHECK(open_poller(options));
+  return start_guest(options);
+}
+
+result<void> in_process_engine::start_guest(const instance_options& options) {
   const auto vm_begin = clock_type::now();
   OSVM_CHECK(open_vm(facts_));
   const auto memory_begin = clock_type::now();
@@ -305,10 +338,7 @@ void in_process_engine::flush_all() noexcept {
 }
 
 void in_process_engine::end(exit_report report) {
-  {
-    const std::scoped_lock lock(end_lock_);
-    if (!report_) report_ = std::move(report);
-  }
+  ending_.decide(std::move(report));
   const std::scoped_lock lock(threads_lock_);
   ended_.store(true, std::memory_order_seq_cst);
   for (auto& [tid, t] : tasks_) {
@@ -340,70 +370,11 @@ void in_process_engine::finish() noexcept {
   state_->timers.stop();
   state_->descriptors.clear();
   state_->network.parcels.clear();
-  std::vector<listening_handler> abandoned;
-  {
-    const std::scoped_lock lock(listening_lock_);
-    listening_over_ = true;
-    for (auto& [key, l] : listeners_) {
-      if (l.ready && key.first == static_cast<int>(transport::tcp)) {
-        (void)::unlink(tcp_socket_path(static_cast<std::uint16_t>(key.second)).c_str());
-      }
-      l.ready = false;
-      for (auto& h : l.handlers) abandoned.push_back(std::move(h));
-      l.handlers.clear();
-    }
-  }
-  listening_changed_.notify_all();
-  for (auto& h : abandoned) {
-    boost::asio::post(executor_, [h = std::move(h)]() mutable {
-      std::move(h)(result<endpoint>(error(osvm::errc::closed, "the guest ended before it listened")));
-    });
+  for (const endpoint& gone : listeners_.close()) {
+    if (const auto* socket = std::get_if<unix_endpoint>(&gone)) (void)::unlink(socket->path.c_str());
   }
   if (events_) events_->finish_output();
-  std::vector<wait_handler> handlers;
-  exit_report final_report;
-  {
-    const std::scoped_lock lock(end_lock_);
-    done_ = true;
-    final_report = *report_;
-    handlers.swap(wait_handlers_);
-    end_changed_.notify_all();
-  }
-  for (auto& h : handlers) complete(std::move(h), final_report);
-}
-
-// The embedder hears of the end after all that happened before it.
-void in_process_engine::complete(wait_handler handler, exit_report report) {
-  boost::asio::post(executor_, [h = std::move(handler), r = std::move(report), events = events_]() mutable {
-    if (events) events->drain();
-    std::move(h)(result<exit_report>(std::move(r)));
-  });
-}
-
-void in_process_engine::wait_async(wait_handler handler) {
-  exit_report r;
-  {
-    const std::scoped_lock lock(end_lock_);
-    if (!done_) {
-      wait_handlers_.push_back(std::move(handler));
-      return;
-    }
-    r = *report_;
-  }
-  complete(std::move(handler), std::move(r));
-}
-
-result<exit_report> in_process_engine::wait(std::chrono::nanoseconds timeout) {
-  std::unique_lock lock(end_lock_);
-  const auto far = std::chrono::hours(24 * 365);
-  const auto until = clock_type::now() + std::min<std::chrono::nanoseconds>(timeout, far);
-  if (!end_changed_.wait_until(lock, until, [this] { return done_; })) {
-    return error(osvm::errc::timed_out, "the guest is still running");
-  }
-  exit_report report = *report_;
-  lock.unlock();
-  if (events_) events_->drain();
-  return report;
+  ending_.finish();
 }
 
 void in_process_engine::shut_down() noexcept {
@@ -414,8 +385,7 @@ void in_process_engine::shut_down() noexcept {
   }
   if (started) {
     kill();
-    std::unique_lock lock(end_lock_);
-    end_changed_.wait(lock, [this] { return done_; });
+    ending_.wait_finished();
   }
   reap();
   if (poller_) poller_->stop();

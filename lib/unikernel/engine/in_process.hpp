@@ -1,19 +1,21 @@
 // The engine that runs a VM in the caller's process: system calls are served by the guest's own vCPU threads.
 //
 // Threads: one host thread per guest thread. They block all signals; the kick signal is let in only inside
-// KVM_RUN. Locks: threads_lock_ (task registry), end_lock_ (how it ended, who waits), listening_lock_. None
-// is held while another is taken, except threads_lock_ -> address space locks when a vCPU is made.
+// KVM_RUN. Locks: threads_lock_ (task registry), those of ending_ and listeners_. None is held while another
+// is taken, except threads_lock_ -> address space locks when a vCPU is made.
 #pragma once
 
 #include "kvm/system.hpp"
 #include "kvm/vcpu.hpp"
 #include "kvm/vm.hpp"
 #include "unikernel/elf/image_data.hpp"
-#include "unikernel/engine/engine.hpp"
+#include "unikernel/engine/ending.hpp"
 #include "unikernel/engine/faults.hpp"
+#include "unikernel/engine/listening_board.hpp"
 #include "unikernel/engine/timers.hpp"
 #include "unikernel/events/channel.hpp"
 #include "unikernel/exitless/poller.hpp"
+#include "unikernel/files/tree.hpp"
 #include "unikernel/instance_state.hpp"
 #include "unikernel/vdso/vdso.hpp"
 
@@ -21,7 +23,7 @@
 
 #include <pthread.h>
 
-#include <condition_variable>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -33,18 +35,39 @@ namespace osvm::unikernel {
 // The real-time signal that interrupts KVM_RUN. Blocked in guest threads, never handled.
 int kick_signal() noexcept;
 
+// What of the host an instance keeps using once its guest runs.
+struct host_access {
+  std::vector<file_root> files;                           // borrowed descriptors
+  std::string socket_dir;                                 // empty: none
+  std::vector<std::string> unix_listeners, unix_targets;  // host paths
+  bool network = false;                                   // it connects to granted TCP endpoints
+};
+
+// For who runs an engine in a process of its own.
+struct engine_setup {
+  std::optional<std::uint32_t> id;  // in socket names; none: random
+  // Called once all host paths are open and before the first thread starts: nothing of the guest has run. An
+  // error ends the creation.
+  std::function<result<void>(const host_access&)> before_threads;
+};
+
 class in_process_engine final : public engine, private instance_host, private slot_installer {
  public:
   static result<std::shared_ptr<engine>> create(executor ex, const image& program,
-                                                const instance_options& options);
+                                                const instance_options& options,
+                                                const engine_setup& setup = {});
   in_process_engine(executor ex, image program, const instance_options& options);
   ~in_process_engine() override;
 
   executor get_executor() const noexcept override { return executor_; }
-  void wait_async(wait_handler handler) override;
-  result<exit_report> wait(std::chrono::nanoseconds timeout) override;
-  void listening_async(unikernel::listener which, listening_handler handler) override;
-  result<endpoint> wait_listening(unikernel::listener which, std::chrono::nanoseconds timeout) override;
+  void wait_async(wait_handler handler) override { ending_.wait_async(std::move(handler)); }
+  result<exit_report> wait(std::chrono::nanoseconds timeout) override { return ending_.wait(timeout); }
+  void listening_async(unikernel::listener which, listening_handler handler) override {
+    listeners_.listening_async(which, std::move(handler));
+  }
+  result<endpoint> wait_listening(unikernel::listener which, std::chrono::nanoseconds timeout) override {
+    return listeners_.wait(which, timeout);
+  }
   void kill() noexcept override;
   result<void> signal(int number) override;
   std::string take_output(int descriptor) override;
@@ -79,7 +102,10 @@ class in_process_engine final : public engine, private instance_host, private sl
   };
 
   // Creation, in order.
-  result<void> boot(const instance_options& options);
+  result<void> boot(const instance_options& options, const engine_setup& setup);
+  result<void> open_host(const instance_options& options, const engine_setup& setup);
+  result<void> start_guest(const instance_options& options);
+  host_access access_of(const instance_options& options) const;
   void open_recorder();
   budgets used_budgets() const;
   void open_events(const instance_options& options);
@@ -141,7 +167,6 @@ class in_process_engine final : public engine, private instance_host, private sl
   void leave(task& t) noexcept;
   void release_waiters_of(task& t) noexcept;
   void finish() noexcept;
-  void complete(wait_handler handler, exit_report report);
   void reap() noexcept;
 
   executor executor_;
@@ -177,20 +202,8 @@ class in_process_engine final : public engine, private instance_host, private sl
   std::size_t most_threads_ = 1;  // alive at once
   std::atomic<bool> ended_{false};
 
-  mutable std::mutex end_lock_;
-  std::condition_variable end_changed_;
-  std::optional<exit_report> report_;
-  bool done_ = false;  // report_ is final and all guest threads have left
-  std::vector<wait_handler> wait_handlers_;
-
-  struct listener_state {
-    bool ready = false;
-    std::vector<listening_handler> handlers;
-  };
-  mutable std::mutex listening_lock_;
-  std::condition_variable listening_changed_;
-  std::map<std::pair<int, std::uint32_t>, listener_state> listeners_;
-  bool listening_over_ = false;
+  ending ending_;
+  listening_board listeners_;
   std::optional<vsock::hybrid_listener> hybrid_;
 };
 

@@ -391,13 +391,7 @@ void in_process_engine::leave(task& t) noexcept {
     if (last) ended_.store(true);
   }
   if (!last) return;
-  {
-    const std::scoped_lock lock(end_lock_);
-    if (!report_) {
-      report_.emplace();
-      report_->status = status;
-    }
-  }
+  ending_.decide({.status = status});
   finish();
 }
 

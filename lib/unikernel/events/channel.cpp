@@ -65,6 +65,19 @@ void event_channel::trace(int thread, std::uint32_t call, std::string_view text,
   push(r);
 }
 
+void event_channel::forward(const event& e) noexcept {
+  event_record r;
+  r.kind = static_cast<std::uint8_t>(e.kind);
+  r.stream = static_cast<std::uint8_t>(e.stream);
+  r.at_ns = e.at.count();
+  r.duration_ns = e.duration.count();
+  r.thread = e.thread;
+  r.call = e.call;
+  r.result = e.result;
+  r.set_text(e.text, e.rule);
+  push(r);
+}
+
 void event_channel::output(int stream, std::string_view bytes) noexcept {
   try {
     const std::lock_guard guard(line_lock_);

@@ -30,6 +30,8 @@ class event_channel final : public std::enable_shared_from_this<event_channel> {
   void denial(std::string_view what, std::string_view rule) noexcept;
   void trace(int thread, std::uint32_t call, std::string_view text, std::int64_t result,
              std::chrono::steady_clock::time_point entered) noexcept;
+  // One that another process has recorded.
+  void forward(const event& e) noexcept;
   // Bytes that the guest wrote to descriptor `stream`: each line becomes an event; the rest waits for its
   // newline.
   void output(int stream, std::string_view bytes) noexcept;

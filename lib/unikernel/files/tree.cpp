@@ -504,6 +504,13 @@ bool file_tree::loader_probes(std::string_view path) const {
   return false;
 }
 
+std::vector<file_root> file_tree::roots() const {
+  std::vector<file_root> all;
+  for (const mount_point& m : mounts_)
+    if (m.root) all.push_back({.fd = m.root.get(), .writable = m.writable, .directory = m.directory});
+  return all;
+}
+
 std::vector<std::string> file_tree::list(std::string_view directory) const {
   std::set<std::string> names;
   const auto add = [&](std::string_view path) {

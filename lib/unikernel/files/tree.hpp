@@ -70,6 +70,13 @@ struct parent_location {
   bool slash = false;   // the path ended in '/': only a directory will do
 };
 
+// A host file or folder that lies in the tree.
+struct file_root {
+  int fd = -1;  // O_PATH; the tree's
+  bool writable = false;
+  bool directory = false;
+};
+
 // Immutable after creation; thread-safe.
 class file_tree final {
  public:
@@ -89,6 +96,7 @@ class file_tree final {
   // Whether the program's loader looks there by itself: a folder that RPATH or RUNPATH names, its variants
   // for newer CPUs, or a library that is needed in one of them.
   bool loader_probes(std::string_view path) const;
+  std::vector<file_root> roots() const;
   // Names in a synthetic directory.
   std::vector<std::string> list(std::string_view directory) const;
 

@@ -25,7 +25,21 @@ constexpr unikernel::listener web{unikernel::transport::tcp, 8080};
 
 struct hello_samples {
   std::vector<double> total, vm, memory, vcpu, start, boot, native;
+  std::vector<double> in_worker, in_jail;  // create to exit
 };
+
+// The same with system calls served in another process.
+result<double> run_apart_once(const environment& env, const image& hello, unikernel::worker_options where) {
+  auto options = env.options("hello");
+  options.worker = std::move(where);
+  const stopwatch watch;
+  OSVM_TRY(auto guest, instance::create(env.loop.get_executor(), hello, std::move(options)));
+  OSVM_TRY(const auto ended, guest.wait(10s));
+  const double total = watch.ms();
+  if (ended.cause != unikernel::exit_cause::exited || ended.status != 0)
+    return error(errc::malformed, "hello failed in a worker: " + ended.describe());
+  return total;
+}
 
 result<void> run_hello_once(const environment& env, const image& hello, hello_samples& out) {
   auto options = env.options("hello");
@@ -68,12 +82,17 @@ result<void> run_native_once(const std::string& path, hello_samples& out) {
 
 result<void> measure_hello(const environment& env, report& out, unsigned rounds) {
   OSVM_TRY(const auto path, find_guest("hello"));
+  OSVM_TRY(const auto worker, find_worker());
   OSVM_TRY(const auto hello, image::load(path));
   hello_samples samples;
   for (unsigned i = 0; i < rounds; ++i) {
     OSVM_CHECK(env.proceed());
     OSVM_CHECK(run_hello_once(env, hello, samples));
     OSVM_CHECK(run_native_once(path, samples));
+    OSVM_TRY(const double apart, run_apart_once(env, hello, {.program = worker}));
+    OSVM_TRY(const double jailed, run_apart_once(env, hello, {.program = worker, .jail = true}));
+    samples.in_worker.push_back(apart);
+    samples.in_jail.push_back(jailed);
   }
   out.samples("hello.create_to_exit", "ms", samples.total);
   out.samples("hello.boot", "ms", samples.boot);
@@ -82,6 +101,8 @@ result<void> measure_hello(const environment& env, report& out, unsigned rounds)
   out.samples("hello.boot.vcpu", "ms", samples.vcpu);
   out.samples("hello.boot.start", "ms", samples.start);
   out.samples("native.fork_exec_exit", "ms", samples.native);
+  out.samples("worker.create_to_exit", "ms", samples.in_worker);
+  out.samples("jail.create_to_exit", "ms", samples.in_jail);
   return {};
 }
 

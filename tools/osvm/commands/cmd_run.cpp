@@ -8,6 +8,7 @@
 #include <iterator>
 #include <optional>
 
+#include "../guest_programs.hpp"
 #include "../image_run.hpp"
 #include "../interrupts.hpp"
 #include "../policy_options.hpp"
@@ -31,7 +32,8 @@ struct raw_options {
       program;
   std::string memory, threads, descriptors, max_written, policy, learn, key;
   std::string cpu_time, timeout, isolation = "hardware", name = "guest", socket_dir, cwd = "/", trace;
-  bool stats = false, exitless = false, allow_all = false, no_libraries = false, verify_on_open = false;
+  bool stats = false, exitless = false, allow_all = false, no_libraries = false, verify_on_open = false,
+       jail = false;
 };
 
 struct plan {
@@ -172,6 +174,10 @@ result<plan> read_plan(const raw_options& raw) {
   }
   options.name = raw.name;
   options.exitless = raw.exitless;
+  if (raw.jail) {
+    OSVM_TRY(auto worker, find_worker());
+    options.worker = uk::worker_options{.program = std::move(worker), .jail = true};
+  }
   if (raw.allow_all && raw.learn.empty()) {
     return error(errc::invalid_argument, "--allow-all is for learning a policy (add: --learn FILE)");
   }
@@ -229,6 +235,8 @@ class run_command final : public invocation {
            "do not let the guest read the program, its loader and its libraries unasked");
     o.flag("exitless", raw_.exitless,
            "answer system calls in shared memory: faster, but takes a core while busy");
+    o.flag("jail", raw_.jail,
+           "serve the guest's system calls in a process of its own that has given up all else");
     o.value("cwd", "GUEST", raw_.cwd, "the guest's working directory");
     o.value("memory", "SIZE", raw_.memory, "guest memory at most (256MiB)");
     o.value("threads", "N", raw_.threads, "guest threads at most (64)");
@@ -344,6 +352,7 @@ const command cmd_run_entry{
         "  osvm run --timeout 10s --memory 64MiB --stats ./job\n"
         "  osvm run app.osvm --verbose\n"
         "  osvm run --trace=calls.txt ./job\n"
+        "  osvm run --jail --ro ./site:/site --publish 127.0.0.1:8080=guest:80 ./server /site\n"
         "  osvm run --learn policy.yaml --allow-all ./job && osvm run --policy policy.yaml ./job\n"
         "Exit status: the guest's, 128+n when a signal ended it, 125 when osvm itself failed.",
     .make = make_invocation<run_command>,

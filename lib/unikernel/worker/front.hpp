@@ -1,0 +1,96 @@
+// The engine whose VM and system calls live in a process of their own. Here is the embedder's side: it asks,
+// and keeps what the worker tells.
+//
+// Threads: one that receives; answers wake the thread that asked. No user code runs on it. What the worker
+// says is not trusted: it is bounded, and socket paths are made here.
+#pragma once
+
+#include "unikernel/engine/ending.hpp"
+#include "unikernel/engine/listening_board.hpp"
+#include "unikernel/worker/link.hpp"
+#include "unikernel/worker/process.hpp"
+
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+namespace osvm::unikernel {
+
+class worker_engine final : public engine {
+ public:
+  static result<std::shared_ptr<engine>> create(executor ex, const image& program,
+                                                const instance_options& options);
+  explicit worker_engine(executor ex, const instance_options& options);
+  ~worker_engine() override;
+
+  executor get_executor() const noexcept override { return executor_; }
+  void wait_async(wait_handler handler) override { ending_.wait_async(std::move(handler)); }
+  result<exit_report> wait(std::chrono::nanoseconds timeout) override { return ending_.wait(timeout); }
+  void listening_async(listener which, listening_handler handler) override {
+    listeners_.listening_async(which, std::move(handler));
+  }
+  result<endpoint> wait_listening(listener which, std::chrono::nanoseconds timeout) override {
+    return listeners_.wait(which, timeout);
+  }
+  void kill() noexcept override;
+  result<void> signal(int number) override;
+  std::string take_output(int descriptor) override;
+  std::vector<event> take_events(std::size_t most) override;
+  result<learned_policy> learned() const override;
+  instance_stats stats() const override;
+  std::string isolation_report() const override;
+  void shut_down() noexcept override;
+
+ private:
+  using sources = std::vector<std::shared_ptr<const file_source>>;
+  // A question that waits for its answer.
+  struct question {
+    std::optional<result<wire::message>> answer;
+  };
+
+  result<void> start(const image& program, const instance_options& options);
+  result<void> ask_to_create(const image& program, const instance_options& options);
+  // Sends and waits. Fails when the worker ends first.
+  result<wire::message> ask(wire::kind what, wire::writer& body) const;
+  template <class T>
+  result<T> ask_for(wire::kind what, wire::writer& body) const;
+
+  void receive();  // the thread
+  result<void> take(wire::message m);
+  result<void> take_answer(wire::message m);
+  result<void> take_listening(const wire::message& m);
+  result<void> take_events_of(const wire::message& m);
+  result<void> take_end(const wire::message& m);
+  result<void> give_content(const wire::message& m);
+  void worker_is_gone(const error& why) noexcept;
+  // A forked child of the embedder has this object, but not its thread: there it must not touch the socket.
+  bool in_forked_child() const noexcept;
+
+  executor executor_;
+  const std::string socket_dir_, name_;
+  std::vector<listener> granted_listeners_;
+  sources sources_;  // by tree
+  std::uint32_t id_ = 0;
+  std::shared_ptr<event_channel> events_;  // null: nobody asked for any
+  ending ending_;
+  listening_board listeners_;
+
+  mutable wire::link link_;
+  worker_process process_;
+  const pid_t owner_;
+  std::thread receiver_;
+  bool ended_ = false;  // of the receiving thread: a report came
+  mutable std::mutex questions_lock_;
+  mutable std::condition_variable answered_;
+  mutable std::map<std::uint32_t, question> questions_;
+  mutable std::uint32_t next_question_ = 1;
+  bool gone_ = false;  // guarded by questions_lock_
+
+  // What was true when the worker ended, for those who ask afterwards.
+  mutable std::mutex last_lock_;
+  mutable instance_stats last_stats_;
+};
+
+}  // namespace osvm::unikernel

@@ -1,0 +1,58 @@
+// Messages with descriptors over a SOCK_SEQPACKET unix socket. A body that does not fit a datagram goes as a
+// sealed memory file. The other end is not trusted: sizes and the number of descriptors are bounded, and what
+// is refused is closed.
+#pragma once
+
+#include "unikernel/worker/messages.hpp"
+
+#include <osvm/core/unique_fd.hpp>
+
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace osvm::unikernel::wire {
+
+inline constexpr std::size_t max_inline = 48 * 1024;             // bytes of a body inside a datagram
+inline constexpr std::size_t max_body = std::size_t{256} << 20;  // of a memory file
+inline constexpr std::size_t max_descriptors = 8;                // of one message
+
+struct message {
+  header head;
+  std::string body;
+  std::vector<unique_fd> fds;
+
+  wire::kind kind() const noexcept { return static_cast<wire::kind>(head.kind); }
+  // For reader: the descriptors' numbers.
+  std::vector<int> numbers() const;
+};
+
+// Decodes a whole body into `value`; errc::malformed when it is anything else.
+template <class T>
+result<void> decode(const message& m, T& value) {
+  const std::vector<int> numbers = m.numbers();
+  reader in(m.body, numbers);
+  in(value);
+  if (!in.whole()) return error(osvm::errc::malformed, "message of the worker process");
+  return {};
+}
+
+// One end of the socket. Sending is thread-safe; one thread receives.
+class link final {
+ public:
+  // Before the first use.
+  void open(unique_fd socket) noexcept { socket_ = std::move(socket); }
+
+  // Blocks while the other end is slow. errc::closed when it is gone.
+  result<void> send(kind what, std::uint32_t id, writer& body);
+  // Blocks. errc::closed at the end; errc::malformed for what no message is.
+  result<message> receive();
+  // Lets a blocked receive() return, and the other end see the end.
+  void shut_down() noexcept;
+
+ private:
+  unique_fd socket_;
+  std::mutex sending_;
+};
+
+}  // namespace osvm::unikernel::wire

@@ -1,0 +1,36 @@
+// A worker process: started, watched, ended. Never forks the embedder: posix_spawn runs another program.
+#pragma once
+
+#include <osvm/core/error.hpp>
+#include <osvm/core/unique_fd.hpp>
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <string>
+
+namespace osvm::unikernel {
+
+// Owner of one child. Ends it when destroyed. Not thread-safe.
+class worker_process final {
+ public:
+  worker_process() = default;
+  // Starts `program` with `socket` as its descriptor 3, no environment, /dev/null as its standard descriptors
+  // and nothing else of this process. Errors: errno of the start.
+  static result<worker_process> start(const std::string& program, int socket);
+  worker_process(worker_process&& other) noexcept;
+  worker_process& operator=(worker_process&& other) noexcept;
+  ~worker_process();
+
+  pid_t id() const noexcept { return pid_; }
+  // Waits for its end, at most so long, then kills it; afterwards there is no child. Says how it ended, for
+  // people: "exited with status 0", "was ended by signal 9".
+  std::string end(std::chrono::milliseconds grace) noexcept;
+
+ private:
+  pid_t pid_ = -1;
+  pid_t owner_ = -1;  // the process that may end it: a forked child of the embedder may not
+  unique_fd handle_;  // pidfd
+};
+
+}  // namespace osvm::unikernel
