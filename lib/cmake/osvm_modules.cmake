@@ -1,8 +1,9 @@
 # osvm_unity(<target> [EXCEPT <files...>])
 #   With OSVM_UNITY, compiles the C++ sources of one folder in batches (small folders of a target together): more
 #   than half of a unit's cost is its headers. A name at file scope must then be the only one of its batch; presets
-#   without OSVM_UNITY show that each file still stands alone. EXCEPT: files that join no batch. Not CMake's own
-#   UNITY_BUILD: its absolute paths would make a compiler cache miss in every other checkout.
+#   without OSVM_UNITY show that each file still stands alone. EXCEPT: files that join no batch; nor do those with
+#   options of their own, which a batch does not have. Not CMake's own UNITY_BUILD: its absolute paths would make a
+#   compiler cache miss in every other checkout.
 function(osvm_unity target)
   cmake_parse_arguments(U "" "" "EXCEPT" ${ARGN})
   if(NOT OSVM_UNITY)
@@ -20,7 +21,8 @@ function(osvm_unity target)
     cmake_path(RELATIVE_PATH path BASE_DIRECTORY ${PROJECT_SOURCE_DIR} OUTPUT_VARIABLE relative)
     cmake_path(IS_PREFIX PROJECT_BINARY_DIR ${path} generated)
     get_source_file_property(left_out ${source} HEADER_FILE_ONLY)
-    if(left_out OR generated OR file IN_LIST U_EXCEPT OR NOT file MATCHES "\\.cpp$")
+    get_source_file_property(options ${source} COMPILE_OPTIONS)
+    if(left_out OR options OR generated OR file IN_LIST U_EXCEPT OR NOT file MATCHES "\\.cpp$")
       list(APPEND kept ${source})
     else()
       string(MAKE_C_IDENTIFIER "${folder}" key)

@@ -73,9 +73,25 @@ std::optional<slot_t> slot_of(std::string_view key) {
   return keys::read_u64(key);
 }
 
-result<stored_status> make_status(slot_t slot, rocksdb::value bytes) {
-  OSVM_TRY(auto meta, solana::parse_transaction_meta(bytes.bytes()));
-  return stored_status{slot, std::move(bytes), std::move(meta)};
+rocksdb::value value_of(std::string text) {
+  const auto owner = std::make_shared<const std::string>(std::move(text));
+  return {owner, as_bytes(*owner)};
+}
+
+// Parses a row; where that fails, once more as what validators wrote before protobuf.
+template <class Parse, class Rewrite>
+auto parse_row(rocksdb::value& row, Parse parse, Rewrite rewrite) {
+  auto parsed = parse(row.bytes());
+  if (parsed) return parsed;
+  auto message = rewrite(row.bytes());
+  if (!message) return parsed;
+  row = value_of(std::move(*message));
+  return parse(row.bytes());
+}
+
+result<stored_status> make_status(slot_t slot, rocksdb::value row) {
+  OSVM_TRY(auto meta, parse_row(row, solana::parse_transaction_meta, solana::rewrite_old_meta));
+  return stored_status{slot, std::move(row), std::move(meta)};
 }
 
 result<std::optional<slot_t>> edge(const rocksdb::database& db, std::string_view column, bool last) {
@@ -216,7 +232,7 @@ result<std::optional<std::uint64_t>> blockstore::block_height(slot_t slot) const
 result<std::optional<stored_rewards>> blockstore::rewards(slot_t slot) const {
   OSVM_TRY(auto row, impl_->db.get("rewards", keys::slot(slot)));
   if (!row) return std::optional<stored_rewards>{};
-  OSVM_TRY(auto parsed, solana::parse_rewards(row->bytes()));
+  OSVM_TRY(auto parsed, parse_row(*row, solana::parse_rewards, solana::rewrite_old_rewards));
   return std::optional(stored_rewards{std::move(*row), std::move(parsed)});
 }
 

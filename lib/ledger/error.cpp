@@ -16,7 +16,7 @@ class category final : public boost::system::error_category {
         return "no RocksDB database: name the folder that holds CURRENT, or the ledger folder above it";
       case errc::no_such_column: return "the ledger has no such column";
       case errc::skipped: return "the slot was skipped";
-      case errc::incomplete: return "not all shreds of the slot are there";
+      case errc::incomplete: return "the ledger does not have all of it";
       case errc::dead: return "the slot is marked dead";
       case errc::not_rooted: return "the slot is not rooted";
       case errc::cleaned_up: return "the slot is older than what this ledger keeps";

@@ -41,13 +41,14 @@ result<> write_transactions(solana::json_writer& out, const blockstore& store, s
     const auto& tx = b.transactions()[i];
     if (tx.signatures.empty()) return error(errc::corrupt, "a transaction without a signature");
     OSVM_TRY(const auto status, store.status(tx.signatures[0], slot));
-    if (!status)
+    if (!status && query.need_statuses)
       return error(errc::incomplete,
                    "slot " + std::to_string(slot) + ": no status for transaction " + std::to_string(i));
+    const auto* meta = status ? &status->meta : nullptr;
     out.begin_object();
     OSVM_CHECK(query.details == solana::transaction_details::accounts
-                   ? solana::write_transaction_accounts(out, tx, &status->meta, query.encode)
-                   : solana::write_transaction_fields(out, b.wire(i), tx, &status->meta, query.encode));
+                   ? solana::write_transaction_accounts(out, tx, meta, query.encode)
+                   : solana::write_transaction_fields(out, b.wire(i), tx, meta, query.encode));
     out.end_object();
   }
   out.end_array();
@@ -192,6 +193,7 @@ result<> write_history_row(solana::json_writer& out, transaction_notes& notes, c
   memo ? out.string(*memo) : out.null();
   write_optional(out, "blockTime", at.time);
   out.field("confirmationStatus", at.rooted ? "finalized" : "confirmed");
+  if (row.transaction_index) out.field("transactionIndex", *row.transaction_index);  // since Agave 4.0
   out.end_object();
   return {};
 }
@@ -258,7 +260,7 @@ result<std::string> block_json(const blockstore& store, const std::optional<gene
     before = *parents;
   }
   std::string text;
-  text.reserve(256 + b->bytes().size() * 4);
+  text.reserve(256 + b->bytes().size() * 9);  // statuses are most of it
   solana::json_writer out(text);
   out.begin_object();
   out.field("previousBlockhash", before);

@@ -149,6 +149,55 @@ std::size_t encode_fixed(const std::uint8_t* bytes, char* out) noexcept {
   return size;
 }
 
+// A number in base 58^5, the least significant digit first, times 2^128 and `limbs` (the highest first). One
+// limb's carry goes through all digits, each step waiting for the one before; the four limbs follow each
+// other one digit apart, so that four steps are under way at a time. The last five digits are zero before.
+void append_limbs(std::uint32_t* digits, std::size_t count, std::uint64_t a, std::uint64_t b, std::uint64_t c,
+                  std::uint64_t d) noexcept {
+  const auto step = [](std::uint32_t& digit, std::uint64_t& carry) {
+    const std::uint64_t v = (std::uint64_t{digit} << 32) + carry;
+    carry = v / big_digit;
+    digit = static_cast<std::uint32_t>(v - carry * big_digit);
+  };
+  step(digits[0], a);
+  step(digits[1], a), step(digits[0], b);
+  step(digits[2], a), step(digits[1], b), step(digits[0], c);
+  for (std::uint32_t *at = digits + 3, *end = digits + count; at != end; ++at)
+    step(at[0], a), step(at[-1], b), step(at[-2], c), step(at[-3], d);
+  std::uint32_t* last = digits + count - 1;
+  step(last[0], b), step(last[-1], c), step(last[-2], d);
+  step(last[0], c), step(last[-1], d);
+  step(last[0], d);
+}
+
+// Appends what `bytes` are, which do not begin with zero.
+void append_base58(std::string& out, bytes_view bytes) {
+  const auto* p = reinterpret_cast<const std::uint8_t*>(bytes.data());
+  std::vector<std::uint32_t> digits(bytes.size() * 8 / 29 + 6);
+  std::size_t used = 0;
+  for (std::size_t left = bytes.size(); left > 0;) {
+    std::uint8_t group[16] = {};
+    const std::size_t take = (left - 1) % 16 + 1;  // what does not fill sixteen comes first
+    std::memcpy(group + 16 - take, p + bytes.size() - left, take);
+    left -= take;
+    used = std::min(used + 5, digits.size());
+    append_limbs(digits.data(), used, load_be32(group), load_be32(group + 4), load_be32(group + 8),
+                 load_be32(group + 12));
+    while (used > 0 && digits[used - 1] == 0) --used;
+  }
+  const std::size_t start = out.size();
+  out.resize(start + used * 5);
+  char* to = out.data() + start;
+  for (std::size_t d = used; d-- > 0; to += 5) {
+    const std::uint32_t high = digits[d] / 3364, low = digits[d] % 3364;  // 58^2
+    to[0] = alphabet[high / 3364];
+    std::memcpy(to + 1, digit_pairs[high % 3364].data(), 2);
+    std::memcpy(to + 3, digit_pairs[low].data(), 2);
+  }
+  const auto first = out.find_first_not_of(alphabet[0], start);
+  out.erase(start, std::min(first, out.size()) - start);
+}
+
 template <std::size_t Bytes>
 bool decode_fixed(std::string_view text, std::uint8_t* out) noexcept {
   constexpr std::size_t limbs = shape<Bytes>::limbs, digits = shape<Bytes>::digits;
@@ -214,26 +263,8 @@ std::string base58_encode(bytes_view bytes) {
   }
   std::size_t zeros = 0;
   while (zeros < bytes.size() && bytes[zeros] == std::byte{0}) ++zeros;
-  std::vector<std::uint32_t> digits;  // base 58^5, least significant first
-  digits.reserve((bytes.size() - zeros) * 8 / 29 + 1);
-  // Four bytes at a time, what does not fill four first: 2^30 times 2^32 and a carry fit 64 bits.
-  for (std::size_t i = zeros; i < bytes.size();) {
-    const std::size_t step = (bytes.size() - i - 1) % 4 + 1;
-    std::uint64_t carry = 0;
-    for (const std::size_t end = i + step; i < end; ++i)
-      carry = carry << 8 | std::to_integer<std::uint64_t>(bytes[i]);
-    for (auto& d : digits) {
-      carry += std::uint64_t{d} << (8 * step);
-      d = static_cast<std::uint32_t>(carry % big_digit);
-      carry /= big_digit;
-    }
-    for (; carry; carry /= big_digit) digits.push_back(static_cast<std::uint32_t>(carry % big_digit));
-  }
-  for (auto d : digits)
-    for (int i = 0; i < 5; ++i, d /= 58) out.push_back(alphabet[d % 58]);
-  while (!out.empty() && out.back() == '1') out.pop_back();
-  out.append(zeros, '1');
-  std::ranges::reverse(out);
+  out.assign(zeros, alphabet[0]);
+  append_base58(out, bytes.subspan(zeros));
   return out;
 }
 

@@ -4,6 +4,7 @@
 #include <osvm/solana/writable.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "instructions/parser.hpp"
@@ -11,6 +12,12 @@
 
 namespace osvm::solana {
 namespace {
+
+std::uint64_t beginning(const pubkey& key) noexcept {
+  std::uint64_t out;
+  std::memcpy(&out, key.bytes.data(), sizeof out);
+  return out;
+}
 
 // Accounts that no transaction may write to, whatever its header says.
 bool is_reserved(const pubkey& key) noexcept {
@@ -45,7 +52,15 @@ bool is_reserved(const pubkey& key) noexcept {
                                     programs::feature,
                                     programs::zk_elgamal_proof,
                                     programs::zk_token_proof};
-  return std::ranges::find(reserved, key) != std::end(reserved);
+  // Asked of every key of a block: their first eight bytes tell nearly all apart.
+  static const auto beginnings = [] {
+    std::array<std::uint64_t, std::size(reserved)> out{};
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = beginning(reserved[i]);
+    return out;
+  }();
+  unsigned matches = 0;
+  for (const auto b : beginnings) matches += b == beginning(key);
+  return matches && std::ranges::find(reserved, key) != std::end(reserved);
 }
 
 // A program's own account is not writable unless the upgradeable loader takes part.
@@ -58,14 +73,37 @@ bool is_demoted(const message_view& m, const account_keys& keys, std::size_t ind
   return true;
 }
 
+// The keys of one transaction as text, each made once: instructions name them again and again.
+class key_texts {
+ public:
+  explicit key_texts(const account_keys& keys) : keys_(keys), texts_(keys.size()) {}
+  const account_keys& keys() const noexcept { return keys_; }
+  // null where there is no such key.
+  void write(json_writer& out, std::size_t index) {
+    const auto* key = keys_.find(index);
+    if (!key) return out.null();
+    auto& t = texts_[index];
+    if (!t.size) t.size = static_cast<std::uint8_t>(base58_encode_32(key->data(), t.text.data()));
+    out.plain({t.text.data(), t.size});
+  }
+
+ private:
+  struct entry {
+    std::array<char, base58_32_max> text;
+    std::uint8_t size = 0;  // 0: not made yet
+  };
+  const account_keys& keys_;
+  std::vector<entry> texts_;
+};
+
 void write_account_keys(json_writer& out, const message_view& m, const transaction_meta* meta,
-                        bool with_source) {
-  const account_keys keys(m.keys, meta);
+                        key_texts& texts, bool with_source) {
   out.begin_array();
-  for (std::size_t i = 0; i < keys.size(); ++i) {
+  for (std::size_t i = 0; i < texts.keys().size(); ++i) {
     const bool loaded = i >= m.keys.size();
     out.begin_object();
-    out.field("pubkey", *keys.find(i));
+    out.key("pubkey");
+    texts.write(out, i);
     out.field("writable", is_writable(m, meta, i));
     out.field("signer", !loaded && m.is_signer(i));
     if (with_source) out.field("source", loaded ? "lookupTable" : "transaction");
@@ -128,11 +166,15 @@ void write_config(json_writer& out, const message_config& c) {
   out.end_object();
 }
 
-void write_message(json_writer& out, const message_view& m, const transaction_meta* meta,
+void write_known_instruction(json_writer& out, std::size_t program_index,
+                             std::span<const std::uint8_t> accounts, bytes_view data, key_texts& texts,
+                             std::optional<std::uint32_t> stack_height, bool show_stack_height,
+                             const more_decoders* more);
+
+void write_message(json_writer& out, const message_view& m, const transaction_meta* meta, key_texts& texts,
                    const encode_options& o) {
   const bool parsed = o.encoding == transaction_encoding::json_parsed;
   const bool heights = !o.without_stack_height;
-  const account_keys keys(m.keys, meta);
   // Top-level instructions are at height 1 since validators record heights at all.
   const std::optional<std::uint32_t> height = heights ? std::optional<std::uint32_t>(1) : std::nullopt;
   out.begin_object();
@@ -146,7 +188,7 @@ void write_message(json_writer& out, const message_view& m, const transaction_me
   }
   out.key("accountKeys");
   if (parsed) {
-    write_account_keys(out, m, meta, heights);
+    write_account_keys(out, m, meta, texts, heights);
   } else {
     out.begin_array();
     for (const auto& k : m.keys) out.base58(k);
@@ -157,7 +199,7 @@ void write_message(json_writer& out, const message_view& m, const transaction_me
   out.begin_array();
   for (const auto& ix : m.instructions) {
     if (parsed)
-      write_instruction(out, ix.program_index, ix.accounts, ix.data, keys, height, heights, o.more);
+      write_known_instruction(out, ix.program_index, ix.accounts, ix.data, texts, height, heights, o.more);
     else
       write_compiled(out, ix.program_index, ix.accounts, ix.data, height, heights);
   }
@@ -181,7 +223,7 @@ void write_signatures(json_writer& out, const transaction_view& tx) {
 }
 
 void write_encoded(json_writer& out, bytes_view wire, const transaction_view& tx,
-                   const transaction_meta* meta, const encode_options& o) {
+                   const transaction_meta* meta, key_texts& texts, const encode_options& o) {
   const auto own = wire.first(std::min(wire.size(), tx.size));
   if (o.encoding == transaction_encoding::binary) return out.base58(own);
   if (o.encoding == transaction_encoding::base58 || o.encoding == transaction_encoding::base64) {
@@ -195,7 +237,7 @@ void write_encoded(json_writer& out, bytes_view wire, const transaction_view& tx
   out.begin_object();
   write_signatures(out, tx);
   out.key("message");
-  write_message(out, tx.message, meta, o);
+  write_message(out, tx.message, meta, texts, o);
   out.end_object();
 }
 
@@ -209,8 +251,7 @@ void write_numbers(json_writer& out, std::string_view name, std::span<const std:
 }
 
 // Rows of early releases hold only the floating-point amount.
-std::string amount_of(const token_balance& b) {
-  if (!b.amount.empty()) return std::string(b.amount);
+std::string approximate_amount(const token_balance& b) {
   const double raw = b.ui_amount * std::pow(10.0, b.decimals);
   return raw > 0 && raw < 1.8e19 ? std::to_string(static_cast<std::uint64_t>(raw)) : "0";
 }
@@ -219,7 +260,8 @@ void write_token_balances(json_writer& out, std::string_view name, std::span<con
   out.key(name);
   out.begin_array();
   for (const auto& b : balances) {
-    const auto amount = amount_of(b);
+    const auto approximate = b.amount.empty() ? approximate_amount(b) : std::string{};
+    const auto amount = b.amount.empty() ? std::string_view(approximate) : b.amount;
     out.begin_object();
     out.field("accountIndex", b.account_index);
     out.field("mint", b.mint);
@@ -230,8 +272,8 @@ void write_token_balances(json_writer& out, std::string_view name, std::span<con
     out.field("decimals", b.decimals);
     out.field("amount", amount);
     out.key("uiAmountString");
-    out.string(b.ui_amount_string.empty() ? ui_amount_string(amount, b.decimals)
-                                          : std::string(b.ui_amount_string));
+    b.ui_amount_string.empty() ? out.string(ui_amount_string(amount, b.decimals))
+                               : out.string(b.ui_amount_string);
     out.end_object();
     if (!b.owner.empty()) out.field("owner", b.owner);
     if (!b.program_id.empty()) out.field("programId", b.program_id);
@@ -240,11 +282,9 @@ void write_token_balances(json_writer& out, std::string_view name, std::span<con
   out.end_array();
 }
 
-void write_inner(json_writer& out, const message_view& m, const transaction_meta& meta,
-                 const encode_options& o) {
+void write_inner(json_writer& out, const transaction_meta& meta, key_texts& texts, const encode_options& o) {
   out.key("innerInstructions");
   if (!meta.inner) return out.null();
-  const account_keys keys(m.keys, &meta);
   out.begin_array();
   for (const auto& group : *meta.inner) {
     out.begin_object();
@@ -253,8 +293,8 @@ void write_inner(json_writer& out, const message_view& m, const transaction_meta
     out.begin_array();
     for (const auto& ix : group.instructions) {
       if (o.encoding == transaction_encoding::json_parsed)
-        write_instruction(out, ix.program_index, ix.accounts, ix.data, keys, ix.stack_height,
-                          !o.without_stack_height, o.more);
+        write_known_instruction(out, ix.program_index, ix.accounts, ix.data, texts, ix.stack_height,
+                                !o.without_stack_height, o.more);
       else
         write_compiled(out, ix.program_index, ix.accounts, ix.data, ix.stack_height, !o.without_stack_height);
     }
@@ -306,13 +346,12 @@ void write_optional_tail(json_writer& out, const transaction_meta& meta) {
   if (meta.cost_units) out.field("costUnits", *meta.cost_units);
 }
 
-void write_meta(json_writer& out, const message_view& m, const transaction_meta& meta,
-                const encode_options& o) {
+void write_meta(json_writer& out, const transaction_meta& meta, key_texts& texts, const encode_options& o) {
   const auto* idls = o.more && o.encoding == transaction_encoding::json_parsed ? o.more->idls : nullptr;
   out.begin_object();
   write_outcome(out, meta);
   if (idls && meta.err && meta.logs) write_custom_error(out, *meta.err, *meta.logs, *idls);
-  write_inner(out, m, meta, o);
+  write_inner(out, meta, texts, o);
   out.key("logMessages");
   if (meta.logs) {
     out.begin_array();
@@ -391,10 +430,12 @@ const pubkey* account_keys::find(std::size_t index) const noexcept {
 result<> write_transaction_fields(json_writer& out, bytes_view wire, const transaction_view& tx,
                                   const transaction_meta* meta, const encode_options& options) {
   OSVM_CHECK(check_version(tx.message, options));
+  const account_keys keys(tx.message.keys, meta);
+  key_texts texts(keys);
   out.key("transaction");
-  write_encoded(out, wire, tx, meta, options);
+  write_encoded(out, wire, tx, meta, texts, options);
   out.key("meta");
-  meta ? write_meta(out, tx.message, *meta, options) : out.null();
+  meta ? write_meta(out, *meta, texts, options) : out.null();
   return write_version(out, tx.message, options);
 }
 
@@ -405,7 +446,9 @@ result<> write_transaction_accounts(json_writer& out, const transaction_view& tx
   out.begin_object();
   write_signatures(out, tx);
   out.key("accountKeys");
-  write_account_keys(out, tx.message, meta, true);
+  const account_keys keys(tx.message.keys, meta);
+  key_texts texts(keys);
+  write_account_keys(out, tx.message, meta, texts, true);
   out.end_object();
   out.key("meta");
   if (meta) {
@@ -442,9 +485,13 @@ void write_rewards(json_writer& out, std::span<const reward> rewards) {
   out.end_array();
 }
 
-void write_instruction(json_writer& out, std::size_t program_index, std::span<const std::uint8_t> accounts,
-                       bytes_view data, const account_keys& keys, std::optional<std::uint32_t> stack_height,
-                       bool show_stack_height, const more_decoders* more) {
+namespace {
+
+void write_known_instruction(json_writer& out, std::size_t program_index,
+                             std::span<const std::uint8_t> accounts, bytes_view data, key_texts& texts,
+                             std::optional<std::uint32_t> stack_height, bool show_stack_height,
+                             const more_decoders* more) {
+  const auto& keys = texts.keys();
   const pubkey* program = keys.find(program_index);
   out.begin_object();
   const auto* parser = program ? find_instruction_parser(*program) : nullptr;
@@ -454,24 +501,31 @@ void write_instruction(json_writer& out, std::size_t program_index, std::span<co
   if (!known && program && more) other = decode_more({accounts, data, keys}, *program, *more);
   if (known || other) {
     out.field("program", known ? parser->name : std::string_view(other->program));
-    out.field("programId", *program);
+    out.key("programId");
+    texts.write(out, program_index);
     out.key("parsed");
     out.raw(known ? parsed : other->json);
   } else {
     out.key("programId");
-    program ? out.base58(*program) : out.null();
+    texts.write(out, program_index);
     out.key("accounts");
     out.begin_array();
-    for (const auto i : accounts) {
-      const auto* key = keys.find(i);
-      key ? out.base58(*key) : out.null();
-    }
+    for (const auto i : accounts) texts.write(out, i);
     out.end_array();
     out.key("data");
     out.base58(data);
   }
   if (show_stack_height) write_stack_height(out, stack_height);
   out.end_object();
+}
+
+}  // namespace
+
+void write_instruction(json_writer& out, std::size_t program_index, std::span<const std::uint8_t> accounts,
+                       bytes_view data, const account_keys& keys, std::optional<std::uint32_t> stack_height,
+                       bool show_stack_height, const more_decoders* more) {
+  key_texts texts(keys);
+  write_known_instruction(out, program_index, accounts, data, texts, stack_height, show_stack_height, more);
 }
 
 }  // namespace osvm::solana

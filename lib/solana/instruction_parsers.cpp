@@ -7,11 +7,15 @@ namespace osvm::solana {
 parsed_info& parsed_info::account(std::string_view name, std::size_t index) {
   const auto* k = account_at(index);
   if (!k) return fail(), *this;
-  return key(name, *k);
+  std::string json;
+  json.reserve(48);  // an address and its quotes
+  json_writer(json).base58(*k);
+  return raw(name, std::move(json));
 }
 
 parsed_info& parsed_info::text(std::string_view name, std::string_view value) {
   std::string json;
+  json.reserve(value.size() + 2);
   json_writer(json).string(value);
   return raw(name, std::move(json));
 }

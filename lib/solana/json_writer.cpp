@@ -5,6 +5,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <utility>
 
 namespace osvm::solana {
 namespace {
@@ -45,29 +46,58 @@ void append_escaped(std::string& out, std::string_view text) {
   out.append(text, from);
 }
 
-bool is_ascii(std::string_view text) {
-  unsigned char all = 0;
-  for (const char c : text) all |= static_cast<unsigned char>(c);
-  return all < 0x80;
+template <class T>
+void append_decimal(std::string& out, T v, bool comma) {
+  char text[24];
+  text[0] = ',';
+  const char* end = std::to_chars(text + 1, text + sizeof text, v).ptr;
+  const char* begin = text + !comma;
+  out.append(begin, static_cast<std::size_t>(end - begin));
+}
+
+// Sixteen characters at a time.
+typedef signed char chunk __attribute__((vector_size(16)));
+constexpr chunk all_of(signed char c) {
+  return chunk{c, c, c, c, c, c, c, c, c, c, c, c, c, c, c, c};
+}
+
+chunk special_in(const char* p) {
+  chunk c;
+  std::memcpy(&c, p, sizeof c);
+  return (c < all_of(0x20)) | (c == all_of('"')) | (c == all_of('\\'));  // outside ASCII they are negative
+}
+
+// ASCII without anything to escape, as most text is.
+bool is_plain(std::string_view text) {
+  if (text.size() < sizeof(chunk)) {
+    bool any = false;
+    for (const char c : text) any |= static_cast<signed char>(c) < 0x20 || c == '"' || c == '\\';
+    return !any;
+  }
+  chunk any = special_in(text.data() + text.size() - sizeof any);
+  for (std::size_t i = 0; i + sizeof any <= text.size(); i += sizeof any) any |= special_in(text.data() + i);
+  std::uint64_t halves[2];
+  std::memcpy(halves, &any, sizeof halves);
+  return !(halves[0] | halves[1]);
 }
 
 // The shortest digits that read back as `v` > 0, and the power of ten of the first one's place plus one.
 struct shortest {
-  std::string digits;
-  int point;  // digits stand after "0." times 10^point
-};
-
-shortest split(double v) {
   char text[32];
-  const auto end = std::to_chars(text, text + sizeof text, v, std::chars_format::scientific).ptr;
-  const std::string_view s(text, static_cast<std::size_t>(end - text));
-  const auto e = s.find('e');
-  shortest out{{s[0]}, 0};
-  if (e > 2) out.digits += s.substr(2, e - 2);
-  std::from_chars(s.data() + e + (s[e + 1] == '+' ? 2 : 1), end, out.point);
-  ++out.point;
-  return out;
-}
+  std::string_view digits;  // within the text
+  int point;                // digits stand after "0." times 10^point
+
+  explicit shortest(double v) {
+    const auto end = std::to_chars(text, text + sizeof text, v, std::chars_format::scientific).ptr;
+    const std::string_view s(text, static_cast<std::size_t>(end - text));
+    const auto e = s.find('e');
+    std::from_chars(s.data() + e + (s[e + 1] == '+' ? 2 : 1), end, point);
+    ++point;
+    if (e > 1) text[1] = text[0];  // over the decimal point
+    digits = e > 1 ? s.substr(1, e - 1) : s.substr(0, 1);
+  }
+  shortest(const shortest&) = delete;
+};
 
 }  // namespace
 
@@ -75,14 +105,15 @@ void json_writer::key(std::string_view name) {
   comma();
   out_.push_back('"');
   out_.append(name);
-  out_.append("\":");
+  out_.append("\":", 2);
   needs_comma_ = false;
 }
 
 void json_writer::string(std::string_view text) {
+  if (is_plain(text)) return plain(text);
   comma();
   out_.push_back('"');
-  if (is_ascii(text) || utf8_prefix(text) == text.size())
+  if (utf8_prefix(text) == text.size())
     append_escaped(out_, text);
   else
     append_escaped(out_, to_utf8(text));
@@ -114,15 +145,11 @@ void json_writer::base64(bytes_view bytes) {
 }
 
 void json_writer::number(std::uint64_t v) {
-  char text[24];
-  comma();
-  out_.append(text, std::to_chars(text, text + sizeof text, v).ptr);
+  append_decimal(out_, v, std::exchange(needs_comma_, true));
 }
 
 void json_writer::number(std::int64_t v) {
-  char text[24];
-  comma();
-  out_.append(text, std::to_chars(text, text + sizeof text, v).ptr);
+  append_decimal(out_, v, std::exchange(needs_comma_, true));
 }
 
 void json_writer::number(double v) {
@@ -139,18 +166,22 @@ std::string json_double(double v) {
   if (!std::isfinite(v)) return "null";
   std::string out = std::signbit(v) ? "-" : "";
   if (v == 0) return out + "0.0";
-  const auto [digits, point] = split(std::fabs(v));
-  const int count = static_cast<int>(digits.size());
+  const shortest s(std::fabs(v));
+  const auto& digits = s.digits;
+  const int point = s.point, count = static_cast<int>(digits.size());
   if (count <= point && point <= 16) {
-    out += digits + std::string(static_cast<std::size_t>(point - count), '0') + ".0";
+    out += digits;
+    out.append(static_cast<std::size_t>(point - count), '0') += ".0";
   } else if (0 < point && point <= 16) {
-    out += digits.substr(0, static_cast<std::size_t>(point)) + "." +
-           digits.substr(static_cast<std::size_t>(point));
+    out += digits.substr(0, static_cast<std::size_t>(point));
+    out += '.';
+    out += digits.substr(static_cast<std::size_t>(point));
   } else if (-5 < point && point <= 0) {
-    out += "0." + std::string(static_cast<std::size_t>(-point), '0') + digits;
+    out += "0.";
+    out.append(static_cast<std::size_t>(-point), '0') += digits;
   } else {
     out += digits[0];
-    if (count > 1) out += "." + digits.substr(1);
+    if (count > 1) (out += '.') += digits.substr(1);
     out += "e" + std::to_string(point - 1);
   }
   return out;
@@ -161,8 +192,9 @@ std::string rust_display(double v) {
   if (std::isinf(v)) return v < 0 ? "-inf" : "inf";
   std::string out = std::signbit(v) ? "-" : "";
   if (v == 0) return out + "0";
-  const auto [digits, point] = split(std::fabs(v));
-  const int count = static_cast<int>(digits.size());
+  const shortest s(std::fabs(v));
+  const std::string digits(s.digits);
+  const int point = s.point, count = static_cast<int>(digits.size());
   if (point >= count) return out + digits + std::string(static_cast<std::size_t>(point - count), '0');
   if (point > 0)
     return out + digits.substr(0, static_cast<std::size_t>(point)) + "." +

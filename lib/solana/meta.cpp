@@ -197,9 +197,18 @@ result<block_rewards> parse_rewards(bytes_view protobuf) {
   return out;
 }
 
-result<std::optional<transaction_error>> parse_meta_error(bytes_view protobuf) {
-  fields in(protobuf);
+result<std::optional<transaction_error>> parse_meta_error(bytes_view status) {
   std::optional<transaction_error> out;
+  // The old form begins with a number, 0 or 1; no field of a message has number 0.
+  if (!status.empty() && status[0] <= std::byte{1}) {
+    OSVM_TRY(const auto failed, read_at<std::uint32_t>(status, 0));
+    if (failed > 1) return error(osvm::errc::malformed, "transaction status: neither protobuf nor bincode");
+    if (failed) {
+      OSVM_TRY(out, parse_transaction_error(status.subspan(4)));
+    }
+    return out;
+  }
+  fields in(status);
   while (in.next()) {
     if (in.number() != 1) continue;
     fields e(in.bytes());

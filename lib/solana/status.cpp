@@ -45,6 +45,10 @@ void write_instruction_error(json_writer& out, const transaction_error& e) {
 
 result<transaction_error> parse_transaction_error(bytes_view bincode) {
   byte_reader in(bincode);
+  return read_transaction_error(in);
+}
+
+result<transaction_error> read_transaction_error(byte_reader& in) {
   transaction_error out;
   OSVM_TRY(out.kind, in.read<std::uint32_t>());
   if (out.kind >= std::size(transaction_errors))

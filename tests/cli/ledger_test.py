@@ -3,10 +3,12 @@
 import json
 import os
 import pathlib
+import pty
 import signal
 import time
 import unittest
 
+import old_faithful
 import osvm_process
 from osvm_process import Case
 
@@ -43,6 +45,38 @@ class Ledgers(Case):
         self.assertEqual((other["equal"], other["proofInOneOnly"]), (76, 76))
         self.assertIn("exists already", self.osvm("ledger", "import", self.path("pb"), self.path("c"), status=1).stderr)
 
+    def test_an_archive_of_old_faithful(self):
+        self.make("a")
+        archive = old_faithful.Archive()
+        for line in (FIXTURE / "blocks.jsonl").read_text().splitlines():
+            archive.block(json.loads(line))
+        file = pathlib.Path(self.path("epoch-0.car"))
+        file.write_bytes(archive.finish())
+        self.assertGreater(min(archive.old, archive.new, archive.frames - archive.old - archive.new), 20)
+        made = self.json("ledger", "import", str(file), self.path("b"), "--json")
+        self.assertEqual((made["blocks"], made["transactions"], made["statuses"]), (76, 127, 127))
+        self.assertEqual(made["remarks"], [])
+        same = self.json("ledger", "compare", self.path("a"), self.path("b"), "--json")
+        self.assertEqual((same["slots"], same["equal"], same["differences"]), (76, 76, []))
+        self.assertIn("all hold", self.osvm("ledger", "verify", self.path("b"), status=0).stdout)
+        file.write_bytes(file.read_bytes()[:-100])
+        self.osvm("ledger", "import", str(file), self.path("c"), status=1)
+
+    # As in the archive of mainnet's first slots.
+    def test_transactions_without_a_status(self):
+        archive = old_faithful.Archive()
+        archive.status_of = lambda m: b""
+        for line in (FIXTURE / "blocks.jsonl").read_text().splitlines()[:3]:
+            archive.block(json.loads(line))
+        file = pathlib.Path(self.path("epoch-0.car"))
+        file.write_bytes(archive.finish())
+        made = self.osvm("ledger", "import", str(file), self.path("a"), status=0)
+        self.assertIn("transactions came without a status", made.stderr)
+        block = self.osvm("ledger", "block", self.path("a"), "1", "--json", status=0)
+        self.assertIn("no status", block.stderr)
+        self.assertEqual({t["meta"] for t in json.loads(block.stdout)["transactions"]}, {None})
+        self.assertIn("no status", self.osvm("ledger", "verify", self.path("a"), status=1).stdout)
+
     def test_differences_are_an_answer(self):
         self.make("a")
         self.osvm("ledger", "export", self.path("a"), self.path("some.jsonl"), "--from", "10", "--to", "20", status=0)
@@ -73,6 +107,56 @@ class Ledgers(Case):
         bad.write_text("{nonsense")
         self.assertIn("not JSON", self.osvm("ledger", "import", str(bad), self.path("x"), status=1).stderr)
         self.assertEqual([p.name for p in self.dir.iterdir()], ["bad.json"])
+
+    def terminal(self, *args):
+        """The program on a terminal of its own: its id and the terminal's other end."""
+        pid, fd = pty.fork()
+        if pid == 0:
+            try:
+                os.execve(osvm_process.OSVM, [osvm_process.OSVM, *args], self.env)
+            finally:
+                os._exit(127)
+        self.addCleanup(os.close, fd)
+        return pid, fd
+
+    @staticmethod
+    def read(fd, until=None):
+        """What is shown until `until` is, or the program has ended."""
+        seen = b""
+        while until is None or until not in seen:
+            try:
+                some = os.read(fd, 4096)
+            except OSError:  # nobody is at the other end any more
+                break
+            if not some:
+                break
+            seen += some
+        return seen
+
+    def test_verify_on_a_terminal(self):
+        self.make("a")
+        pid, fd = self.terminal("ledger", "verify", self.path("a"))
+        shown = self.read(fd)
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0, shown)
+        before, bar, after = shown.rpartition(b"\r\x1b[K")
+        self.assertRegex(before, rb"\r\x1b\[Kverifying \[=* *\] +\d+ % slot \d+")
+        self.assertTrue(bar, shown)
+        self.assertIn(b"all hold", after)
+        self.assertNotIn(b"verifying", after)
+
+    def test_ctrl_c_on_a_terminal_says_where_to_go_on(self):
+        name, work = "11111111111111111111111111111112", 3_000_000  # hashes a block
+        lines = [json.dumps({"slot": slot, "entries": [[work, name, 0]], "block": {
+            "blockhash": name, "previousBlockhash": name, "parentSlot": slot - 1, "transactions": []}})
+            for slot in range(1, 201)]
+        pathlib.Path(self.path("blocks.jsonl")).write_text("\n".join(lines))
+        self.osvm("ledger", "import", self.path("blocks.jsonl"), self.path("a"), status=0)
+        pid, fd = self.terminal("ledger", "verify", self.path("a"))
+        self.assertIn(b"verifying [", self.read(fd, b"slot "))
+        os.write(fd, b"\x03")
+        shown = self.read(fd)
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 130, shown)
+        self.assertRegex(shown, rb"interrupted: --from \d+ goes on from there")
 
     def test_ctrl_c_leaves_nothing(self):
         pipe = self.path("pipe")

@@ -7,6 +7,7 @@
 
 #include <osvm/solana/rpc_socket.hpp>
 
+#include <atomic>
 #include <boost/asio/use_future.hpp>
 #include <boost/json.hpp>
 #include <csignal>
@@ -276,6 +277,37 @@ TEST_F(rpc_local, an_upstream_answers_what_the_ledger_cannot) {
   EXPECT_NE(
       osvm({"rpc", "local", "--ledger", folder.path() + "/ledger", "--upstream", "https://localhost:1"}), 0);
   EXPECT_NE(read(out("answer.err")).find("localhost"), std::string::npos) << read(out("answer.err"));
+}
+
+// Another VM's port is behind its hybrid socket: the guest asks for it itself.
+TEST_F(rpc_local, an_upstream_in_another_vm) {
+  const auto path = folder.path() + "/vm.sock";
+  std::atomic<int> greeted = 0;
+  osvm::test::test_server node(path, [&](osvm::test::peer& p, int) {
+    if (p.read_until("\n") != "CONNECT 8899\n") return;
+    ++greeted;
+    p.send("OK 1073741824\n");
+    for (;;) {
+      const auto head = p.request();
+      if (head.empty()) return;
+      (void)p.read_exactly(std::stoul(head.substr(head.find("Content-Length: ") + 16)));
+      p.answer(R"({"jsonrpc":"2.0","result":4711,"id":1})");
+    }
+  });
+  for (const bool on_host : {false, true}) {
+    std::vector<std::string> words{"--upstream", "vsock://" + path + ":8899"};
+    if (on_host) words.emplace_back("--on-host");
+    const auto server = serve(words);
+    ASSERT_GT(server, 0) << read(out("server.err"));
+    rpc_client client(port);
+    const int before = greeted;
+    EXPECT_EQ(client.number("sendTransaction", "[\"x\"]"), 4711u)
+        << client.last_error << read(out("server.err"));
+    EXPECT_GT(greeted, before);
+    EXPECT_EQ(client.number("getSlot"), 1u) << client.last_error;
+    EXPECT_EQ(osvm({"rpc", "local", "--stop"}), 0);
+    EXPECT_EQ(wait(server), 0);
+  }
 }
 
 // The proxy in front of the VMs passes WebSockets through.

@@ -75,6 +75,42 @@ TEST_P(rpc, blocks_and_slots) {
       42);
 }
 
+// Rows of validators before 1.5.
+TEST_P(rpc, statuses_and_rewards_from_before_protobuf) {
+  std::string status, rewards;
+  put<std::uint32_t>(status, 1), put<std::uint32_t>(status, 8), put<std::uint8_t>(status, 0);
+  put<std::uint32_t>(status, 25), put<std::uint32_t>(status, 7);  // instruction 0: custom 7
+  put<std::uint64_t>(status, 4321);
+  for (int i = 0; i < 2; ++i) put<std::uint64_t>(status, 1), put<std::uint64_t>(status, 9);
+  const std::string address(43, '1');
+  put<std::uint64_t>(rewards, 1), put<std::uint64_t>(rewards, address.size());
+  rewards += address;
+  put<std::int64_t>(rewards, -5);
+  solana::transaction_view tx;
+  ASSERT_TRUE(solana::parse_transaction(as_bytes(wire), tx));
+  const auto& s = tx.signatures[0];
+  {
+    ledger_writer w(folder.path() + "/rocksdb", GetParam());
+    w.row("transaction_status", GetParam() ? keys::old_status(0, s, 1) : keys::status(s, 1), status);
+    w.row("rewards", keys::slot(1), rewards);
+  }
+  const auto error = json::parse(R"({"InstructionError":[0,{"Custom":7}]})");
+  const auto found = ask("getTransaction", "[\"" + first_signature() + "\"]").at("result");
+  EXPECT_EQ(found.at("meta").at("fee"), 4321);
+  EXPECT_EQ(found.at("meta").at("err"), error);
+  EXPECT_EQ(found.at("meta").at("preBalances"), json::parse("[9]"));
+  EXPECT_TRUE(found.at("meta").at("logMessages").is_null());
+  const auto b = ask("getBlock", "[1]").at("result");
+  EXPECT_EQ(b.at("transactions").at(0).at("meta"), found.at("meta"));
+  EXPECT_EQ(b.at("rewards").at(0).at("lamports"), -5);
+  EXPECT_EQ(b.at("rewards").at(0).at("pubkey").as_string(), address);
+  const auto history = ask("getSignaturesForAddress", "[\"" + tx.message.keys[0].to_string() + "\"]");
+  EXPECT_EQ(history.at("result").at(0).at("err"), error);
+  const auto known =
+      ask("getSignatureStatuses", "[[\"" + first_signature() + R"("],{"searchTransactionHistory":true}])");
+  EXPECT_EQ(known.at("result").at("value").at(0).at("err"), error);
+}
+
 TEST_P(rpc, errors_are_a_validator_s) {
   EXPECT_EQ(code(ask("getBlock", "[2]")), -32007);
   EXPECT_EQ(code(ask("getBlock", "[99]")), -32004);
@@ -108,6 +144,8 @@ TEST_P(rpc, transactions_and_histories) {
   ASSERT_EQ(history.as_array().size(), 1u);
   EXPECT_EQ(history.at(0).at("signature").as_string(), s);
   EXPECT_EQ(history.at(0).at("confirmationStatus").as_string(), "finalized");
+  // Old ledgers do not record a transaction's place in its block.
+  EXPECT_EQ(history.at(0).as_object().contains("transactionIndex"), !GetParam());
   for (const char* edge : {"before", "until"}) {
     const auto none = ask("getSignaturesForAddress", R"(["FAe4sisG95oZ42w7buUn5qEE4TAnfTTFPiguZUHmhiF",{")" +
                                                          std::string(edge) + "\":\"" + s + "\"}]");

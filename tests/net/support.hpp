@@ -125,6 +125,16 @@ class test_server final {
     port_ = ntohs(at.sin_port);
     acceptor_ = std::thread([this] { accept_all(); });
   }
+  // At a unix socket.
+  test_server(const std::string& path, serve_function serve) : serve_(std::move(serve)) {
+    listener_ = unique_fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_un at{};
+    at.sun_family = AF_UNIX;
+    EXPECT_LT(path.copy(at.sun_path, sizeof at.sun_path - 1), sizeof at.sun_path - 1);
+    EXPECT_EQ(::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at), 0);
+    EXPECT_EQ(::listen(listener_.get(), 64), 0);
+    acceptor_ = std::thread([this] { accept_all(); });
+  }
   ~test_server() {
     ::shutdown(listener_.get(), SHUT_RDWR);  // ends accept()
     acceptor_.join();

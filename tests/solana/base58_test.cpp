@@ -51,6 +51,19 @@ TEST(base58, fixed_and_general_forms_agree_on_random_and_sparse_bytes) {
   }
 }
 
+TEST(base58, every_size_comes_back) {
+  std::mt19937 random(3);
+  for (std::size_t n = 0; n < 700; ++n)
+    for (const unsigned kind : {0U, 1U, 2U, 3U}) {
+      std::string bytes(n, '\xff');
+      for (auto& c : bytes)
+        if (kind) c = static_cast<char>(kind == 1 ? random() : random() % 8 == 0 ? random() : 0);
+      const auto back = base58_decode(base58_encode(as_bytes(bytes)), 4096);
+      ASSERT_TRUE(back) << n;
+      ASSERT_EQ(std::string(reinterpret_cast<const char*>(back->data()), back->size()), bytes) << n;
+    }
+}
+
 TEST(base58, refuses_what_is_not_exactly_32_bytes) {
   const std::string most = "JEKNVnkbo3jma5nREBBJCDoXFVeKkD56V3xKrvRmWxFG";
   EXPECT_TRUE(pubkey::parse(most));

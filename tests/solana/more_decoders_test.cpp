@@ -186,11 +186,42 @@ TEST(more_decoders, metaplex_instructions) {
             std::string::npos);
   EXPECT_NE(decoded_text(program, wire_bytes{}.u8(50).u8(3).u8(1).u8(0), 9).find(R"("collection":"clear")"),
             std::string::npos);
-  for (const auto& bad :
-       {wire_bytes{}, wire_bytes{}.u8(3), wire_bytes{}.u8(99), wire_bytes{}.u8(49).u8(1).u64(1),
-        wire_bytes{}.u8(33).u32(~0U), wire_bytes{}.u8(49).u8(0).u64(1).u8(1).u32(~0U),
-        wire_bytes{}.u8(50).u8(9), wire_bytes{}.u8(17).u8(2)})
+  for (const auto& bad : {wire_bytes{}, wire_bytes{}.u8(5), wire_bytes{}.u8(58), wire_bytes{}.u8(99),
+                          wire_bytes{}.u8(49).u8(1).u64(1), wire_bytes{}.u8(33).u32(~0U),
+                          wire_bytes{}.u8(49).u8(0).u64(1).u8(1).u32(~0U), wire_bytes{}.u8(50).u8(9),
+                          wire_bytes{}.u8(17).u8(2)})
     EXPECT_EQ(decoded_text(program, bad, 20), "none");
+}
+
+// What the program itself no longer takes.
+TEST(more_decoders, metaplex_instructions_of_its_first_releases) {
+  const auto& program = programs::metaplex_metadata;
+  const auto master = decoded_text(program, wire_bytes{}.u8(2).u8(1).u64(10), 13);
+  EXPECT_NE(
+      master.find(R"("edition":"<1>","maxSupply":10,"metadata":"<8>","mint":"<2>","mintAuthority":"<7>")"),
+      std::string::npos)
+      << master;
+  EXPECT_NE(master.find(R"("oneTimePrintingAuthorizationMintAuthority":"<13>")"), std::string::npos);
+  EXPECT_NE(master.find(R"("type":"deprecatedCreateMasterEdition"})"), std::string::npos);
+  const auto edition = decoded_text(program, wire_bytes{}.u8(3), 15);
+  EXPECT_NE(edition.find(R"("burnAuthority":"<9>")"), std::string::npos) << edition;
+  EXPECT_EQ(edition.find("reservationList"), std::string::npos);
+  EXPECT_EQ(decoded_text(program, wire_bytes{}.u8(3), 14), "none");
+  EXPECT_EQ(decoded_text(program,
+                         wire_bytes{}.u8(5).u32(1).fill(7, 32).u64(1).u64(2).u8(1).u64(3).u64(4).u64(5), 3),
+            R"({"info":{"masterEdition":"<1>","offset":4,"reservationList":"<2>",)"
+            R"("reservations":[{"address":"<7>","spotsRemaining":1,"totalSpots":2}],"resource":"<3>",)"
+            R"("totalReservationSpots":3,"totalSpotOffset":5},"type":"deprecatedSetReservationList"})");
+  EXPECT_EQ(decoded_text(program, wire_bytes{}.u8(6), 8),
+            R"({"info":{"masterEdition":"<4>","metadata":"<6>","payer":"<2>","rent":"<8>",)"
+            R"("reservationList":"<1>","resource":"<5>","systemProgram":"<7>","updateAuthority":"<3>"},)"
+            R"("type":"deprecatedCreateReservationList"})");
+  EXPECT_EQ(decoded_text(program, wire_bytes{}.u8(9).u64(6), 7),
+            R"({"info":{"destination":"<1>","masterEdition":"<5>","metadata":"<4>","printingMint":"<2>",)"
+            R"("rent":"<7>","supply":6,"tokenProgram":"<6>","updateAuthority":"<3>"},)"
+            R"("type":"deprecatedMintPrintingTokens"})");
+  EXPECT_NE(decoded_text(program, wire_bytes{}.u8(8).u64(6), 9).find(R"("supply":6)"), std::string::npos);
+  EXPECT_EQ(decoded_text(program, wire_bytes{}.u8(8), 9), "none");
 }
 
 TEST(more_decoders, metaplex_optional_accounts_give_way_to_the_program) {

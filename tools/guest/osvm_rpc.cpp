@@ -7,6 +7,7 @@
 #include <osvm/ledger/rpc_server.hpp>
 #include <osvm/ledger/rpc_upstream.hpp>
 #include <osvm/ledger/side_index.hpp>
+#include <osvm/vsock/connect.hpp>
 
 #include <poll.h>
 #include <signal.h>
@@ -127,9 +128,20 @@ result<std::optional<ledger::genesis>> read_genesis(const std::string& folder) {
   return g.error();
 }
 
+// "vsock://PATH:PORT": a port behind the hybrid socket of another VM.
+result<net::dial_function> dial_of(std::string_view upstream) {
+  constexpr std::string_view scheme = "vsock://";
+  if (!upstream.starts_with(scheme)) return net::dial_function();
+  OSVM_TRY(const auto where, parse_endpoint("hybrid:" + std::string(upstream.substr(scheme.size()))));
+  return net::dial_function([where](executor ex, std::chrono::milliseconds within, net::dial_handler done) {
+    vsock::async_connect_endpoint(std::move(ex), where, within, std::move(done));
+  });
+}
+
 result<std::shared_ptr<ledger::rpc_upstream>> open_upstream(executor ex, const arguments& given) {
-  OSVM_TRY(auto where, net::parse_url(given.upstream));
   ledger::rpc_upstream_options how;
+  OSVM_TRY(how.client.http.dial.dial, dial_of(given.upstream));
+  OSVM_TRY(auto where, net::parse_url(how.client.http.dial.dial ? "http://localhost/" : given.upstream));
   if (!given.upstream_ws.empty()) {
     OSVM_TRY(how.socket_url, net::parse_url(given.upstream_ws));
   }

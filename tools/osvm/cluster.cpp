@@ -52,6 +52,7 @@ result<rpc_place> vsock_place(std::string_view text) {
                  "vsock:// wants the path of a hybrid socket and a port: vsock:///run/vm.sock:8899");
   OSVM_TRY(const auto where, parse_endpoint("hybrid:" + std::string(text)));
   rpc_place out;
+  out.port = std::get<hybrid_endpoint>(where);
   OSVM_TRY(out.where, net::parse_url("http://localhost/"));
   out.dial = [where](executor ex, std::chrono::milliseconds within, net::dial_handler done) {
     vsock::async_connect_endpoint(std::move(ex), where, within, std::move(done));
@@ -140,6 +141,18 @@ bool needs_name(const std::string& host) {
          host == "localhost" || host == "localhost.";
 }
 
+// The guest asks for the port itself, at that VM's socket.
+result<> grant_port(const hybrid_endpoint& at, guest_upstream& out) {
+  const std::string name = "/upstream.sock";
+  std::error_code failed;
+  const auto path = std::filesystem::absolute(at.path, failed).string();
+  if (failed) return error(failed, "--upstream");
+  OSVM_TRY(auto grant, unikernel::parse_connect_grant("unix:" + path + "=" + name));
+  out.connect.push_back(std::move(grant));
+  out.arguments = {"--upstream", "vsock://" + name + ":" + std::to_string(at.port)};
+  return {};
+}
+
 // What the guest calls the place, with the grant to go there.
 result<std::string> grant_url(const net::url& at, const std::string& name, guest_upstream& out) {
   if (!at.unix_path.empty()) {
@@ -178,12 +191,13 @@ result<> show_authorities(const std::string& file, const std::string& name, gues
 
 result<guest_upstream> upstream_for_guest(const upstream_options& options) {
   OSVM_TRY(const auto place, parse_rpc_place(options.url));
-  if (place.dial)
-    return error(errc::unsupported,
-                 "a vsock:// upstream needs --on-host: a VM does not reach another's socket");
   guest_upstream out;
-  OSVM_TRY(const auto url, grant_url(place.where, "upstream.osvm", out));
-  out.arguments = {"--upstream", url};
+  if (place.dial) {
+    OSVM_CHECK(grant_port(place.port, out));
+  } else {
+    OSVM_TRY(const auto url, grant_url(place.where, "upstream.osvm", out));
+    out.arguments = {"--upstream", url};
+  }
   bool tls = place.where.tls;
   if (!options.socket_url.empty()) {
     OSVM_TRY(const auto socket, net::parse_url(options.socket_url));

@@ -6,6 +6,7 @@
 #include <osvm/ledger/rpc_upstream.hpp>
 #include <osvm/solana/ed25519.hpp>
 #include <osvm/solana/rpc_client.hpp>
+#include <osvm/vsock/endpoint.hpp>
 
 #include <boost/json/value.hpp>
 
@@ -17,6 +18,7 @@ namespace osvm::cli {
 struct rpc_place {
   net::url where;
   net::dial_function dial{};  // for what TCP and unix sockets do not reach
+  hybrid_endpoint port{};     // where that is a port of a VM: it
 };
 // A URL, "unix:PATH", "vsock://PATH:PORT" (a hybrid socket of a VM), or m, t, d, l (mainnet-beta, testnet,
 // devnet, localhost). errc::invalid_argument otherwise.

@@ -13,7 +13,7 @@ enum class errc {
   not_a_ledger,        // the folder holds no RocksDB database
   no_such_column,      // the database lacks the column that the question needs
   skipped,             // the slot has no block
-  incomplete,          // not all shreds of the slot are there
+  incomplete,          // shreds or statuses of the slot are not there
   dead,                // the validator marked the slot dead
   not_rooted,          // the slot is not final
   cleaned_up,          // the slot is older than what the ledger keeps

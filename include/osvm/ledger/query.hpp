@@ -17,6 +17,9 @@ struct block_query {
   solana::encode_options encode{};
   solana::transaction_details details = solana::transaction_details::full;
   commitment level = commitment::finalized;
+  // Of a block: a transaction without a status is errc::incomplete, as with validators; else its `meta` is
+  // null.
+  bool need_statuses = true;
 };
 
 struct signatures_query {

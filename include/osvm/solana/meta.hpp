@@ -69,7 +69,12 @@ struct block_rewards {
 // elements).
 result<transaction_meta> parse_transaction_meta(bytes_view protobuf);
 result<block_rewards> parse_rewards(bytes_view protobuf);
-// The error alone, without reading the rest: what getSignaturesForAddress needs.
-result<std::optional<transaction_error>> parse_meta_error(bytes_view protobuf);
+// The error alone, without reading the rest: what getSignaturesForAddress needs. Of either form.
+result<std::optional<transaction_error>> parse_meta_error(bytes_view status);
+
+// Before validator release 1.5 both were bincode. These give the protobuf messages that say the same;
+// errc::malformed, errc::limit_exceeded past 64 MiB.
+result<std::string> rewrite_old_meta(bytes_view bincode);
+result<std::string> rewrite_old_rewards(bytes_view bincode);
 
 }  // namespace osvm::solana

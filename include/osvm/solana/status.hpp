@@ -25,6 +25,8 @@ struct transaction_error {
 
 // errc::malformed for a number that no release knows.
 result<transaction_error> parse_transaction_error(bytes_view bincode);
+// The same where more follows.
+result<transaction_error> read_transaction_error(byte_reader& bincode);
 std::string encode_transaction_error(const transaction_error& e);
 // "AccountInUse", {"InstructionError":[2,{"Custom":6001}]}, {"InsufficientFundsForRent":{"account_index":3}}
 void write_json(json_writer& out, const transaction_error& e);

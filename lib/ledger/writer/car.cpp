@@ -72,6 +72,14 @@ result<std::string> unpack(std::string packed, block_budget& budget) {
   return out;
 }
 
+// The message, or what the first epochs have in its place, as such a message.
+template <class Parse, class Rewrite>
+std::optional<std::string> readable(std::string message, Parse parse, Rewrite rewrite) {
+  if (parse(as_bytes(message))) return message;
+  auto rewritten = rewrite(as_bytes(message));
+  return rewritten && parse(as_bytes(*rewritten)) ? std::optional(std::move(*rewritten)) : std::nullopt;
+}
+
 class car_source final : public block_source {
  public:
   car_source(opened_file file, block_format_limits limits)
@@ -102,8 +110,8 @@ class car_source final : public block_source {
   std::uint64_t position() const noexcept override { return in_.position(); }
   std::uint64_t size() const noexcept override { return file_.size; }
   std::vector<std::string> remarks() const override {
-    if (!unread_statuses_) return {};
-    return {std::to_string(unread_statuses_) + " statuses in a form before protobuf, left out"};
+    if (!unread_) return {};
+    return {std::to_string(unread_) + " statuses and rewards that cannot be read, left out"};
   }
 
  private:
@@ -190,10 +198,8 @@ class car_source final : public block_source {
     OSVM_CHECK(read_frame(in, packed, max_frame_depth));
     if (packed.empty()) return out;
     OSVM_TRY(auto meta, unpack(std::move(packed), budget_));
-    if (solana::parse_transaction_meta(as_bytes(meta)))
-      out.meta = std::move(meta);
-    else
-      ++unread_statuses_;
+    out.meta = readable(std::move(meta), solana::parse_transaction_meta, solana::rewrite_old_meta);
+    if (!out.meta) ++unread_;
     return out;
   }
   result<> read_entry(std::string_view body, recorded_block& out) {
@@ -225,7 +231,8 @@ class car_source final : public block_source {
     std::string packed;
     OSVM_CHECK(read_frame(in, packed, max_frame_depth));
     OSVM_TRY(auto rewards, unpack(std::move(packed), budget_));
-    if (solana::parse_rewards(as_bytes(rewards))) out.rewards = std::move(rewards);
+    out.rewards = readable(std::move(rewards), solana::parse_rewards, solana::rewrite_old_rewards);
+    if (!out.rewards) ++unread_;
     return {};
   }
   result<recorded_block> read_block(cbor_reader& in, std::uint64_t items) {
@@ -263,7 +270,7 @@ class car_source final : public block_source {
   std::unordered_map<std::string, std::string> nodes_;  // CID to body, of the block that is coming
   std::size_t pending_ = 0;
   block_budget budget_;
-  std::uint64_t unread_statuses_ = 0;
+  std::uint64_t unread_ = 0;
   bool begun_ = false;
 };
 

@@ -178,6 +178,22 @@ result<void> measure_many_tables(report& out, const std::string& parent, std::ui
   return {};
 }
 
+result<void> measure_blocks(report& out, const std::string& file, std::optional<std::uint64_t> slot,
+                            const std::string& scratch) {
+  const auto folder = scratch + "/blocks";
+  OSVM_TRY(const auto from, ledger::open_block_source(file, {.slot = slot}));
+  OSVM_TRY(auto writer, ledger::ledger_writer::create(folder, {.durable = false}));
+  while (true) {
+    OSVM_TRY(const auto block, from->next());
+    if (!block) break;
+    OSVM_CHECK(writer.add(*block));
+  }
+  OSVM_CHECK(writer.finish());
+  OSVM_TRY(const auto at, open_ledger(folder));
+  OSVM_TRY(const auto known, look(at.store));
+  return blocks(out, at, known);
+}
+
 result<void> measure_ledger(report& out, const std::string& folder, const std::string& scratch) {
   OSVM_CHECK(opening(out, folder, "ledger.open_to_first_answer"));
   OSVM_TRY(auto at, open_ledger(folder));

@@ -23,7 +23,13 @@ class ledger_block final : public invocation {
     query->encode.more = *more;
     const auto opened = open_ledger(folder_);
     if (!opened) return ctx.fail(opened.error());
-    const auto text = ledger::block_json(opened->store, opened->genesis, *slot, *query);
+    auto text = ledger::block_json(opened->store, opened->genesis, *slot, *query);
+    if (!text && text.error().code == ledger::errc::incomplete) {
+      query->need_statuses = false;
+      auto without = ledger::block_json(opened->store, opened->genesis, *slot, *query);
+      if (without) ctx.note(text.error().context + ": its meta is null");
+      if (without) text = std::move(without);
+    }
     if (!text) return ctx.fail(text.error());
     print_json_text(ctx, *text);
     return static_cast<int>(exit_code::done);

@@ -103,6 +103,8 @@ class ledger_import final : public invocation {
               std::to_string(s.shreds) + " shreds, " + show_size(s.bytes) + "\n");
     if (s.without_entries)
       ctx.note(std::to_string(s.without_entries) + " blocks came without their Proof of History");
+    if (s.statuses < s.transactions)
+      ctx.note(std::to_string(s.transactions - s.statuses) + " transactions came without a status");
     if (s.partial)
       ctx.note(std::to_string(s.partial) +
                " blocks came without their transactions: only time, height and rewards were kept");

@@ -29,6 +29,7 @@ constexpr shape shapes[] = {
     {'Y', "|pubkey key:k|seeds seeds:S|merkleProof proof:F|number number:q"},
     {'N', "name:s value:Y"},
     {'A', "payload:*N"},
+    {'R', "address:k spotsRemaining:q totalSpots:q"},
     {'1', "|none|clear|set collection:O"},
     {'2', "|none|clear|set collectionDetails:L"},
     {'3', "|none|clear|set uses:U"},
@@ -59,6 +60,27 @@ constexpr known_instruction instructions[] = {
      "data:D isMutable:b"},
     {1, "updateMetadataAccount", "metadata updateAuthority",
      "data:?D newUpdateAuthority:?k primarySaleHappened:?b"},
+    // The program has refused these since release 1.1; blocks from before hold them.
+    {2, "deprecatedCreateMasterEdition",
+     "edition mint printingMint oneTimePrintingAuthorizationMint updateAuthority printingMintAuthority "
+     "mintAuthority metadata payer tokenProgram systemProgram rent "
+     "oneTimePrintingAuthorizationMintAuthority?",
+     "maxSupply:?q"},
+    {3, "deprecatedMintNewEditionFromMasterEditionViaPrintingToken",
+     "metadata edition masterEdition mint mintAuthority printingMint masterTokenAccount editionMarker "
+     "burnAuthority payer masterUpdateAuthority masterMetadata tokenProgram systemProgram rent "
+     "reservationList?",
+     ""},
+    {5, "deprecatedSetReservationList", "masterEdition reservationList resource",
+     "reservations:*R totalReservationSpots:?q offset:q totalSpotOffset:q"},
+    {6, "deprecatedCreateReservationList",
+     "reservationList payer updateAuthority masterEdition resource metadata systemProgram rent", ""},
+    {8, "deprecatedMintPrintingTokensViaToken",
+     "destination token oneTimePrintingAuthorizationMint printingMint burnAuthority metadata masterEdition "
+     "tokenProgram rent",
+     "supply:q"},
+    {9, "deprecatedMintPrintingTokens",
+     "destination printingMint updateAuthority metadata masterEdition tokenProgram rent", "supply:q"},
     {4, "updatePrimarySaleHappenedViaToken", "metadata owner token", ""},
     {7, "signMetadata", "metadata creator", ""},
     {10, "createMasterEdition",
