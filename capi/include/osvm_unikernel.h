@@ -79,8 +79,10 @@ enum { OSVM_UNIKERNEL_ALLOW_JIT = 1 }; /* memory may become executable after loa
  * in the loader's system directories or beside the program. The image must have been loaded from a file.
  * EXITLESS: a thread of the instance answers most system calls in shared memory, without an exit. It takes a
  * core of the host while calls come fast, and counts into the CPU time; without effect while calls are
- * traced. */
-enum { OSVM_UNIKERNEL_GRANT_LIBRARIES = 1, OSVM_UNIKERNEL_EXITLESS = 2 };
+ * traced.
+ * JAIL: the worker (see `worker`) gives up what its guest does not need of the host before the guest's first
+ * instruction. The start fails where the host cannot do all of it. */
+enum { OSVM_UNIKERNEL_GRANT_LIBRARIES = 1, OSVM_UNIKERNEL_EXITLESS = 2, OSVM_UNIKERNEL_JAIL = 4 };
 
 enum { OSVM_UNIKERNEL_EVENTS_DENIALS = 1, OSVM_UNIKERNEL_EVENTS_TRACE = 2 };
 
@@ -118,7 +120,7 @@ typedef struct osvm_unikernel_options {
   osvm_unikernel_stdio output;
   osvm_unikernel_stdio error;
   const osvm_host* host;         /* from osvm_host_probe(); null: the start probes */
-  uint32_t flags;                /* OSVM_UNIKERNEL_GRANT_LIBRARIES, _EXITLESS */
+  uint32_t flags;                /* OSVM_UNIKERNEL_GRANT_LIBRARIES, _EXITLESS, _JAIL */
   uint32_t reserved2;            /* zero */
   const char* working_directory; /* guest path; default "/" */
   const char* executable;        /* the program's guest path; default: as granted, or "/app" */
@@ -144,6 +146,9 @@ typedef struct osvm_unikernel_options {
   /* Folders in memory for the guest alone: "/tmp", "/dev/shm:16MiB" (default 64 MiB each). */
   const char* const* tmpfs;
   size_t tmpfs_count;
+  /* Path of osvm-worker, of the same build: the VM and its system calls live in that process. Null: in this
+   * one. A worker that ends unasked ends its guest; a caller that ends takes its workers with it. */
+  const char* worker;
 } osvm_unikernel_options;
 
 OSVM_API void osvm_unikernel_options_init(osvm_unikernel_options* options, uint32_t struct_size);

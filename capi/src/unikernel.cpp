@@ -196,8 +196,11 @@ osvm::result<uk::instance_options> options_of(const osvm_unikernel_options& o) {
   if (o.socket_dir) out.socket_dir = o.socket_dir;
   if (o.name) out.name = o.name;
   if (o.host) out.facts = &o.host->facts;
-  if (o.flags & ~static_cast<unsigned>(OSVM_UNIKERNEL_GRANT_LIBRARIES | OSVM_UNIKERNEL_EXITLESS))
-    return invalid("flags has unknown bits");
+  constexpr unsigned known = OSVM_UNIKERNEL_GRANT_LIBRARIES | OSVM_UNIKERNEL_EXITLESS | OSVM_UNIKERNEL_JAIL;
+  if (o.flags & ~known) return invalid("flags has unknown bits");
+  const bool jail = (o.flags & OSVM_UNIKERNEL_JAIL) != 0;
+  if (jail && !o.worker) return invalid("JAIL needs a worker");
+  if (o.worker) out.worker = uk::worker_options{.program = o.worker, .jail = jail};
   out.grant_libraries = (o.flags & OSVM_UNIKERNEL_GRANT_LIBRARIES) != 0;
   out.exitless = (o.flags & OSVM_UNIKERNEL_EXITLESS) != 0;
   if (o.working_directory) out.working_directory = o.working_directory;

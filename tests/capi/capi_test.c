@@ -14,6 +14,7 @@
 static osvm_runtime* runtime;
 static osvm_host* host;
 static const char* guest_dir;
+static const char* worker;
 static char socket_dir[] = "/tmp/osvm-capi-XXXXXX";
 
 static osvm_unikernel_image* load(const char* name) {
@@ -43,7 +44,7 @@ static void runs_a_dynamic_program(void) {
   osvm_unikernel_instance* instance = NULL;
   EXPECT_ERROR(osvm_unikernel_instance_start(runtime, image, &o, &instance), "osvm.unikernel",
                OSVM_UNIKERNEL_BAD_LOADER, "ld-linux");
-  o.flags = 4;
+  o.flags = 8;
   EXPECT_ERROR(osvm_unikernel_instance_start(runtime, image, &o, &instance), "osvm",
                OSVM_ERROR_INVALID_ARGUMENT, "flags");
   o.flags = OSVM_UNIKERNEL_GRANT_LIBRARIES | OSVM_UNIKERNEL_EXITLESS;
@@ -56,6 +57,30 @@ static void runs_a_dynamic_program(void) {
   osvm_string_free(text);
   EXPECT_OK(osvm_unikernel_instance_stats_json(instance, &text));
   EXPECT_TEXT(text, "libc.so.6");
+  osvm_string_free(text);
+  osvm_unikernel_instance_free(instance);
+}
+
+static void lives_in_a_jail_of_its_own(void) {
+  osvm_unikernel_image* image = load("hello");
+  const char* const arguments[] = {"hello", "apart"};
+  osvm_unikernel_options o = defaults();
+  o.arguments = arguments;
+  o.argument_count = 2;
+  o.flags = OSVM_UNIKERNEL_JAIL;
+  osvm_unikernel_instance* instance = NULL;
+  EXPECT_ERROR(osvm_unikernel_instance_start(runtime, image, &o, &instance), "osvm",
+               OSVM_ERROR_INVALID_ARGUMENT, "worker");
+  o.worker = worker;
+  EXPECT_OK(osvm_unikernel_instance_start(runtime, image, &o, &instance));
+  osvm_unikernel_image_free(image);
+  EXPECT_OK(osvm_unikernel_instance_wait(instance, 10000, NULL));
+  char* text = NULL;
+  EXPECT_OK(osvm_unikernel_instance_take_output(instance, 1, &text, NULL));
+  EXPECT(strcmp(text, "apart\n") == 0);
+  osvm_string_free(text);
+  EXPECT_OK(osvm_unikernel_instance_isolation(instance, &text));
+  EXPECT_TEXT(text, "in a jail");
   osvm_string_free(text);
   osvm_unikernel_instance_free(instance);
 }
@@ -313,9 +338,10 @@ static void shifts_between_two_vms(void) {
 }
 
 int main(int argc, char** argv) {
-  if (argc != 2) return 2;
+  if (argc != 3) return 2;
   skip_without_kvm();
   guest_dir = argv[1];
+  worker = argv[2];
   EXPECT(mkdtemp(socket_dir) != NULL);
   EXPECT_OK(osvm_runtime_new(NULL, &runtime));
   EXPECT_OK(osvm_host_probe(&host));
@@ -323,6 +349,7 @@ int main(int argc, char** argv) {
   runs_to_the_end();
   tells_what_happened_and_what_is_missing();
   runs_a_dynamic_program();
+  lives_in_a_jail_of_its_own();
   memory_folders();
   refused_options();
   deadline_and_kill();

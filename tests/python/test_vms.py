@@ -46,6 +46,15 @@ def test_dynamic_program(facts: osvm.HostFacts) -> None:
     assert where.stdout == b"/usr\n"
 
 
+def test_jail(guests: Path, facts: osvm.HostFacts) -> None:
+    worker = guests.parent / "libexec/osvm/osvm-worker"
+    result = osvm.run([guests / "hello", "apart"], worker=worker, jail=True, facts=facts, check=True)
+    assert result.stdout == b"apart\n" and result.isolation.startswith("hardware (KVM)")
+    assert "in a jail" in result.isolation and "seccomp" in result.isolation
+    with pytest.raises(osvm.Error, match="worker"):
+        osvm.run([guests / "hello"], jail=True, facts=facts)
+
+
 def test_tmpfs(facts: osvm.HostFacts) -> None:
     words = ["/usr/bin/bash", "-c", 'echo kept > /tmp/a && read x < /tmp/a && echo "$x"']
     result = osvm.run(words, libraries=True, tmpfs=["/tmp:1MiB"], facts=facts, check=True)

@@ -102,7 +102,9 @@ class Instance:
     ``libraries``: the guest may read the program, its loader and the libraries that its file names, as far as
     these lie in the loader's system directories or beside the program; what ``dlopen`` loads needs ``ro``.
     ``exitless``: a thread of the instance answers most system calls without an exit; it takes a core of the
-    host while calls come fast. ``cwd``: the guest's working directory.
+    host while calls come fast. ``worker``: path of ``osvm-worker`` of the same build; the VM and its system calls
+    live in that process then, and with ``jail`` it gives up what the guest does not need of the host before the
+    guest's first instruction. ``cwd``: the guest's working directory.
     ``policy``: a policy file, whose grants are added and whose budgets take the place of those given here.
     ``events``: ``"denials"`` and ``"trace"`` (every system call), for ``take_events``; at most ``event_capacity``
     wait, the rest is dropped and counted. ``learn``: ``"denials"`` (grants nothing) or ``"allow-all"``
@@ -139,6 +141,8 @@ class Instance:
         name: str = "guest",
         libraries: bool = False,
         exitless: bool = False,
+        worker: Path | None = None,
+        jail: bool = False,
         cwd: str = "/",
         policy: Path | None = None,
         events: Iterable[str] = (),
@@ -160,6 +164,8 @@ class Instance:
             raise _invalid(f"learn is 'denials' or 'allow-all', not {learn!r}")
         if isolation not in ("hardware", "process"):
             raise _invalid(f"isolation is 'hardware' or 'process', not {isolation!r}")
+        if jail and worker is None:
+            raise _invalid("jail needs worker, the path of osvm-worker")
         self._image = image
         self._path = os.fspath(args[0]) if args else ""
         self._publish = [(where, *_port(port)) for where, port in (publish or {}).items()]
@@ -192,6 +198,8 @@ class Instance:
             "wall_time": 0.0 if timeout is None else timeout,
             "libraries": libraries,
             "exitless": exitless,
+            "worker": "" if worker is None else os.fspath(worker),
+            "jail": jail,
             "cwd": cwd,
             "policy": "" if policy is None else os.fspath(policy),
             "events": kinds,

@@ -123,6 +123,8 @@ uk::instance_options options_of(const py::dict& d) {
   o.budgets.wall_time = timeout_of(field<double>(d, "wall_time"));
   o.grant_libraries = field<bool>(d, "libraries");
   o.exitless = field<bool>(d, "exitless");
+  if (auto worker = field<std::string>(d, "worker"); !worker.empty())
+    o.worker = uk::worker_options{.program = std::move(worker), .jail = field<bool>(d, "jail")};
   o.working_directory = field<std::string>(d, "cwd");
   observe(d, o);
   o.input = stdio_of(d["stdin"]);
