@@ -17,6 +17,9 @@ class category final : public boost::system::error_category {
       case errc::probe_failed: return "not healthy within the deadline";
       case errc::bad_response: return "not a valid HTTP response";
       case errc::instance_lost: return "the instance ended by itself";
+      case errc::bad_certificate:
+        return "unusable certificate: give a PEM chain, its own certificate first, and the unencrypted PEM "
+               "key";
     }
     return "unknown hotswap error";
   }

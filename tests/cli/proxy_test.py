@@ -43,6 +43,49 @@ class Backend:
         self.server.server_close()
 
 
+class Clients:
+    """Asks again and again, on kept connections and on new ones; every request has to be answered."""
+
+    def __init__(self, path, kept=3, fresh=1):
+        self.path, self.ending, self.answered, self.failures = path, False, 0, []
+        self.threads = [threading.Thread(target=self.run, args=(i < kept,)) for i in range(kept + fresh)]
+        for t in self.threads:
+            t.start()
+
+    def run(self, keep):
+        connection = None
+        while not self.ending and len(self.failures) < 10:
+            if connection is None:
+                connection = socket.socket(socket.AF_UNIX)
+                connection.settimeout(osvm_process.TIMEOUT)
+                connection.connect(self.path)
+            try:
+                more = b"" if keep else b"Connection: close\r\n"
+                connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n" + more + b"\r\n")
+                answer = b""
+                while b"\r\n\r\nv" not in answer or len(answer.split(b"\r\n\r\n", 1)[1]) < 2:
+                    part = connection.recv(4096)
+                    if not part:
+                        raise OSError("the connection ended after %r" % answer)
+                    answer += part
+                if not answer.startswith(b"HTTP/1.1 200 "):
+                    raise OSError(repr(answer))
+                self.answered += 1
+            except OSError as e:
+                self.failures.append(str(e))
+                answer = b"\r\nconnection: close\r\n"
+            if b"\r\nconnection: close\r\n" in answer.lower():
+                connection.close()
+                connection = None
+        if connection:
+            connection.close()
+
+    def end(self):
+        self.ending = True
+        for t in self.threads:
+            t.join()
+
+
 class Proxy(Case):
     def setUp(self):
         super().setUp()
@@ -118,6 +161,43 @@ services:
         web = self.proxy("status")["services"]["web"]
         self.assertEqual((web["active"], web["previous"], web["step"]), ("v1", "v2", "idle"))
         self.stop(process)
+
+    def test_a_successor_takes_its_place_without_losing_a_request(self):
+        process = self.serve()
+        self.proxy("shift", "web", "--release", "v2", "--backend", self.backends["v2"].endpoint)
+        clients = Clients(self.home + "/front")
+        try:
+            for _ in range(3):
+                before = clients.answered
+                self.eventually(lambda: clients.answered > before + 50 or clients.failures)
+                successor = self.start("--json", "proxy", "-c", self.file, "--take-over")
+                self.assertTrue(successor.stdout.readline(), "it ended")
+                self.assertEqual(process.wait(osvm_process.TIMEOUT), 0)
+                process = successor
+                self.assertEqual(self.proxy("status")["services"]["web"]["active"], "v2")
+        finally:
+            clients.end()
+        self.assertEqual(clients.failures, [])
+        self.assertEqual(stat.S_IMODE(os.stat(self.control).st_mode), 0o600)
+        self.assertEqual(self.proxy("rollback", "web")["version"], "v1")  # the journal is its own
+        self.stop(process)
+
+    def test_a_successor_that_fails_changes_nothing(self):
+        process = self.serve()
+        text = pathlib.Path(self.file).read_text()
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            extra = '  - {name: other, listen: "tcp:127.0.0.1:%d", service: web}\nservices:' % taken.getsockname()[1]
+            pathlib.Path(self.file).write_text(text.replace("services:", extra, 1))
+            failed = self.osvm("proxy", "-c", self.file, "--take-over", status=1)
+            self.assertIn("other", failed.stderr)
+        self.assertEqual(self.ask(), (200, "v1"))
+        shift = ("shift", "web", "--release", "v2", "--backend", self.backends["v2"].endpoint)
+        self.assertEqual(self.proxy(*shift)["state"], "active")
+        self.stop(process)
+        pathlib.Path(self.file).write_text(text)
+        self.assertNotEqual(self.osvm("proxy", "-c", self.file, "--take-over").returncode, 0)  # there is nobody any more
 
     def test_a_bad_release_is_rejected_with_status_1(self):
         self.write("v1", "")

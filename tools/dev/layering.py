@@ -22,6 +22,7 @@ OWNERS = {
     "boost/beast": ["lib/net"],
     "boost/asio/ssl": ["lib/net"],
     "openssl/ssl.h": ["lib/net"],
+    "nghttp2/": ["lib/net"],
     "CLI/": ["tools/osvm"],
     "pybind11/": ["bindings"],
     "seccomp.h": ["lib/unikernel"],

@@ -29,20 +29,22 @@ json::object parsed(const std::string& line) {
 
 }  // namespace
 
-result<std::unique_ptr<proxy_control>> proxy_control::listen(const std::string& path,
-                                                             answer_function answer) {
+result<std::unique_ptr<proxy_control>> proxy_control::listen(const std::string& path, answer_function answer,
+                                                             hand_over_function hand_over) {
   OSVM_TRY(auto fd, listen_control(path));
   unique_fd end(::eventfd(0, EFD_CLOEXEC));
   if (!end) return errno_error("eventfd");
   return std::unique_ptr<proxy_control>(
-      new proxy_control(path, std::move(fd), std::move(end), std::move(answer)));
+      new proxy_control(path, std::move(fd), std::move(end), std::move(answer), std::move(hand_over)));
 }
 
-proxy_control::proxy_control(std::string path, unique_fd listener, unique_fd end, answer_function answer)
+proxy_control::proxy_control(std::string path, unique_fd listener, unique_fd end, answer_function answer,
+                             hand_over_function hand_over)
     : path_(std::move(path)),
       listener_(std::move(listener)),
       end_(std::move(end)),
-      answer_(std::move(answer)) {
+      answer_(std::move(answer)),
+      hand_over_(std::move(hand_over)) {
   thread_ = std::thread([this] { serve(); });
 }
 
@@ -51,7 +53,13 @@ proxy_control::~proxy_control() {
   [[maybe_unused]] auto n = ::write(end_.get(), &one, sizeof one);
   thread_.join();
   sweep(true);
-  ::unlink(path_.c_str());
+  if (owns_path_) ::unlink(path_.c_str());
+}
+
+result<> proxy_control::move_to(const std::string& path) {
+  if (::rename(path_.c_str(), path.c_str()) != 0) return errno_error("rename " + path_ + " to " + path);
+  path_ = path;
+  return {};
 }
 
 void proxy_control::serve() {
@@ -92,7 +100,11 @@ void proxy_control::converse(unique_fd client) {
   if (!line) return;
   json::object out;
   try {
-    auto answer = answer_(parsed(*line));
+    const auto request = parsed(*line);
+    if (const auto* verb = request.if_contains("verb"); verb && *verb == "hand-over") {
+      return hand_over_(client.get(), end_.get());
+    }
+    auto answer = answer_(request);
     out = answer ? std::move(*answer) : json::object{{"error", answer.error().to_string()}};
   } catch (const std::exception& e) {  // a member of the wrong type
     out = {{"error", std::string("a malformed request: ") + e.what()}};

@@ -7,6 +7,7 @@
 
 #include <boost/json/object.hpp>
 
+#include <atomic>
 #include <functional>
 #include <list>
 #include <memory>
@@ -21,7 +22,14 @@ namespace osvm::cli {
 class proxy_control final {
  public:
   using answer_function = std::function<result<boost::json::object>(const boost::json::object& request)>;
-  static result<std::unique_ptr<proxy_control>> listen(const std::string& path, answer_function answer);
+  // Talks to a successor by itself, as long as it takes; `stop` becomes readable when this ends.
+  using hand_over_function = std::function<void(int client, int stop)>;
+  static result<std::unique_ptr<proxy_control>> listen(const std::string& path, answer_function answer,
+                                                       hand_over_function hand_over);
+  // Stands at `path` from now on, in the place of whatever was there.
+  result<> move_to(const std::string& path);
+  // Another process's socket has its place: it is not removed in the end.
+  void give_up_path() noexcept { owns_path_ = false; }
   ~proxy_control();
   proxy_control(const proxy_control&) = delete;
   proxy_control& operator=(const proxy_control&) = delete;
@@ -31,7 +39,8 @@ class proxy_control final {
     std::thread thread;
     bool over = false;
   };
-  proxy_control(std::string path, unique_fd listener, unique_fd end, answer_function answer);
+  proxy_control(std::string path, unique_fd listener, unique_fd end, answer_function answer,
+                hand_over_function hand_over);
   void serve();
   void converse(unique_fd client);
   void sweep(bool all);
@@ -39,6 +48,8 @@ class proxy_control final {
   std::string path_;
   unique_fd listener_, end_;
   answer_function answer_;
+  hand_over_function hand_over_;
+  std::atomic<bool> owns_path_{true};
   std::mutex mutex_;  // `over`
   std::list<talk> talks_;
   std::thread thread_;

@@ -1,5 +1,7 @@
 #include "proxy_server.hpp"
 
+#include "control_socket.hpp"
+
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -108,12 +110,18 @@ void line_file::write(std::string_view lines) noexcept {
 
 result<std::unique_ptr<proxy_server>> proxy_server::open(std::vector<executor> executors,
                                                          const std::string& file, gateway_config config,
-                                                         std::function<void(const std::string&)> tell) {
+                                                         std::function<void(const std::string&)> tell,
+                                                         std::function<void()> handed_over, take_over* from) {
   std::unique_ptr<proxy_server> made(new proxy_server());
   auto* self = made.get();
   self->file_ = file;
   self->tell_ = std::move(tell);
+  self->handed_over_ = std::move(handed_over);
   gateway_options options;
+  if (from) {
+    options.inherited = from->listeners();
+    options.hold = true;
+  }
   if (!config.access_log.empty()) {
     OSVM_TRY(self->log_, line_file::open(config.access_log));
     options.access_log = [log = self->log_.get()](std::string_view lines) { log->write(lines); };
@@ -122,12 +130,14 @@ result<std::unique_ptr<proxy_server>> proxy_server::open(std::vector<executor> e
     tell(service + ": " + e.version + " is " + to_string(e.state) +
          (e.reason.empty() ? "" : ": " + e.reason));
   };
-  const auto control = config.control;
+  self->control_path_ = config.control;
+  const auto control = from ? config.control + ".next" : config.control;
   OSVM_TRY(auto opened, gateway::open(std::move(executors), std::move(config), std::move(options)));
   self->gateway_ = std::make_unique<gateway>(std::move(opened));
-  if (!control.empty()) {
-    OSVM_TRY(self->control_,
-             proxy_control::listen(control, [self](const json::object& r) { return self->answer(r); }));
+  if (!self->control_path_.empty()) {
+    OSVM_TRY(self->control_, proxy_control::listen(
+                                 control, [self](const json::object& r) { return self->answer(r); },
+                                 [self](int client, int stop) { self->hand_over(client, stop); }));
   }
   return made;
 }
@@ -158,6 +168,31 @@ result<void> proxy_server::reload() {
     OSVM_CHECK(log_->reopen());
   }
   return gateway_->reload(std::move(config));
+}
+
+// The control socket has the running proxy's place before that one is told to leave: somebody answers there
+// at any time.
+result<void> proxy_server::succeed(take_over& from) {
+  gateway_->accept();
+  OSVM_CHECK(control_->move_to(control_path_));
+  OSVM_CHECK(from.done());
+  gateway_->settle();
+  return {};
+}
+
+void proxy_server::hand_over(int client, int stop) {
+  if (!hand_over_to(client, stop, *gateway_)) return tell_("not handed over: this proxy goes on");
+  control_->give_up_path();
+  send_text(client, "done\n");
+  tell_("handed over to a successor");
+  handed_over_();
+}
+
+void proxy_server::leave(std::chrono::nanoseconds deadline) {
+  stopping_ = true;
+  auto done = std::make_shared<std::promise<void>>();
+  gateway_->leave(deadline, [done] { done->set_value(); });
+  done->get_future().wait();
 }
 
 void proxy_server::stop(std::chrono::nanoseconds deadline) {

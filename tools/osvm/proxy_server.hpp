@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "proxy_control.hpp"
+#include "proxy_successor.hpp"
 
 namespace osvm::cli {
 
@@ -33,9 +34,16 @@ class line_file final {
 class proxy_server final {
  public:
   // `tell`: a line for people, from any thread.
+  // `handed_over`: a successor accepts in this one's place, which is to leave(). `from`: whose successor this
+  // one is; null: nobody's.
   static result<std::unique_ptr<proxy_server>> open(std::vector<executor> executors, const std::string& file,
                                                     hotswap::gateway_config config,
-                                                    std::function<void(const std::string&)> tell);
+                                                    std::function<void(const std::string&)> tell,
+                                                    std::function<void()> handed_over, take_over* from);
+  // When this is somebody's successor: accepts, and the one before leaves.
+  result<void> succeed(take_over& from);
+  // Until its clients have gone, at most that long.
+  void leave(std::chrono::nanoseconds deadline);
   // The releases of all services, each active or not.
   result<void> begin();
   result<void> reload();
@@ -49,7 +57,10 @@ class proxy_server final {
   result<boost::json::object> drain(const boost::json::object& request);
   boost::json::object status() const;
 
-  std::string file_;
+  void hand_over(int client, int stop);
+
+  std::string file_, control_path_;
+  std::function<void()> handed_over_;
   std::function<void(const std::string&)> tell_;
   std::unique_ptr<line_file> log_;
   std::unique_ptr<hotswap::gateway> gateway_;

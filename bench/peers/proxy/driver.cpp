@@ -1,7 +1,7 @@
 // The library's proxy as a process, for benches beside other proxies: prints the port, runs until its input
 // ends.
-//   osvm_proxy_driver l4|l7 PORT BACKEND_SOCKET THREADS [shared]
-// Each thread has a loop of its own, or, with "shared", all run one loop.
+//   osvm_proxy_driver l4|l7|tls PORT BACKEND_SOCKET THREADS [shared|PEM]
+// Each thread has a loop of its own, or, with "shared", all run one loop. PEM: a file with chain and key.
 #include <osvm/core/runtime.hpp>
 #include <osvm/hotswap/proxy.hpp>
 
@@ -9,7 +9,9 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <memory>
+#include <sstream>
 #include <string_view>
 #include <vector>
 
@@ -28,6 +30,12 @@ int main(int argc, char** argv) {
   options.listen = tcp_endpoint{"127.0.0.1", static_cast<std::uint16_t>(std::atoi(argv[2]))};
   options.mode = std::string_view(argv[1]) == "l4" ? hotswap::proxy_mode::l4 : hotswap::proxy_mode::l7;
   options.shards = threads;
+  options.http2_clear_text = true;
+  if (std::string_view(argv[1]) == "tls") {
+    std::ostringstream pem;
+    pem << std::ifstream(argv[5]).rdbuf();
+    options.tls = hotswap::tls_termination{.certificates = {{pem.str(), pem.str()}}};
+  }
   auto front = hotswap::proxy::listen(executors, options);
   if (!front) {
     std::fprintf(stderr, "%s\n", front.error().to_string().c_str());

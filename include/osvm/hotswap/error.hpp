@@ -14,6 +14,7 @@ enum class errc {
                     // reason
   bad_response,     // an answer is not valid HTTP/1.x, or not the one that was asked for
   instance_lost,    // the instance ended by itself
+  bad_certificate,  // a certificate, its chain or its key cannot be used; the context says which and why
 };
 
 const boost::system::error_category& hotswap_category() noexcept;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <osvm/core/runtime.hpp>
+#include <osvm/core/unique_fd.hpp>
 #include <osvm/hotswap/proxy.hpp>
 #include <osvm/hotswap/release.hpp>
 #include <osvm/hotswap/route.hpp>
@@ -79,10 +80,20 @@ struct listener_report {
   proxy_stats stats;
 };
 
+// A listening socket that one process hands to another.
+struct inherited_listener {
+  endpoint where;
+  unique_fd socket;
+};
+
 struct gateway_options {
   // As service_options::on_event, with the service's name.
   std::function<void(const std::string& service, const release_event&)> on_event{};
   std::function<void(std::string_view lines)> access_log{};
+  // Used where the configuration has a listener of that endpoint, closed otherwise.
+  std::vector<inherited_listener> inherited{};
+  // Nothing is accepted before accept(): a successor begins when its releases are active.
+  bool hold = false;
 };
 
 // Listens from open() until its end. Move-only. Member functions are thread-safe, except move and
@@ -123,6 +134,19 @@ class gateway final {
   std::vector<listener_report> listeners() const;
   // Prometheus text.
   std::string metrics() const;
+  // Begins to accept, when it was opened with `hold`.
+  void accept();
+  // The process before has left: what was inherited is this one's own. Until then closing this gateway leaves
+  // the listening sockets as they are.
+  void settle();
+  // For a successor process, while this one still accepts: the listening sockets. Journals are let go, so
+  // that no release can be changed any more. Errors: errc::busy while a deployment or a reload is under way.
+  result<std::vector<inherited_listener>> hand_over();
+  // There is no successor after all. Errors: those of open_file_store.
+  result<void> take_back();
+  // The successor accepts. This one accepts no more and asks its clients to leave (`Connection: close`,
+  // GOAWAY); what is there at the deadline is cut.
+  void leave(std::chrono::nanoseconds deadline, std::function<void()> done);
   // Stops listening, lets every service drain until `deadline`, then cuts what is left. Completes inline when
   // there is nothing to wait for.
   void stop(std::chrono::nanoseconds deadline, std::function<void()> done);

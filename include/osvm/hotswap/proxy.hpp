@@ -5,6 +5,7 @@
 #include <osvm/hotswap/error.hpp>
 #include <osvm/hotswap/pool.hpp>
 #include <osvm/hotswap/stats.hpp>
+#include <osvm/hotswap/tls.hpp>
 #include <osvm/vsock/endpoint.hpp>
 
 #include <boost/asio/any_completion_handler.hpp>
@@ -14,6 +15,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -27,7 +29,7 @@ class proxy_state;
 
 enum class proxy_mode : std::uint8_t {
   l4,  // bytes of a connection; a connection stays with its release until it ends
-  l7,  // HTTP/1.1 requests; every request goes to the release that is active when it arrives
+  l7,  // HTTP/1.1 and HTTP/2 requests; every request goes to the release that is active when it arrives
 };
 
 // Bounds on what a client or a release may make the proxy hold (L7).
@@ -73,6 +75,9 @@ struct proxy_options {
   // Each connection begins with a PROXY header (version 1 or 2) that says who the client is; one without is
   // closed. Only for listeners that nobody but such a proxy can reach.
   bool accept_proxy = false;
+  std::optional<tls_termination> tls{};  // clients speak TLS
+  // A client without TLS may begin with HTTP/2 at once ("prior knowledge"; L7). With TLS, ALPN decides.
+  bool http2_clear_text = false;
   // Takes whole lines of JSON, one for each request that has ended (L4: connection), several at once, on any
   // of the executors' threads, at the latest after a second. Must not block for long. Empty: no log.
   std::function<void(std::string_view lines)> access_log{};
@@ -105,7 +110,8 @@ class proxy final {
 
  public:
   // Binds, listens and accepts. Until the first shift(), L7 answers 503 and L4 closes connections at once.
-  // Errors: errc::bad_listener, errc::invalid_argument, or the errno of socket, bind (EADDRINUSE), listen.
+  // Errors: errc::bad_listener, errc::bad_certificate, errc::invalid_argument, or the errno of socket, bind
+  // (EADDRINUSE), listen.
   static result<proxy> listen(std::vector<executor> executors, proxy_options options);
   static result<proxy> listen(executor ex, proxy_options options);
 
@@ -133,6 +139,10 @@ class proxy final {
     return boost::asio::async_initiate<Token, void(result<drain_report>)>(drain_initiation{state_}, token,
                                                                           generation, deadline);
   }
+
+  // Other certificates for the connections that begin from now on; session tickets stay good. The proxy
+  // listens by TLS already. Errors: errc::bad_certificate, errc::invalid_argument.
+  result<void> renew(const tls_termination& tls);
 
   proxy_stats stats() const;
   // Errors: errc::no_such_release. Drained releases are forgotten after 64 later ones.

@@ -20,6 +20,10 @@ class release_store {
   // Durable when it has returned without an error. After an error, or when the process dies meanwhile, load()
   // gives either this document or the one before, whole.
   virtual result<void> save(std::string_view document) = 0;
+  // Another process shall have the document: save() fails from now on, until take_back(), which fails while
+  // the other one has it.
+  virtual void let_go() {}
+  virtual result<void> take_back() { return {}; }
 };
 
 // A file (mode 0600) in a folder that exists: written beside it, synced, and renamed over it. The store holds

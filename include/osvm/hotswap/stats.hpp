@@ -39,6 +39,10 @@ struct proxy_stats {
   std::uint64_t bytes_to_client = 0;
   std::uint64_t shifts = 0;
 
+  std::uint64_t tls_handshakes = 0;  // completed
+  std::uint64_t tls_resumed = 0;     // of those, by a session ticket
+  std::uint64_t tls_failed = 0;      // given up: no common version, cipher or protocol, not TLS, too slow
+
   std::uint64_t failed() const noexcept {
     return bad_requests + client_timeouts + no_release + connect_failed + upstream_closed + upstream_invalid +
            upstream_timeouts + truncated + limited + unrouted;

@@ -1,18 +1,26 @@
 // The configuration file as values. Each wrong key, type, range and reference is told with its place.
 #include "hotswap/http1/chars.hpp"
 #include "hotswap/io/address.hpp"
+#include "hotswap/proxy/state.hpp"
 
 #include <osvm/core/config.hpp>
 #include <osvm/hotswap/gateway.hpp>
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <set>
 
 namespace osvm::hotswap {
 namespace {
 
 using std::chrono::milliseconds;
+
+constexpr off_t largest_pem = 1 << 20;
 
 result<void> read_time(config_map& m, std::string_view key, milliseconds& out) {
   nanoseconds t = out;
@@ -172,6 +180,52 @@ result<void> read_limits(config_map& m, http_limits& out) {
   });
 }
 
+// Read with the rest, so that a check of the configuration checks it, too, and an error has its place.
+result<void> read_file(config_map& m, std::string_view key, std::string& out) {
+  OSVM_TRY(const auto* v, m.require(key));
+  OSVM_TRY(const auto path, v->as_string());
+  unique_fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  struct stat facts {};
+  if (!fd || ::fstat(fd.get(), &facts) != 0) return v->fail(errno_error("open " + path).to_string());
+  if (!S_ISREG(facts.st_mode) || facts.st_size > largest_pem)
+    return v->fail("expected a PEM file of up to 1 MiB");
+  out.resize(static_cast<std::size_t>(facts.st_size));
+  for (std::size_t n = 0; n < out.size();) {
+    const auto r = ::read(fd.get(), out.data() + n, out.size() - n);
+    if (r < 0 && errno == EINTR) continue;
+    if (r < 0) return v->fail(errno_error("read " + path).to_string());
+    if (r == 0) out.resize(n);  // it became shorter
+    n += static_cast<std::size_t>(r);
+  }
+  return {};
+}
+
+result<void> read_tls(config_map& m, const proxy_mode mode, std::optional<tls_termination>& out) {
+  return in_map(m, "tls", [&](config_map& t) -> result<void> {
+    auto& o = out.emplace();
+    if (mode == proxy_mode::l4) o.protocols.clear();
+    OSVM_TRY(const auto* all, t.require("certificates"));
+    if (all->type() != config_value::kind::list || all->items().empty() || all->items().size() > 256)
+      return all->fail("expected a list of 1 to 256 certificates");
+    for (const auto& c : all->items()) {
+      OSVM_TRY(auto one, config_map::of(c));
+      auto& certificate = o.certificates.emplace_back();
+      OSVM_CHECK(read_file(one, "chain", certificate.chain));
+      OSVM_CHECK(read_file(one, "key", certificate.key));
+      OSVM_CHECK(one.done());
+    }
+    constexpr std::array versions{std::pair("1.2", false), std::pair("1.3", true)};
+    OSVM_CHECK(read_choice(t, "min_version", versions, o.only_tls13));
+    OSVM_CHECK(read_texts(t, "alpn", o.protocols));
+    for (const auto& p : o.protocols) {
+      const bool known = mode == proxy_mode::l4 ? !p.empty() && p.size() < 256 : p == "h2" || p == "http/1.1";
+      if (!known) return t.find("alpn")->fail("expected h2 and http/1.1 (mode tcp: any names)");
+    }
+    if (auto made = detail::make_tls(o, nullptr); !made) return all->fail(made.error().context);
+    return {};
+  });
+}
+
 result<void> read_listener(const config_value& v, listener_config& out) {
   OSVM_TRY(auto m, config_map::of(v));
   OSVM_TRY(const auto* listen, m.require("listen"));
@@ -187,7 +241,9 @@ result<void> read_listener(const config_value& v, listener_config& out) {
                                  std::pair("replace", forwarded_mode::replace)};
   OSVM_CHECK(read_choice(m, "forwarded", forwarded, out.options.forwarded));
   OSVM_CHECK(m.get("accept_proxy", out.options.accept_proxy));
+  OSVM_CHECK(m.get("http2_clear_text", out.options.http2_clear_text));
   OSVM_CHECK(m.get("max_connections", out.options.max_connections));
+  OSVM_CHECK(read_tls(m, out.options.mode, out.options.tls));
   OSVM_CHECK(read_timeouts(m, out.options.timeouts));
   OSVM_CHECK(read_limits(m, out.options.limits));
   const auto* service = m.find("service");

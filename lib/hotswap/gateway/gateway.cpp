@@ -5,12 +5,14 @@
 
 #include <sys/stat.h>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <mutex>
 #include <set>
+#include <utility>
 
 namespace osvm::hotswap {
 
@@ -22,7 +24,10 @@ namespace {
 struct listener {
   listener_config config;
   std::shared_ptr<detail::proxy_state> front;
+  std::shared_ptr<const net::tls_server> renewed{};  // to be shown once the change is in force
 };
+
+constexpr std::chrono::milliseconds look_again{20};
 
 bool same_time(const proxy_timeouts& a, const proxy_timeouts& b) {
   return a.head == b.head && a.idle == b.idle && a.tunnel == b.tunnel && a.stall == b.stall &&
@@ -32,7 +37,8 @@ bool same_time(const proxy_timeouts& a, const proxy_timeouts& b) {
 // May go on with other routes?
 bool same_options(const proxy_options& a, const proxy_options& b) {
   return a.mode == b.mode && a.max_connections == b.max_connections && a.forwarded == b.forwarded &&
-         a.accept_proxy == b.accept_proxy && same_time(a.timeouts, b.timeouts) &&
+         a.accept_proxy == b.accept_proxy && a.http2_clear_text == b.http2_clear_text &&
+         a.tls.has_value() == b.tls.has_value() && same_time(a.timeouts, b.timeouts) &&
          a.limits.max_head == b.limits.max_head && a.limits.max_fields == b.limits.max_fields &&
          a.limits.max_target == b.limits.max_target && a.limits.max_body == b.limits.max_body;
 }
@@ -64,6 +70,7 @@ struct gateway::impl : std::enable_shared_from_this<impl> {
 
   using service_map = std::map<std::string, entry_ptr>;
   bool reloading = false;
+  bool accepting = false, handing_over = false;
   struct change {
     gateway_config config;
     std::vector<listener> listeners;
@@ -76,6 +83,7 @@ struct gateway::impl : std::enable_shared_from_this<impl> {
   result<service_map> make_services(const gateway_config& next);
   result<listener> open_listener(const listener_config& l);
   std::shared_ptr<detail::limiter> limits_of(const route_limits& l) const;
+  void wait_for_clients(std::chrono::steady_clock::time_point until, std::function<void()> done);
   detail::routing routing_of(const listener_config& l, const service_map& all) const;
   entry_ptr find(const std::string& name) const {
     std::lock_guard lock(mutex);
@@ -109,7 +117,10 @@ void gateway::impl::carry_out(std::shared_ptr<change> c, std::function<void()> d
 
 // Old services drain after no route leads to them any more.
 void gateway::impl::put_in_force(change& c) {
-  for (const auto& l : c.listeners) l.front->use(routing_of(l.config, c.services));
+  for (auto& l : c.listeners) {
+    l.front->use(routing_of(l.config, c.services));
+    if (l.renewed) l.front->use(std::exchange(l.renewed, nullptr));
+  }
   for (const auto& [name, s] : c.services) {
     const auto it = services.find(name);
     if (it != services.end() && it->second == s) s->become(c.config.services.at(name));
@@ -178,7 +189,14 @@ result<listener> gateway::impl::open_listener(const listener_config& l) {
   o.access_log = options.access_log;
   auto front = std::make_shared<detail::proxy_state>(o);
   front->rich = true;
-  if (auto ok = front->open(executors); !ok) return named("listener " + l.name, ok.error());
+  unique_fd inherited;
+  for (auto& i : options.inherited) {
+    if (i.where == l.options.listen) inherited = std::move(i.socket);
+  }
+  const bool hold = options.hold && !accepting;
+  if (auto ok = front->open(executors, std::move(inherited), hold); !ok) {
+    return named("listener " + l.name, ok.error());
+  }
   return listener{l, std::move(front)};
 }
 
@@ -203,7 +221,73 @@ result<gateway> gateway::open(std::vector<executor> executors, gateway_config co
     i->listeners.push_back(std::move(opened));
   }
   i->config = std::move(config);
+  i->options.inherited.clear();
+  i->accepting = !i->options.hold;
   return gateway(std::move(i));
+}
+
+void gateway::accept() {
+  std::lock_guard lock(impl_->mutex);
+  if (std::exchange(impl_->accepting, true)) return;
+  for (const auto& l : impl_->listeners) l.front->begin_accepting();
+}
+
+void gateway::settle() {
+  std::lock_guard lock(impl_->mutex);
+  for (const auto& l : impl_->listeners) l.front->own_listener();
+}
+
+result<std::vector<inherited_listener>> gateway::hand_over() {
+  auto& i = *impl_;
+  std::lock_guard lock(i.mutex);
+  if (i.reloading || i.handing_over) return error(osvm::errc::busy, "a reload or a hand-over is under way");
+  std::vector<inherited_listener> all;
+  for (const auto& l : i.listeners) {
+    all.push_back({l.config.options.listen, l.front->listener()});
+    if (!all.back().socket) return errno_error("duplicate the listener " + l.config.name);
+  }
+  for (auto it = i.services.begin(); it != i.services.end(); ++it) {
+    auto ok = it->second->let_go();
+    if (ok) continue;
+    for (auto back = i.services.begin(); back != it; ++back) (void)back->second->take_back();
+    return named("service " + it->first, ok.error());
+  }
+  i.handing_over = true;
+  return all;
+}
+
+result<void> gateway::take_back() {
+  std::lock_guard lock(impl_->mutex);
+  impl_->handing_over = false;
+  for (const auto& [name, s] : impl_->services) {
+    if (auto ok = s->take_back(); !ok) return named("service " + name, ok.error());
+  }
+  return {};
+}
+
+// Services stay until the last client has gone, since its last request needs one.
+void gateway::leave(std::chrono::nanoseconds deadline, std::function<void()> done) {
+  std::lock_guard lock(impl_->mutex);
+  for (const auto& l : impl_->listeners) {
+    l.front->stop_accepting();
+    l.front->ask_to_leave();
+  }
+  impl_->wait_for_clients(std::chrono::steady_clock::now() + deadline, std::move(done));
+}
+
+void gateway::impl::wait_for_clients(std::chrono::steady_clock::time_point until,
+                                     std::function<void()> done) {
+  auto timer = std::make_shared<boost::asio::steady_timer>(executors.front(), look_again);
+  timer->async_wait([self = shared_from_this(), timer, until, done = std::move(done)](const auto&) mutable {
+    std::unique_lock lock(self->mutex);
+    std::uint64_t left = 0;
+    for (const auto& l : self->listeners) left += l.front->stats().active;
+    for (const auto& l : self->leaving) left += l->stats().active;
+    const auto now = std::chrono::steady_clock::now();
+    if (left != 0 && now < until) return self->wait_for_clients(until, std::move(done));
+    lock.unlock();
+    done();
+  });
 }
 
 void gateway::begin(std::function<void(const std::string&, result<shift_report>)> done) {
@@ -228,9 +312,14 @@ result<void> gateway::reload(gateway_config config, std::function<void()> done) 
     if (it == i.listeners.end()) continue;
     if (!same_options(it->config.options, l.options)) {
       return error(osvm::errc::unsupported,
-                   "listener " + l.name + ": only its routes can change without a restart");
+                   "listener " + l.name + ": only its routes and certificates can change without a restart");
     }
     next.push_back({l, it->front});
+    if (l.options.tls && l.options.tls != it->config.options.tls) {
+      auto made = detail::make_tls(*l.options.tls, it->front->tls().get());
+      if (!made) return named("listener " + l.name, made.error());
+      next.back().renewed = std::move(*made);
+    }
   }
   OSVM_TRY(auto services, i.make_services(config));
   for (const auto& l : config.listeners) {

@@ -49,9 +49,10 @@ result<std::shared_ptr<service_entry>> service_entry::make(
   if (!journal.empty()) {
     OSVM_TRY(options.store, open_file_store(journal));
   }
+  auto store = options.store;
   auto pool = std::make_shared<detail::pool>(ex, c.pool);
   std::shared_ptr<service_entry> made(new service_entry(ex, c, std::move(pool), std::move(options)));
-  made->has_journal_ = !journal.empty();
+  made->journal_ = std::move(store);
   OSVM_CHECK(made->begin_watch(ex));
   return made;
 }
@@ -77,7 +78,7 @@ release_spec service_entry::at_once() const {
 
 void service_entry::begin(std::function<void(result<shift_report>)> done) {
   const auto spec = at_once();
-  if (!has_journal_) return service_.async_deploy(spec, std::move(done));
+  if (!journal_) return service_.async_deploy(spec, std::move(done));
   service_.async_recover(spec, [self = shared_from_this(), spec, done](result<shift_report> r) mutable {
     if (r || r.error().code != osvm::errc::not_found) return done(std::move(r));
     self->service_.async_deploy(spec, std::move(done));
@@ -144,6 +145,16 @@ void service_entry::command(service_command what,
 
 void service_entry::stop(std::chrono::nanoseconds deadline, std::function<void()> done) {
   service_.async_stop(deadline, [keep = shared_from_this(), done](const result<drain_report>&) { done(); });
+}
+
+result<void> service_entry::let_go() {
+  if (service_.status().step != "idle") return error(osvm::errc::busy, "a deployment is under way");
+  if (journal_) journal_->let_go();
+  return {};
+}
+
+result<void> service_entry::take_back() {
+  return journal_ ? journal_->take_back() : result<void>();
 }
 
 void service_entry::leave() {

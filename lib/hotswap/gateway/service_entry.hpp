@@ -33,6 +33,9 @@ class service_entry : public std::enable_shared_from_this<service_entry> {
   void rollback(deploy_done done);
   void command(service_command what, boost::asio::any_completion_handler<void(result<void>)> done);
   void stop(std::chrono::nanoseconds deadline, std::function<void()> done);
+  // For a process that takes over. Errors: errc::busy while a deployment is under way.
+  result<void> let_go();
+  result<void> take_back();
   // Stops on its own, and keeps itself until then.
   void leave();
   service_status status() const { return service_.status(); }
@@ -54,7 +57,7 @@ class service_entry : public std::enable_shared_from_this<service_entry> {
   std::shared_ptr<detail::pool> pool_;
   service service_;
   std::shared_ptr<shard> watch_;
-  bool has_journal_ = false;
+  std::shared_ptr<release_store> journal_;  // null: none
 };
 
 }  // namespace osvm::hotswap::detail

@@ -1,6 +1,7 @@
 #include "hotswap/io/address.hpp"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/stat.h>
@@ -102,6 +103,26 @@ result<unique_fd> listen_on(endpoint& where, int backlog, unsigned unix_mode) {
   }
   if (::listen(fd.get(), backlog) != 0) return errno_error("listen");
   if (auto* tcp = std::get_if<tcp_endpoint>(&where)) read_port(fd.get(), *tcp);
+  return fd;
+}
+
+result<unique_fd> adopt_listener(endpoint& where, unique_fd fd) {
+  const error wrong(errc::bad_listener, "the inherited socket does not listen on " + to_string(where));
+  OSVM_TRY(const auto wanted, to_address(where));
+  int listens = 0;
+  socklen_t n = sizeof listens;
+  address has;
+  has.length = sizeof has.storage;
+  if (::getsockopt(fd.get(), SOL_SOCKET, SO_ACCEPTCONN, &listens, &n) != 0 || listens == 0) return wrong;
+  if (::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&has.storage), &has.length) != 0) return wrong;
+  if (has.family() != wanted.family()) return wrong;
+  if (auto* tcp = std::get_if<tcp_endpoint>(&where)) {
+    const auto port = tcp->port;
+    read_port(fd.get(), *tcp);
+    if (port != 0 && port != tcp->port) return wrong;
+  }
+  const int flags = ::fcntl(fd.get(), F_GETFL);
+  if (::fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) != 0) return errno_error("fcntl of a listener");
   return fd;
 }
 

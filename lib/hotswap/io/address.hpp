@@ -28,6 +28,10 @@ result<address> to_address(const endpoint& where);
 // Errors: errc::bad_listener or errno.
 result<unique_fd> listen_on(endpoint& where, int backlog, unsigned unix_mode);
 
+// The same of a listening socket that another process made for `where`. Errors: errc::bad_listener when it is
+// none, or is for another address.
+result<unique_fd> adopt_listener(endpoint& where, unique_fd fd);
+
 // A non-blocking socket for `to`, with TCP_NODELAY where that exists; empty with errno set.
 unique_fd open_socket(const address& to) noexcept;
 void set_no_delay(int fd) noexcept;

@@ -237,19 +237,48 @@ void shard::want_out(channel& ch) noexcept {
 }
 
 void shard::close(channel& ch) noexcept {
+  ch.over.reset();  // may have a last word to say
   forget(ch);
   ch.fd.reset();
   ch.readable = ch.writable = false;
 }
 
 void shard::reset(channel& ch) noexcept {
-  if (!ch.fd) return;
+  if (ch.over) ch.over->reset();
+  if (!ch.fd) {
+    ch.over.reset();
+    return;
+  }
   const linger hard{.l_onoff = 1, .l_linger = 0};
   ::setsockopt(ch.fd.get(), SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
   close(ch);
 }
 
-io_outcome shard::read(channel& ch, std::span<char> into) noexcept {
+void shard::finish(channel& ch) noexcept {
+  if (ch.over) ch.over->finish(*this, ch);
+  if (ch.fd) ::shutdown(ch.fd.get(), SHUT_WR);
+}
+
+void shard::hand_over(channel& from, channel& to) noexcept {
+  to.fd = std::move(from.fd);
+  to.over = std::move(from.over);
+  if (to.over) to.over->attach(to);
+  to.readable = std::exchange(from.readable, false);
+  to.writable = std::exchange(from.writable, false);
+  to.wants_out = from.wants_out;
+  to.peer_done = from.peer_done;
+  to.broken = from.broken;
+  to.watcher = std::exchange(from.watcher, nullptr);
+  to.slot = from.slot;
+  if (to.watcher) slots_[to.slot].who = &to;
+}
+
+std::span<char> shard::gather() {
+  if (!gather_) gather_.reset(new char[gather_size]);
+  return {gather_.get(), gather_size};
+}
+
+io_outcome shard::read_socket(channel& ch, std::span<char> into) noexcept {
   if (!ch.readable) return {io_status::again, 0};
   for (;;) {
     const ssize_t n = ::recv(ch.fd.get(), into.data(), into.size(), 0);
@@ -266,7 +295,7 @@ io_outcome shard::read(channel& ch, std::span<char> into) noexcept {
   }
 }
 
-io_outcome shard::write(channel& ch, std::span<iovec> from) noexcept {
+io_outcome shard::write_socket(channel& ch, std::span<iovec> from) noexcept {
   if (!ch.writable) return {io_status::again, 0};
   msghdr message{};
   message.msg_iov = from.data();

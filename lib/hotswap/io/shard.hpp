@@ -27,6 +27,34 @@
 namespace osvm::hotswap::detail {
 
 class shard;
+struct channel;
+
+enum class io_status : std::uint8_t {
+  ok,     // something was moved
+  again,  // not now
+  eof,    // the peer has finished sending
+  error,  // errno says why
+};
+
+struct io_outcome {
+  io_status status = io_status::ok;
+  std::size_t bytes = 0;
+};
+
+// What a channel's bytes pass through where they are not its socket's own: TLS, or a stream of an HTTP/2
+// connection.
+class layer {
+ public:
+  virtual ~layer() = default;
+  virtual io_outcome read(shard& s, channel& ch, std::span<char> into) noexcept = 0;
+  virtual io_outcome write(shard& s, channel& ch, std::span<iovec> from) noexcept = 0;
+  // Nothing more will be written.
+  virtual void finish(shard& s, channel& ch) noexcept = 0;
+  // The channel ends without order: nothing more is to be said.
+  virtual void reset() noexcept = 0;
+  // It is `ch`'s from now on, which outlives it.
+  virtual void attach(channel& ch) noexcept = 0;
+};
 
 // One socket of an actor, watched edge-triggered: `readable` and `writable` stay set until a call says
 // otherwise.
@@ -49,18 +77,8 @@ struct channel {
   // a duplicate lives, in another shard or in a child that has yet to exec, the kernel goes on reporting it.
   shard* watcher = nullptr;
   std::uint32_t slot = 0;
-};
 
-enum class io_status : std::uint8_t {
-  ok,     // something was moved
-  again,  // not now
-  eof,    // the peer has finished sending
-  error,  // errno says why
-};
-
-struct io_outcome {
-  io_status status = io_status::ok;
-  std::size_t bytes = 0;
+  std::unique_ptr<layer> over;  // null: the socket's bytes are what is read and written
 };
 
 // Something that lives on a shard: a session, a kept-alive connection, a probe. Owned by its shard.
@@ -140,8 +158,19 @@ class shard : public std::enable_shared_from_this<shard> {
   // Closes so that the peer sees a reset: a cut must not look like an orderly end.
   void reset(channel& ch) noexcept;
 
-  io_outcome read(channel& ch, std::span<char> into) noexcept;
-  io_outcome write(channel& ch, std::span<iovec> from) noexcept;
+  io_outcome read(channel& ch, std::span<char> into) noexcept {
+    return ch.over ? ch.over->read(*this, ch, into) : read_socket(ch, into);
+  }
+  io_outcome write(channel& ch, std::span<iovec> from) noexcept {
+    return ch.over ? ch.over->write(*this, ch, from) : write_socket(ch, from);
+  }
+  // Nothing more will be written: the peer sees an end of stream behind what was.
+  void finish(channel& ch) noexcept;
+  // The same below what lies over the socket.
+  io_outcome read_socket(channel& ch, std::span<char> into) noexcept;
+  io_outcome write_socket(channel& ch, std::span<iovec> from) noexcept;
+  // `to` goes on where `from` is: with its socket, its layer, and as the one that is watched.
+  void hand_over(channel& from, channel& to) noexcept;
 
   void arm(timer& t, time_point when) { timers_.arm(t, when); }
   void arm_in(timer& t, std::chrono::nanoseconds delay) { timers_.arm(t, now_ + delay); }
@@ -150,6 +179,9 @@ class shard : public std::enable_shared_from_this<shard> {
   // Memory for one read at a time, shared by all actors of the shard: what is not passed on is copied out.
   static constexpr std::size_t scratch_size = 64 * 1024;
   std::span<char> scratch() noexcept { return {scratch_.get(), scratch_size}; }
+  // For bringing the parts of one write together.
+  static constexpr std::size_t gather_size = 16 * 1024;
+  std::span<char> gather();
 
  private:
   bool enqueue(std::unique_ptr<task> t);
@@ -177,6 +209,7 @@ class shard : public std::enable_shared_from_this<shard> {
   std::vector<actor*> deferred_;
   std::vector<std::shared_ptr<void>> attached_;
   std::unique_ptr<char[]> scratch_{new char[scratch_size]};
+  std::unique_ptr<char[]> gather_;  // made when it is needed
   bool closing_ = false;
 
   struct slot_entry {
@@ -195,6 +228,7 @@ class shard : public std::enable_shared_from_this<shard> {
 };
 
 inline channel::~channel() {
+  over.reset();  // while there still is a socket
   if (watcher) watcher->forget(*this);
 }
 

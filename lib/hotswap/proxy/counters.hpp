@@ -22,7 +22,8 @@ class counter {
 struct alignas(64) counters {
   counter accepted, active, refused, requests, answered, bad_requests, client_timeouts, no_release,
       connect_failed, upstream_closed, upstream_invalid, upstream_timeouts, truncated, client_aborted, cut,
-      limited, unrouted, retried, upgraded, bytes_to_release, bytes_to_client;
+      limited, unrouted, retried, upgraded, bytes_to_release, bytes_to_client, tls_handshakes, tls_resumed,
+      tls_failed;
 
   void add_to(proxy_stats& s) const noexcept {
     s.accepted += accepted.get();
@@ -46,6 +47,9 @@ struct alignas(64) counters {
     s.upgraded += upgraded.get();
     s.bytes_to_release += bytes_to_release.get();
     s.bytes_to_client += bytes_to_client.get();
+    s.tls_handshakes += tls_handshakes.get();
+    s.tls_resumed += tls_resumed.get();
+    s.tls_failed += tls_failed.get();
   }
 };
 

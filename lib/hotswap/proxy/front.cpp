@@ -2,6 +2,7 @@
 
 #include "hotswap/proxy/http_session.hpp"
 #include "hotswap/proxy/stream_session.hpp"
+#include "hotswap/proxy/tls_greeting.hpp"
 #include "hotswap/proxy/upstream.hpp"
 
 #include <fcntl.h>
@@ -9,6 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 namespace osvm::hotswap::detail {
 namespace {
@@ -25,7 +27,10 @@ class front::acceptor final : public actor {
     spare_.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   }
   // The listener is shared with other shards, so closing this descriptor alone would not end its events.
-  ~acceptor() override { shard_.unwatch(channel_); }
+  ~acceptor() override {
+    if (front_.acceptor_ == this) front_.acceptor_ = nullptr;
+    shard_.unwatch(channel_);
+  }
   bool begin() { return shard_.watch(channel_, false, true); }
   void on_timer(timer&) override {
     if (!begin()) shard_.arm_in(pause_, accept_pause);
@@ -104,9 +109,24 @@ front::~front() = default;
 
 result<void> front::accept_from(unique_fd listener) {
   auto& a = home.adopt(std::make_unique<acceptor>(*this, std::move(listener)));
+  acceptor_ = &a;
   if (!a.begin()) return errno_error("watch the listener");
   if (options.access_log && !log_) log_ = &home.adopt(std::make_unique<access_log>(home, options.access_log));
   return {};
+}
+
+void front::stop_accepting() noexcept {
+  if (acceptor_) home.dismiss(*acceptor_);
+  acceptor_ = nullptr;
+}
+
+void front::ask_to_leave() {
+  if (std::exchange(leaving_, true)) return;
+  std::vector<session*> all;
+  home.for_each([&](actor& a) {
+    if (auto* s = dynamic_cast<session*>(&a)) all.push_back(s);
+  });
+  for (auto* s : all) s->ask_to_leave();
 }
 
 // Few: one for each pool that a rule names.
@@ -120,7 +140,9 @@ route_cache& front::cache_of(pool& p) {
 }
 
 void front::adopt(unique_fd client, const client_address& from) {
-  if (options.mode == proxy_mode::l4) {
+  if (tls_) {
+    tls_greeting::start(*this, std::move(client), from);
+  } else if (options.mode == proxy_mode::l4) {
     stream_session::start(*this, std::move(client), from);
   } else {
     http_session::start(*this, std::move(client), from);

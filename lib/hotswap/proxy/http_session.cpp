@@ -1,8 +1,9 @@
 #include "hotswap/proxy/http_session.hpp"
 
+#include "hotswap/proxy/http2_session.hpp"
 #include "hotswap/proxy/preamble.hpp"
 
-#include <sys/socket.h>
+#include <utility>
 
 namespace osvm::hotswap::detail {
 namespace {
@@ -35,6 +36,27 @@ void http_session::start(front& f, unique_fd client, const client_address& from)
   s.wait(f.options.accept_proxy ? f.options.timeouts.head : f.options.timeouts.idle);
 }
 
+void http_session::take_over(front& f, channel& from, std::unique_ptr<session_extra> extra) {
+  auto& s = f.home.adopt(std::make_unique<http_session>(f, unique_fd(), client_address()));
+  f.home.hand_over(from, s.client_);
+  s.extra_ = std::move(extra);
+  s.phase_ = phase::idle;
+  s.wait(f.options.timeouts.idle);
+  s.drive();  // bytes may lie in the layer, of which no event will tell
+}
+
+http_session& http_session::start_stream(front& f, std::unique_ptr<layer> over,
+                                         std::unique_ptr<session_extra> extra) {
+  auto& s = f.home.adopt(std::make_unique<http_session>(f, unique_fd(), client_address()));
+  f.count.active.sub();
+  s.counted_ = s.first_ = false;
+  over->attach(s.client_);
+  s.client_.over = std::move(over);
+  s.extra_ = std::move(extra);
+  s.phase_ = phase::idle;
+  return s;
+}
+
 http_session::http_session(front& f, unique_fd client, const client_address& from)
     : session(f.home), front_(f), client_(*this), timer_(*this), pool_(f.state->main.get()) {
   client_.fd = std::move(client);
@@ -44,12 +66,12 @@ http_session::http_session(front& f, unique_fd client, const client_address& fro
     extra_->client_text = from.text();
     if (f.options.accept_proxy) phase_ = phase::preamble;
   }
-  if (std::holds_alternative<tcp_endpoint>(f.state->local)) set_no_delay(client_.fd.get());
+  if (client_.fd && std::holds_alternative<tcp_endpoint>(f.state->local)) set_no_delay(client_.fd.get());
   front_.count.active.add();
 }
 
 http_session::~http_session() {
-  front_.count.active.sub();
+  if (counted_) front_.count.active.sub();
 }
 
 void http_session::leave() noexcept {
@@ -82,6 +104,7 @@ void http_session::wait(std::chrono::milliseconds t) {
 // --- events ---
 
 void http_session::on_io(channel&) {
+  if (phase_ == phase::gone) return;
   if (client_.broken && phase_ != phase::idle && phase_ != phase::head) {
     if (phase_ == phase::exchange || phase_ == phase::connecting) return abort(&front_.count.client_aborted);
     return abort(nullptr);
@@ -184,6 +207,14 @@ bool http_session::cut(const target& t) {
   return true;
 }
 
+// A response that has yet to begin can say so. An idle connection cannot be told by HTTP/1.1: its next
+// request is served, and its answer says it; closing now might cross with that request.
+void http_session::ask_to_leave() {
+  if (phase_ == phase::collecting || phase_ == phase::connecting || phase_ == phase::exchange) {
+    close_after_ = close_after_ || response_part_ == part::head;
+  }
+}
+
 // --- PROXY header ---
 
 // Looks before it takes, so that the bytes behind the header stay in the socket.
@@ -224,9 +255,20 @@ http_session::step http_session::read_request() {
     leave();
     return step::blocked;
   }
+  if (std::exchange(first_, false) && front_.options.http2_clear_text && is_http2({room.data(), r.bytes})) {
+    return step::blocked;
+  }
   if (phase_ == phase::idle && stash_.empty()) return take_request(room.first(r.bytes), false);
   stash_.append(room.data(), r.bytes);
   return take_request({stash_.data(), stash_.size()}, true);
+}
+
+// A client that knows that this is a server of HTTP/2 begins with what is no request of HTTP/1.
+bool http_session::is_http2(std::string_view bytes) {
+  if (!bytes.starts_with("PRI * HTTP/2.0\r\n")) return false;
+  http2_session::take_over(front_, client_, std::move(extra_), bytes);
+  leave();
+  return true;
 }
 
 http_session::step http_session::take_request(std::span<char> bytes, bool in_stash) {
@@ -269,7 +311,7 @@ http_session::step http_session::take_request(std::span<char> bytes, bool in_sta
 // Takes over from the parsed head what is needed later: its views end with this call.
 void http_session::begin_request() {
   const auto& r = front_.request;
-  close_after_ = r.close;
+  close_after_ = r.close || front_.leaving();
   client_minor_0_ = r.minor == 0;
   head_request_ = r.kind == http1::method_kind::head;
   idempotent_ = r.idempotent();
@@ -288,7 +330,7 @@ void http_session::begin_request() {
   if (!extra_) return write_request(r, upgrade_, nullptr, replay_);
   match_rule();
   const forwarding who{front_.options.forwarded, extra_->client_text,
-                       extra_->client.known() && !extra_->client.v4()};
+                       extra_->client.known() && !extra_->client.v4(), extra_->secure ? "https" : "http"};
   write_request(r, upgrade_, who.mode == forwarded_mode::off ? nullptr : &who, replay_);
 }
 
@@ -339,7 +381,7 @@ void http_session::respond_own(unsigned status, const char* text) {
 }
 
 void http_session::linger_on() {
-  ::shutdown(client_.fd.get(), SHUT_WR);
+  shard_.finish(client_);
   stash_ = std::string();
   phase_ = phase::lingering;
   wait(linger_time);

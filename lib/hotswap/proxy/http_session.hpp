@@ -23,6 +23,11 @@ namespace osvm::hotswap::detail {
 class http_session final : public session {
  public:
   static void start(front& f, unique_fd client, const client_address& from);
+  // Goes on where another actor has begun with a connection.
+  static void take_over(front& f, channel& from, std::unique_ptr<session_extra> extra);
+  // A request of an HTTP/2 connection; begins with the first on_io().
+  static http_session& start_stream(front& f, std::unique_ptr<layer> over,
+                                    std::unique_ptr<session_extra> extra);
   http_session(front& f, unique_fd client, const client_address& from);
   ~http_session() override;
 
@@ -31,6 +36,7 @@ class http_session final : public session {
   void on_deferred() override { drive(); }
   void on_upstream(bool connecting);
   bool cut(const target& t) override;
+  void ask_to_leave() override;
 
  private:
   enum class phase : std::uint8_t {
@@ -56,6 +62,7 @@ class http_session final : public session {
   void drive();
   step advance();
   step read_request();
+  bool is_http2(std::string_view bytes);
   step take_request(std::span<char> bytes, bool in_stash);
   void begin_request();
   step read_preamble();
@@ -123,6 +130,8 @@ class http_session final : public session {
   bool upstream_close_ = false;  // the release's connection ends after this response
   bool replayable_ = false;      // replay_ is everything of the request that was taken so far
   bool skipped_crlf_ = false;
+  bool counted_ = true;  // as a connection of a client
+  bool first_ = true;    // nothing has come yet
   bool chunked_request_ = false;
   unsigned status_ = 0;
   time_point asked_{};  // when the request's head was complete

@@ -4,6 +4,7 @@
 #include "hotswap/proxy/drain.hpp"
 #include "hotswap/proxy/front.hpp"
 #include "hotswap/proxy/state.hpp"
+#include "net/tls_server.hpp"
 
 #include <sys/socket.h>
 #include <unistd.h>
@@ -38,17 +39,26 @@ proxy_state::~proxy_state() {
   close();
 }
 
-result<void> proxy_state::open(const std::vector<executor>& executors) {
+result<void> proxy_state::open(const std::vector<executor>& executors, unique_fd inherited, bool hold) {
   OSVM_CHECK(check(options));
   if (executors.empty()) return error(osvm::errc::invalid_argument, "a proxy needs an executor");
   control = executors.front();
   main = std::make_shared<pool>(control, pool_options{});
   main->attach(shared_from_this());
-  rich = rich || options.forwarded != forwarded_mode::off || options.accept_proxy || options.access_log;
+  if (options.tls) {
+    OSVM_TRY(tls_, make_tls(*options.tls, nullptr));
+  }
+  rich = rich || options.tls || options.forwarded != forwarded_mode::off || options.accept_proxy ||
+         options.access_log;
   routing plain;
   plain.rules.push_back({.options = {}, .to = main, .limits = nullptr, .lanes = {}});
   local = options.listen;
-  OSVM_TRY(listener_, listen_on(local, options.backlog, options.unix_mode));
+  if (inherited) {
+    borrowed_ = true;
+    OSVM_TRY(listener_, adopt_listener(local, std::move(inherited)));
+  } else {
+    OSVM_TRY(listener_, listen_on(local, options.backlog, options.unix_mode));
+  }
   const std::size_t n = options.shards != 0 ? options.shards : executors.size();
   for (std::size_t i = 0; i < n; ++i) {
     counts.push_back(std::make_unique<counters>());
@@ -65,20 +75,40 @@ result<void> proxy_state::open(const std::vector<executor>& executors) {
   for (std::size_t i = 0; i < n; ++i) {
     made[i] = std::make_shared<front>(*shards_[i], shared_from_this(), i);
     made[i]->use(std::make_shared<routing>(plain));
+    made[i]->use(tls_);
     fronts[i] = made[i].get();
   }
+  copies_.resize(n);
   for (std::size_t i = 0; i < n; ++i) {
-    auto fd = listener_.duplicate();
-    if (!fd) {
+    copies_[i] = listener_.duplicate();
+    if (!copies_[i]) {
       abandon();
       return errno_error("duplicate the listener");
     }
-    shards_[i]->post([f = made[i], fd = std::move(fd)](shard& s) mutable {
-      s.attach(f);
-      (void)f->accept_from(std::move(fd));
-    });
+    shards_[i]->post([f = made[i]](shard& s) { s.attach(f); });
   }
+  if (!hold) begin_accepting();
   return {};
+}
+
+void proxy_state::begin_accepting() {
+  const auto all = shards();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (!copies_[i]) continue;
+    all[i]->post(
+        [f = fronts[i], fd = std::move(copies_[i])](shard&) mutable { (void)f->accept_from(std::move(fd)); });
+  }
+}
+
+void proxy_state::stop_accepting() noexcept {
+  if (deaf_.exchange(true)) return;
+  const auto all = shards();
+  for (std::size_t i = 0; i < all.size(); ++i) all[i]->post([f = fronts[i]](shard&) { f->stop_accepting(); });
+}
+
+void proxy_state::ask_to_leave() {
+  const auto all = shards();
+  for (std::size_t i = 0; i < all.size(); ++i) all[i]->post([f = fronts[i]](shard&) { f->ask_to_leave(); });
 }
 
 // Each shard gets a copy: nothing of it is shared but pools and limits.
@@ -93,6 +123,33 @@ void proxy_state::use(const routing& rules) {
       f->use(std::move(copy));
     });
   }
+}
+
+result<std::shared_ptr<const net::tls_server>> make_tls(const tls_termination& o,
+                                                        const net::tls_server* before) {
+  net::tls_server_options with;
+  for (const auto& c : o.certificates) with.identities.push_back({c.chain, c.key});
+  with.protocols = o.protocols;
+  with.only_tls13 = o.only_tls13;
+  auto made = net::tls_server::make(with, before);
+  if (!made) return error(errc::bad_certificate, made.error().context);
+  return std::shared_ptr<const net::tls_server>(std::move(*made));
+}
+
+void proxy_state::use(std::shared_ptr<const net::tls_server> tls) {
+  {
+    std::lock_guard lock(mutex_);
+    tls_ = tls;
+  }
+  const auto all = shards();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    all[i]->post([f = fronts[i], tls](shard&) { f->use(tls); });
+  }
+}
+
+std::shared_ptr<const net::tls_server> proxy_state::tls() const {
+  std::lock_guard lock(mutex_);
+  return tls_;
 }
 
 std::vector<std::shared_ptr<shard>> proxy_state::shards() const {
@@ -124,7 +181,9 @@ bool proxy_state::full() const noexcept {
 
 // Ends listening in all shards at once, while their descriptors are still theirs to close.
 void proxy_state::stop_listening() noexcept {
-  if (!listener_ || deaf_.exchange(true)) return;
+  if (!listener_ || deaf_) return;
+  if (borrowed_) return stop_accepting();
+  if (deaf_.exchange(true)) return;
   ::shutdown(listener_.get(), SHUT_RDWR);
   if (const auto* un = std::get_if<unix_endpoint>(&local)) ::unlink(un->path.c_str());
 }
@@ -178,6 +237,13 @@ result<std::uint64_t> proxy::shift(release_target target) {
 }
 std::uint64_t proxy::generation() const noexcept {
   return state_->main->routes.generation();
+}
+result<void> proxy::renew(const tls_termination& tls) {
+  const auto before = state_->tls();
+  if (!before) return error(osvm::errc::invalid_argument, "the proxy listens in clear text");
+  OSVM_TRY(auto made, detail::make_tls(tls, before.get()));
+  state_->use(std::move(made));
+  return {};
 }
 proxy_stats proxy::stats() const {
   return state_->stats();

@@ -13,6 +13,7 @@ namespace osvm::hotswap::detail {
 struct session_extra {
   client_address client, local;  // local: where it connected to; known when it was asked for
   std::string client_text;
+  bool secure = false;  // came by TLS
 
   // Of the request that is under way.
   std::shared_ptr<routing> rules;  // keeps `matched`

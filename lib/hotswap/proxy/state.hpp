@@ -12,10 +12,18 @@
 #include <mutex>
 #include <vector>
 
+namespace osvm::net {
+class tls_server;
+}
+
 namespace osvm::hotswap::detail {
 
 class front;
 struct routing;
+
+// Errors: errc::bad_certificate. `before`: whose session tickets stay good.
+result<std::shared_ptr<const net::tls_server>> make_tls(const tls_termination& o,
+                                                        const net::tls_server* before);
 
 class proxy_state : public std::enable_shared_from_this<proxy_state> {
  public:
@@ -24,7 +32,17 @@ class proxy_state : public std::enable_shared_from_this<proxy_state> {
   proxy_state(const proxy_state&) = delete;
   proxy_state& operator=(const proxy_state&) = delete;
 
-  result<void> open(const std::vector<executor>& executors);
+  // `inherited`: a listening socket for options.listen; empty: one is made. With `hold`, nothing is accepted
+  // before begin_accepting().
+  result<void> open(const std::vector<executor>& executors, unique_fd inherited = {}, bool hold = false);
+  void begin_accepting();
+  // An inherited listener is another process's, and outlives this proxy, until then.
+  void own_listener() noexcept { borrowed_ = false; }
+  // For a successor.
+  unique_fd listener() const noexcept { return listener_.duplicate(); }
+  // A successor accepts instead: the listener goes on, in the file system, too.
+  void stop_accepting() noexcept;
+  void ask_to_leave();
   proxy_stats stats() const;
   void close() noexcept;
   // Connections that are open stay until they end.
@@ -34,6 +52,10 @@ class proxy_state : public std::enable_shared_from_this<proxy_state> {
   std::vector<std::shared_ptr<shard>> shards() const;
   // Routes by these rules from now on.
   void use(const routing& rules);
+  // Shows these certificates from now on. `tls`: not null.
+  void use(std::shared_ptr<const net::tls_server> tls);
+  // Null: it listens in clear text.
+  std::shared_ptr<const net::tls_server> tls() const;
   bool closed() const noexcept { return closed_.load(); }
 
   // Shard on which a connection accepted by shard `mine` should live: its own unless it has clearly more.
@@ -51,10 +73,11 @@ class proxy_state : public std::enable_shared_from_this<proxy_state> {
 
  private:
   unique_fd listener_;
-  std::atomic<bool> closed_{false}, deaf_{false};
+  std::vector<unique_fd> copies_;  // of it, for the shards, until they accept
+  std::atomic<bool> closed_{false}, deaf_{false}, borrowed_{false};
   mutable std::mutex mutex_;
   std::vector<std::shared_ptr<shard>> shards_;
-  bool unlinked_ = false;
+  std::shared_ptr<const net::tls_server> tls_;
 };
 
 }  // namespace osvm::hotswap::detail

@@ -11,6 +11,14 @@ void stream_session::start(front& f, unique_fd client, const client_address& fro
   if (const auto t = f.options.timeouts.head; t.count() != 0) f.home.arm_in(s.timer_, t);
 }
 
+void stream_session::take_over(front& f, channel& from, std::unique_ptr<session_extra> extra) {
+  auto& s = f.home.adopt(std::make_unique<stream_session>(f, unique_fd(), client_address()));
+  f.home.hand_over(from, s.client_);
+  s.extra_ = std::move(extra);
+  s.preamble_ = false;
+  s.begin();
+}
+
 stream_session::stream_session(front& f, unique_fd client, const client_address& from)
     : session(f.home),
       front_(f),
@@ -26,7 +34,7 @@ stream_session::stream_session(front& f, unique_fd client, const client_address&
     extra_->client = from;
     extra_->client_text = from.text();
   }
-  if (std::holds_alternative<tcp_endpoint>(f.state->local)) set_no_delay(client_.fd.get());
+  if (client_.fd && std::holds_alternative<tcp_endpoint>(f.state->local)) set_no_delay(client_.fd.get());
   front_.count.active.add();
 }
 

@@ -13,6 +13,7 @@ namespace osvm::hotswap::detail {
 class stream_session final : public session {
  public:
   static void start(front& f, unique_fd client, const client_address& from);
+  static void take_over(front& f, channel& from, std::unique_ptr<session_extra> extra);
   stream_session(front& f, unique_fd client, const client_address& from);
   ~stream_session() override;
 

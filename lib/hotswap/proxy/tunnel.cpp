@@ -1,7 +1,5 @@
 #include "hotswap/proxy/tunnel.hpp"
 
-#include <sys/socket.h>
-
 namespace osvm::hotswap::detail {
 namespace {
 
@@ -18,7 +16,7 @@ tunnel_state tunnel::direction::move(shard& s, channel& from, channel& to, std::
     if (ended) {
       if (!shut && !last) {
         shut = true;
-        ::shutdown(to.fd.get(), SHUT_WR);
+        s.finish(to);
       }
       return tunnel_state::finished;
     }

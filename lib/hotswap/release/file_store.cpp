@@ -10,6 +10,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <mutex>
 
 namespace osvm::hotswap {
 namespace {
@@ -28,6 +29,17 @@ result<void> write_all(int fd, std::string_view text, const std::string& path) {
     text.remove_prefix(static_cast<std::size_t>(n));
   }
   return {};
+}
+
+result<unique_fd> take_lock(const std::string& path) {
+  const std::string name = path + ".lock";
+  unique_fd lock(::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!lock) return errno_error("open " + name);
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return errno_error("lock " + name);
+    return error(osvm::errc::busy, path + " is in use by another process");
+  }
+  return lock;
 }
 
 class file_store final : public release_store {
@@ -58,6 +70,11 @@ class file_store final : public release_store {
 
   // The folder is synced too: a rename that only the cache knows of is none.
   result<void> save(std::string_view document) override {
+    std::lock_guard hold(mutex_);
+    if (given_) return error(osvm::errc::closed, path_ + " was handed over to another process");
+    if (!lock_) {
+      OSVM_TRY(lock_, take_lock(path_));
+    }
     const int how = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW;
     unique_fd fd(::open(next_.c_str(), how, 0600));
     if (!fd) return errno_error("open " + next_);
@@ -70,21 +87,30 @@ class file_store final : public release_store {
     return {};
   }
 
+  void let_go() override {
+    std::lock_guard hold(mutex_);
+    lock_.reset();
+    given_ = true;
+  }
+  result<void> take_back() override {
+    std::lock_guard hold(mutex_);
+    given_ = false;  // when the other one still has it, the next save() tries again
+    if (lock_) return {};
+    OSVM_TRY(lock_, take_lock(path_));
+    return {};
+  }
+
  private:
   std::string path_, next_;
+  std::mutex mutex_;
   unique_fd lock_;
+  bool given_ = false;
 };
 
 }  // namespace
 
 result<std::shared_ptr<release_store>> open_file_store(std::string path) {
-  const std::string name = path + ".lock";
-  unique_fd lock(::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!lock) return errno_error("open " + name);
-  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK) return errno_error("lock " + name);
-    return error(osvm::errc::busy, path + " is in use by another process");
-  }
+  OSVM_TRY(auto lock, take_lock(path));
   return std::shared_ptr<release_store>(std::make_shared<file_store>(std::move(path), std::move(lock)));
 }
 

@@ -10,6 +10,7 @@
 #include <deque>
 #include <iostream>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "../context.hpp"
@@ -20,11 +21,14 @@
 namespace osvm::cli {
 namespace {
 
+constexpr int no_signal = 0;  // a successor has the listeners
+
 class proxy_serve final : public invocation {
  public:
   void declare(option_set& o) override {
     o.value("file,c", "FILE", file_, "the configuration (YAML)");
     o.flag("check", check_, "read the configuration, say what is wrong with it, and end");
+    o.flag("take-over", take_over_, "take the place of the proxy that runs with this control socket");
     o.value("drain", "TIME", drain_, "at the end: how long connections may go on");
   }
 
@@ -39,6 +43,10 @@ class proxy_serve final : public invocation {
     if (check_) {
       if (ctx.json()) ctx.print_json(boost::json::object{{"valid", true}});
       return static_cast<int>(exit_code::done);
+    }
+    if (take_over_ && config->control.empty()) {
+      return ctx.fail(error(errc::invalid_argument, file_ + " names no `control` socket to take over by"),
+                      exit_code::usage);
     }
     return serve(ctx, std::move(*config), *drain);
   }
@@ -67,10 +75,26 @@ class proxy_serve final : public invocation {
       s.came.push_back(number);
       s.changed.notify_one();
     });
+    std::optional<take_over> before;
+    if (take_over_) {
+      auto begun = take_over::begin(config.control);
+      if (!begun) return ctx.fail(begun.error());
+      before = std::move(*begun);
+    }
+    auto handed_over = [&s] {
+      std::lock_guard lock(s.mutex);
+      s.came.push_back(no_signal);
+      s.changed.notify_one();
+    };
     auto tell = [&ctx](const std::string& line) { ctx.note(printable(line, 4096)); };
-    auto server = proxy_server::open(std::move(executors), file_, std::move(config), tell);
+    auto server = proxy_server::open(std::move(executors), file_, std::move(config), tell, handed_over,
+                                     before ? &*before : nullptr);
     if (!server) return ctx.fail(server.error());
     if (auto begun = (*server)->begin(); !begun) return ctx.fail(begun.error());
+    if (before) {
+      if (auto done = (*server)->succeed(*before); !done) return ctx.fail(done.error());
+      before.reset();
+    }
     announce(ctx, **server);
     for (;;) {
       std::unique_lock lock(s.mutex);
@@ -78,6 +102,10 @@ class proxy_serve final : public invocation {
       const int number = s.came.front();
       s.came.pop_front();
       lock.unlock();
+      if (number == no_signal) {
+        (*server)->leave(drain);
+        break;
+      }
       if (number != SIGHUP) break;
       const auto done = (*server)->reload();
       tell(done ? "reloaded " + file_ : "not reloaded: " + done.error().to_string());
@@ -97,7 +125,7 @@ class proxy_serve final : public invocation {
   }
 
   std::string file_, drain_ = "30s";
-  bool check_ = false;
+  bool check_ = false, take_over_ = false;
 };
 
 }  // namespace
@@ -108,7 +136,8 @@ const command cmd_proxy_serve_entry{
     .summary = "run the proxy that a configuration describes (SIGHUP: read it anew)",
     .examples =
         "  osvm proxy -c proxy.yaml\n  osvm proxy serve -c proxy.yaml --check\n"
-        "  kill -HUP $(pidof osvm)        # read it anew, without losing a request",
+        "  kill -HUP $(pidof osvm)        # read it anew, without losing a request\n"
+        "  osvm proxy -c proxy.yaml --take-over   # another build of osvm takes the running one's place",
     .make = make_invocation<proxy_serve>,
 };
 
