@@ -87,6 +87,7 @@ struct iterator::impl {
 
   walk_context walk;
   std::string column;
+  static constexpr int most_renewals = 8;
   std::vector<std::unique_ptr<source>> sources;
   std::string key;
   rocksdb::value value;
@@ -112,12 +113,12 @@ struct iterator::impl {
   void start(bool ahead, const mover& position) {
     forward = ahead;
     walk.status = {};
-    for (int attempt = 0; attempt < 8; ++attempt) {
+    for (int attempt = 0; attempt < most_renewals; ++attempt) {
       for (auto& s : sources) position(*s);
-      if (!walk.vanished) break;
+      if (!walk.vanished) return settle();
       if (!renew()) return;
     }
-    settle();
+    too_fast();
   }
 
   bool renew() {
@@ -181,13 +182,19 @@ struct iterator::impl {
 
   // After a new version was taken: back to `key`, which was not given out yet.
   bool resume() {
-    for (int attempt = 0; attempt < 8; ++attempt) {
+    for (int attempt = 0; attempt < most_renewals; ++attempt) {
       if (!renew()) return false;
       for (auto& s : sources) forward ? s->seek(key) : s->seek_before(key + '\0');
       if (!walk.vanished) return true;
     }
-    walk.status = error(osvm::errc::busy, "the writer replaces files faster than they can be opened");
+    too_fast();
     return false;
+  }
+
+  // No row is given out then: sources that are not positioned would look like an end.
+  void too_fast() {
+    valid = false;
+    walk.status = error(osvm::errc::busy, "the writer replaces files faster than they can be opened");
   }
 };
 
