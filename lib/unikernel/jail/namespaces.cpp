@@ -18,7 +18,9 @@
 namespace osvm::unikernel {
 namespace {
 
-constexpr const char* new_root = "/tmp";  // covered by the new root; nothing is written below the old one
+// Where the new root is put together: over a mount that every host has, nothing is written below the old
+// root.
+constexpr const char* new_root = "/proc";
 
 result<void> write_once(const char* path, const std::string& text) {
   const unique_fd file(::open(path, O_WRONLY | O_CLOEXEC));
@@ -38,6 +40,26 @@ result<void> unshare_as_user(int which) {
   OSVM_CHECK(write_once("/proc/self/setgroups", "deny"));
   OSVM_CHECK(write_once("/proc/self/uid_map", fmt::format("{0} {0} 1", user)));
   return write_once("/proc/self/gid_map", fmt::format("{0} {0} 1", group));
+}
+
+// Nothing that is mounted from here on reaches other namespaces. False: this process is in a chroot whose
+// root is no mount, so that only the place of the new root can be made private, and the old one cannot be
+// left behind.
+result<bool> keep_mounts_private() {
+  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0) return true;
+  if (errno != EINVAL || ::mount(nullptr, new_root, nullptr, MS_PRIVATE, nullptr) != 0)
+    return errno_error("jail: private mounts");
+  return false;
+}
+
+result<void> change_root(bool pivot) {
+  // The old root lies over the new one for a moment, then nowhere (pivot_root(2), "pivot_root(".", ".")").
+  const auto leave_old = [] {
+    return ::syscall(SYS_pivot_root, ".", ".") == 0 && ::umount2(".", MNT_DETACH) == 0;
+  };
+  if (::chdir(new_root) != 0 || !(pivot ? leave_old() : ::chroot(".") == 0) || ::chdir("/") != 0)
+    return errno_error("jail: changing root");
+  return {};
 }
 
 // A copy of a mount, taken where it still can be named.
@@ -85,8 +107,7 @@ std::set<std::string> socket_folders(const host_access& needs) {
 result<std::string> enter_namespaces(const host_access& needs) {
   const int which = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | (needs.network ? 0 : CLONE_NEWNET);
   if (::unshare(which) != 0) OSVM_CHECK(unshare_as_user(which));
-  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
-    return errno_error("jail: private mounts");
+  OSVM_TRY(const bool pivot, keep_mounts_private());
   std::vector<taken_place> places;
   OSVM_TRY(auto self, take(fmt::format("/proc/{}", ::getpid())));
   self.path = "/proc/self";
@@ -106,12 +127,9 @@ result<std::string> enter_namespaces(const host_access& needs) {
   for (std::size_t i = 0; i < own; ++i) OSVM_CHECK(put(places[i]));
   if (::mkdir((std::string(new_root) + "/tmp").c_str(), 0700) != 0) return errno_error("jail: /tmp");
   for (std::size_t i = own; i < places.size(); ++i) OSVM_CHECK(put(places[i]));
-  // The old root lies over the new one for a moment, then nowhere (pivot_root(2), "pivot_root(".", ".")").
-  if (::chdir(new_root) != 0 || ::syscall(SYS_pivot_root, ".", ".") != 0 || ::umount2(".", MNT_DETACH) != 0 ||
-      ::chdir("/") != 0) {
-    return errno_error("jail: changing root");
-  }
-  return fmt::format("namespaces (mount, ipc, uts{})", needs.network ? "" : ", net");
+  OSVM_CHECK(change_root(pivot));
+  return fmt::format("namespaces (mount, ipc, uts{}){}", needs.network ? "" : ", net",
+                     pivot ? "" : ", root changed within a chroot");
 }
 
 }  // namespace osvm::unikernel
