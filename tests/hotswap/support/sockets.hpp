@@ -32,11 +32,11 @@ class client {
 
   bool send(std::string_view bytes);
   // Reads until `n` bytes are there, the peer ends or `timeout` has passed; gives what came.
-  std::string read(std::size_t n, std::chrono::milliseconds timeout = 5s);
+  std::string read(std::size_t n, std::chrono::milliseconds timeout = 20s);
   // Reads up to and with `mark`; empty when the peer ends before.
-  std::string read_until(std::string_view mark, std::chrono::milliseconds timeout = 5s);
+  std::string read_until(std::string_view mark, std::chrono::milliseconds timeout = 20s);
   // Reads until the peer ends its side. `reset()` tells how.
-  std::string read_all(std::chrono::milliseconds timeout = 5s);
+  std::string read_all(std::chrono::milliseconds timeout = 20s);
   // One response with Content-Length, chunked or no body: its head and its decoded body.
   struct response {
     unsigned status = 0;
@@ -45,14 +45,14 @@ class client {
     bool has(std::string_view text) const { return head.find(text) != std::string::npos; }
     std::string header(std::string_view name) const;
   };
-  response receive(bool to_head = false, std::chrono::milliseconds timeout = 5s);
+  response receive(bool to_head = false, std::chrono::milliseconds timeout = 20s);
   response get(const std::string& path, const std::string& extra = {});
   void shut_down();
   // Closes with a reset.
   void abort();
   void close() { fd_.reset(); }
   // Nothing more comes: the peer has closed, in order or by reset.
-  bool at_end(std::chrono::milliseconds timeout = 5s);
+  bool at_end(std::chrono::milliseconds timeout = 20s);
   bool reset() const { return reset_; }
 
  private:
@@ -109,7 +109,7 @@ server::script release_script(std::string version);
 unique_fd unconnected_socket();  // TCP
 std::string header_of(std::string_view head, std::string_view name);
 // Waits for a condition; true when it came.
-bool eventually(const std::function<bool()>& condition, std::chrono::milliseconds timeout = 5s);
+bool eventually(const std::function<bool()>& condition, std::chrono::milliseconds timeout = 20s);
 std::size_t open_descriptors();
 std::string temp_folder();
 
