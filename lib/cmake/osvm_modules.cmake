@@ -149,6 +149,24 @@ std::span<const ${R_TYPE}* const> ${R_TABLE}() noexcept { return ${R_TABLE}_rows
 ")
 endfunction()
 
+# osvm_link_static(<target> MODULES <names...> LIBRARIES <names...>)
+#   Links a static program of modules and of the packages' archives, both by file name: as targets the packages are
+#   shared libraries. {fmt} comes as source, Debian has no archive of it.
+function(osvm_link_static target)
+  cmake_parse_arguments(S "" "" "MODULES;LIBRARIES" ${ARGN})
+  target_sources(${target} PRIVATE ${PROJECT_SOURCE_DIR}/lib/cmake/fmt_static.cpp)
+  foreach(module ${S_MODULES})
+    add_dependencies(${target} osvm_${module})
+    target_link_libraries(${target} PRIVATE $<TARGET_FILE:osvm_${module}>)
+    set_property(TARGET ${target} APPEND PROPERTY LINK_DEPENDS $<TARGET_FILE:osvm_${module}>)
+  endforeach()
+  list(TRANSFORM S_LIBRARIES REPLACE "(.+)" "-l:lib\\1.a" OUTPUT_VARIABLE archives)
+  target_link_libraries(${target} PRIVATE osvm_flags ${archives} Threads::Threads)
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/include)
+  target_compile_definitions(${target} PRIVATE BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED)
+  target_compile_features(${target} PRIVATE cxx_std_20)
+endfunction()
+
 # osvm_add_test(<name> SOURCES ... LINK ... [LABELS ...] [TIMEOUT s] [ALONE <sources that join no batch>])
 #   LABELS: unit, kvm (needs /dev/kvm), peer (needs another program), fault; slow: only in `make test-all`;
 #   asan: `make test` runs it under ASan and UBSan too (parsers, system-call layer).

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -13,10 +14,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <string_view>
 
 namespace {
 
@@ -24,8 +27,9 @@ using namespace osvm;
 using unikernel::jail_rules;
 
 struct scene {
-  std::string dir;        // granted: dir/in, read-only, and dir/out, writable
-  int in = -1, out = -1;  // as the file tree holds them
+  std::string dir;         // granted: dir/in, read-only, and dir/out, writable
+  int in = -1, out = -1;   // as the file tree holds them
+  std::uint16_t port = 0;  // of a listener on the loopback that the guest was not granted
 };
 
 struct attempt {
@@ -58,6 +62,20 @@ bool reads_parents_memory(const scene& s) {
   char here = 0;
   const iovec local{&here, 1}, remote{const_cast<scene*>(&s), 1};
   return ::process_vm_readv(::getppid(), &local, 1, &remote, 1, 0) == 1;
+}
+
+bool connects(std::uint16_t port) {
+  const unique_fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(port);
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  return ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0;
+}
+
+bool limits_its_parent() {
+  rlimit now{};
+  return ::prlimit(::getppid(), RLIMIT_CORE, nullptr, &now) == 0;
 }
 
 bool forks() {
@@ -112,6 +130,23 @@ const std::vector<attempt>& attempts() {
        &jail_rules::calls,
        reads_parents_memory,
        {&jail_rules::capabilities, &jail_rules::landlock}},
+      {"signals_other_processes",
+       &jail_rules::calls,
+       [](const scene&) { return ::kill(::getppid(), 0) == 0; },
+       {&jail_rules::landlock, &jail_rules::capabilities}},
+      {"makes_the_kernel_signal_other_processes",
+       &jail_rules::calls,
+       [](const scene& s) {
+         const unique_fd fd(::openat(s.in, "file", O_RDONLY | O_CLOEXEC));
+         return ::fcntl(fd.get(), F_SETOWN, ::getppid()) == 0;
+       },
+       {&jail_rules::landlock}},
+      {"touches_limits_of_other_processes",
+       &jail_rules::calls,
+       [](const scene&) { return limits_its_parent(); },
+       {&jail_rules::landlock, &jail_rules::capabilities}},
+      {"connects_to_ports_that_are_not_granted", &jail_rules::landlock,
+       [](const scene& s) { return connects(s.port); }},
       {"makes_network_sockets", &jail_rules::calls, [](const scene&) { return makes_socket(AF_INET); }},
       {"makes_netlink_sockets", &jail_rules::calls, [](const scene&) { return makes_socket(AF_NETLINK); }},
       {"leaves_core_files",
@@ -123,7 +158,7 @@ const std::vector<attempt>& attempts() {
   return all;
 }
 
-enum outcome { succeeded = 10, failed = 11, no_jail = 12 };
+enum outcome { succeeded = 10, failed = 11, unsupported = 12, broken = 13 };
 
 class jail : public ::testing::TestWithParam<std::size_t> {
  protected:
@@ -140,6 +175,7 @@ class jail : public ::testing::TestWithParam<std::size_t> {
     scene_.in = in_.get();
     scene_.out = out_.get();
     listen_abstract();
+    listen_on_loopback();
   }
   void TearDown() override { std::filesystem::remove_all(scene_.dir); }
 
@@ -154,18 +190,35 @@ class jail : public ::testing::TestWithParam<std::size_t> {
     ASSERT_EQ(::listen(listener_.get(), 8), 0);
   }
 
+  void listen_on_loopback() {
+    tcp_.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof at;
+    ASSERT_EQ(::bind(tcp_.get(), reinterpret_cast<const sockaddr*>(&at), size), 0);
+    ASSERT_EQ(::listen(tcp_.get(), 8), 0);
+    ASSERT_EQ(::getsockname(tcp_.get(), reinterpret_cast<sockaddr*>(&at), &size), 0);
+    scene_.port = ntohs(at.sin_port);
+  }
+
   // In a process of its own, which the jail may ruin.
   int in_jail(const jail_rules& rules, const attempt& a) {
     const pid_t child = ::fork();
     if (child == 0) {
       ::alarm(20);
       unikernel::host_access needs;
+      if (std::string_view(a.name).starts_with("connects_")) needs.ports = {1};
       needs.files = {{.fd = scene_.in, .writable = false, .directory = true},
                      {.fd = scene_.out, .writable = true, .directory = true}};
       needs.socket_dir = scene_.dir + "/out";
       const auto done = unikernel::enter_jail(needs, {}, rules);
-      if (!done) std::fprintf(stderr, "%s\n", done.error().to_string().c_str());
-      ::_exit(!done ? no_jail : a.succeeds(scene_) ? succeeded : failed);
+      if (!done) {
+        std::fprintf(stderr, "%s\n", done.error().to_string().c_str());
+        ::_exit(done.error().code == make_error_code(unikernel::errc::isolation_unsupported) ? unsupported
+                                                                                             : broken);
+      }
+      ::_exit(a.succeeds(scene_) ? succeeded : failed);
     }
     int status = 0;
     EXPECT_EQ(::waitpid(child, &status, 0), child);
@@ -173,14 +226,15 @@ class jail : public ::testing::TestWithParam<std::size_t> {
   }
 
   scene scene_;
-  unique_fd in_, out_, listener_;
+  unique_fd in_, out_, listener_, tcp_;
 };
 
 TEST_P(jail, stops_the_attempt_and_does_not_without_its_rule) {
   const attempt& a = attempts()[GetParam()];
   jail_rules rules;
   const int whole = in_jail(rules, a);
-  if (whole == no_jail) GTEST_SKIP() << "SKIPPED: this host cannot make a jail (the reason stands above)";
+  if (whole == unsupported)
+    GTEST_SKIP() << "SKIPPED: this host cannot make a jail; what it lacks stands above";
   EXPECT_EQ(whole, failed) << a.name << " in the whole jail";
   for (const auto other : a.also_off) rules.*other = false;
   EXPECT_EQ(in_jail(rules, a), failed) << a.name << " by its rule alone";

@@ -138,6 +138,21 @@ TEST_F(worker, that_is_killed_ends_its_guest_with_the_reason) {
   EXPECT_TRUE(workers().empty());
 }
 
+// A worker that a guest has taken over need not do as it is told.
+TEST_F(worker, that_does_not_heed_a_kill_is_killed) {
+  auto guest = start_apart("stubborn", {"sleeping"});
+  ASSERT_TRUE(guest) << guest.error().to_string();
+  ASSERT_TRUE(says(*guest, "ready"));
+  const auto pids = workers();
+  ASSERT_EQ(pids.size(), 1u);
+  ASSERT_EQ(::kill(pids[0], SIGSTOP), 0);
+  guest->kill();
+  const auto end = guest->wait(patience);
+  ASSERT_TRUE(end) << end.error().to_string();
+  EXPECT_EQ(end->cause, exit_cause::killed);
+  EXPECT_TRUE(workers().empty());
+}
+
 // SIGKILL of the embedder leaves nothing: the worker sees its socket close.
 TEST_F(worker, ends_with_its_embedder) {
   int report[2];

@@ -110,13 +110,11 @@ instance_options with_everything(const instance_options& given) {
 }  // namespace
 
 in_process_engine::in_process_engine(executor ex, image program, const instance_options& options)
-    : executor_(std::move(ex)),
+    : engine_base(std::move(ex)),
       image_(std::move(program)),
       options_(options),
       given_policy_(options.policy),
-      created_(clock_type::now()),
-      ending_(executor_),
-      listeners_(executor_) {}
+      created_(clock_type::now()) {}
 
 in_process_engine::~in_process_engine() {
   shut_down();
@@ -200,15 +198,6 @@ void in_process_engine::open_recorder() {
   state_->everything_allowed = options_.learn == learning::allow_all;
 }
 
-void in_process_engine::open_events(const instance_options& options) {
-  const bool log = options.output.type == stdio::kind::log || options.error.type == stdio::kind::log;
-  if (!options.events.denials && !options.events.trace && !log) return;
-  events_ = std::make_shared<event_channel>(executor_, options.events);
-  ending_.drain_first(events_);
-  state_->events = events_;
-  state_->tracing = options.events.trace;
-}
-
 // All that names something of the host. No thread runs yet.
 result<void> in_process_engine::open_host(const instance_options& options, const engine_setup& setup) {
   // Instances of one name may share a folder: each socket has a name of its own.
@@ -230,6 +219,8 @@ result<void> in_process_engine::open_host(const instance_options& options, const
   state_->rules = options.controls;
 #endif
   open_events(options);
+  state_->events = events_;
+  state_->tracing = options.events.trace;
   open_recorder();
   state_->cpus = std::max(1U, facts_.cores);
   OSVM_CHECK(open_files(options));
@@ -250,7 +241,7 @@ host_access in_process_engine::access_of(const instance_options& options) const 
     if (c.host.starts_with("unix:")) {
       a.unix_targets.push_back(c.host.substr(5));
     } else {
-      a.network = true;
+      a.ports.push_back(c.port);
     }
   }
   return a;

@@ -9,11 +9,9 @@
 #include "kvm/vcpu.hpp"
 #include "kvm/vm.hpp"
 #include "unikernel/elf/image_data.hpp"
-#include "unikernel/engine/ending.hpp"
+#include "unikernel/engine/engine_base.hpp"
 #include "unikernel/engine/faults.hpp"
-#include "unikernel/engine/listening_board.hpp"
 #include "unikernel/engine/timers.hpp"
-#include "unikernel/events/channel.hpp"
 #include "unikernel/exitless/poller.hpp"
 #include "unikernel/files/tree.hpp"
 #include "unikernel/instance_state.hpp"
@@ -40,7 +38,7 @@ struct host_access {
   std::vector<file_root> files;                           // borrowed descriptors
   std::string socket_dir;                                 // empty: none
   std::vector<std::string> unix_listeners, unix_targets;  // host paths
-  bool network = false;                                   // it connects to granted TCP endpoints
+  std::vector<std::uint16_t> ports;  // of TCP endpoints that the guest was granted; none: no network
 };
 
 // For who runs an engine in a process of its own.
@@ -51,7 +49,7 @@ struct engine_setup {
   std::function<result<void>(const host_access&)> before_threads;
 };
 
-class in_process_engine final : public engine, private instance_host, private slot_installer {
+class in_process_engine final : public engine_base, private instance_host, private slot_installer {
  public:
   static result<std::shared_ptr<engine>> create(executor ex, const image& program,
                                                 const instance_options& options,
@@ -59,19 +57,9 @@ class in_process_engine final : public engine, private instance_host, private sl
   in_process_engine(executor ex, image program, const instance_options& options);
   ~in_process_engine() override;
 
-  executor get_executor() const noexcept override { return executor_; }
-  void wait_async(wait_handler handler) override { ending_.wait_async(std::move(handler)); }
-  result<exit_report> wait(std::chrono::nanoseconds timeout) override { return ending_.wait(timeout); }
-  void listening_async(unikernel::listener which, listening_handler handler) override {
-    listeners_.listening_async(which, std::move(handler));
-  }
-  result<endpoint> wait_listening(unikernel::listener which, std::chrono::nanoseconds timeout) override {
-    return listeners_.wait(which, timeout);
-  }
   void kill() noexcept override;
   result<void> signal(int number) override;
   std::string take_output(int descriptor) override;
-  std::vector<event> take_events(std::size_t most) override;
   result<learned_policy> learned() const override;
   instance_stats stats() const override;
   std::string isolation_report() const override;
@@ -108,7 +96,6 @@ class in_process_engine final : public engine, private instance_host, private sl
   host_access access_of(const instance_options& options) const;
   void open_recorder();
   budgets used_budgets() const;
-  void open_events(const instance_options& options);
   result<void> open_vm(const kvm::host_facts& facts);
   result<void> open_files(const instance_options& options);
   result<void> open_sockets(const instance_options& options);
@@ -169,7 +156,6 @@ class in_process_engine final : public engine, private instance_host, private sl
   void finish() noexcept;
   void reap() noexcept;
 
-  executor executor_;
   image image_;
   instance_options options_;  // as given; stdio descriptors are not used after boot
   policy given_policy_;       // before learning::allow_all widened it
@@ -181,8 +167,7 @@ class in_process_engine final : public engine, private instance_host, private sl
   mapping flush_page_;  // see flush_all()
   std::unique_ptr<address_space> memory_;
   std::unique_ptr<instance_state> state_;
-  std::unique_ptr<call_poller> poller_;    // null: not asked for
-  std::shared_ptr<event_channel> events_;  // null: nobody asked for any
+  std::unique_ptr<call_poller> poller_;  // null: not asked for
   clock_updater clock_;
   deadline wall_end_;
   boot_phases phases_;                                   // written during creation only
@@ -202,8 +187,6 @@ class in_process_engine final : public engine, private instance_host, private sl
   std::size_t most_threads_ = 1;  // alive at once
   std::atomic<bool> ended_{false};
 
-  ending ending_;
-  listening_board listeners_;
   std::optional<vsock::hybrid_listener> hybrid_;
 };
 

@@ -34,10 +34,6 @@ std::string in_process_engine::take_output(int descriptor) {
   return state_->captured[static_cast<unsigned>(descriptor)].take();
 }
 
-std::vector<event> in_process_engine::take_events(std::size_t most) {
-  return events_ ? events_->take(most) : std::vector<event>();
-}
-
 std::string in_process_engine::isolation_report() const {
   return "hardware (KVM), system calls served in the caller's process";
 }

@@ -20,6 +20,10 @@ constexpr std::uint64_t net_bind_tcp = 1ULL << 0;         // ABI 4
 constexpr std::uint64_t net_connect_tcp = 1ULL << 1;      // ABI 4
 constexpr std::uint64_t scope_abstract_unix = 1ULL << 0;  // ABI 6
 constexpr std::uint64_t scope_signal = 1ULL << 1;         // ABI 6
+constexpr int rule_net_port = 2;                          // ABI 4
+struct net_port_attributes {
+  std::uint64_t allowed_access = 0, port = 0;
+};
 struct ruleset_attributes {
   std::uint64_t handled_access_fs = 0, handled_access_net = 0, scoped = 0;
 };
@@ -46,11 +50,11 @@ std::uint64_t handled(int abi) {
 
 class ruleset {
  public:
-  static result<ruleset> create(int abi, bool network) {
+  static result<ruleset> create(int abi) {
     ruleset r;
     r.handled_ = handled(abi);
     ruleset_attributes a{.handled_access_fs = r.handled_};
-    if (abi >= 4) a.handled_access_net = net_bind_tcp | (network ? 0 : net_connect_tcp);
+    if (abi >= 4) a.handled_access_net = net_bind_tcp | net_connect_tcp;
     if (abi >= 6) a.scoped = scope_abstract_unix | scope_signal;
     // An older kernel takes the part of the structure that it knows.
     const std::size_t size = abi >= 6 ? sizeof a : abi >= 4 ? 16 : 8;
@@ -70,6 +74,12 @@ class ruleset {
     if (!place) return errno_error("Landlock rule for " + path);
     return allow(place.get(), rights);
   }
+  result<void> allow_connections(std::uint16_t port) {
+    const net_port_attributes rule{.allowed_access = net_connect_tcp, .port = port};
+    if (::syscall(SYS_landlock_add_rule, fd_.get(), rule_net_port, &rule, 0) != 0)
+      return errno_error("Landlock rule for a port");
+    return {};
+  }
   result<void> enforce() {
     if (::syscall(SYS_landlock_restrict_self, fd_.get(), 0) != 0) return errno_error("Landlock");
     return {};
@@ -86,7 +96,7 @@ result<std::string> restrict_files(const host_access& needs) {
   const auto abi =
       static_cast<int>(::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION));
   if (abi < 1) return error(errc::isolation_unsupported, "a jail needs Landlock (Linux 5.13, lsm=landlock)");
-  OSVM_TRY(auto rules, ruleset::create(abi, needs.network));
+  OSVM_TRY(auto rules, ruleset::create(abi));
   for (const file_root& root : needs.files) {
     std::uint64_t rights = root.directory ? of_folders : of_files;
     if (root.writable) rights |= root.directory ? change_folders : change_files;
@@ -98,6 +108,8 @@ result<std::string> restrict_files(const host_access& needs) {
   for (const char* device : jail_devices)
     OSVM_CHECK(rules.allow(device, of_files | LANDLOCK_ACCESS_FS_WRITE_FILE));
   OSVM_CHECK(rules.allow("/tmp", of_sockets));  // the jail's own
+  for (const std::uint16_t port : needs.ports)
+    if (abi >= 4) OSVM_CHECK(rules.allow_connections(port));
   OSVM_CHECK(rules.enforce());
   return fmt::format("Landlock {}", abi);
 }

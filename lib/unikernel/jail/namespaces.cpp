@@ -105,7 +105,7 @@ std::set<std::string> socket_folders(const host_access& needs) {
 }  // namespace
 
 result<std::string> enter_namespaces(const host_access& needs) {
-  const int which = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | (needs.network ? 0 : CLONE_NEWNET);
+  const int which = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | (!needs.ports.empty() ? 0 : CLONE_NEWNET);
   if (::unshare(which) != 0) OSVM_CHECK(unshare_as_user(which));
   OSVM_TRY(const bool pivot, keep_mounts_private());
   std::vector<taken_place> places;
@@ -128,7 +128,7 @@ result<std::string> enter_namespaces(const host_access& needs) {
   if (::mkdir((std::string(new_root) + "/tmp").c_str(), 0700) != 0) return errno_error("jail: /tmp");
   for (std::size_t i = own; i < places.size(); ++i) OSVM_CHECK(put(places[i]));
   OSVM_CHECK(change_root(pivot));
-  return fmt::format("namespaces (mount, ipc, uts{}){}", needs.network ? "" : ", net",
+  return fmt::format("namespaces (mount, ipc, uts{}){}", !needs.ports.empty() ? "" : ", net",
                      pivot ? "" : ", root changed within a chroot");
 }
 

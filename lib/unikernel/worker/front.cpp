@@ -5,11 +5,14 @@
 #include <osvm/core/text.hpp>
 
 #include <fmt/format.h>
+#include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 
 namespace osvm::unikernel {
@@ -20,12 +23,8 @@ using wire::kind;
 
 constexpr auto answer_patience = 60s;    // a worker that says nothing for so long is broken
 constexpr auto shut_down_patience = 5s;  // then it is killed
+constexpr auto kill_patience = 2s;       // the same, of one that was told to end its guest
 constexpr std::size_t max_event_text = 976;
-
-bool wants_events(const instance_options& o) {
-  return o.events.denials || o.events.trace || o.output.type == stdio::kind::log ||
-         o.error.type == stdio::kind::log;
-}
 
 wire::tree_files described(const memory_tree& t) {
   wire::tree_files out{.guest_path = t.guest_path,
@@ -50,12 +49,10 @@ result<T> answered(const wire::message& m) {
 }  // namespace
 
 worker_engine::worker_engine(executor ex, const instance_options& options)
-    : executor_(std::move(ex)),
+    : engine_base(std::move(ex)),
       socket_dir_(options.socket_dir),
       name_(options.name),
       granted_listeners_(options.policy.listen),
-      ending_(executor_),
-      listeners_(executor_),
       owner_(::getpid()) {}
 
 worker_engine::~worker_engine() {
@@ -81,14 +78,15 @@ result<void> worker_engine::start(const image& program, const instance_options& 
     return error(osvm::errc::invalid_argument,
                  "a policy is learned by looking at the host, and a jail sees none of it: learn without one");
   }
-  if (wants_events(options)) events_ = std::make_shared<event_channel>(executor_, options.events);
-  ending_.drain_first(events_);
+  open_events(options);
   listeners_.grant(granted_listeners_);
   int ends[2] = {-1, -1};
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
     return errno_error("socket pair for the worker process");
   unique_fd theirs(ends[1]);
-  link_.open(unique_fd(ends[0]));
+  link_.open(unique_fd(ends[0]), answer_patience);
+  wake_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!wake_) return errno_error("eventfd for the worker process");
   OSVM_TRY(process_, worker_process::start(options.worker->program, theirs.get()));
   theirs.reset();  // so that the end of the worker is the end of the socket
   receiver_ = std::thread([this] { receive(); });
@@ -159,9 +157,34 @@ result<T> worker_engine::ask_for(kind what, wire::writer& body) const {
 
 void worker_engine::receive() {
   for (;;) {
+    wait_for_message();
     auto m = link_.receive();
     if (!m) return worker_is_gone(m.error());
     if (auto taken = take(std::move(*m)); !taken) return worker_is_gone(taken.error());
+  }
+}
+
+void worker_engine::wait_for_message() {
+  for (;;) {
+    int wait_ms = -1;
+    if (kill_by_ && !ended_) {
+      const auto left = *kill_by_ - std::chrono::steady_clock::now();
+      wait_ms = std::max(0, static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(left).count()));
+    }
+    std::array<pollfd, 2> both{pollfd{.fd = link_.fd(), .events = POLLIN, .revents = 0},
+                               pollfd{.fd = wake_.get(), .events = POLLIN, .revents = 0}};
+    const int ready = ::poll(both.data(), both.size(), wait_ms);
+    if (ready == 0) {
+      ending_.decide({.cause = exit_cause::killed, .signal = SIGKILL});
+      process_.kill();
+      kill_by_.reset();  // the end of the socket comes next
+    }
+    std::uint64_t asked = 0;
+    if (::read(wake_.get(), &asked, sizeof asked) == sizeof asked) {
+      if (!kill_by_) kill_by_ = std::chrono::steady_clock::now() + kill_patience;
+      link_.send_now(kind::kill);
+    }
+    if (both[0].revents != 0) return;
   }
 }
 
@@ -259,8 +282,8 @@ void worker_engine::worker_is_gone(const error& why) noexcept {
 
 void worker_engine::kill() noexcept {
   if (in_forked_child()) return;
-  wire::writer nothing;
-  (void)link_.send(kind::kill, 0, nothing);
+  const std::uint64_t one = 1;
+  (void)!::write(wake_.get(), &one, sizeof one);  // fails only when it is readable anyway
 }
 
 result<void> worker_engine::signal(int number) {
@@ -278,10 +301,6 @@ std::string worker_engine::take_output(int descriptor) {
   body(n);
   auto text = ask_for<std::string>(kind::take_output, body);
   return text ? std::move(*text) : std::string();
-}
-
-std::vector<event> worker_engine::take_events(std::size_t most) {
-  return events_ ? events_->take(most) : std::vector<event>();
 }
 
 result<learned_policy> worker_engine::learned() const {

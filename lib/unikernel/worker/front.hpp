@@ -5,8 +5,7 @@
 // says is not trusted: it is bounded, and socket paths are made here.
 #pragma once
 
-#include "unikernel/engine/ending.hpp"
-#include "unikernel/engine/listening_board.hpp"
+#include "unikernel/engine/engine_base.hpp"
 #include "unikernel/worker/link.hpp"
 #include "unikernel/worker/process.hpp"
 
@@ -18,26 +17,16 @@
 
 namespace osvm::unikernel {
 
-class worker_engine final : public engine {
+class worker_engine final : public engine_base {
  public:
   static result<std::shared_ptr<engine>> create(executor ex, const image& program,
                                                 const instance_options& options);
   explicit worker_engine(executor ex, const instance_options& options);
   ~worker_engine() override;
 
-  executor get_executor() const noexcept override { return executor_; }
-  void wait_async(wait_handler handler) override { ending_.wait_async(std::move(handler)); }
-  result<exit_report> wait(std::chrono::nanoseconds timeout) override { return ending_.wait(timeout); }
-  void listening_async(listener which, listening_handler handler) override {
-    listeners_.listening_async(which, std::move(handler));
-  }
-  result<endpoint> wait_listening(listener which, std::chrono::nanoseconds timeout) override {
-    return listeners_.wait(which, timeout);
-  }
   void kill() noexcept override;
   result<void> signal(int number) override;
   std::string take_output(int descriptor) override;
-  std::vector<event> take_events(std::size_t most) override;
   result<learned_policy> learned() const override;
   instance_stats stats() const override;
   std::string isolation_report() const override;
@@ -58,6 +47,9 @@ class worker_engine final : public engine {
   result<T> ask_for(wire::kind what, wire::writer& body) const;
 
   void receive();  // the thread
+  // Waits for a message. Meanwhile a kill that was asked for is passed on, and a worker that does not heed it
+  // is killed itself.
+  void wait_for_message();
   result<void> take(wire::message m);
   result<void> take_answer(wire::message m);
   result<void> take_listening(const wire::message& m);
@@ -68,20 +60,19 @@ class worker_engine final : public engine {
   // A forked child of the embedder has this object, but not its thread: there it must not touch the socket.
   bool in_forked_child() const noexcept;
 
-  executor executor_;
   const std::string socket_dir_, name_;
   std::vector<listener> granted_listeners_;
   sources sources_;  // by tree
   std::uint32_t id_ = 0;
-  std::shared_ptr<event_channel> events_;  // null: nobody asked for any
-  ending ending_;
-  listening_board listeners_;
 
   mutable wire::link link_;
   worker_process process_;
   const pid_t owner_;
   std::thread receiver_;
-  bool ended_ = false;  // of the receiving thread: a report came
+  unique_fd wake_;  // eventfd: kill() was called
+  // Of the receiving thread.
+  bool ended_ = false;  // a report came
+  std::optional<std::chrono::steady_clock::time_point> kill_by_;
   mutable std::mutex questions_lock_;
   mutable std::condition_variable answered_;
   mutable std::map<std::uint32_t, question> questions_;

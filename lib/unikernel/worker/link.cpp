@@ -83,6 +83,18 @@ std::vector<int> message::numbers() const {
   return all;
 }
 
+void link::open(unique_fd socket, std::chrono::seconds patience) noexcept {
+  socket_ = std::move(socket);
+  const timeval limit{.tv_sec = patience.count(), .tv_usec = 0};
+  (void)::setsockopt(socket_.get(), SOL_SOCKET, SO_SNDTIMEO, &limit,
+                     sizeof limit);  // fails for no socket only
+}
+
+void link::send_now(wire::kind what) noexcept {
+  const header head{.kind = static_cast<std::uint32_t>(what)};
+  (void)::send(socket_.get(), &head, sizeof head, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 result<void> link::send(wire::kind what, std::uint32_t id, writer& body) {
   header head{.kind = static_cast<std::uint32_t>(what), .id = id};
   std::vector<int> fds = body.descriptors();
@@ -106,6 +118,7 @@ result<void> link::send(wire::kind what, std::uint32_t id, writer& body) {
   while (n < 0 && errno == EINTR);
   if (n >= 0) return {};
   if (errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN) return gone();
+  if (errno == EAGAIN) return error(osvm::errc::timed_out, "the worker process takes no messages");
   return errno_error("sending to the worker process");
 }
 

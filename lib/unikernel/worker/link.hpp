@@ -7,6 +7,7 @@
 
 #include <osvm/core/unique_fd.hpp>
 
+#include <chrono>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -40,11 +41,14 @@ result<void> decode(const message& m, T& value) {
 // One end of the socket. Sending is thread-safe; one thread receives.
 class link final {
  public:
-  // Before the first use.
-  void open(unique_fd socket) noexcept { socket_ = std::move(socket); }
+  // Before the first use. Sending waits at most `patience` for a slow other end; zero: for ever.
+  void open(unique_fd socket, std::chrono::seconds patience = {}) noexcept;
+  int fd() const noexcept { return socket_.get(); }  // readable when receive() will not wait
 
-  // Blocks while the other end is slow. errc::closed when it is gone.
+  // Blocks while the other end is slow (errc::timed_out). errc::closed when it is gone.
   result<void> send(kind what, std::uint32_t id, writer& body);
+  // Without a body, and only if it can go at once.
+  void send_now(kind what) noexcept;
   // Blocks. errc::closed at the end; errc::malformed for what no message is.
   result<message> receive();
   // Lets a blocked receive() return, and the other end see the end.

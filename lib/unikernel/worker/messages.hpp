@@ -67,15 +67,6 @@ struct create_request {
 
 }  // namespace osvm::unikernel::wire
 
-namespace osvm {
-
-template <class A>
-void fields(A& a, tcp_endpoint& e) {
-  a(e.host, e.port);
-}
-
-}  // namespace osvm
-
 namespace osvm::kvm {
 
 template <class A>

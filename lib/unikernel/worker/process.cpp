@@ -94,12 +94,16 @@ worker_process::~worker_process() {
   (void)end(std::chrono::milliseconds(0));
 }
 
+void worker_process::kill() noexcept {
+  if (pid_ >= 0 && ::getpid() == owner_)
+    (void)::syscall(SYS_pidfd_send_signal, handle_.get(), SIGKILL, nullptr, 0);
+}
+
 std::string worker_process::end(std::chrono::milliseconds grace) noexcept {
   if (pid_ < 0 || ::getpid() != owner_) return {};
-  pid_ = -1;
   pollfd p{.fd = handle_.get(), .events = POLLIN, .revents = 0};
-  if (::poll(&p, 1, static_cast<int>(grace.count())) <= 0)
-    (void)::syscall(SYS_pidfd_send_signal, handle_.get(), SIGKILL, nullptr, 0);
+  if (::poll(&p, 1, static_cast<int>(grace.count())) <= 0) kill();
+  pid_ = -1;
   siginfo_t info{};
   int r = 0;
   do r = ::waitid(P_PIDFD, static_cast<id_t>(handle_.get()), &info, WEXITED);

@@ -23,6 +23,8 @@ class worker_process final {
   ~worker_process();
 
   pid_t id() const noexcept { return pid_; }
+  // Ends it now; end() still says how.
+  void kill() noexcept;
   // Waits for its end, at most so long, then kills it; afterwards there is no child. Says how it ended, for
   // people: "exited with status 0", "was ended by signal 9".
   std::string end(std::chrono::milliseconds grace) noexcept;
