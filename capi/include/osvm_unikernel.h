@@ -110,7 +110,7 @@ typedef struct osvm_unikernel_options {
   uint32_t allow;           /* OSVM_UNIKERNEL_ALLOW_* */
   uint32_t max_threads;     /* guest threads alive at once; default 64 */
   uint32_t max_descriptors; /* default 256 */
-  uint32_t reserved;        /* zero */
+  uint32_t max_processes;   /* at once, each in a VM of its own; default 64, also for 0 */
   uint64_t memory_bytes;    /* guest pages handed out; default 256 MiB */
   uint64_t written_bytes;   /* total written below writable mounts; default 64 MiB */
   uint64_t cpu_time_ms;     /* of all guest threads; 0: no limit */
@@ -243,7 +243,7 @@ typedef struct osvm_unikernel_stats {
   uint64_t cpu_time_ns;
   uint64_t events_dropped;
   uint32_t descriptors;
-  uint32_t reserved;
+  uint32_t processes_started; /* the first included */
 } osvm_unikernel_stats;
 
 OSVM_API void osvm_unikernel_stats_init(osvm_unikernel_stats* stats, uint32_t struct_size);

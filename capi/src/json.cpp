@@ -72,6 +72,7 @@ std::string to_json(const unikernel::instance_stats& s) {
       {"resident_bytes", s.resident_bytes},
       {"page_table_bytes", s.page_table_bytes},
       {"threads", s.threads},
+      {"processes_started", s.processes_started},
       {"descriptors", s.descriptors},
       {"written_bytes", s.written_bytes},
       {"cpu_time_ns", s.cpu_time.count()},

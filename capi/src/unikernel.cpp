@@ -58,6 +58,7 @@ osvm_unikernel_options default_options() {
   osvm_unikernel_options o{};
   o.name = "guest";
   o.max_threads = b.threads;
+  o.max_processes = b.processes;
   o.max_descriptors = b.descriptors;
   o.memory_bytes = b.memory_bytes;
   o.written_bytes = b.written_bytes;
@@ -150,6 +151,7 @@ uk::budgets budgets_of(const osvm_unikernel_options& o) {
   };
   return {.memory_bytes = o.memory_bytes,
           .threads = o.max_threads,
+          .processes = o.max_processes != 0 ? o.max_processes : uk::budgets().processes,
           .descriptors = o.max_descriptors,
           .written_bytes = o.written_bytes,
           .cpu_time = duration(o.cpu_time_ms),
@@ -222,6 +224,7 @@ osvm_unikernel_stats stats_of(const uk::instance_stats& s) {
   const auto ns = [](std::chrono::nanoseconds d) { return static_cast<std::uint64_t>(d.count()); };
   osvm_unikernel_stats out{};
   out.threads = s.threads;
+  out.processes_started = static_cast<std::uint32_t>(std::min<std::uint64_t>(s.processes_started, UINT32_MAX));
   out.boot_vm_ns = ns(s.boot.vm);
   out.boot_memory_ns = ns(s.boot.memory);
   out.boot_vcpu_ns = ns(s.boot.vcpu);

@@ -32,6 +32,7 @@ result<void> read_health(config_map& map, std::optional<health_check>& out) {
 result<void> read_limits(config_map& map, manifest& out) {
   OSVM_CHECK(map.get_size("memory", out.limits.memory_bytes));
   OSVM_CHECK(map.get("threads", out.limits.threads));
+  OSVM_CHECK(map.get("processes", out.limits.processes));
   OSVM_CHECK(map.get("descriptors", out.limits.descriptors));
   OSVM_CHECK(map.get_size("overlay", out.overlay_bytes));
   OSVM_CHECK(map.get("cpu_time", out.limits.cpu_time));

@@ -26,6 +26,7 @@ struct test_controls {
   bool regular_files_only = true;  // devices, sockets and FIFOs below mounts cannot be opened
   bool memory_budget = true;
   bool thread_budget = true;
+  bool process_budget = true;
   bool descriptor_budget = true;
   bool write_budget = true;
   bool mount_quota = true;
@@ -42,7 +43,7 @@ struct rule_set {
                         check_rights = true, polled_calls = true, guard_copies = true, library_places = true,
                         beneath = true, read_only_mounts = true, policy_listen = true, policy_connect = true,
                         regular_files_only = true, descriptor_passing = true, memory_budget = true,
-                        thread_budget = true, descriptor_budget = true, write_budget = true,
+                        thread_budget = true, process_budget = true, descriptor_budget = true, write_budget = true,
                         mount_quota = true, cpu_budget = true, wall_budget = true;
 };
 #endif

@@ -1,14 +1,13 @@
-// What an instance owns besides address spaces: descriptors, policy, budgets, denials, counters, threads'
-// registry. Handlers see it through call_context. Thread-safe where not said otherwise.
+// What an instance owns besides address spaces and processes: policy, budgets, denials, counters, the table
+// of its processes. Handlers see it through call_context. Thread-safe where not said otherwise.
 #pragma once
 
 #include "unikernel/controls.hpp"
-#include "unikernel/files/descriptor.hpp"
-#include "unikernel/files/locks.hpp"
-#include "unikernel/limits.hpp"
+#include "unikernel/memory/memory_account.hpp"
 #include "unikernel/memory/segments.hpp"
-#include "unikernel/signals/process_signals.hpp"
-#include "unikernel/signals/timers.hpp"
+#include "unikernel/process/process_state.hpp"
+#include "unikernel/process/process_table.hpp"
+#include "unikernel/process/program.hpp"
 #include "unikernel/sockets/network.hpp"
 #include "unikernel/syscalls/syscall.hpp"
 #include "unikernel/thread/futex.hpp"
@@ -38,23 +37,14 @@ class usage_recorder;  // lib/unikernel/policy/recorder.hpp
 class file_tree;       // lib/unikernel/files/tree.hpp: mounts and the synthetic files, resolved under policy
 
 inline constexpr std::size_t max_syscall_number = 512;
-// What a guest is told that its process is, and its first thread: never the host's number.
-inline constexpr int guest_pid = 1000;
+// What a guest is told that its first process is, and that one's first thread: never the host's number.
+inline constexpr int guest_pid = guest_process_id;
 
-// What the embedder's side does on behalf of handlers. The engine implements it; the fuzzer has its own.
+// What the embedder's side does for all processes on behalf of handlers. The engine implements it; the fuzzer has its own.
 class instance_host {
  public:
   virtual ~instance_host() = default;
-  // clone(): starts a thread with this context. Returns its tid or -errno.
-  struct thread_start {
-    kvm::registers regs;
-    std::uint64_t fs_base = 0, gs_base = 0;
-    std::uint64_t clear_child_tid = 0, set_child_tid = 0, set_parent_tid = 0;
-    std::uint64_t blocked_signals = 0;
-    const guest_thread* parent = nullptr;
-  };
-  virtual std::int64_t start_thread(const thread_start& how) = 0;
-  // exit_group(), fatal signals: ends all threads; the first report wins.
+  // Ends all processes; the first report wins.
   virtual void end(exit_report report) = 0;
   // A guest listener for a granted port is ready. TCP: `listening` is bound and listening at `where`.
   virtual void listening(const listener& which) = 0;
@@ -66,13 +56,6 @@ class instance_host {
   virtual std::string tcp_socket_path(std::uint16_t port) const = 0;
   // Path prefix for connect(cid 2, P): "<prefix>_P"; empty when nothing is granted.
   virtual std::string vsock_path() const = 0;
-  virtual bool has_thread(int tid) const = 0;
-  virtual std::vector<int> threads() const { return {}; }  // their tids, ascending
-  // Makes a thread leave the VM soon, to look at what its waiter says. Any thread may call it.
-  virtual void kick(int tid) = 0;
-  virtual std::optional<std::chrono::nanoseconds> thread_cpu_time(int tid) const = 0;
-  virtual std::chrono::nanoseconds cpu_time() const = 0;  // of all guest threads
-  virtual unsigned thread_count() const = 0;
 };
 
 // Output kept for the embedder (stdio::capture). Thread-safe.
@@ -90,22 +73,26 @@ struct capture_buffer {
 
 struct instance_state {
   instance_state(const unikernel::policy& p, const unikernel::budgets& b, instance_host& h)
-      : policy(p), budgets(b), host(h), descriptors(b.descriptors), signals([&h](int tid) { h.kick(tid); }) {}
+      : policy(p), budgets(b), host(h), processes(b.processes) {}
 
   const unikernel::policy policy;
   const unikernel::budgets budgets;
   instance_host& host;
   [[no_unique_address]] rule_set rules;
-  descriptor_table descriptors;
+  process_table processes;
+  // Four times what one process may hold: more of the host's than one guest should have.
+  std::shared_ptr<descriptor_account> open_descriptors =
+      std::make_shared<descriptor_account>(budgets.descriptors * 4);
+  program_cache programs;
+  // The program that the instance was made for: its name leads to it even where no mount has it.
+  std::string first_executable;
+  std::shared_ptr<const detail::image_data> first_image;
+  // What all its address spaces hold.
+  std::shared_ptr<memory_account> memory = std::make_shared<memory_account>(budgets.memory_bytes);
   futex_table futexes;
   guest_network network;  // names of its sockets, connections that policy grants
-  lock_table locks;
   segment_table segments;              // System V shared memory
-  std::vector<std::string> arguments;  // argv, for /proc/self/cmdline
   std::shared_ptr<file_tree> files;
-  std::string executable = "/app";      // what /proc/self/exe names
-  std::string working_directory = "/";  // guarded by cwd_lock
-  std::mutex cwd_lock;
   std::array<capture_buffer, 3> captured;  // by descriptor 1 and 2
   // Host memory of pipes and the like, shared with the charges that descriptors hold; bounded by the memory
   // budget.
@@ -121,12 +108,8 @@ struct instance_state {
   bool everything_allowed = false;  // learning::allow_all
   bool tracing = false;             // every call goes through `events`; set before the guest starts
   std::atomic<std::uint64_t> written_bytes{0};
-  std::atomic<std::uint32_t> umask{022};
   std::array<std::atomic<std::uint64_t>, max_syscall_number> syscall_counts{};
   std::atomic<std::uint64_t> unknown_syscalls{0};
-  process_signals signals;
-  guest_timers timers{signals, host};
-  guest_limits limits{budgets.descriptors, budgets.threads, max_queued_signals};
   xstate_layout xstate;  // of the guest's CPUs
   wait_clock::time_point started = wait_clock::now();
   unsigned cpus = 1;  // what the guest is told

@@ -19,6 +19,12 @@ guest_limits::pair guest_limits::get(unsigned resource) const {
   return limits_[resource];
 }
 
+void guest_limits::inherit(const guest_limits& parent) {
+  const std::scoped_lock lock(lock_, parent.lock_);
+  limits_ = parent.limits_;
+  file_size_ = parent.file_size_.load();
+}
+
 int guest_limits::set(unsigned resource, const pair& wanted) {
   if (wanted.rlim_cur > wanted.rlim_max) return -EINVAL;
   const std::scoped_lock lock(lock_);

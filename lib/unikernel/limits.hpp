@@ -20,6 +20,7 @@ class guest_limits final {
   pair get(unsigned resource) const;
   // 0, -EINVAL (soft above hard) or -EPERM (the hard limit would rise). `resource` is below RLIM_NLIMITS.
   int set(unsigned resource, const pair& wanted);
+  void inherit(const guest_limits& parent);  // fork()
   rlim_t file_size() const noexcept { return file_size_.load(std::memory_order_relaxed); }
 
  private:

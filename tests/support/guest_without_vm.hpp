@@ -50,7 +50,7 @@ class temp_folder {
   std::string path_;
 };
 
-struct remembering_host : instance_host {
+struct remembering_host : instance_host, process_host {
   std::string socket_folder;  // empty: no port has a path
   std::vector<std::uint16_t> granted;
   std::vector<listener> listeners;
@@ -59,6 +59,7 @@ struct remembering_host : instance_host {
 
   std::int64_t start_thread(const thread_start&) override { return -EAGAIN; }
   void end(exit_report report) override { ended = std::move(report); }
+  void exit(exit_report report) override { ended = std::move(report); }
   void listening(const listener& which) override { listeners.push_back(which); }
   std::int64_t listen_vsock(std::uint32_t port, std::shared_ptr<vsock::fd_queue> queue) override {
     queues[port] = std::move(queue);
@@ -84,7 +85,10 @@ class guest {
   static constexpr std::uint64_t unmapped = 0x5000'0000;
 
   explicit guest(policy granted = {}, budgets limits = {})
-      : state(granted, limits, host), memory({}, limits.memory_bytes) {
+      : state(granted, limits, host),
+        own(std::make_shared<process_state>(guest_pid, limits, host)),
+        process(*own),
+        memory({}, state.memory) {
     sigset_t all;  // as vCPU threads do
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, nullptr);
@@ -95,7 +99,8 @@ class guest {
     auto tree = file_tree::create(granted);
     require(tree.has_value(), "mounts");
     state.files = std::move(tree).value();
-    require(set_up_stdio(state, {}, {}, {}).has_value(), "stdio");
+    require(state.processes.add(own, outside_pid, 0), "process");
+    require(set_up_stdio(state, process, {}, {}, {}).has_value(), "stdio");
     thread.regs = &registers;
   }
 
@@ -104,7 +109,7 @@ class guest {
   }
   std::int64_t call_on(guest_thread& who, std::uint64_t number,
                        std::initializer_list<std::uint64_t> arguments) {
-    call_context ctx{state, memory, who, {}};
+    call_context ctx{state, process, memory, who, {}};
     std::copy(arguments.begin(), arguments.end(), ctx.args);
     return dispatch(ctx, number);
   }
@@ -159,6 +164,8 @@ class guest {
 
   remembering_host host;
   instance_state state;
+  std::shared_ptr<process_state> own;
+  process_state& process;
   address_space memory;
   guest_thread thread{1};
   kvm::registers registers;

@@ -191,7 +191,7 @@ class syscall_sequence {
     const std::uint64_t asked = next<std::uint16_t>();
     const syscall_entry* entry = find_syscall(asked % max_syscall_number);
     if (!entry) return 0;
-    call_context ctx{guest_.state, guest_.memory, guest_.thread, {}};
+    call_context ctx{guest_.state, guest_.process, guest_.memory, guest_.thread, {}};
     std::size_t i = 0;
     for (const char letter : std::string_view(entry->shape).substr(0, 6)) {
       const bool is_pointer = letter == 'p' || letter == 'P';
@@ -203,7 +203,7 @@ class syscall_sequence {
     const std::int64_t r = dispatch(ctx, entry->number);
     require(r > -4096 || entry->number == 9 || entry->number == 12 || entry->number == 25,
             "an errno in range");
-    require(guest_.state.descriptors.count() <= 32, "the descriptor budget");
+    require(guest_.process.descriptors.count() <= 32, "the descriptor budget");
     require(guest_.state.written_bytes <= 1 << 20, "the write budget");
     return r >= 0;
   }

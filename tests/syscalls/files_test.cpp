@@ -14,7 +14,7 @@ namespace osvm::unikernel::testing {
 namespace {
 
 void use_stdio(guest& g, const stdio& in, const stdio& out) {
-  ASSERT_TRUE(set_up_stdio(g.state, in, out, {}));
+  ASSERT_TRUE(set_up_stdio(g.state, g.process, in, out, {}));
 }
 
 TEST(files, hello_reaches_captured_output) {

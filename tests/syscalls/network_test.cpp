@@ -317,11 +317,11 @@ TEST_F(passing, no_descriptor_of_the_host_arrives) {
   guest g(mounted());
   join(g);
   send_descriptor(host, secret.get());
-  const auto before = g.state.descriptors.count();
+  const auto before = g.process.descriptors.count();
   const auto m = make_message(g, -1);
   EXPECT_EQ(g.call(SYS_recvmsg, {fd, m.at, 0}), 1);
   EXPECT_EQ(g.get<std::uint64_t>(m.at + 40), 0u) << "control bytes";
-  EXPECT_EQ(g.state.descriptors.count(), before);
+  EXPECT_EQ(g.process.descriptors.count(), before);
   EXPECT_EQ(g.denied(), 1u) << "counted";
   send_descriptor(host, secret.get());
   EXPECT_EQ(g.call(SYS_read, {fd, g.room(16), 16}), 1) << "read() drops it as well";

@@ -127,7 +127,7 @@ TEST(pointers, calls_that_judge_something_else_first) {
   EXPECT_EQ(g.call(16, {fd, FIONBIO, bad}), -EFAULT);
   EXPECT_EQ(g.call(16, {fd, FIONREAD, bad}), -EFAULT);
   EXPECT_EQ(g.call(72, {fd, F_GETLK, bad}), -EFAULT);
-  EXPECT_EQ(g.state.descriptors.count(), 4u) << "a pair that could not be told is closed";
+  EXPECT_EQ(g.process.descriptors.count(), 4u) << "a pair that could not be told is closed";
 }
 
 TEST(pointers, accept_checks_where_the_address_goes) {

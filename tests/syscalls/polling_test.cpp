@@ -120,7 +120,7 @@ TEST(polling, poll_times_out_and_names_bad_descriptors) {
 
 TEST(polling, poll_on_full_captured_output_waits_for_the_embedder) {
   guest g;
-  ASSERT_TRUE(set_up_stdio(g.state, {}, stdio::capture(4), {}));
+  ASSERT_TRUE(set_up_stdio(g.state, g.process, {}, stdio::capture(4), {}));
   EXPECT_EQ(g.call(SYS_write, {1, g.text("full"), 4}), 4);
   const pollfd set[] = {{1, POLLOUT, 0}};
   const auto at = g.put(set);

@@ -245,7 +245,7 @@ TEST_F(sockets, ancillary_data_passes_in_neither_direction) {
   std::memcpy(CMSG_DATA(rights), &secret, sizeof secret);
   ASSERT_EQ(::sendmsg(client.get(), &m, 0), 1);
 
-  const auto before = g.state.descriptors.count();
+  const auto before = g.process.descriptors.count();
   const std::uint64_t range[2] = {g.room(16), 16};
   const auto ancillary = g.room(64);
   const auto message = [&](std::uint64_t control_size) {
@@ -255,7 +255,7 @@ TEST_F(sockets, ancillary_data_passes_in_neither_direction) {
   const auto in = message(64);
   EXPECT_EQ(g.call(SYS_recvmsg, {c, in, 0}), 1);
   EXPECT_EQ(g.get<std::uint64_t>(in + 40), 0u) << "no control bytes arrive";
-  EXPECT_EQ(g.state.descriptors.count(), before);
+  EXPECT_EQ(g.process.descriptors.count(), before);
 
   EXPECT_EQ(g.denied(), 1u) << "counted";
   const int input = 0;

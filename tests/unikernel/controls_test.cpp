@@ -154,6 +154,14 @@ TEST_F(control, thread_budget) {
   EXPECT_GT(o.number("threads").value_or(0), 15) << o.describe();
 }
 
+TEST_F(control, process_budget) {
+  const auto o = run("processes", {"bomb"}, [](auto& op) {
+                   op.budgets.processes = 5;
+                   op.controls.process_budget = false;
+                 }).expect_exit(0);
+  EXPECT_GT(o.number("made").value_or(0), 15) << o.describe();
+}
+
 TEST_F(control, memory_budget) {
   run("probe", {"allocate", "64"}, [](auto& o) {
     o.budgets.memory_bytes = 32 << 20;

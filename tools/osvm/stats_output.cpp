@@ -98,6 +98,7 @@ boost::json::object stats_json(const instance_stats& s, const exit_report& ended
           {"page_table_bytes", s.page_table_bytes},
           {"written_bytes", s.written_bytes},
           {"threads", s.threads},
+          {"processes_started", s.processes_started},
           {"descriptors", s.descriptors},
           {"cpu_ms", ms(s.cpu_time)},
           {"events_dropped", s.events_dropped}};
@@ -107,6 +108,7 @@ std::string stats_text(const instance_stats& s, const exit_report& ended) {
   std::string out = "ended     " + ended.describe() + "\n" + boot_text(s.boot) + memory_text(s);
   out += "used      " + show_duration(s.cpu_time) + " cpu, " + std::to_string(s.exits) + " exits, " +
          (s.polled_calls ? std::to_string(s.polled_calls) + " calls without an exit, " : "") +
+         (s.processes_started > 1 ? std::to_string(s.processes_started) + " processes, " : "") +
          std::to_string(s.page_faults) + " page faults, " + show_size(s.written_bytes) + " written\n";
   if (!s.syscalls.empty()) {
     text_table calls{{"system call", "count"}};

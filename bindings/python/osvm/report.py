@@ -174,6 +174,7 @@ class InstanceStats:
     resident_bytes: int
     page_table_bytes: int
     threads: int
+    processes_started: int
     descriptors: int
     written_bytes: int
     cpu_time: float

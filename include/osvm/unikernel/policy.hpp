@@ -97,7 +97,8 @@ struct policy {
 // Upper bounds for one instance. Zero durations mean no limit; every other zero is refused.
 struct budgets {
   std::uint64_t memory_bytes = std::uint64_t{256} << 20;  // guest pages handed out, pipes and memfds included
-  unsigned threads = 64;                                  // guest threads alive at once
+  unsigned threads = 64;                                  // guest threads alive at once, of all processes
+  unsigned processes = 64;  // processes at once, the first included, and those that nobody waited for yet
   unsigned descriptors = 256;
   std::uint64_t written_bytes = std::uint64_t{64} << 20;  // total bytes written below writable mounts
   std::chrono::nanoseconds cpu_time{0};                   // of all guest threads, system calls included

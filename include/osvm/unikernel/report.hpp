@@ -99,6 +99,7 @@ struct instance_stats {
   std::uint64_t resident_bytes = 0;  // of those, what the host has populated (mincore)
   std::uint64_t page_table_bytes = 0;
   unsigned threads = 0;
+  std::uint64_t processes_started = 0;  // the first included
   unsigned descriptors = 0;
   std::uint64_t written_bytes = 0;
   std::chrono::nanoseconds cpu_time{0};

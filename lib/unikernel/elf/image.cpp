@@ -145,6 +145,12 @@ result<image> image::load(const std::string& path, const image_limits& limits) {
   return image(std::move(d));
 }
 
+result<std::shared_ptr<const detail::image_data>> detail::read_program(int fd, std::uint64_t size,
+                                                                       std::string name) {
+  OSVM_TRY(auto d, lay_out(elf::source_of(fd, size), std::move(name), {}));
+  return std::shared_ptr<const image_data>(std::move(d));
+}
+
 const image_info& image::info() const noexcept {
   return data_->info;
 }

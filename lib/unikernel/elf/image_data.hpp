@@ -25,4 +25,7 @@ struct image_data {
   std::uint16_t header_count = 0;
 };
 
+// The program in an open file of `size` bytes.
+result<std::shared_ptr<const image_data>> read_program(int fd, std::uint64_t size, std::string name);
+
 }  // namespace osvm::unikernel::detail

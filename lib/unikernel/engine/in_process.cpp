@@ -1,4 +1,4 @@
-// Making and ending an instance. The guest threads' loop is in vcpu_loop.cpp.
+// Making and ending an instance. Its processes are in guest_process.hpp.
 #include "unikernel/engine/in_process.hpp"
 
 #include "unikernel/elf/closure.hpp"
@@ -7,6 +7,7 @@
 #include "unikernel/files/stdio.hpp"
 #include "unikernel/files/tree.hpp"
 #include "unikernel/policy/recorder.hpp"
+#include "unikernel/thread/signals_blocked.hpp"
 
 #include <osvm/vsock/fd_queue.hpp>
 
@@ -23,6 +24,7 @@ namespace osvm::unikernel {
 namespace {
 
 using clock_type = std::chrono::steady_clock;
+constexpr unsigned max_processes = 4096;
 
 std::uint64_t effective_memory_budget(const instance_options& o) {
 #ifdef OSVM_TEST_CONTROLS
@@ -49,6 +51,8 @@ result<void> check(const instance_options& o) {
   if (o.events.capacity == 0 || o.events.capacity > 65536) {
     return error(osvm::errc::invalid_argument, "event capacity must be 1..65536");
   }
+  if (b.processes == 0 || b.processes > max_processes)
+    return error(osvm::errc::invalid_argument, fmt::format("process budget must be 1..{}", max_processes));
   if (b.descriptors < 3) return error(osvm::errc::invalid_argument, "descriptor budget below 3");
   if (o.name.empty() || o.name.find('/') != std::string::npos || o.name.size() > 64) {
     return error(osvm::errc::invalid_argument, "instance name must be 1..64 characters without '/'");
@@ -136,24 +140,19 @@ result<std::shared_ptr<engine>> in_process_engine::create(executor ex, const ima
   return std::shared_ptr<engine>(std::move(e));
 }
 
-result<void> in_process_engine::open_vm(const kvm::host_facts& facts) {
-  // The user stub is only safe because a fetch of its page at CPL 0 faults.
-  if (facts.stub == kvm::syscall_stub::user && !(facts.smep && facts.smap)) {
+// The user stub is only safe because a fetch of its page at CPL 0 faults.
+result<void> in_process_engine::check_stub() const {
+  if (facts_.stub == kvm::syscall_stub::user && !(facts_.smep && facts_.smap))
     return error(kvm::errc::missing_feature, "SMEP and SMAP, where SYSCALL stays at CPL 3");
-  }
-  state_->xstate = {.features = system_->guest_xcr0(), .size = system_->guest_xstate_size()};
-  const std::uint64_t budget = effective_memory_budget(options_);
-  OSVM_TRY(vm_, kvm::vm::create(*system_, {.msr_filter = facts.msr_filter, .memory_bytes = budget}));
-  backing_options backing;
-  backing.slots = this;
-  backing.phys_bits = facts.phys_bits;
-  backing.huge_pages = facts.huge_pages;
-  backing.guard_copies = state_->rules.guard_copies;
-  backing.user_stub = facts.stub == kvm::syscall_stub::user;
-  backing.flush_revoked = state_->rules.flush_revoked;
-  backing.check_rights = state_->rules.check_rights;
-  memory_ = std::make_unique<address_space>(backing, budget);
-  return memory_->start();
+  return {};
+}
+
+result<std::shared_ptr<machine>> in_process_engine::make_machine(bool rings) {
+  return machine::create({.system = &*system_,
+                          .facts = &facts_,
+                          .rules = state_->rules,
+                          .account = state_->memory,
+                          .rings = rings});
 }
 
 // The guest's name space: what policy mounts, and what a dynamic program needs if the caller wants that
@@ -168,16 +167,21 @@ result<void> in_process_engine::open_files(const instance_options& options) {
     OSVM_TRY(closure, open_libraries(image_.info(), search, state_->rules));
     grant_typed_name(options, image_.info(), closure);
   }
-  state_->executable = !options.executable.empty() ? options.executable
-                       : closure.files.empty()     ? "/app"
-                                                   : image_.info().path;
-  if (!state_->executable.starts_with('/'))
+  const std::string executable = !options.executable.empty() ? options.executable
+                                 : closure.files.empty()     ? "/app"
+                                                             : image_.info().path;
+  if (!executable.starts_with('/'))
     return error(osvm::errc::invalid_argument, "the executable's guest path must be absolute");
   OSVM_TRY(state_->files, file_tree::create(options.policy, closure, granted_));
   refused_ = std::move(closure.refused);
   if (!options.working_directory.starts_with('/'))
     return error(osvm::errc::invalid_argument, "the working directory must be absolute");
-  state_->working_directory = options.working_directory;
+  process_state& process = main_->state();
+  process.working_directory = options.working_directory;
+  state_->first_executable = executable;
+  state_->first_image = image_.data();
+  process.set_program(executable, options.arguments.empty() ? std::vector<std::string>{image_.info().name}
+                                                            : options.arguments);
   return {};
 }
 
@@ -215,9 +219,12 @@ result<void> in_process_engine::open_host(const instance_options& options, const
   created_ = clock_type::now();
   instance_host& host = *this;
   state_ = std::make_unique<instance_state>(options.policy, effective_budgets(options), host);
+  state_->memory = std::make_shared<memory_account>(effective_memory_budget(options));
 #ifdef OSVM_TEST_CONTROLS
   state_->rules = options.controls;
 #endif
+  main_ = std::make_shared<guest_process>(static_cast<process_owner&>(*this), guest_pid);
+  main_->set_image(image_.data());
   open_events(options);
   state_->events = events_;
   state_->tracing = options.events.trace;
@@ -226,7 +233,7 @@ result<void> in_process_engine::open_host(const instance_options& options, const
   OSVM_CHECK(open_files(options));
   state_->network.names.set_folder(options.socket_dir);
   OSVM_CHECK(state_->network.outgoing.resolve(options.policy.connect));
-  OSVM_CHECK(set_up_stdio(*state_, options.input, options.output, options.error));
+  OSVM_CHECK(set_up_stdio(*state_, main_->state(), options.input, options.output, options.error));
   OSVM_CHECK(open_sockets(options));
   OSVM_TRY(system_, kvm::system::open(facts_.system));
   return {};
@@ -254,29 +261,38 @@ result<void> in_process_engine::boot(const instance_options& options, const engi
   return start_guest(options);
 }
 
+result<void> in_process_engine::open_poller(const instance_options& options) {
+  // A trace shows calls as the guest made them, each once: its calls come out.
+  if (!options.exitless || state_->tracing) return {};
+  poller_ = std::make_unique<call_poller>(
+      [this](ring_member& m, const kvm::ring_slot& call) { return main_->serve_polled(m, call); });
+  const all_signals_blocked blocked;
+  if (const int e = poller_->start(); e != 0) return errno_error("starting the poller of system calls", e);
+  return {};
+}
+
 result<void> in_process_engine::start_guest(const instance_options& options) {
   const auto vm_begin = clock_type::now();
-  OSVM_CHECK(open_vm(facts_));
+  OSVM_CHECK(check_stub());
+  state_->xstate = {.features = system_->guest_xcr0(), .size = system_->guest_xstate_size()};
+  OSVM_TRY(const auto first, make_machine(poller_ != nullptr));
   const auto memory_begin = clock_type::now();
-  auto main = std::make_shared<task>(next_tid_++);
   process_options p;
-  p.executable = state_->executable;
+  p.executable = main_->state().executable();
   std::optional<loader_file> loader;
   if (!image_.info().interpreter.empty()) {
-    call_context ctx{*state_, *memory_, main->guest, {}};
+    call_context ctx{*state_, main_->state(), first->memory(), main_->first_thread(), {}};
     OSVM_TRY(loader, open_loader(ctx, image_.info().interpreter));
     p.loader = &*loader;
   }
-  p.arguments = options.arguments.empty() ? std::vector<std::string>{image_.info().name} : options.arguments;
+  p.arguments = main_->state().arguments();
   p.environment = options.policy.environment;
-  state_->arguments = p.arguments;
   p.clock_page = facts_.tsc_direct && facts_.tsc_khz != 0;
   p.fsgsbase = facts_.fsgsbase;
-  OSVM_TRY(const process_start start, set_up_process(*memory_, *image_.data(), p));
-  if (start.clock) clock_.start(start.clock, facts_.tsc_khz);
+  OSVM_TRY(const process_start start, set_up_process(first->memory(), *image_.data(), p));
+  first->start_clock(start.clock);
   const auto vcpu_begin = clock_type::now();
-  OSVM_TRY(main->slot, make_cpu());
-  main->slot->cpu.enter_user(start.regs);
+  OSVM_CHECK(main_->prepare(first, start.regs));
   const auto start_begin = clock_type::now();
   phases_.vm = memory_begin - vm_begin;
   phases_.memory = vcpu_begin - memory_begin;
@@ -284,58 +300,88 @@ result<void> in_process_engine::start_guest(const instance_options& options) {
   state_->started = start_begin;
   if (options.budgets.wall_time.count() > 0 && state_->rules.wall_budget)
     wall_end_ = start_begin + options.budgets.wall_time;
-  const std::scoped_lock lock(threads_lock_);
-  if (const auto r = launch(std::move(main)); r < 0)
-    return errno_error("starting the guest's first thread", static_cast<int>(-r));
-  return {};
-}
-
-result<std::unique_ptr<in_process_engine::cpu_slot>> in_process_engine::make_cpu() {
-  const unsigned id = next_cpu_;
-  auto slot = std::make_unique<cpu_slot>();
-  OSVM_TRY(slot->cpu, kvm::vcpu::create(*system_, vm_, id));
-  ++next_cpu_;
-  // Looking that often takes about as long as an exit.
-  constexpr std::uint32_t ring_rounds = 400;
-  OSVM_TRY(auto area, memory_->prepare_vcpu(id, poller_ ? ring_rounds : 0));
-  area.setup.smep_smap = state_->rules.smep_smap;
-  slot->interrupt_stack = area.interrupt_stack;
-  slot->stub = area.stub;
-  slot->ring = area.slot;
-  OSVM_CHECK(slot->cpu.setup(*system_, area.setup));
-  OSVM_CHECK(slot->cpu.accept_kicks(kick_signal()));
-  return slot;
-}
-
-result<void> in_process_engine::install(std::uint64_t guest_address, void* host_address, std::uint64_t size) {
-  return vm_.set_region(
-      {.slot = next_slot_++, .guest_address = guest_address, .host_address = host_address, .size = size});
-}
-
-// Deleting any memory slot drops all shadow pages of the VM (measured: 60-80 us); a slot that nothing uses
-// leaves no moment in which guest memory is missing. Called under the address space's locks.
-void in_process_engine::flush_all() noexcept {
-  constexpr unsigned flush_slot = 30000;
-  if (!flush_page_.data()) {
-    auto page = mapping::anonymous(page_size);
-    if (!page) return;
-    flush_page_ = std::move(*page);
+  const std::shared_ptr<process_state> process(main_, &main_->state());
+  if (!state_->processes.add(process, outside_pid, 0))
+    return error(osvm::errc::invalid_argument, "process budget below 1");
+  {
+    const std::scoped_lock lock(processes_lock_);
+    processes_.emplace(guest_pid, main_);
+    started_ = true;
   }
-  const std::uint64_t address = (std::uint64_t{1} << facts_.phys_bits) - (std::uint64_t{2} << 20);
-  (void)vm_.set_region(
-      {.slot = flush_slot, .guest_address = address, .host_address = flush_page_.data(), .size = page_size});
-  (void)vm_.set_region(
-      {.slot = flush_slot, .guest_address = address, .host_address = flush_page_.data(), .size = 0});
+  auto launched = main_->start(wall_end_);
+  if (!launched) {
+    const std::scoped_lock lock(processes_lock_);
+    processes_.clear();
+    started_ = false;
+  }
+  return launched;
+}
+
+bool in_process_engine::admit_thread() noexcept {
+  const unsigned most = state_->rules.thread_budget ? state_->budgets.threads : 4096;
+  unsigned now = threads_.load();
+  do {
+    if (now >= most) return false;
+  } while (!threads_.compare_exchange_weak(now, now + 1));
+  unsigned high = most_threads_.load();
+  while (high < now + 1 && !most_threads_.compare_exchange_weak(high, now + 1)) {
+  }
+  return true;
+}
+
+void in_process_engine::thread_left(pthread_t handle, std::chrono::nanoseconds cpu) noexcept {
+  threads_.fetch_sub(1);
+  const std::scoped_lock lock(processes_lock_);
+  finished_cpu_ += cpu;
+  if (handle) finished_.push_back(handle);
+}
+
+void in_process_engine::first_entry() noexcept {
+  const auto now = wait_clock::now();
+  if (start_ns_.load(std::memory_order_relaxed) != 0) return;  // execve() made it first again
+  start_ns_.store(std::chrono::nanoseconds(now - state_->started).count(), std::memory_order_relaxed);
+  total_ns_.store(std::chrono::nanoseconds(now - created_).count(), std::memory_order_relaxed);
+}
+
+bool in_process_engine::adopt(std::shared_ptr<guest_process> process) {
+  const std::scoped_lock lock(processes_lock_);
+  if (ended_.load()) return false;
+  processes_.emplace(process->pid(), std::move(process));
+  return true;
+}
+
+std::vector<std::shared_ptr<guest_process>> in_process_engine::all_processes() const {
+  const std::scoped_lock lock(processes_lock_);
+  std::vector<std::shared_ptr<guest_process>> all;
+  for (const auto& [pid, p] : processes_) all.push_back(p);
+  return all;
+}
+
+// The instance ends with its first process, and is over with its last.
+void in_process_engine::gone(const guest_process& process, const exit_report& report) noexcept {
+  if (process.pid() == guest_pid) end(report);
+  std::shared_ptr<guest_process> keep;
+  bool last = false;
+  {
+    const std::scoped_lock lock(processes_lock_);
+    const auto it = processes_.find(process.pid());
+    if (it == processes_.end()) return;
+    keep = std::move(it->second);
+    processes_.erase(it);
+    last = processes_.empty();
+  }
+  if (last) finish();
 }
 
 void in_process_engine::end(exit_report report) {
   ending_.decide(std::move(report));
-  const std::scoped_lock lock(threads_lock_);
-  ended_.store(true, std::memory_order_seq_cst);
-  for (auto& [tid, t] : tasks_) {
-    t->guest.wait.interrupt();
-    ::pthread_kill(t->handle, kick_signal());
+  std::vector<std::shared_ptr<guest_process>> all;
+  {
+    const std::scoped_lock lock(processes_lock_);
+    ended_.store(true, std::memory_order_seq_cst);
+    for (const auto& [pid, p] : processes_) all.push_back(p);
   }
+  for (const auto& p : all) p->stop();
 }
 
 void in_process_engine::kill() noexcept {
@@ -352,14 +398,12 @@ result<void> in_process_engine::signal(int number) {
   siginfo_t info{};  // from outside: no process of the guest's
   info.si_signo = number;
   info.si_code = SI_USER;
-  (void)state_->signals.send(info);
+  (void)main_->state().signals.send(info);
   return {};
 }
 
-// Runs on the last guest thread, when no other is left.
+// Runs on the last thread of the last process.
 void in_process_engine::finish() noexcept {
-  state_->timers.stop();
-  state_->descriptors.clear();
   state_->network.parcels.clear();
   for (const endpoint& gone : listeners_.close()) {
     if (const auto* socket = std::get_if<unix_endpoint>(&gone)) (void)::unlink(socket->path.c_str());
@@ -371,23 +415,29 @@ void in_process_engine::finish() noexcept {
 void in_process_engine::shut_down() noexcept {
   bool started = false;
   {
-    const std::scoped_lock lock(threads_lock_);
-    started = next_tid_ > guest_pid && (!tasks_.empty() || !finished_.empty());
+    const std::scoped_lock lock(processes_lock_);
+    started = started_;
   }
   if (started) {
     kill();
     ending_.wait_finished();
   }
-  reap();
+  join_all();
   if (poller_) poller_->stop();
   if (events_) events_->close();
   hybrid_.reset();
 }
 
+// Does not wait: a thread that frees its VM takes as long as the host kernel does.
 void in_process_engine::reap() noexcept {
+  const std::scoped_lock lock(processes_lock_);
+  std::erase_if(finished_, [](pthread_t t) { return ::pthread_tryjoin_np(t, nullptr) == 0; });
+}
+
+void in_process_engine::join_all() noexcept {
   std::vector<pthread_t> gone;
   {
-    const std::scoped_lock lock(threads_lock_);
+    const std::scoped_lock lock(processes_lock_);
     gone.swap(finished_);
   }
   for (const pthread_t t : gone) ::pthread_join(t, nullptr);

@@ -21,7 +21,9 @@ error no_room() {
   return {errc::too_large, "the program's loader does not fit the memory budget"};
 }
 
-result<std::shared_ptr<unique_fd>> open_host(const location& at, const std::string& path) {
+}  // namespace
+
+result<std::shared_ptr<unique_fd>> open_found(const location& at, const std::string& path) {
   if (!at.node) {
     auto host =
         std::make_shared<unique_fd>(::open(self_path(at.object).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
@@ -35,7 +37,9 @@ result<std::shared_ptr<unique_fd>> open_host(const location& at, const std::stri
   return std::make_shared<unique_fd>(std::move(opened.host));
 }
 
-}  // namespace
+bool guest_may_change(const location& at) {
+  return at.mount->writable && !(at.node && overlay::is_pristine(at.node));
+}
 
 result<loader_file> open_loader(call_context& ctx, const std::string& path) {
   location at;
@@ -46,12 +50,11 @@ result<loader_file> open_loader(call_context& ctx, const std::string& path) {
         "it is in no mount; grant the libraries (grant_libraries) or a root that has them (--ro ROOT:/)");
   }
   if (!S_ISREG(at.status.st_mode)) return unusable(path, "not a regular file");
-  const bool changeable = at.mount->writable && !(at.node && overlay::is_pristine(at.node));
-  if (changeable && !ctx.instance.policy.allow.jit) {
+  if (guest_may_change(at) && !ctx.instance.policy.allow.jit) {
     return unusable(path,
                     "it lies below a writable mount, and code that the guest can change needs --allow jit");
   }
-  OSVM_TRY(auto host, open_host(at, path));
+  OSVM_TRY(auto host, open_found(at, path));
   loader_file out;
   const auto size = static_cast<std::uint64_t>(at.status.st_size);
   if (size > loader_limits.max_file_bytes) return unusable(path, "too large");

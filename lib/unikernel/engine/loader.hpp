@@ -11,6 +11,13 @@
 
 namespace osvm::unikernel {
 
+struct location;
+
+// Reads what was found in the tree.
+result<std::shared_ptr<unique_fd>> open_found(const location& at, const std::string& path);
+// Whether the guest could change the file: running it needs the right to make code.
+bool guest_may_change(const location& at);
+
 struct loader_file {
   std::shared_ptr<const file_backing> file;
   elf::layout layout;

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <set>
 
 namespace osvm::unikernel {
 
@@ -21,11 +22,11 @@ budgets in_process_engine::used_budgets() const {
   budgets b = options_.budgets;
   constexpr std::uint64_t mebibyte = std::uint64_t{1} << 20;
   b.memory_bytes =
-      std::max<std::uint64_t>(more(memory_->usage().peak_bytes, mebibyte) + 4 * mebibyte, 16 * mebibyte);
-  b.descriptors = std::max(8U, static_cast<unsigned>(more(state_->descriptors.most(), 1)));
+      std::max<std::uint64_t>(more(state_->memory->peak(), mebibyte) + 4 * mebibyte, 16 * mebibyte);
+  b.descriptors = std::max(8U, static_cast<unsigned>(more(main_->state().descriptors.most(), 1)));
   b.written_bytes = more(state_->written_bytes.load(), 64 << 10);
-  const std::scoped_lock lock(threads_lock_);
-  b.threads = static_cast<unsigned>(most_threads_);
+  b.threads = most_threads_.load();
+  b.processes = std::max(1U, state_->processes.most());
   return b;
 }
 
@@ -38,52 +39,13 @@ std::string in_process_engine::isolation_report() const {
   return "hardware (KVM), system calls served in the caller's process";
 }
 
-bool in_process_engine::has_thread(int tid) const {
-  const std::scoped_lock lock(threads_lock_);
-  return tasks_.contains(tid);
-}
-
-std::vector<int> in_process_engine::threads() const {
-  const std::scoped_lock lock(threads_lock_);
-  std::vector<int> tids;
-  for (const auto& [tid, t] : tasks_) tids.push_back(tid);
-  std::sort(tids.begin(), tids.end());
-  return tids;
-}
-
-void in_process_engine::kick(int tid) {
-  const std::scoped_lock lock(threads_lock_);
-  if (const auto it = tasks_.find(tid); it != tasks_.end()) ::pthread_kill(it->second->handle, kick_signal());
-}
-
-namespace {
-
-std::optional<std::chrono::nanoseconds> cpu_time_of(pthread_t thread) {
-  clockid_t id{};
-  timespec used{};
-  if (::pthread_getcpuclockid(thread, &id) != 0 || ::clock_gettime(id, &used) != 0) return std::nullopt;
-  return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
-}
-
-}  // namespace
-
-std::optional<std::chrono::nanoseconds> in_process_engine::thread_cpu_time(int tid) const {
-  const std::scoped_lock lock(threads_lock_);
-  const auto it = tasks_.find(tid);
-  return it == tasks_.end() ? std::nullopt : cpu_time_of(it->second->handle);
-}
-
-unsigned in_process_engine::thread_count() const {
-  const std::scoped_lock lock(threads_lock_);
-  return static_cast<unsigned>(tasks_.size());
-}
-
-std::chrono::nanoseconds in_process_engine::cpu_time() const {
-  const std::scoped_lock lock(threads_lock_);
-  std::chrono::nanoseconds sum = finished_cpu_;
-  for (const auto& [tid, t] : tasks_) {
-    sum += cpu_time_of(t->handle).value_or(std::chrono::nanoseconds{0});
+std::chrono::nanoseconds in_process_engine::total_cpu_time() const {
+  std::chrono::nanoseconds sum{0};
+  {
+    const std::scoped_lock lock(processes_lock_);
+    sum = finished_cpu_;
   }
+  for (const auto& p : all_processes()) sum += p->running_cpu_time();
   return poller_ ? sum + poller_->cpu_time() : sum;
 }
 
@@ -106,15 +68,24 @@ instance_stats in_process_engine::stats() const {
   s.denials = state_->denials();
   s.granted = granted_;
   s.refused = refused_;
-  const memory_usage m = memory_->usage();
-  s.memory_bytes = m.bytes;
-  s.memory_peak_bytes = m.peak_bytes;
-  s.resident_bytes = m.resident_bytes;
-  s.page_table_bytes = m.page_table_bytes;
-  s.threads = thread_count();
-  s.descriptors = state_->descriptors.count();
+  s.memory_bytes = state_->memory->bytes();
+  s.memory_peak_bytes = state_->memory->peak();
+  std::set<std::shared_ptr<machine>> machines{main_->current_machine()};
+  s.descriptors = main_->state().descriptors.count();
+  for (const auto& p : all_processes()) {
+    machines.insert(p->current_machine());
+    if (p != main_) s.descriptors += p->state().descriptors.count();
+  }
+  for (const auto& m : machines) {
+    if (!m) continue;
+    const memory_usage u = m->memory().usage();
+    s.resident_bytes += u.resident_bytes;
+    s.page_table_bytes += u.page_table_bytes;
+  }
+  s.threads = total_threads();
+  s.processes_started = state_->processes.started();
   s.written_bytes = state_->written_bytes.load();
-  s.cpu_time = cpu_time();
+  s.cpu_time = total_cpu_time();
   s.events_dropped = events_ ? events_->dropped() : 0;
   return s;
 }

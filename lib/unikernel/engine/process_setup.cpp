@@ -18,7 +18,7 @@ constexpr std::uint64_t stack_size = 8 << 20;
 constexpr std::uint64_t vdso_base = user_end - (2 << 20);  // the clock page, then the vDSO
 constexpr std::uint64_t map_random_pages = 1 << 24;        // 64 GiB below mmap_limit
 constexpr std::uint64_t stack_highest = user_end - (16 << 20);
-constexpr std::size_t max_argument_bytes = 1 << 20;
+constexpr std::size_t max_argument_bytes = 2 << 20;
 constexpr std::uint64_t guest_id = 1000;  // virtual uid and gid
 constexpr int at_rseq_minimum = AT_MINSIGSTKSZ;
 
@@ -51,15 +51,6 @@ result<std::uint64_t> load_image(address_space& memory, const detail::image_data
   }
   memory.init_break(base + image.end + random_below(1 << 10) * page_size);
   return base - image.base;
-}
-
-clock_page* map_vdso(address_space& memory) {
-  std::byte* clock = memory.map_special(vdso_base, page_size, PROT_READ, "[vvar]");
-  std::byte* code = memory.map_special(vdso_base + page_size, page_size, PROT_READ | PROT_EXEC, "[vdso]");
-  if (!clock || !code) return nullptr;
-  const auto image = vdso_image();
-  std::memcpy(code, image.data(), std::min<std::size_t>(image.size(), page_size));
-  return reinterpret_cast<clock_page*>(clock);
 }
 
 // The initial stack, written from its top downwards into a buffer and copied in at once.
@@ -157,7 +148,7 @@ result<std::uint64_t> build_stack(address_space& memory, const detail::image_dat
   string_block strings;
   for (const auto& s : o.arguments) strings.add(s);
   for (const auto& s : o.environment) strings.add(s);
-  strings.add(o.executable);
+  strings.add(o.called.empty() ? o.executable : o.called);
   strings.add("x86_64");
   if (strings.bytes.size() > max_argument_bytes) return error(errc::arguments_too_long);
   std::array<char, 16> random{};
@@ -187,6 +178,15 @@ result<std::uint64_t> build_stack(address_space& memory, const detail::image_dat
 }
 
 }  // namespace
+
+clock_page* map_vdso(address_space& memory) {
+  std::byte* clock = memory.map_special(vdso_base, page_size, PROT_READ, "[vvar]");
+  std::byte* code = memory.map_special(vdso_base + page_size, page_size, PROT_READ | PROT_EXEC, "[vdso]");
+  if (!clock || !code) return nullptr;
+  const auto image = vdso_image();
+  std::memcpy(code, image.data(), std::min<std::size_t>(image.size(), page_size));
+  return reinterpret_cast<clock_page*>(clock);
+}
 
 result<process_start> set_up_process(address_space& memory, const detail::image_data& image,
                                      const process_options& o) {

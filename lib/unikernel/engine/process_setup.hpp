@@ -17,7 +17,8 @@ struct process_options {
   std::vector<std::string> arguments, environment;
   bool clock_page = false;  // guests read the host's TSC, so the vDSO works
   bool fsgsbase = false;
-  std::string executable = "/app";      // AT_EXECFN, and the name of the program's mappings
+  std::string executable = "/app";      // the name of the program's mappings
+  std::string called;                   // AT_EXECFN; empty: `executable`
   const loader_file* loader = nullptr;  // of a dynamic program
 };
 
@@ -25,6 +26,9 @@ struct process_start {
   kvm::registers regs;
   unikernel::clock_page* clock = nullptr;  // null without a vDSO
 };
+
+// Maps the vDSO and the page that it reads, which is returned. Null: no room.
+clock_page* map_vdso(address_space& memory);
 
 result<process_start> set_up_process(address_space& memory, const detail::image_data& image,
                                      const process_options& options);

@@ -1,6 +1,6 @@
 // A guest thread's life: enter the VM, serve what it came out for, enter again.
 #include "unikernel/engine/faults.hpp"
-#include "unikernel/engine/in_process.hpp"
+#include "unikernel/engine/guest_process.hpp"
 #include "unikernel/thread/robust_list.hpp"
 #include "unikernel/thread/signals_blocked.hpp"
 
@@ -44,20 +44,21 @@ int kick_signal() noexcept {
   return SIGRTMIN + 5;
 }
 
-// threads_lock_ is held.
-std::int64_t in_process_engine::launch(std::shared_ptr<task> t) {
-  t->owner = this;
+// threads_lock_ is held, and the thread was admitted.
+std::int64_t guest_process::launch(std::shared_ptr<task> t) {
+  t->owner = shared_from_this();
   t->guest.wait.set_limit(wall_end_);
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, thread_stack);
-  if (poller_) {
+  if (t->slot->ring) *t->slot->ring = {};
+  // Other processes' calls come out: a ring belongs to the machine that the first one started with.
+  if (owner_.poller() && t->slot->ring && pid() == guest_pid) {
     t->ring = std::make_shared<ring_member>(t->guest, *t->slot->ring);
-    poller_->add(t->ring);
+    owner_.poller()->add(t->ring);
   }
   tasks_.emplace(t->guest.tid, t);
-  state_->signals.add(t->guest);
-  most_threads_ = std::max(most_threads_, tasks_.size());
+  state_.signals.add(t->guest);
   int e = 0;
   {
     const all_signals_blocked blocked;
@@ -65,129 +66,132 @@ std::int64_t in_process_engine::launch(std::shared_ptr<task> t) {
   }
   pthread_attr_destroy(&attributes);
   if (e != 0) {
-    state_->signals.forget(t->guest);
-    if (t->ring) poller_->remove(*t->ring);
-    idle_cpus_.push_back(std::move(t->slot));
+    state_.signals.forget(t->guest);
+    if (t->ring) owner_.poller()->remove(*t->ring);
+    machine_->give_back(std::move(t->slot));
     tasks_.erase(t->guest.tid);
+    t->owner.reset();
     return -e;
   }
   return t->guest.tid;
 }
 
-std::int64_t in_process_engine::start_thread(const thread_start& how) {
-  reap();
+std::int64_t guest_process::start_thread(const thread_start& how) {
+  owner_.reap();
   const std::scoped_lock lock(threads_lock_);
-  if (ended_.load()) return -EAGAIN;
-  if (tasks_.size() >= (state_->rules.thread_budget ? state_->budgets.threads : kvm::max_vcpus)) {
-    return state_->deny("clone of a thread", "--threads N", EAGAIN);
-  }
-  auto t = std::make_shared<task>(next_tid_);
-  if (idle_cpus_.empty()) {
-    auto slot = make_cpu();
-    if (!slot) return -EAGAIN;
-    t->slot = std::move(*slot);
-  } else {
-    t->slot = std::move(idle_cpus_.back());
-    idle_cpus_.pop_back();
-  }
-  ++next_tid_;
+  if (ended_.load() || alone_) return -EAGAIN;
+  if (!owner_.admit_thread()) return instance_.deny("clone of a thread", "--threads N", EAGAIN);
+  const std::int64_t r = start_admitted(how);
+  if (r < 0) owner_.thread_left({}, {});
+  return r;
+}
+
+// threads_lock_ is held.
+std::int64_t guest_process::start_admitted(const thread_start& how) {
+  auto t = std::make_shared<task>(owner_.next_id());
+  auto slot = machine_->take_cpu();
+  if (!slot) return -EAGAIN;
+  t->slot = std::move(*slot);
   t->guest.signals.blocked = how.blocked_signals;
-  t->guest.clear_child_tid = how.clear_child_tid;
-  t->guest.fs_base = how.fs_base;
-  t->guest.gs_base = how.gs_base;
   const std::int32_t tid = t->guest.tid;
   {
-    memory_access memory(*memory_);
+    memory_access access(memory());
     // Linux ignores what it cannot write here.
-    if (how.set_parent_tid) (void)memory.write(how.set_parent_tid, tid);
-    if (how.set_child_tid) (void)memory.write(how.set_child_tid, tid);
+    if (how.set_parent_tid) (void)access.write(how.set_parent_tid, tid);
+    if (how.set_child_tid) (void)access.write(how.set_child_tid, tid);
   }
   if (how.parent) {
     if (const auto parent = tasks_.find(how.parent->tid); parent != tasks_.end())
       t->slot->cpu.copy_fpu(parent->second->slot->cpu);
   }
-  if (!resume_user(*t, how.regs)) {
-    idle_cpus_.push_back(std::move(t->slot));
+  if (!load_start(*t, how)) {
+    machine_->give_back(std::move(t->slot));
     return -EPERM;
   }
-  t->slot->cpu.set_fs_base(how.fs_base);
-  t->slot->cpu.set_gs_base(how.gs_base);
   return launch(std::move(t));
 }
 
-void* in_process_engine::thread_main(void* argument) {
+// The first context of a thread. False: it may not be loaded.
+bool guest_process::load_start(task& t, const thread_start& how) {
+  if (!resume_user(t, how.regs)) return false;
+  t.guest.clear_child_tid = how.clear_child_tid;
+  t.guest.fs_base = how.fs_base;
+  t.guest.gs_base = how.gs_base;
+  t.slot->cpu.set_fs_base(how.fs_base);
+  t.slot->cpu.set_gs_base(how.gs_base);
+  return true;
+}
+
+void* guest_process::thread_main(void* argument) {
   auto* t = static_cast<task*>(argument);
-  in_process_engine* self = t->owner;
+  const std::shared_ptr<guest_process> self = t->owner;  // outlives the thread, whatever it ends
   try {
     self->run(*t);
   } catch (const std::exception& e) {
     exit_report r;
     r.cause = exit_cause::failed;
     r.detail = e.what();
-    self->end(std::move(r));
+    self->exit(std::move(r));
   }
   self->leave(*t);
   return nullptr;
 }
 
-void in_process_engine::run(task& t) {
-  const bool cpu_limited = state_->budgets.cpu_time.count() > 0 && state_->rules.cpu_budget;
+void guest_process::run(task& t) {
+  const bool cpu_limited = instance_.budgets.cpu_time.count() > 0 && instance_.rules.cpu_budget;
   std::optional<kick_timer> cpu_timer, wall_timer;
   if (cpu_limited) {
     cpu_timer.emplace(CLOCK_THREAD_CPUTIME_ID, kick_signal());
-    cpu_timer->arm(std::max<std::chrono::nanoseconds>(state_->budgets.cpu_time - cpu_time(),
+    cpu_timer->arm(std::max<std::chrono::nanoseconds>(instance_.budgets.cpu_time - owner_.total_cpu_time(),
                                                       std::chrono::milliseconds(1)));
   }
   if (wall_end_) {
     wall_timer.emplace(CLOCK_MONOTONIC, kick_signal());
     wall_timer->arm(*wall_end_ - wait_clock::now());
   }
-  if (t.guest.tid == guest_pid) {
-    const auto now = wait_clock::now();
-    start_ns_.store(std::chrono::nanoseconds(now - state_->started).count(), std::memory_order_relaxed);
-    total_ns_.store(std::chrono::nanoseconds(now - created_).count(), std::memory_order_relaxed);
-  }
-  while (!ended_.load(std::memory_order_acquire) && !t.guest.exiting) {
+  if (t.guest.tid == guest_pid) owner_.first_entry();
+  const auto over = [&] { return ended_.load(std::memory_order_acquire) || t.guest.exiting || t.dismissed; };
+  while (!over()) {
     if (t.guest.wait.interrupted()) {
       if (t.ring) settle_stub(t);
       (void)deliver_signals(t, 0, 0);
     }
-    if (ended_.load(std::memory_order_acquire) || t.guest.exiting) break;
+    if (over()) break;
     t.call_served = false;
     if (t.ring) t.ring->release();
     const kvm::exit_info e = t.slot->cpu.run();
     if (t.ring) t.ring->hold();
     t.interrupted = e.kind == kvm::exit_kind::interrupted;
-    exits_.fetch_add(1, std::memory_order_relaxed);
+    owner_.count_exit();
     t.guest.fs_base = t.slot->cpu.fs_base();
     t.guest.gs_base = t.slot->cpu.gs_base();
     if (!handle_exit(t, e)) break;
     if (cpu_limited && e.kind == kvm::exit_kind::interrupted && !ended_.load()) {
-      const auto left = state_->budgets.cpu_time - cpu_time();
+      const auto left = instance_.budgets.cpu_time - owner_.total_cpu_time();
       if (left.count() <= 0) {
         exit_report r;
         r.cause = exit_cause::cpu_budget;
-        end(std::move(r));
+        exit(std::move(r));
       }
-      cpu_timer->arm(std::max<std::chrono::nanoseconds>(left / std::max(1U, thread_count()),
+      cpu_timer->arm(std::max<std::chrono::nanoseconds>(left / std::max(1U, owner_.total_threads()),
                                                         std::chrono::milliseconds(1)));
     }
     if (wall_time_is_up()) {
       exit_report r;
       r.cause = exit_cause::wall_budget;
-      end(std::move(r));
+      exit(std::move(r));
     }
   }
 }
 
 // A system call comes from the vCPU's stub and nowhere else: OUTS from the guest's own code looks the same
 // otherwise.
-bool in_process_engine::in_stub(const task& t) const noexcept {
+bool guest_process::in_stub(const task& t) const noexcept {
   return t.slot->stub.contains(t.slot->cpu.regs().rip);
 }
 
 // False: this thread does not enter the VM again.
-bool in_process_engine::handle_exit(task& t, const kvm::exit_info& e) {
+bool guest_process::handle_exit(task& t, const kvm::exit_info& e) {
   using kvm::exit_kind;
   if (e.kind == exit_kind::interrupted) return true;
   if (e.kind == exit_kind::host_fault) {
@@ -196,9 +200,9 @@ bool in_process_engine::handle_exit(task& t, const kvm::exit_info& e) {
   t.host_faults = 0;
   const unsigned cpl = t.slot->cpu.cpl();
   if (e.kind == exit_kind::io && e.outgoing && e.port == kvm::syscall_port &&
-      ((e.size == 1 && e.count == 1 && in_stub(t)) || !state_->rules.port_checks)) {
+      ((e.size == 1 && e.count == 1 && in_stub(t)) || !instance_.rules.port_checks)) {
     const bool must_be_user = facts_.stub == kvm::syscall_stub::user;
-    if (must_be_user && cpl == 0 && state_->rules.privilege_check) {
+    if (must_be_user && cpl == 0 && instance_.rules.privilege_check) {
       fault(t, e, fault_kind::privilege);
       return false;
     }
@@ -214,18 +218,18 @@ bool in_process_engine::handle_exit(task& t, const kvm::exit_info& e) {
     serve_exception(t, e.port - kvm::exception_port);
     return true;
   }
-  if (e.kind == exit_kind::io && !state_->rules.port_checks) return true;
+  if (e.kind == exit_kind::io && !instance_.rules.port_checks) return true;
   fault(t, e, kind_of_exit(e));
   return false;
 }
 
 // A host page was not there: it was being flushed at that moment (frame_pool::notify), or it is a shared page
 // of a file that shrank or has no room left on its disk. Most often trying again is all that is needed.
-bool in_process_engine::retry_host_fault(task& t, const kvm::exit_info& e) {
+bool guest_process::retry_host_fault(task& t, const kvm::exit_info& e) {
   const unsigned times = ++t.host_faults;
-  const bool shared = memory_->has_shared_files();
-  if (shared && times % host_faults_until_look == 0) (void)memory_->forget_missing();
-  const std::uint64_t at = shared && e.address ? memory_->shared_address(e.address) : 0;
+  const bool shared = memory().has_shared_files();
+  if (shared && times % host_faults_until_look == 0) (void)memory().forget_missing();
+  const std::uint64_t at = shared && e.address ? memory().shared_address(e.address) : 0;
   const unsigned most = !shared ? max_host_faults : at ? max_shared_faults : max_unknown_faults;
   if (times < most) return true;
   t.host_faults = 0;
@@ -244,13 +248,13 @@ bool in_process_engine::retry_host_fault(task& t, const kvm::exit_info& e) {
   return true;
 }
 
-void in_process_engine::fault(task& t, const kvm::exit_info& e, fault_kind kind) {
-  end(exit_fault_report(e, kind, t.slot->cpu.regs(), t.guest.tid));
+void guest_process::fault(task& t, const kvm::exit_info& e, fault_kind kind) {
+  exit(exit_fault_report(e, kind, t.slot->cpu.regs(), t.guest.tid));
 }
 
 // Loads a user context whose values the guest chose. False: it may not be loaded.
-bool in_process_engine::resume_user(task& t, kvm::registers r) {
-  if (state_->rules.sanitize_registers) {
+bool guest_process::resume_user(task& t, kvm::registers r) {
+  if (instance_.rules.sanitize_registers) {
     if (!kvm::user_canonical(r.rip)) return false;
     r.rflags = (r.rflags & kvm::rflags::user_bits) | kvm::rflags::user_fixed;
   }
@@ -259,13 +263,18 @@ bool in_process_engine::resume_user(task& t, kvm::registers r) {
   return true;
 }
 
-void in_process_engine::serve_call(task& t) {
+void guest_process::serve_call(task& t) {
   kvm::registers& r = t.slot->cpu.regs();
   const std::uint64_t number = r.rax;
-  clock_.tick();
+  machine_->clock().tick();
   t.guest.regs = &r;
-  call_context ctx{*state_, *memory_, t.guest, {r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9}};
+  call_context ctx{instance_, state_, memory(), t.guest, {r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9}};
   std::int64_t value = dispatch(ctx, number);
+  if (t.replaced) {
+    t.replaced = false;
+    t.retired.reset();
+    return;
+  }
   while (is_interrupted_call(value)) {
     // A signal stopped the call. Without a handler to run it goes on, unseen by the program.
     if (!finish_call(t, -EINTR) || deliver_signals(t, value, number)) break;
@@ -277,15 +286,18 @@ void in_process_engine::serve_call(task& t) {
   if (!is_interrupted_call(value)) (void)finish_call(t, value);
 }
 
+bool guest_process::end_over_budget() {
+  if (!memory().over_budget() || !instance_.rules.memory_budget) return false;
+  exit_report report;
+  report.cause = exit_cause::memory_budget;
+  exit(std::move(report));
+  return true;
+}
+
 // The registers after a system call. False: the thread cannot go on with them.
-bool in_process_engine::finish_call(task& t, std::int64_t value) {
+bool guest_process::finish_call(task& t, std::int64_t value) {
   if (t.guest.exiting) t.exit_status = static_cast<int>(value);
-  if (memory_->over_budget() && state_->rules.memory_budget) {
-    exit_report report;
-    report.cause = exit_cause::memory_budget;
-    end(std::move(report));
-    return false;
-  }
+  if (end_over_budget()) return false;
   if (t.guest.context) {
     load_context(t);
     return true;
@@ -302,7 +314,7 @@ bool in_process_engine::finish_call(task& t, std::int64_t value) {
     // The return of stub B: SYSRET's work, done here, with checked values.
     r.rip = r.rcx;
     r.rflags = r.r11;
-    if (state_->rules.sanitize_registers) {
+    if (instance_.rules.sanitize_registers) {
       if (!kvm::user_canonical(r.rcx)) {
         raise_protection_fault(t, r);
         return false;
@@ -314,7 +326,7 @@ bool in_process_engine::finish_call(task& t, std::int64_t value) {
   return true;
 }
 
-void in_process_engine::serve_exception(task& t, unsigned vector) {
+void guest_process::serve_exception(task& t, unsigned vector) {
   const kvm::exception_frame frame = kvm::read_frame(t.slot->interrupt_stack, has_error_code(vector));
   const bool from_user = (frame.cs & 3) == 3;
   if (vector == page_fault_vector && from_user) {
@@ -324,7 +336,7 @@ void in_process_engine::serve_exception(task& t, unsigned vector) {
   exit_report report = exception_report(vector, frame, t.slot->cpu.cr2(), t.slot->cpu.regs(), t.guest.tid);
   if (!from_user) {
     report.fault->kind = fault_kind::privilege;
-    end(std::move(report));
+    exit(std::move(report));
     return;
   }
   xstate_bytes control{};
@@ -333,15 +345,15 @@ void in_process_engine::serve_exception(task& t, unsigned vector) {
               signal_of_exception(vector, frame, t.trap.address, control), std::move(report));
 }
 
-void in_process_engine::serve_page_fault(task& t, const kvm::exception_frame& frame) {
+void guest_process::serve_page_fault(task& t, const kvm::exception_frame& frame) {
   const std::uint64_t address = t.slot->cpu.cr2();
-  page_faults_.fetch_add(1, std::memory_order_relaxed);
+  owner_.count_page_fault();
   t.repeated_faults =
       address == t.last_fault_address && frame.rip == t.last_fault_rip ? t.repeated_faults + 1 : 0;
   t.last_fault_address = address;
   t.last_fault_rip = frame.rip;
   using outcome = address_space::fault_result;
-  const outcome r = memory_->fault(address, frame.error_code & 2, frame.error_code & 16);
+  const outcome r = memory().fault(address, frame.error_code & 2, frame.error_code & 16);
   if (r == outcome::resolved && t.repeated_faults < max_repeated_faults) {
     if (resume_user(t, at_fault(t.slot->cpu.regs(), frame))) return;
   }
@@ -349,7 +361,7 @@ void in_process_engine::serve_page_fault(task& t, const kvm::exception_frame& fr
   if (r == outcome::over_budget || r == outcome::no_host_memory) {
     report.cause = r == outcome::over_budget ? exit_cause::memory_budget : exit_cause::failed;
     report.detail = r == outcome::over_budget ? "" : "no host memory for the guest";
-    end(std::move(report));
+    exit(std::move(report));
     return;
   }
   fault_signal signal = signal_of_page_fault(frame, address, r != outcome::no_mapping);
@@ -362,37 +374,39 @@ void in_process_engine::serve_page_fault(task& t, const kvm::exception_frame& fr
 
 // What the kernel does when a thread ends: the word at clear_child_tid is zeroed and one waiter woken; robust
 // futexes that it holds are marked.
-void in_process_engine::release_waiters_of(task& t) noexcept {
-  if (t.guest.robust_list && !ended_.load())
-    release_robust_list(*memory_, state_->futexes, t.guest.robust_list, t.guest.tid);
-  if (const std::uint64_t va = t.guest.clear_child_tid; va && !ended_.load()) {
+void guest_process::release_waiters_of(task& t) noexcept {
+  if (t.guest.robust_list && !owner_.ended())
+    release_robust_list(memory(), instance_.futexes, t.guest.robust_list, t.guest.tid);
+  if (const std::uint64_t va = t.guest.clear_child_tid; va && !owner_.ended()) {
     const std::uint32_t zero = 0;
-    if (memory_access(*memory_).write(va, zero))
-      (void)state_->futexes.wake({memory_.get(), va}, 1, FUTEX_BITSET_MATCH_ANY);
+    if (memory_access(memory()).write(va, zero))
+      (void)instance_.futexes.wake({&memory(), va}, 1, FUTEX_BITSET_MATCH_ANY);
   }
 }
 
-void in_process_engine::leave(task& t) noexcept {
+void guest_process::leave(task& t) noexcept {
   release_waiters_of(t);
-  state_->signals.remove(t.guest);
-  if (t.ring) poller_->remove(*t.ring);  // held, and never released again
-  const int status = t.exit_status;
+  state_.signals.remove(t.guest);
+  if (t.ring) owner_.poller()->remove(*t.ring);  // held, and never released again
+  const auto cpu = own_cpu_time();
   bool last = false;
   std::shared_ptr<task> keep;  // `t` ends with this function
   {
     const std::scoped_lock lock(threads_lock_);
-    finished_cpu_ += own_cpu_time();
-    finished_.push_back(t.handle);
-    idle_cpus_.push_back(std::move(t.slot));
+    finished_cpu_ += cpu;
+    machine_->give_back(std::move(t.slot));
     const auto it = tasks_.find(t.guest.tid);
     keep = std::move(it->second);
     tasks_.erase(it);
     last = tasks_.empty();
     if (last) ended_.store(true);
+    if (alone_) alone_->unpark();
   }
-  if (!last) return;
-  ending_.decide({.status = status});
-  finish();
+  const pthread_t handle = t.handle;
+  t.owner.reset();
+  if (last) finish(t);
+  owner_.thread_left(handle, cpu);
+  if (last) owner_.gone(*this, report_.value_or(exit_report{.status = t.exit_status}));
 }
 
 }  // namespace osvm::unikernel

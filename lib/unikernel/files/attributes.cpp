@@ -81,7 +81,7 @@ std::int64_t attributes_of(call_context& ctx, const location& at, struct stat& o
     case synthetic_kind::device:
     case synthetic_kind::vsock: make_up(out, S_IFCHR | 0666, device_number(at.path)); return 0;
     case synthetic_kind::descriptor: {
-      const auto d = ctx.instance.descriptors.get(descriptor_number(at.path));
+      const auto d = ctx.process.descriptors.get(descriptor_number(at.path));
       return d ? attributes_of(*d, out) : -ENOENT;
     }
     default: make_up(out, S_IFREG | 0444); return 0;  // of unknown size, as in /proc
@@ -92,11 +92,11 @@ std::int64_t base_of(call_context& ctx, int dirfd, std::string_view path, std::s
   base = "/";
   if (path.starts_with('/')) return 0;
   if (dirfd == AT_FDCWD) {
-    std::lock_guard guard(ctx.instance.cwd_lock);
-    base = ctx.instance.working_directory;
+    std::lock_guard guard(ctx.process.cwd_lock);
+    base = ctx.process.working_directory;
     return 0;
   }
-  const auto d = ctx.instance.descriptors.get(dirfd);
+  const auto d = ctx.process.descriptors.get(dirfd);
   if (!d) return -EBADF;
   if (d->what->kind != file_kind::directory) return path.empty() ? 0 : -ENOTDIR;
   base = d->what->guest_path;

@@ -5,7 +5,23 @@
 
 namespace osvm::unikernel {
 
-descriptor_table::descriptor_table(unsigned limit) : slots_(limit), soft_(limit), limit_(limit) {}
+std::shared_ptr<const void> descriptor_account::take() {
+  unsigned now = open_.load();
+  do {
+    if (now >= limit_) return nullptr;
+  } while (!open_.compare_exchange_weak(now, now + 1));
+  return {static_cast<const void*>(this),
+          [self = shared_from_this()](const void*) { self->open_.fetch_sub(1); }};
+}
+
+descriptor_table::descriptor_table(unsigned limit, std::shared_ptr<descriptor_account> all)
+    : slots_(limit), soft_(limit), limit_(limit), all_(std::move(all)) {}
+
+bool descriptor_table::count(descriptor& d) const {
+  if (!all_ || d.counted) return true;
+  d.counted = all_->take();
+  return d.counted != nullptr;
+}
 
 std::shared_ptr<descriptor> descriptor_table::get(int fd) const {
   std::lock_guard guard(lock_);
@@ -17,6 +33,7 @@ int descriptor_table::add(std::shared_ptr<descriptor> d, bool close_on_exec, int
   std::lock_guard guard(lock_);
   for (std::size_t i = minimum < 0 ? 0 : static_cast<std::size_t>(minimum); i < soft_; ++i) {
     if (slots_[i].d) continue;
+    if (!count(*d)) return -ENFILE;
     slots_[i] = {std::move(d), close_on_exec};
     most_ = std::max(most_, i + 1);
     ++count_;
@@ -29,6 +46,7 @@ int descriptor_table::put(int fd, std::shared_ptr<descriptor> d, bool close_on_e
   std::shared_ptr<descriptor> old;  // closes after the lock is gone
   std::lock_guard guard(lock_);
   if (fd < 0 || static_cast<unsigned>(fd) >= soft_) return -EBADF;
+  if (!count(*d)) return -ENFILE;
   slot& s = slots_[static_cast<unsigned>(fd)];
   old = std::move(s.d);
   if (!old) ++count_;
@@ -85,6 +103,27 @@ void descriptor_table::clear() {
   std::lock_guard guard(lock_);
   slots_.swap(old);
   count_ = 0;
+}
+
+void descriptor_table::share(const descriptor_table& other) {
+  std::scoped_lock guard(lock_, other.lock_);
+  slots_ = other.slots_;
+  count_ = other.count_;
+  most_ = other.most_;
+  soft_ = other.soft_;
+  limit_ = other.limit_.load();
+}
+
+std::vector<std::shared_ptr<descriptor>> descriptor_table::close_for_program() {
+  std::vector<std::shared_ptr<descriptor>> gone;
+  std::lock_guard guard(lock_);
+  for (slot& s : slots_) {
+    if (!s.d || !s.close_on_exec) continue;
+    gone.push_back(std::move(s.d));
+    s = {};
+    --count_;
+  }
+  return gone;
 }
 
 bool descriptor_table::lowered() const {

@@ -65,19 +65,34 @@ struct description {
   std::shared_ptr<void> extra;  // family-specific state (socket names, synthetic directory position, ...)
 };
 
+// How many descriptors all processes of an instance hold together: each is one of the host's. Thread-safe.
+class descriptor_account final : public std::enable_shared_from_this<descriptor_account> {
+ public:
+  explicit descriptor_account(unsigned limit) noexcept : limit_(limit) {}
+  // Held as long as the descriptor is open anywhere. Null: the limit is reached.
+  std::shared_ptr<const void> take();
+
+ private:
+  const unsigned limit_;
+  std::atomic<unsigned> open_{0};
+};
+
 // One guest descriptor. Operations in flight hold it by shared_ptr, so close() in another thread cannot make
 // the host number mean something else under them.
 struct descriptor {
   std::shared_ptr<description> what;
   unique_fd host;
+  std::shared_ptr<const void> counted;  // set by the first table that it is put into
 };
 
 // Thread-safe table with a fixed budget.
 class descriptor_table final {
  public:
-  explicit descriptor_table(unsigned limit);
+  // `all` is shared with the tables of other processes; null: nothing is counted.
+  explicit descriptor_table(unsigned limit, std::shared_ptr<descriptor_account> all = nullptr);
   std::shared_ptr<descriptor> get(int fd) const;
-  // Lowest free number at or above `minimum`; -EMFILE when the budget is used up.
+  // Lowest free number at or above `minimum`; -EMFILE when the budget is used up, -ENFILE when that of all
+  // processes is.
   int add(std::shared_ptr<descriptor> d, bool close_on_exec, int minimum = 0);
   // Puts at exactly `fd`, closing what was there. -EBADF when outside the budget.
   int put(int fd, std::shared_ptr<descriptor> d, bool close_on_exec);
@@ -89,6 +104,10 @@ class descriptor_table final {
   unsigned limit() const noexcept { return limit_.load(std::memory_order_relaxed); }
   std::vector<int> numbers() const;
   void clear();
+  // The same open files as `other` has, under the same numbers: fork().
+  void share(const descriptor_table& other);
+  // Takes out what is to be closed when another program runs.
+  std::vector<std::shared_ptr<descriptor>> close_for_program();
   // Whether the guest itself asked for fewer than the budget, by lower().
   bool lowered() const;
   // No new numbers at or above `limit` from now on, as a soft RLIMIT_NOFILE has it; at most the budget.
@@ -97,6 +116,7 @@ class descriptor_table final {
   void extend();
 
  private:
+  bool count(descriptor& d) const;
   struct slot {
     std::shared_ptr<descriptor> d;
     bool close_on_exec = false;
@@ -107,6 +127,7 @@ class descriptor_table final {
   std::size_t most_ = 0;
   std::size_t soft_;  // numbers given out lie below
   std::atomic<unsigned> limit_;
+  const std::shared_ptr<descriptor_account> all_;
 };
 
 }  // namespace osvm::unikernel

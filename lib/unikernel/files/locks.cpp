@@ -96,7 +96,7 @@ std::int64_t lock_by_fcntl(call_context& ctx, descriptor& d, int command, std::u
   struct flock absolute = l;
   if (const auto r = make_absolute(d, absolute); r < 0) return r;
   absolute.l_pid = 0;
-  const auto carrier = own ? nullptr : ctx.instance.locks.carrier(d.host, d.what->writable);
+  const auto carrier = own ? nullptr : ctx.process.locks.carrier(d.host, d.what->writable);
   if (!own && !carrier) return no_descriptor();
   const int fd = own ? d.host.get() : carrier->get();
   if (get) {

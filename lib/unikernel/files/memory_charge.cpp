@@ -2,7 +2,11 @@
 
 #include "unikernel/instance_state.hpp"
 
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
 
 namespace osvm::unikernel {
 
@@ -16,7 +20,7 @@ bool memory_charge::resize(call_context& ctx, std::uint64_t bytes) {
   if (bytes > bytes_) {
     const std::uint64_t more = bytes - bytes_;
     const std::uint64_t after = counter_->fetch_add(more) + more;
-    if (after + ctx.memory.charged_bytes() > ctx.instance.budgets.memory_bytes &&
+    if (after + ctx.instance.memory->bytes() > ctx.instance.budgets.memory_bytes &&
         ctx.instance.rules.memory_budget) {
       counter_->fetch_sub(more);
       return false;
@@ -32,6 +36,18 @@ void memory_charge::settle(std::uint64_t bytes) noexcept {
   const std::lock_guard guard(lock_);
   counter_->fetch_add(bytes - bytes_);  // modulo 2^64: may shrink
   bytes_ = bytes;
+}
+
+std::shared_ptr<descriptor> make_memory_file(call_context& ctx, std::uint64_t size, std::string path) {
+  auto d = std::make_shared<descriptor>();
+  d->host.reset(::memfd_create("osvm-guest", MFD_CLOEXEC));
+  if (!d->host || ::ftruncate(d->host.get(), static_cast<off_t>(page_ceil(size))) != 0) return nullptr;
+  d->what = std::make_shared<description>();
+  d->what->kind = file_kind::memory;
+  d->what->extra = memory_charge::take(ctx, 0);
+  d->what->guest_path = std::move(path);
+  errno = ENOSPC;
+  return d->what->extra ? d : nullptr;
 }
 
 void settle_memory_file(const descriptor& d) noexcept {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <string>
 
 namespace osvm::unikernel {
 
@@ -32,6 +33,8 @@ class memory_charge final {
   std::uint64_t bytes_ = 0;
 };
 
+// A new memory file of the guest's, without a name in its table. Null, with errno set: none.
+std::shared_ptr<descriptor> make_memory_file(call_context& ctx, std::uint64_t size, std::string path);
 // Before `more` bytes are written: charges as if none of them overwrote others. False: over the budget.
 bool reserve_memory_file(call_context& ctx, const descriptor& d, std::uint64_t more);
 // Makes a memory file's charge equal to what it holds. False: over the budget.

@@ -108,7 +108,7 @@ std::int64_t open_mounted(call_context& ctx, const open_request& request, locati
 std::int64_t create(call_context& ctx, const open_request& request, const std::string& path) {
   parent_location parent;
   if (const std::int64_t r = ctx.instance.files->find_parent(ctx, "/", path, parent); r < 0) return r;
-  const unsigned mode = request.mode & 0777 & ~ctx.instance.umask.load();  // no setuid, setgid or sticky bits
+  const unsigned mode = request.mode & 0777 & ~ctx.process.umask.load();  // no setuid, setgid or sticky bits
   if (parent.folder) {
     node_ptr made;
     const auto r = parent.mount->memory->create(parent.folder, parent.name, S_IFREG | mode, {}, made);
@@ -159,7 +159,7 @@ std::int64_t open_synthetic(call_context& ctx, const open_request& request, loca
       return host ? install_opened(ctx, request, std::move(what), std::move(host)) : no_descriptor();
     }
     case synthetic_kind::descriptor: {
-      const auto d = ctx.instance.descriptors.get(descriptor_number(at.path));
+      const auto d = ctx.process.descriptors.get(descriptor_number(at.path));
       if (!d) return -ENOENT;
       if (d->what->kind == file_kind::socket || d->what->kind == file_kind::epoll) return -ENXIO;
       const bool reads = (request.flags & O_ACCMODE) != O_WRONLY,
@@ -188,11 +188,11 @@ std::shared_ptr<directory_listing> list_folder(call_context& ctx, const descript
   listing->names = {".", ".."};
   constexpr std::string_view tasks = "/proc/self/task";
   if (what.guest_path == "/proc/self/fd") {
-    for (const int fd : ctx.instance.descriptors.numbers()) listing->names.push_back(std::to_string(fd));
+    for (const int fd : ctx.process.descriptors.numbers()) listing->names.push_back(std::to_string(fd));
     return listing;
   }
   if (what.guest_path == tasks) {
-    for (const int tid : ctx.instance.host.threads()) listing->names.push_back(std::to_string(tid));
+    for (const int tid : ctx.process.host.threads()) listing->names.push_back(std::to_string(tid));
     return listing;
   }
   if (what.guest_path.starts_with(tasks)) {
@@ -248,7 +248,7 @@ std::int64_t open_unnamed(call_context& ctx, const open_request& request) {
   if (!S_ISDIR(at.status.st_mode)) return -ENOTDIR;
   if (!at.mount->writable) return deny_write(ctx, request, at);
   node_ptr made;
-  const mode_t mode = S_IFREG | (request.mode & 0777 & ~ctx.instance.umask.load());
+  const mode_t mode = S_IFREG | (request.mode & 0777 & ~ctx.process.umask.load());
   if (const auto failed = at.mount->memory->create_unnamed(mode, made); failed < 0) return failed;
   struct stat st {};
   at.mount->memory->attributes(made, {}, st);

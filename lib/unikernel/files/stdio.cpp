@@ -94,12 +94,12 @@ result<std::shared_ptr<descriptor>> make(instance_state& instance, const stdio& 
 
 }  // namespace
 
-result<void> set_up_stdio(instance_state& instance, const stdio& input, const stdio& output,
-                          const stdio& error) {
+result<void> set_up_stdio(instance_state& instance, process_state& process, const stdio& input,
+                          const stdio& output, const stdio& error) {
   const stdio* const all[] = {&input, &output, &error};
   for (int number = 0; number < 3; ++number) {
     OSVM_TRY(auto d, make(instance, *all[number], number));
-    if (const int r = instance.descriptors.put(number, std::move(d), false); r < 0)
+    if (const int r = process.descriptors.put(number, std::move(d), false); r < 0)
       return errno_error("descriptor budget too small for stdin, stdout and stderr", -r);
   }
   return {};

@@ -67,7 +67,7 @@ std::string proc_stat(call_context& ctx) {
 }
 
 std::string program_name(call_context& ctx) {
-  const std::string& path = ctx.instance.executable;
+  const std::string path = ctx.process.executable();
   return path.substr(path.rfind('/') + 1).substr(0, 15);
 }
 
@@ -77,7 +77,7 @@ std::string self_stat(call_context& ctx) {
       "1000 (%s) R 1 1000 1000 0 -1 4194304 0 0 0 0 0 0 0 0 20 0 %u 0 0 %llu %llu 18446744073709551615 0 0 0 "
       "0 0 0 "
       "0 0 0 0 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n",
-      program_name(ctx).c_str(), ctx.instance.host.thread_count(), bytes, bytes / page_size);
+      program_name(ctx).c_str(), ctx.process.host.thread_count(), bytes, bytes / page_size);
 }
 
 std::string self_statm(call_context& ctx) {
@@ -91,8 +91,8 @@ std::string self_status(call_context& ctx) {
       "Name:\t%s\nUmask:\t%04o\nState:\tR (running)\nTgid:\t1000\nPid:\t1000\nPPid:\t1\nTracerPid:\t0\n"
       "Uid:\t1000\t1000\t1000\t1000\nGid:\t1000\t1000\t1000\t1000\nFDSize:\t%u\nVmSize:\t%8llu kB\n"
       "VmRSS:\t%8llu kB\nThreads:\t%u\nNoNewPrivs:\t1\nSeccomp:\t0\n",
-      program_name(ctx).c_str(), ctx.instance.umask.load(), ctx.instance.descriptors.limit(), kib, kib,
-      ctx.instance.host.thread_count());
+      program_name(ctx).c_str(), ctx.process.umask.load(), ctx.process.descriptors.limit(), kib, kib,
+      ctx.process.host.thread_count());
 }
 
 std::string mountinfo(call_context& ctx) {
@@ -131,7 +131,7 @@ std::string limits(call_context& ctx) {
   line("Max stack size", "8388608", "bytes");
   line("Max core file size", "0", "bytes");
   line("Max processes", std::to_string(ctx.instance.budgets.threads), "processes");
-  line("Max open files", std::to_string(ctx.instance.descriptors.limit()), "files");
+  line("Max open files", std::to_string(ctx.process.descriptors.limit()), "files");
   line("Max address space", std::to_string(ctx.instance.budgets.memory_bytes), "bytes");
   return all;
 }
@@ -201,17 +201,17 @@ constexpr synthetic_file table[] = {
     {"/proc/cpuinfo", synthetic_kind::text, cpuinfo},
     {"/proc/filesystems", synthetic_kind::text, [](call_context&) { return std::string("nodev\tosvm\n"); }},
     {"/proc/loadavg", synthetic_kind::text,
-     [](call_context& ctx) { return text("0.00 0.00 0.00 1/%u 1\n", ctx.instance.host.thread_count()); }},
+     [](call_context& ctx) { return text("0.00 0.00 0.00 1/%u 1\n", ctx.process.host.thread_count()); }},
     {"/proc/meminfo", synthetic_kind::text, meminfo},
     {"/proc/mounts", synthetic_kind::link, [](call_context&) { return std::string("self/mounts"); }},
     {"/proc/self/cmdline", synthetic_kind::text,
-     [](call_context& ctx) { return nul_terminated(ctx.instance.arguments); }},
+     [](call_context& ctx) { return nul_terminated(ctx.process.arguments()); }},
     {"/proc/self/coredump_filter", synthetic_kind::text,
      [](call_context&) { return std::string("00000033\n"); }},
     {"/proc/self/cwd", synthetic_kind::link,
      [](call_context& ctx) {
-       const std::scoped_lock lock(ctx.instance.cwd_lock);
-       return ctx.instance.working_directory;
+       const std::scoped_lock lock(ctx.process.cwd_lock);
+       return ctx.process.working_directory;
      }},
     {"/proc/self/environ", synthetic_kind::text,
      [](call_context& ctx) { return nul_terminated(ctx.instance.policy.environment); }},
@@ -220,7 +220,7 @@ constexpr synthetic_file table[] = {
     {"/proc/self/root", synthetic_kind::link, [](call_context&) { return std::string("/"); }},
     {"/proc/self/cgroup", synthetic_kind::text, [](call_context&) { return std::string("0::/\n"); }},
     {"/proc/self/comm", synthetic_kind::text, [](call_context& ctx) { return program_name(ctx) + "\n"; }},
-    {"/proc/self/exe", synthetic_kind::link, [](call_context& ctx) { return ctx.instance.executable; }},
+    {"/proc/self/exe", synthetic_kind::link, [](call_context& ctx) { return ctx.process.executable(); }},
     {"/proc/self/maps", synthetic_kind::text, [](call_context& ctx) { return ctx.memory.describe_maps(); }},
     {"/proc/self/mountinfo", synthetic_kind::text, mountinfo},
     {"/proc/self/stat", synthetic_kind::text, self_stat},
@@ -228,9 +228,9 @@ constexpr synthetic_file table[] = {
     {"/proc/self/status", synthetic_kind::text, self_status},
     {"/proc/stat", synthetic_kind::text, proc_stat},
     {"/proc/sys/fs/file-max", synthetic_kind::text,
-     [](call_context& ctx) { return std::to_string(ctx.instance.descriptors.limit()) + "\n"; }},
+     [](call_context& ctx) { return std::to_string(ctx.process.descriptors.limit()) + "\n"; }},
     {"/proc/sys/fs/nr_open", synthetic_kind::text,
-     [](call_context& ctx) { return std::to_string(ctx.instance.descriptors.limit()) + "\n"; }},
+     [](call_context& ctx) { return std::to_string(ctx.process.descriptors.limit()) + "\n"; }},
     {"/proc/sys/fs/pipe-max-size", synthetic_kind::text,
      [](call_context&) { return std::string("65536\n"); }},
     {"/proc/sys/kernel/cap_last_cap", synthetic_kind::text,

@@ -201,7 +201,7 @@ std::int64_t direct_in(call_context& ctx, descriptor& d, std::span<const guest_r
 
 // RLIMIT_FSIZE: how much a write at `offset` may move at most; 0: nothing.
 std::uint64_t file_room(const call_context& ctx, const descriptor& d, std::int64_t offset) {
-  const rlim_t limit = ctx.instance.limits.file_size();
+  const rlim_t limit = ctx.process.limits.file_size();
   if (limit == RLIM_INFINITY || !is_file(*d.what)) return step_bytes;
   const std::int64_t at = d.what->append ? file_size(d.host)
                           : offset >= 0  ? offset
@@ -214,7 +214,7 @@ std::int64_t over_file_limit(call_context& ctx) {
   siginfo_t info{};
   info.si_signo = SIGXFSZ;
   info.si_code = SI_KERNEL;
-  (void)ctx.instance.signals.send_to(ctx.thread.tid, info);
+  (void)ctx.process.signals.send_to(ctx.thread.tid, info);
   return -EFBIG;
 }
 

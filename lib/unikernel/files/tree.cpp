@@ -274,7 +274,7 @@ std::int64_t file_tree::look_up_task(call_context& ctx, const std::string& path,
   const std::size_t end = std::min(path.find('/', task_directory.size()), path.size());
   const int tid =
       number_of(std::string_view(path).substr(task_directory.size(), end - task_directory.size()));
-  if (tid < 0 || !ctx.instance.host.has_thread(tid)) return -ENOENT;
+  if (tid < 0 || !ctx.process.host.has_thread(tid)) return -ENOENT;
   if (end < path.size()) return look_up(ctx, "/proc/self" + path.substr(end), out);
   out = location{};
   out.path = path;
@@ -293,7 +293,7 @@ std::int64_t file_tree::look_up(call_context& ctx, const std::string& path, loca
   out.path = path;
   out.file = find_synthetic(path);
   if (names_descriptor(path)) {
-    if (!ctx.instance.descriptors.get(descriptor_number(path))) return -ENOENT;
+    if (!ctx.process.descriptors.get(descriptor_number(path))) return -ENOENT;
     out.file = &fd_link;
   }
   const auto synthetic = [&] {
@@ -346,7 +346,7 @@ std::int64_t file_tree::link_target(call_context& ctx, const location& at, std::
       target = at.file->content(ctx);
       return 0;
     }
-    const auto d = ctx.instance.descriptors.get(descriptor_number(at.path));
+    const auto d = ctx.process.descriptors.get(descriptor_number(at.path));
     if (!d) return -ENOENT;
     target = d->what->guest_path;
     return 0;

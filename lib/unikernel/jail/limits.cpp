@@ -26,7 +26,7 @@ result<std::string> limit_resources(const budgets& limits) {
   OSVM_CHECK(limit(RLIMIT_MEMLOCK, 0));
   OSVM_CHECK(limit(RLIMIT_MSGQUEUE, 0));
   // One of the guest's can stand for several of the host's.
-  OSVM_CHECK(limit(RLIMIT_NOFILE, own_descriptors + rlim_t{4} * (limits.descriptors + limits.threads)));
+  OSVM_CHECK(limit(RLIMIT_NOFILE, own_descriptors + rlim_t{4} * (rlim_t{4} * limits.descriptors + limits.threads + limits.processes)));
   return std::string("resource limits");
 }
 

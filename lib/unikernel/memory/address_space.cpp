@@ -42,9 +42,9 @@ void populate_image(std::byte* host, std::uint64_t size, std::span<const image_r
 
 }  // namespace
 
-address_space::impl::impl(backing_options o, std::uint64_t budget_bytes)
+address_space::impl::impl(backing_options o, std::shared_ptr<memory_account> counted)
     : options(o),
-      budget(budget_bytes),
+      account(std::move(counted)),
       area(o.slots ? kvm::system_area::installer(
                          [s = o.slots](std::uint64_t gpa, void* host, std::uint64_t size) {
                            return s->install(gpa, host, size);
@@ -54,13 +54,19 @@ address_space::impl::impl(backing_options o, std::uint64_t budget_bytes)
       tables(area),
       pool(o) {}
 
+address_space::impl::~impl() {
+  account->uncharge(bytes.load(std::memory_order_relaxed));
+}
+
+address_space::address_space(backing_options options, std::shared_ptr<memory_account> account)
+    : impl_(std::make_unique<impl>(options, std::move(account))) {}
 address_space::address_space(backing_options options, std::uint64_t budget)
-    : impl_(std::make_unique<impl>(options, budget)) {}
+    : address_space(options, std::make_shared<memory_account>(budget)) {}
 address_space::~address_space() = default;
 
 result<void> address_space::start() {
   // Page tables for a fully used budget take 1/512 of it; sparse use more, and an eighth bounds that.
-  OSVM_CHECK(impl_->area.start(std::max<std::uint64_t>(impl_->budget / 8, std::uint64_t{2} << 20)));
+  OSVM_CHECK(impl_->area.start(std::max<std::uint64_t>(impl_->account->budget() / 8, std::uint64_t{2} << 20)));
   if (!impl_->tables.start() || !impl_->area.map_into(impl_->tables)) {
     return error(osvm::errc::limit_exceeded, "no memory for page tables");
   }
@@ -130,7 +136,8 @@ void address_space::impl::merge_around(std::uint64_t begin, std::uint64_t end) {
     const vma& b = next->second;
     if (a.end == next->first && a.protection == b.protection && a.kind == b.kind &&
         a.kind == vma_kind::anonymous && a.was_writable == b.was_writable && a.grows_down == b.grows_down &&
-        a.shared == b.shared && a.name == b.name) {
+        a.shared == b.shared && a.not_forked == b.not_forked && a.wiped_by_fork == b.wiped_by_fork &&
+        a.name == b.name) {
       a.end = b.end;
       a.populated += b.populated;
       vmas.erase(next);
@@ -167,7 +174,7 @@ std::int64_t address_space::map(const map_request& r) {
   const std::uint64_t size = page_ceil(r.size);
   // As Linux' heuristic overcommit: a single writable mapping that can never be filled is refused at once.
   const bool filled = !r.no_reserve && !(r.file && r.shared);
-  if ((r.protection & PROT_WRITE) && filled && size > impl_->budget) return -ENOMEM;
+  if ((r.protection & PROT_WRITE) && filled && size > impl_->account->budget()) return -ENOMEM;
   const std::unique_lock lock(impl_->vma_lock);
   std::uint64_t begin = r.address;
   if (r.fixed) {
@@ -210,6 +217,8 @@ std::int64_t address_space::map_image(std::uint64_t va, std::uint64_t size, int 
   if (!impl_->range_free(va, va + size)) return -EEXIST;
   const auto image = impl_->pool.map_file(fd, size);
   if (!image) return -ENOMEM;
+  impl_->image_va = va;
+  impl_->image_size = size;
   populate_image(image->host, size, ranges);
   for (const image_range& r : ranges) {
     if (!impl_->charge(r.size)) return -ENOMEM;
@@ -380,7 +389,7 @@ std::int64_t address_space::remap(std::uint64_t va, std::uint64_t old_size, std:
   if (it->second.kind == vma_kind::image || it->second.kind == vma_kind::special) return -EFAULT;
   if (old_size == 0) return impl_->map_again(va, new_size, flags, target);
   if (new_size > old_size && (it->second.protection & PROT_WRITE) && it->second.kind != vma_kind::shared &&
-      new_size > impl_->budget)
+      new_size > impl_->account->budget())
     return -ENOMEM;
   if (!(flags & MREMAP_FIXED)) {
     if (new_size <= old_size) {
@@ -439,6 +448,21 @@ int check_advice(const vma& v, int advice) noexcept {
 
 }  // namespace
 
+namespace {
+
+bool is_fork_advice(int advice) noexcept {
+  return advice == MADV_DONTFORK || advice == MADV_DOFORK || advice == MADV_WIPEONFORK ||
+         advice == MADV_KEEPONFORK;
+}
+
+void note_fork_advice(vma& v, int advice) noexcept {
+  if (!is_fork_advice(advice) || check_advice(v, advice) != 0) return;
+  if (advice == MADV_DONTFORK || advice == MADV_DOFORK) v.not_forked = advice == MADV_DONTFORK;
+  if (advice == MADV_WIPEONFORK || advice == MADV_KEEPONFORK) v.wiped_by_fork = advice == MADV_WIPEONFORK;
+}
+
+}  // namespace
+
 // One mapping's part of an madvise(). Exclusive lock held for advice that drops pages.
 std::int64_t address_space::impl::advise_part(vma& v, std::uint64_t start, std::uint64_t begin,
                                               std::uint64_t end, int advice) {
@@ -468,6 +492,11 @@ std::int64_t address_space::advise(std::uint64_t va, std::uint64_t size, int adv
   if (va > user_end || size > user_end - va) return -ENOMEM;
   const std::uint64_t end = va + size;
   const std::unique_lock lock(impl_->vma_lock);
+  if (is_fork_advice(advice)) {  // kept in the map, whose entries are cut to the range
+    if (impl_->vmas.size() + 2 > max_vmas) return -ENOMEM;
+    impl_->split(va);
+    impl_->split(end);
+  }
   bool hole = false;
   std::uint64_t at = va;
   auto it = impl_->vmas.upper_bound(va);
@@ -475,6 +504,7 @@ std::int64_t address_space::advise(std::uint64_t va, std::uint64_t size, int adv
   for (; it != impl_->vmas.end() && it->first < end; ++it) {
     hole = hole || it->first > at;
     const std::uint64_t stop = std::min(end, it->second.end);
+    note_fork_advice(it->second, advice);
     if (const auto r = impl_->advise_part(it->second, it->first, std::max(va, it->first), stop, advice);
         r < 0)
       return r;
@@ -494,7 +524,7 @@ std::int64_t address_space::set_break(std::uint64_t wanted) {
   const std::uint64_t old_page = page_ceil(now);
   const std::uint64_t new_page = page_ceil(wanted);
   if (new_page > old_page) {
-    if (new_page - impl_->break_start > impl_->budget || !impl_->range_free(old_page, new_page)) {
+    if (new_page - impl_->break_start > impl_->account->budget() || !impl_->range_free(old_page, new_page)) {
       return static_cast<std::int64_t>(now);
     }
     vma v;
@@ -514,18 +544,14 @@ result<kvm::system_area::vcpu_area> address_space::prepare_vcpu(unsigned id, std
   return impl_->area.prepare_vcpu(id, impl_->tables, ring_rounds);
 }
 
-std::uint64_t address_space::charged_bytes() const noexcept {
-  return impl_->bytes.load(std::memory_order_relaxed);
-}
-
 bool address_space::over_budget() const noexcept {
-  return impl_->exhausted.load(std::memory_order_relaxed);
+  return impl_->account->exhausted();
 }
 
 memory_usage address_space::usage() const {
   memory_usage u;
   u.bytes = impl_->bytes.load(std::memory_order_relaxed);
-  u.peak_bytes = impl_->peak.load(std::memory_order_relaxed);
+  u.peak_bytes = impl_->account->peak();
   const std::shared_lock lock(impl_->vma_lock);
   const std::scoped_lock populate(impl_->populate_lock);
   u.resident_bytes = impl_->pool.resident_bytes();

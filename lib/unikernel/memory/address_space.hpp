@@ -11,6 +11,7 @@
 
 #include "kvm/system_area.hpp"
 #include "unikernel/memory/backing.hpp"
+#include "unikernel/memory/memory_account.hpp"
 #include "unikernel/memory/vma.hpp"
 
 #include <osvm/core/error.hpp>
@@ -114,7 +115,8 @@ struct memory_usage {
 // Thread-safe.
 class address_space final {
  public:
-  // `budget` bounds the bytes handed out. Without `backing.slots` nothing is mapped into a VM.
+  // `account` bounds the bytes handed out. Without `backing.slots` nothing is mapped into a VM.
+  address_space(backing_options options, std::shared_ptr<memory_account> account);
   address_space(backing_options options, std::uint64_t budget);
   ~address_space();
   address_space(const address_space&) = delete;
@@ -122,6 +124,11 @@ class address_space final {
 
   // Prepares the first memory. Must be called once, first.
   result<void> start();
+
+  // Becomes a copy of `parent`, as fork(2) has it: private memory is copied, shared mappings are of the same
+  // files, the VMM's own pages are left out. `image` is the memory file of its program. After start(), before
+  // anything else. -ENOMEM: it is to be thrown away.
+  std::int64_t copy(address_space& parent, int image);
 
   // Maps anonymous zeroed memory. Returns the address or -errno.
   std::int64_t map(const map_request& request);
@@ -171,7 +178,6 @@ class address_space final {
   // The CPU's own pages for vCPU `id`. Each id once.
   result<kvm::system_area::vcpu_area> prepare_vcpu(unsigned id, std::uint32_t ring_rounds = 0);
   memory_usage usage() const;
-  std::uint64_t charged_bytes() const noexcept;  // handed out now; takes no lock
   bool over_budget() const noexcept;             // a fault found the budget used up
   std::string describe_maps() const;             // as /proc/self/maps
 

@@ -15,14 +15,15 @@ namespace osvm::unikernel {
 inline constexpr std::size_t max_vmas = 65530;  // as vm.max_map_count
 
 struct address_space::impl {
-  impl(backing_options o, std::uint64_t budget_bytes);
+  impl(backing_options o, std::shared_ptr<memory_account> counted);
+  ~impl();
 
   // vma_lock: shared to read VMAs and guest memory, exclusive to change them. populate_lock, taken inside it,
   // guards page tables and the pool when memory is handed out under a shared vma_lock.
   mutable std::shared_mutex vma_lock;
   mutable std::mutex populate_lock;
   backing_options options;
-  std::uint64_t budget;
+  std::shared_ptr<memory_account> account;
   kvm::system_area area;
   kvm::page_tables tables;
   frame_pool pool;
@@ -30,8 +31,8 @@ struct address_space::impl {
   std::uint64_t break_start = 0, break_end = 0;
   std::uint64_t map_top = mmap_limit;
   std::string image_name = "/app";
-  std::atomic<std::uint64_t> bytes{0}, peak{0};
-  std::atomic<bool> exhausted{false};
+  std::atomic<std::uint64_t> bytes{0};  // of this address space, in `account`
+  std::uint64_t image_va = 0, image_size = 0;  // where map_image() put it
   std::atomic<bool> shared_files{false};  // some mapping is, or was, of kind `shared`
 
   vma_map::iterator find(std::uint64_t va);
@@ -75,6 +76,10 @@ struct address_space::impl {
   void flush(std::uint64_t guest_address, std::uint64_t size) noexcept;
   // The same for inner page-table entries, when any changed.
   void flush_inner() noexcept;
+  // Parts of address_space::copy(). The parent is locked.
+  bool copy_image(impl& parent, int fd);
+  bool copy_private(impl& parent, std::uint64_t begin, const vma& v);
+  bool copy_page_run(impl& parent, std::uint64_t va, std::uint64_t size, std::uint64_t entry);
   // Host address of one guest page if the access is allowed, handing out memory when needed.
   struct host_page {
     std::byte* at = nullptr;

@@ -24,18 +24,14 @@ std::uint64_t leaf_flags(int protection) noexcept {
 }
 
 bool address_space::impl::charge(std::uint64_t size) noexcept {
-  std::uint64_t now = bytes.load(std::memory_order_relaxed);
-  do {
-    if (now + size > budget) return false;
-  } while (!bytes.compare_exchange_weak(now, now + size, std::memory_order_relaxed));
-  std::uint64_t high = peak.load(std::memory_order_relaxed);
-  while (high < now + size && !peak.compare_exchange_weak(high, now + size, std::memory_order_relaxed)) {
-  }
+  if (!account->charge(size)) return false;
+  bytes.fetch_add(size, std::memory_order_relaxed);
   return true;
 }
 
 void address_space::impl::uncharge(std::uint64_t size) noexcept {
   bytes.fetch_sub(size, std::memory_order_relaxed);
+  account->uncharge(size);
 }
 
 // Gives [begin, end), which has no pages, frames in as few runs as the pool has. Charged by the caller.
@@ -180,7 +176,7 @@ address_space::fault_result address_space::fault(std::uint64_t va, bool write, b
   if (v.kind == vma_kind::image || v.kind == vma_kind::special) return fault_result::resolved;
   const std::scoped_lock populate(impl_->populate_lock);
   const auto r = impl_->fault_piece(v, it->first, va);
-  if (r == fault_result::over_budget) impl_->exhausted.store(true, std::memory_order_relaxed);
+  if (r == fault_result::over_budget) impl_->account->exhaust();
   return r;
 }
 
@@ -284,7 +280,7 @@ address_space::impl::host_page address_space::impl::page(std::uint64_t va, int r
     const auto r = fault_piece(v, it->first, va);
     if (r == fault_result::no_content) return {};
     if (r != fault_result::resolved) {
-      exhausted.store(true, std::memory_order_relaxed);
+      account->exhaust();
       return {};
     }
   }

@@ -43,8 +43,35 @@ bool segment_table::hold(int id, int pid) {
   return true;
 }
 
+void segment_table::copy(const void* from, const void* to, int pid) {
+  const std::lock_guard guard(lock_);
+  std::map<place, attachment> more;
+  for (auto it = attached_.lower_bound({from, 0}); it != attached_.end() && it->first.first == from; ++it) {
+    const auto s = segments_.find(it->second.id);
+    if (s == segments_.end()) continue;
+    ++holds_;
+    ++s->second.about.shm_nattch;
+    s->second.about.shm_lpid = pid;
+    more.emplace(place{to, it->first.second}, it->second);
+  }
+  attached_.merge(more);
+}
+
+void segment_table::forget(const void* space, int pid) {
+  const std::lock_guard guard(lock_);
+  auto it = attached_.lower_bound({space, 0});
+  while (it != attached_.end() && it->first.first == space) {
+    release_locked(it->second.id, pid);
+    it = attached_.erase(it);
+  }
+}
+
 void segment_table::release(int id, int pid) {
   const std::lock_guard guard(lock_);
+  release_locked(id, pid);
+}
+
+void segment_table::release_locked(int id, int pid) {
   --holds_;
   const auto at = segments_.find(id);
   if (at == segments_.end()) return;
@@ -54,14 +81,14 @@ void segment_table::release(int id, int pid) {
   drop_if_unused(at);
 }
 
-std::optional<segment_table::attachment> segment_table::attached(std::uint64_t at, attachment what) {
+std::optional<segment_table::attachment> segment_table::attached(place at, attachment what) {
   const std::lock_guard guard(lock_);
-  const auto [place, fresh] = attached_.try_emplace(at, what);
+  const auto [there, fresh] = attached_.try_emplace(at, what);
   if (fresh) return std::nullopt;
-  return std::exchange(place->second, what);
+  return std::exchange(there->second, what);
 }
 
-std::optional<segment_table::attachment> segment_table::detach(std::uint64_t at) {
+std::optional<segment_table::attachment> segment_table::detach(place at) {
   const std::lock_guard guard(lock_);
   const auto found = attached_.find(at);
   if (found == attached_.end()) return std::nullopt;

@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <utility>
 
 namespace osvm::unikernel {
 
@@ -39,20 +40,27 @@ class segment_table final {
   // too many attachments.
   bool hold(int id, int pid);
   void release(int id, int pid);
+  // An address of one address space.
+  using place = std::pair<const void*, std::uint64_t>;
   // What was attached at this address before and is replaced now: the caller release()s it.
-  std::optional<attachment> attached(std::uint64_t at, attachment what);
+  std::optional<attachment> attached(place at, attachment what);
   // Forgets the attachment at this address; release() is the caller's next step.
-  std::optional<attachment> detach(std::uint64_t at);
+  std::optional<attachment> detach(place at);
+  // fork(): what is attached in one address space is in its copy, too.
+  void copy(const void* from, const void* to, int pid);
+  // An address space has gone.
+  void forget(const void* space, int pid);
   // False: no such segment.
   bool remove(int id);
   bool change(int id, const ipc_perm& wanted);
 
  private:
+  void release_locked(int id, int pid);
   void drop_if_unused(std::map<int, segment>::iterator which);
 
   mutable std::mutex lock_;
   std::map<int, segment> segments_;
-  std::map<std::uint64_t, attachment> attached_;
+  std::map<place, attachment> attached_;
   std::size_t holds_ = 0;
   int next_id_ = 0;  // ids are not used again soon: a stale one is an error, not another segment
 };

@@ -142,6 +142,7 @@ result<void> read_budgets(config_map& outer, budgets& out) {
   OSVM_TRY(auto map, config_map::of(*v));
   OSVM_CHECK(map.get_size("memory", out.memory_bytes));
   OSVM_CHECK(map.get("threads", out.threads));
+  OSVM_CHECK(map.get("processes", out.processes));
   OSVM_CHECK(map.get("descriptors", out.descriptors));
   OSVM_CHECK(map.get_size("written", out.written_bytes));
   OSVM_CHECK(map.get("cpu_time", out.cpu_time));
@@ -206,8 +207,9 @@ std::string environment_text(const std::vector<std::string>& environment) {
 
 std::string budgets_text(const budgets& b) {
   std::string out =
-      fmt::format("budgets:\n  memory: {}\n  threads: {}\n  descriptors: {}\n  written: {}\n",
-                  format_size(b.memory_bytes), b.threads, b.descriptors, format_size(b.written_bytes));
+      fmt::format("budgets:\n  memory: {}\n  threads: {}\n  processes: {}\n  descriptors: {}\n  written: {}\n",
+                  format_size(b.memory_bytes), b.threads, b.processes, b.descriptors,
+                  format_size(b.written_bytes));
   if (b.cpu_time.count() != 0) out += "  cpu_time: " + format_duration(b.cpu_time) + "\n";
   if (b.wall_time.count() != 0) out += "  wall_time: " + format_duration(b.wall_time) + "\n";
   return out;

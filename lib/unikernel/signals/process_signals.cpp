@@ -35,6 +35,11 @@ void process_signals::forget(guest_thread& t) {
   queued_ -= t.signals.pending.discard(~signal_mask{0});
 }
 
+void process_signals::forget_thread(guest_thread& t) {
+  const std::scoped_lock lock(lock_);
+  threads_.erase(t.tid);
+}
+
 bool process_signals::wants(const guest_thread& t, int signal) const {
   return !(t.signals.blocked & signal_bit(signal)) || (t.signals.waited_for & signal_bit(signal));
 }
@@ -280,6 +285,24 @@ void process_signals::wait_for(guest_thread& t, signal_mask wanted) {
   const std::scoped_lock lock(lock_);
   t.signals.waited_for = wanted;
   recalculate(t);
+}
+
+// processes
+
+void process_signals::inherit(const process_signals& parent) {
+  const std::scoped_lock lock(lock_, parent.lock_);
+  actions_ = parent.actions_;
+}
+
+void process_signals::reset_for_program(guest_thread& t) {
+  const std::scoped_lock lock(lock_);
+  for (signal_action& a : actions_) {
+    if (a.calls_guest()) a = {};
+    a.flags = 0;
+    a.mask = 0;
+  }
+  t.signals.stack = {.flags = SS_DISABLE};
+  t.signals.saved.reset();
 }
 
 // signalfd

@@ -37,6 +37,7 @@ class process_signals final {
   void add(guest_thread& t);
   void remove(guest_thread& t);  // what it alone was to take goes to the others
   void forget(guest_thread& t);  // the same for a thread that never ran: wakes nobody
+  void forget_thread(guest_thread& t);  // its number is about to change: what is pending for it stays
   void on_timer_signal(timer_note note) { timer_note_ = std::move(note); }  // before any thread runs
 
   signal_action action(int signal) const;
@@ -74,6 +75,11 @@ class process_signals final {
   bool take_one_of(guest_thread& t, signal_mask wanted, siginfo_t& out);
   void wait_for(guest_thread& t, signal_mask wanted);  // 0: no longer
   bool stopped() const noexcept { return stopped_.load(std::memory_order_acquire); }
+
+  // fork(): the actions of another process.
+  void inherit(const process_signals& parent);
+  // execve(): handlers are gone; `t` is the only thread.
+  void reset_for_program(guest_thread& t);
 
   // signalfd: `watch` is told when one of its signals becomes pending or is none any more.
   void watch(const std::shared_ptr<signal_watch>& w);

@@ -52,7 +52,7 @@ std::int64_t read_signals(call_context& ctx, descriptor& d, std::span<const gues
   return until_done(ctx, d.host.get(), POLLIN, !d.what->nonblocking, std::nullopt, [&]() -> std::int64_t {
     std::vector<signalfd_siginfo> records;
     siginfo_t info{};
-    while (records.size() < count && ctx.instance.signals.take_one_of(ctx.thread, watch->mask.load(), info)) {
+    while (records.size() < count && ctx.process.signals.take_one_of(ctx.thread, watch->mask.load(), info)) {
       records.push_back(record_of(info));
     }
     if (records.empty()) return -EAGAIN;

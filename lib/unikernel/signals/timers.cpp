@@ -1,6 +1,7 @@
 #include "unikernel/signals/timers.hpp"
 
-#include "unikernel/instance_state.hpp"
+#include "unikernel/process/process_host.hpp"
+#include "unikernel/signals/process_signals.hpp"
 
 #include <sys/time.h>
 
@@ -41,7 +42,7 @@ std::chrono::nanoseconds add(std::chrono::nanoseconds a, std::chrono::nanosecond
 
 }  // namespace
 
-std::optional<timer_clock> timer_clock_of(clockid_t id, int self) noexcept {
+std::optional<timer_clock> timer_clock_of(clockid_t id, int self, int own_pid) noexcept {
   using what = timer_clock::what;
   switch (id) {
     case CLOCK_REALTIME:
@@ -53,15 +54,15 @@ std::optional<timer_clock> timer_clock_of(clockid_t id, int self) noexcept {
     default: break;
   }
   if (id >= 0) return std::nullopt;
-  // ~pid << 3 | per thread: 4 | which of three CPU clocks. One process is all there is.
+  // ~pid << 3 | per thread: 4 | which of three CPU clocks. Those of other processes are not served.
   const int pid = ~(id >> 3);
   if ((id & 3) == 3) return std::nullopt;
   if (id & 4) return timer_clock{what::thread_cpu, pid == 0 ? self : pid};
-  return pid == 0 || pid == guest_process_id ? std::optional(timer_clock{what::process_cpu, 0})
+  return pid == 0 || pid == own_pid ? std::optional(timer_clock{what::process_cpu, 0})
                                              : std::nullopt;
 }
 
-guest_timers::guest_timers(process_signals& signals, instance_host& host) : signals_(signals), host_(host) {
+guest_timers::guest_timers(process_signals& signals, process_host& host) : signals_(signals), host_(host) {
   signals.on_timer_signal([this](siginfo_t& info) { taken(info); });
 }
 
@@ -250,6 +251,11 @@ void guest_timers::run() {
 // Under the lock. The calling guest thread blocks all signals, and so does its child.
 void guest_timers::ensure_thread() {
   if (!thread_.joinable() && !stopping_) thread_ = std::thread([this] { run(); });
+}
+
+void guest_timers::clear() {
+  const std::scoped_lock lock(lock_);
+  std::erase_if(timers_, [](const auto& t) { return t.first >= 0; });
 }
 
 void guest_timers::stop() noexcept {

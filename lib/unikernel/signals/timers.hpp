@@ -17,7 +17,7 @@
 
 namespace osvm::unikernel {
 
-class instance_host;
+class process_host;
 class process_signals;
 
 // What a timer counts.
@@ -29,16 +29,16 @@ struct timer_clock {
 
 // A clockid_t of the guest, per-thread and per-process encodings included; nothing: unknown. `self` is the
 // caller.
-std::optional<timer_clock> timer_clock_of(clockid_t id, int self) noexcept;
+std::optional<timer_clock> timer_clock_of(clockid_t id, int self, int pid) noexcept;
 
 struct timer_times {
   std::chrono::nanoseconds value{0}, interval{0};  // value 0: not armed
 };
 
-// Thread-safe. Calls process_signals and instance_host without its lock, or under it in that order.
+// Thread-safe. Calls process_signals and process_host without its lock, or under it in that order.
 class guest_timers final {
  public:
-  guest_timers(process_signals& signals, instance_host& host);
+  guest_timers(process_signals& signals, process_host& host);
   ~guest_timers() { stop(); }
   guest_timers(const guest_timers&) = delete;
   guest_timers& operator=(const guest_timers&) = delete;
@@ -61,6 +61,8 @@ class guest_timers final {
   timer_times get_interval(int which);
   // RLIMIT_CPU: SIGXCPU at `soft` and each second after it, SIGKILL at `hard`. 0: none.
   void set_cpu_limit(std::chrono::nanoseconds soft, std::chrono::nanoseconds hard);
+  // Forgets every timer but the interval timers and the CPU limits: execve().
+  void clear();
   // Ends the thread; no timer fires any more. Not from the thread itself.
   void stop() noexcept;
 
@@ -86,7 +88,7 @@ class guest_timers final {
   void ensure_thread();
 
   process_signals& signals_;
-  instance_host& host_;
+  process_host& host_;
   std::mutex lock_;
   std::condition_variable changed_;
   std::map<int, timer> timers_;  // negative numbers: interval timers, then CPU limits

@@ -199,7 +199,7 @@ std::int64_t pack_rights(call_context& ctx, const endpoint_view& v, socket_messa
     token = m.rights.front()->host.duplicate();
     return token ? 0 : -EBADF;
   }
-  return ctx.instance.network.parcels.pack(std::move(m.rights), ctx.instance.descriptors.limit(), token);
+  return ctx.instance.network.parcels.pack(std::move(m.rights), ctx.process.descriptors.limit(), token);
 }
 
 // receiving

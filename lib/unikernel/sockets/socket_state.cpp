@@ -50,7 +50,7 @@ socket_arg::socket_arg(const call_context& ctx) : d(descriptor_arg(ctx)) {
 // The host's epoll forgets a file with its last descriptor: the new one is entered in its place.
 std::int64_t replace_host(call_context& ctx, const std::shared_ptr<description>& what,
                           const unique_fd& fresh) {
-  auto& table = ctx.instance.descriptors;
+  auto& table = ctx.process.descriptors;
   std::vector<std::shared_ptr<descriptor>> mine, sets;
   for (const int number : table.numbers()) {
     auto d = table.get(number);

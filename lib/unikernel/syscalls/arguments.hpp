@@ -38,7 +38,7 @@ inline unsigned unsigned_arg(const call_context& ctx, int n) noexcept {
   return static_cast<unsigned>(ctx.args[n]);
 }
 inline std::shared_ptr<descriptor> descriptor_arg(const call_context& ctx, int n = 0) {
-  return ctx.instance.descriptors.get(int_arg(ctx, n));
+  return ctx.process.descriptors.get(int_arg(ctx, n));
 }
 
 // A host call's result in the form that handlers return.
@@ -62,7 +62,7 @@ inline int load_path(call_context& ctx, std::uint64_t va, std::string& out) {
 // The lowest free number at or above `minimum`, or -EMFILE.
 inline std::int64_t add_descriptor(call_context& ctx, std::shared_ptr<descriptor> d, bool close_on_exec,
                                    int minimum = 0) {
-  auto& table = ctx.instance.descriptors;
+  auto& table = ctx.process.descriptors;
   const int fd = table.add(d, close_on_exec, minimum);
   if (fd != -EMFILE) return fd;
   if (table.lowered()) return fd;
@@ -85,6 +85,10 @@ inline std::int64_t no_descriptor() noexcept {
   return errno == EMFILE ? -ENFILE : -errno;
 }
 
+inline timeval to_timeval(std::chrono::nanoseconds d) noexcept {
+  const auto us = std::chrono::duration_cast<std::chrono::microseconds>(d).count();
+  return {us / 1'000'000, us % 1'000'000};
+}
 inline bool valid(const timespec& t) noexcept {
   return t.tv_sec >= 0 && t.tv_nsec >= 0 && t.tv_nsec < 1'000'000'000;
 }
@@ -108,20 +112,20 @@ inline std::int64_t broken_pipe(call_context& ctx) {
   siginfo_t info{};
   info.si_signo = SIGPIPE;
   info.si_code = SI_USER;
-  info.si_pid = guest_process_id;
+  info.si_pid = ctx.process.pid;
   info.si_uid = guest_user_id;
-  (void)ctx.instance.signals.send_to(ctx.thread.tid, info);
+  (void)ctx.process.signals.send_to(ctx.thread.tid, info);
   return -EPIPE;
 }
 
 // For calls that wait with a signal mask of their own: sets it, remembering the thread's, and restores that.
 inline void set_temporary_mask(call_context& ctx, signal_mask mask) {
   if (!ctx.thread.signals.saved) ctx.thread.signals.saved = ctx.thread.signals.blocked;
-  ctx.instance.signals.set_blocked(ctx.thread, mask);
+  ctx.process.signals.set_blocked(ctx.thread, mask);
 }
 inline void restore_mask(call_context& ctx) {
   if (!ctx.thread.signals.saved) return;
-  ctx.instance.signals.set_blocked(ctx.thread, *ctx.thread.signals.saved);
+  ctx.process.signals.set_blocked(ctx.thread, *ctx.thread.signals.saved);
   ctx.thread.signals.saved.reset();
 }
 

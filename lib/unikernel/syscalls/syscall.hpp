@@ -13,9 +13,11 @@
 namespace osvm::unikernel {
 
 struct instance_state;
+struct process_state;
 
 struct call_context {
-  instance_state& instance;  // descriptors, policy, budgets, denials
+  instance_state& instance;  // policy, budgets, denials, files: what all its processes share
+  process_state& process;    // descriptors, signals, limits
   address_space& memory;
   guest_thread& thread;
   std::uint64_t args[6];

@@ -72,12 +72,13 @@ wait_result waiter::sleep(deadline until) {
   }
 }
 
-wait_result waiter::park(deadline until) {
+wait_result waiter::park(deadline until, bool signals) {
   until = bounded(until);
+  const auto over = [&] { return signals ? stopped() : ended(); };
   while (true) {
-    if (stopped()) return wait_result::interrupted;
+    if (over()) return wait_result::interrupted;
     if (token_.exchange(0, std::memory_order_seq_cst)) {
-      if (flags_.load(std::memory_order_seq_cst)) return wait_result::interrupted;
+      if (over()) return wait_result::interrupted;
       return wait_result::ready;
     }
     if (passed(until)) return wait_result::timed_out;

@@ -26,7 +26,8 @@ class waiter final {
   // Until the deadline (nullopt: until interrupted).
   wait_result sleep(deadline until);
   // Until unpark() (which may come first), as one token: used by futexes.
-  wait_result park(deadline until);
+  // With `signals` false only the thread's end interrupts it.
+  wait_result park(deadline until, bool signals = true);
   void unpark() noexcept;
   // Until a futex(2) wake on `word`, which host processes may share: `word` must be mapped, and the kernel
   // alone reads it. `differs`: it was not `expected`.

@@ -117,7 +117,7 @@ void fields(A& a, policy& p) {
 }
 template <class A>
 void fields(A& a, budgets& b) {
-  a(b.memory_bytes, b.threads, b.descriptors, b.written_bytes, b.cpu_time, b.wall_time);
+  a(b.memory_bytes, b.threads, b.processes, b.descriptors, b.written_bytes, b.cpu_time, b.wall_time);
 }
 template <class A>
 void fields(A& a, policy_file& p) {
@@ -191,8 +191,8 @@ void fields(A& a, library_refusal& r) {
 template <class A>
 void fields(A& a, instance_stats& s) {
   a(s.boot, s.exits, s.polled_calls, s.page_faults, s.syscalls, s.denials, s.granted, s.refused,
-    s.memory_bytes, s.memory_peak_bytes, s.resident_bytes, s.page_table_bytes, s.threads, s.descriptors,
-    s.written_bytes, s.cpu_time, s.events_dropped);
+    s.memory_bytes, s.memory_peak_bytes, s.resident_bytes, s.page_table_bytes, s.threads, s.processes_started,
+    s.descriptors, s.written_bytes, s.cpu_time, s.events_dropped);
 }
 
 }  // namespace osvm::unikernel

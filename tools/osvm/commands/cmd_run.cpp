@@ -30,7 +30,7 @@ constexpr std::size_t trace_records = 8192;  // of 1 KiB: what a slow terminal m
 struct raw_options {
   std::vector<std::string> publish, publish_vsock, publish_unix, connect, ro, rw, tmpfs, mount, env, allow,
       program;
-  std::string memory, threads, descriptors, max_written, policy, learn, key;
+  std::string memory, threads, processes, descriptors, max_written, policy, learn, key;
   std::string cpu_time, timeout, isolation = "hardware", name = "guest", socket_dir, cwd = "/", trace;
   bool stats = false, exitless = false, allow_all = false, no_libraries = false, verify_on_open = false,
        jail = false;
@@ -50,6 +50,10 @@ result<void> read_budgets(const raw_options& raw, uk::budgets& out) {
   if (!raw.threads.empty()) {
     OSVM_TRY(const auto threads, parse_count(raw.threads, 1, 4096));
     out.threads = static_cast<unsigned>(threads);
+  }
+  if (!raw.processes.empty()) {
+    OSVM_TRY(const auto processes, parse_count(raw.processes, 1, 4096));
+    out.processes = static_cast<unsigned>(processes);
   }
   if (!raw.descriptors.empty()) {
     OSVM_TRY(const auto descriptors, parse_count(raw.descriptors, 3, 1 << 20));
@@ -240,6 +244,7 @@ class run_command final : public invocation {
     o.value("cwd", "GUEST", raw_.cwd, "the guest's working directory");
     o.value("memory", "SIZE", raw_.memory, "guest memory at most (256MiB)");
     o.value("threads", "N", raw_.threads, "guest threads at most (64)");
+    o.value("processes", "N", raw_.processes, "processes at most, each in a VM of its own (64)");
     o.value("descriptors", "N", raw_.descriptors, "open descriptors at most (256)");
     o.value("max-written", "SIZE", raw_.max_written, "bytes written below --rw at most (64MiB)");
     o.value("cpu-time", "D", raw_.cpu_time, "end the guest after so much CPU time");

@@ -74,7 +74,7 @@ std::int64_t make_directory(call_context& ctx, int dirfd, std::uint64_t va, std:
   if (is_there(ctx, dirfd, va)) return -EEXIST;
   parent_location p;
   if (const std::int64_t r = load_parent(ctx, dirfd, va, p); r < 0) return r;
-  const auto bits = static_cast<mode_t>(mode & 01777 & ~ctx.instance.umask.load());
+  const auto bits = static_cast<mode_t>(mode & 01777 & ~ctx.process.umask.load());
   node_ptr made;
   if (p.folder) return p.mount->memory->create(p.folder, p.name, S_IFDIR | bits, {}, made);
   return charged(ctx, *p.mount, [&] { return ::mkdirat(p.directory.get(), p.name.c_str(), bits); });

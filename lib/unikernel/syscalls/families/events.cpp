@@ -78,12 +78,12 @@ std::int64_t make_pipe(call_context& ctx, int flags) {
     what->writable = i == 1;
     what->extra = charge;
     const std::int64_t fd = install(ctx, std::move(what), std::move(hosts[i]), (flags & O_CLOEXEC) != 0);
-    if (fd < 0 && i == 1) (void)ctx.instance.descriptors.remove(numbers[0]);
+    if (fd < 0 && i == 1) (void)ctx.process.descriptors.remove(numbers[0]);
     if (fd < 0) return fd;
     numbers[i] = static_cast<int>(fd);
   }
   if (store(ctx, ctx.args[0], numbers)) return 0;
-  for (const int fd : numbers) (void)ctx.instance.descriptors.remove(fd);
+  for (const int fd : numbers) (void)ctx.process.descriptors.remove(fd);
   return -EFAULT;
 }
 std::int64_t sys_pipe(call_context& ctx) {

@@ -107,8 +107,8 @@ std::int64_t sys_lseek(call_context& ctx) {
 }
 
 std::int64_t sys_close(call_context& ctx) {
-  const auto d = ctx.instance.descriptors.remove(int_arg(ctx, 0));
-  if (d) ctx.instance.locks.closed(d->host);
+  const auto d = ctx.process.descriptors.remove(int_arg(ctx, 0));
+  if (d) ctx.process.locks.closed(d->host);
   return d ? 0 : -EBADF;
 }
 
@@ -116,13 +116,13 @@ std::int64_t sys_close_range(call_context& ctx) {
   const unsigned first = unsigned_arg(ctx, 0), last = unsigned_arg(ctx, 1), flags = unsigned_arg(ctx, 2);
   constexpr unsigned cloexec = 4;  // CLOSE_RANGE_CLOEXEC
   if (first > last || (flags & ~(cloexec | 2)) != 0) return -EINVAL;
-  for (const int fd : ctx.instance.descriptors.numbers()) {
+  for (const int fd : ctx.process.descriptors.numbers()) {
     if (static_cast<unsigned>(fd) < first || static_cast<unsigned>(fd) > last) continue;
     if ((flags & cloexec) != 0) {
-      (void)ctx.instance.descriptors.set_close_on_exec(fd, true);
+      (void)ctx.process.descriptors.set_close_on_exec(fd, true);
     } else {
-      const auto d = ctx.instance.descriptors.remove(fd);
-      if (d) ctx.instance.locks.closed(d->host);
+      const auto d = ctx.process.descriptors.remove(fd);
+      if (d) ctx.process.locks.closed(d->host);
     }
   }
   return 0;
@@ -148,7 +148,7 @@ std::int64_t duplicate_to(call_context& ctx, bool close_on_exec) {
   const auto d = descriptor_arg(ctx);
   if (!d || int_arg(ctx, 1) < 0) return -EBADF;
   auto copy = duplicate_of(*d);
-  return copy ? ctx.instance.descriptors.put(int_arg(ctx, 1), std::move(copy), close_on_exec)
+  return copy ? ctx.process.descriptors.put(int_arg(ctx, 1), std::move(copy), close_on_exec)
               : no_descriptor();
 }
 
@@ -196,7 +196,7 @@ std::int64_t sys_fcntl(call_context& ctx) {
   if (!d) return -EBADF;
   const std::uint64_t arg = ctx.args[2];
   if (is_lock_command(int_arg(ctx, 1))) return lock_by_fcntl(ctx, *d, int_arg(ctx, 1), arg);
-  auto& table = ctx.instance.descriptors;
+  auto& table = ctx.process.descriptors;
   switch (int_arg(ctx, 1)) {
     case F_DUPFD:
     case F_DUPFD_CLOEXEC:
@@ -264,8 +264,8 @@ std::int64_t sys_ioctl(call_context& ctx) {
   switch (unsigned_arg(ctx, 1)) {
     case TCGETS: return query_terminal(ctx, *d, TCGETS, kernel_termios);
     case TIOCGWINSZ: return query_terminal(ctx, *d, TIOCGWINSZ, sizeof(winsize));
-    case FIOCLEX: return ctx.instance.descriptors.set_close_on_exec(int_arg(ctx, 0), true);
-    case FIONCLEX: return ctx.instance.descriptors.set_close_on_exec(int_arg(ctx, 0), false);
+    case FIOCLEX: return ctx.process.descriptors.set_close_on_exec(int_arg(ctx, 0), true);
+    case FIONCLEX: return ctx.process.descriptors.set_close_on_exec(int_arg(ctx, 0), false);
     case FIONBIO: {
       int on = 0;
       if (!load(ctx, ctx.args[2], on)) return -EFAULT;

@@ -1,4 +1,4 @@
-// Who the guest is: one virtual user without capabilities, alone in its session. And what only a privileged
+// Who the guest is: one virtual user without capabilities. And what only a privileged
 // user of a kernel may do: refused by name.
 #include "unikernel/files/attributes.hpp"
 #include "unikernel/syscalls/arguments.hpp"
@@ -59,16 +59,6 @@ std::int64_t sys_capset(call_context& ctx) {
   return 0;
 }
 
-// The guest leads its own session and process group; both have its process id.
-std::int64_t sys_setpgid(call_context& ctx) {
-  if (int_arg(ctx, 1) < 0) return -EINVAL;
-  const bool own = int_arg(ctx, 0) == 0 || int_arg(ctx, 0) == guest_pid;
-  return !own ? -ESRCH : int_arg(ctx, 1) == 0 || int_arg(ctx, 1) == guest_pid ? 0 : -EPERM;
-}
-std::int64_t sys_setsid(call_context&) {
-  return -EPERM;
-}  // as for every group leader
-
 std::int64_t refuse(call_context& ctx, const char* name) {
   return ctx.instance.deny(name, "never granted: a guest has no privileges over a kernel", EPERM);
 }
@@ -79,8 +69,6 @@ std::int64_t refuse(call_context& ctx, const char* name) {
   }
 
 constexpr syscall_entry identity_entries[] = {
-    {109, "setpgid", call<sys_setpgid>, capability::always, "ii"},
-    {112, "setsid", call<sys_setsid>},
     {113, "setreuid", call<set_ids<2>>, capability::always, "uu"},
     {114, "setregid", call<set_ids<2>>, capability::always, "uu"},
     {116, "setgroups", call<[](call_context&) -> std::int64_t { return -EPERM; }>, capability::always, "lp"},

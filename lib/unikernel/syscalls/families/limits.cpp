@@ -19,19 +19,19 @@ std::chrono::nanoseconds seconds_of(rlim_t limit) noexcept {
 }
 
 std::int64_t set_limit(call_context& ctx, unsigned resource, const rlimit& wanted) {
-  if (const int r = ctx.instance.limits.set(resource, wanted); r < 0) return r;
+  if (const int r = ctx.process.limits.set(resource, wanted); r < 0) return r;
   if (resource == RLIMIT_CPU)
-    ctx.instance.timers.set_cpu_limit(seconds_of(wanted.rlim_cur), seconds_of(wanted.rlim_max));
+    ctx.process.timers.set_cpu_limit(seconds_of(wanted.rlim_cur), seconds_of(wanted.rlim_max));
   if (resource == RLIMIT_NOFILE)
-    ctx.instance.descriptors.lower(static_cast<unsigned>(std::min<rlim_t>(wanted.rlim_cur, ~0U)));
+    ctx.process.descriptors.lower(static_cast<unsigned>(std::min<rlim_t>(wanted.rlim_cur, ~0U)));
   return 0;
 }
 
 std::int64_t do_prlimit64(call_context& ctx) {
-  if (int_arg(ctx, 0) != 0 && int_arg(ctx, 0) != guest_process_id) return -ESRCH;
+  if (int_arg(ctx, 0) != 0 && int_arg(ctx, 0) != ctx.process.pid) return -ESRCH;
   if (ctx.args[1] >= RLIM_NLIMITS) return -EINVAL;
   const auto resource = static_cast<unsigned>(ctx.args[1]);
-  const rlimit old = ctx.instance.limits.get(resource);
+  const rlimit old = ctx.process.limits.get(resource);
   if (ctx.args[2]) {
     rlimit wanted{};
     if (!load(ctx, ctx.args[2], wanted)) return -EFAULT;
@@ -42,7 +42,7 @@ std::int64_t do_prlimit64(call_context& ctx) {
 
 std::int64_t do_getrlimit(call_context& ctx) {
   if (ctx.args[0] >= RLIM_NLIMITS) return -EINVAL;
-  return store(ctx, ctx.args[1], ctx.instance.limits.get(static_cast<unsigned>(ctx.args[0]))) ? 0 : -EFAULT;
+  return store(ctx, ctx.args[1], ctx.process.limits.get(static_cast<unsigned>(ctx.args[0]))) ? 0 : -EFAULT;
 }
 
 std::int64_t do_setrlimit(call_context& ctx) {

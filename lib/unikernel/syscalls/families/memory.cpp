@@ -39,7 +39,12 @@ bool is_mappable(const descriptor& d, const struct stat& st) noexcept {
 
 std::int64_t map_anonymous(call_context& ctx, map_request& request, int flags) {
   request.shared = (flags & MAP_TYPE) != MAP_PRIVATE;
-  if (request.shared) request.name = "/dev/zero (deleted)";
+  if (!request.shared) return ctx.memory.map(request);
+  if (ctx.instance.budgets.processes > 1) {  // children will share it: a file that all of them map
+    auto file = make_memory_file(ctx, request.size, "/dev/zero (deleted)");
+    return file ? map_open_file(ctx, request, std::move(file), 0) : -ENOMEM;
+  }
+  request.name = "/dev/zero (deleted)";
   return ctx.memory.map(request);
 }
 
@@ -63,8 +68,8 @@ std::int64_t share_file(call_context& ctx, file_backing& file, const std::shared
   file.charged = w.kind == file_kind::memory;
   if (file.charged) {
     file.settle = [d] { settle_memory_file(*d); };
-    file.may_map = [&state = ctx.instance, &memory = ctx.memory](std::uint64_t) {
-      return memory.charged_bytes() + *state.object_bytes <= state.budgets.memory_bytes ||
+    file.may_map = [&state = ctx.instance](std::uint64_t) {
+      return state.memory->bytes() + *state.object_bytes <= state.budgets.memory_bytes ||
              !state.rules.memory_budget;
     };
   } else if (w.counted) {
@@ -108,7 +113,7 @@ std::int64_t map_open_file(call_context& ctx, map_request request, std::shared_p
 namespace {
 
 std::int64_t map_file(call_context& ctx, map_request request, int fd, int flags, std::uint64_t offset) {
-  auto d = ctx.instance.descriptors.get(fd);
+  auto d = ctx.process.descriptors.get(fd);
   if (!d || d->what->path_only) return -EBADF;
   if (d->what->kind == file_kind::device && d->what->guest_path == "/dev/zero")
     return map_anonymous(ctx, request, flags);

@@ -27,7 +27,7 @@ std::int64_t make_node(call_context& ctx, int dirfd, std::uint64_t va, std::uint
                                           .mode = static_cast<unsigned>(mode),
                                           .call = "mknod"});
   if (fd < 0) return fd;
-  (void)ctx.instance.descriptors.remove(static_cast<int>(fd));
+  (void)ctx.process.descriptors.remove(static_cast<int>(fd));
   return 0;
 }
 std::int64_t sys_mknod(call_context& ctx) {

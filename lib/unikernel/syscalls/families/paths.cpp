@@ -66,7 +66,7 @@ std::int64_t stat_named(call_context& ctx, const char* call, int dirfd, std::uin
     return r;
   }
   if (n.path.empty() && (flags & AT_EMPTY_PATH) != 0 && dirfd != AT_FDCWD) {
-    const auto d = ctx.instance.descriptors.get(dirfd);
+    const auto d = ctx.process.descriptors.get(dirfd);
     return d ? attributes_of(*d, out) : -EBADF;
   }
   if (n.path.empty() && (flags & AT_EMPTY_PATH) != 0) n.path = ".";
@@ -141,7 +141,7 @@ std::int64_t access_at(call_context& ctx, const char* call, int dirfd, std::uint
   if ((flags & ~(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) != 0) return -EINVAL;
   named n;
   if (const std::int64_t r = load_named(ctx, dirfd, va, n); r < 0) return r;
-  if (n.path.empty() && (flags & AT_EMPTY_PATH) != 0) return ctx.instance.descriptors.get(dirfd) ? 0 : -EBADF;
+  if (n.path.empty() && (flags & AT_EMPTY_PATH) != 0) return ctx.process.descriptors.get(dirfd) ? 0 : -EBADF;
   location at;
   if (const std::int64_t r = find_existing(ctx, call, n, (flags & AT_SYMLINK_NOFOLLOW) == 0, at); r < 0)
     return r;
@@ -197,7 +197,7 @@ std::int64_t readlink_at(call_context& ctx, const char* call, int dirfd, std::ui
   } else if (at.file->kind == synthetic_kind::link) {
     target = at.file->content(ctx);
   } else {
-    const auto d = ctx.instance.descriptors.get(descriptor_number(at.path));
+    const auto d = ctx.process.descriptors.get(descriptor_number(at.path));
     if (!d) return -ENOENT;
     target = descriptor_name(*d);
   }
@@ -271,8 +271,8 @@ std::int64_t sys_getdents64(call_context& ctx) {
 std::int64_t sys_getcwd(call_context& ctx) {
   std::string path;
   {
-    std::lock_guard guard(ctx.instance.cwd_lock);
-    path = ctx.instance.working_directory;
+    std::lock_guard guard(ctx.process.cwd_lock);
+    path = ctx.process.working_directory;
   }
   if (path.size() + 1 > ctx.args[1]) return -ERANGE;
   if (!memory_access(ctx.memory).write(ctx.args[0], path.c_str(), path.size() + 1)) return -EFAULT;
@@ -280,8 +280,8 @@ std::int64_t sys_getcwd(call_context& ctx) {
 }
 
 std::int64_t change_directory(call_context& ctx, std::string path) {
-  std::lock_guard guard(ctx.instance.cwd_lock);
-  ctx.instance.working_directory = std::move(path);
+  std::lock_guard guard(ctx.process.cwd_lock);
+  ctx.process.working_directory = std::move(path);
   return 0;
 }
 std::int64_t sys_chdir(call_context& ctx) {

@@ -146,7 +146,7 @@ class poll_set {
   poll_set(call_context& ctx, std::vector<pollfd> polling_entries) : guest_(std::move(polling_entries)) {
     held_.reserve(guest_.size());
     for (const pollfd& e : guest_) {
-      auto d = e.fd < 0 ? nullptr : ctx.instance.descriptors.get(e.fd);
+      auto d = e.fd < 0 ? nullptr : ctx.process.descriptors.get(e.fd);
       const bool real = d && d->host;
       host_.push_back({.fd = real ? d->host.get() : -1, .events = e.events, .revents = 0});
       held_.push_back(std::move(d));
@@ -218,7 +218,7 @@ std::int64_t poll_descriptors(call_context& ctx, poll_set& set, const timeout& t
 
 std::int64_t poll_array(call_context& ctx, const timeout& t, interrupted_call how) {
   const std::uint64_t count = ctx.args[1];
-  if (count > ctx.instance.descriptors.limit()) return -EINVAL;
+  if (count > ctx.process.descriptors.limit()) return -EINVAL;
   std::vector<pollfd> polling_entries(count);
   const std::size_t bytes = count * sizeof(pollfd);
   if (count != 0 && !memory_access(ctx.memory).read(ctx.args[0], polling_entries.data(), bytes))
@@ -268,7 +268,7 @@ bool has_bit(const std::vector<std::uint64_t>& words, unsigned bit) {
 
 std::int64_t select_descriptors(call_context& ctx, const timeout& t) {
   if (int_arg(ctx, 0) < 0) return -EINVAL;
-  const unsigned count = std::min({unsigned_arg(ctx, 0), select_limit, ctx.instance.descriptors.limit()});
+  const unsigned count = std::min({unsigned_arg(ctx, 0), select_limit, ctx.process.descriptors.limit()});
   const std::size_t words = (count + 63) / 64;
   bit_sets sets;
   for (unsigned s = 0; s < 3; ++s) {
@@ -283,7 +283,7 @@ std::int64_t select_descriptors(call_context& ctx, const timeout& t) {
     for (unsigned s = 0; s < 3; ++s)
       if (has_bit(sets[s], fd)) events = static_cast<short>(events | asked[s]);
     if (events == 0) continue;
-    if (!ctx.instance.descriptors.get(static_cast<int>(fd))) return -EBADF;
+    if (!ctx.process.descriptors.get(static_cast<int>(fd))) return -EBADF;
     polling_entries.push_back({.fd = static_cast<int>(fd), .events = events, .revents = 0});
   }
   poll_set set(ctx, std::move(polling_entries));

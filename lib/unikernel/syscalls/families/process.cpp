@@ -15,16 +15,8 @@
 namespace osvm::unikernel {
 namespace {
 
-std::int64_t do_getpid(call_context&) {
-  return guest_pid;
-}
-// Its session and its group, of which it is the leader.
-std::int64_t do_group_of(call_context& ctx) {
-  const int which = int_arg(ctx, 0);
-  return which == 0 || which == guest_pid || ctx.instance.host.has_thread(which) ? guest_pid : -ESRCH;
-}
-std::int64_t do_getppid(call_context&) {
-  return 1;
+std::int64_t do_getpid(call_context& ctx) {
+  return ctx.process.pid;
 }
 std::int64_t do_getuid(call_context&) {
   return guest_uid;
@@ -35,7 +27,7 @@ std::int64_t do_exit_group(call_context& ctx) {
   r.cause = exit_cause::exited;
   r.status = int_arg(ctx, 0) & 0xff;
   ctx.thread.exiting = true;
-  ctx.instance.host.end(std::move(r));
+  ctx.process.host.exit(std::move(r));
   return 0;
 }
 
@@ -56,7 +48,7 @@ std::int64_t do_sysinfo(call_context& ctx) {
       std::chrono::duration_cast<std::chrono::seconds>(wait_clock::now() - ctx.instance.started).count();
   s.totalram = ctx.instance.budgets.memory_bytes;
   s.freeram = s.totalram - std::min<std::uint64_t>(used.bytes, s.totalram);
-  s.procs = static_cast<unsigned short>(ctx.instance.host.thread_count());
+  s.procs = static_cast<unsigned short>(ctx.instance.processes.count());
   s.mem_unit = 1;
   return store(ctx, ctx.args[0], s) ? 0 : -EFAULT;
 }
@@ -79,8 +71,10 @@ std::int64_t do_prctl(call_context& ctx) {
     case pr_get_name: return memory_access(ctx.memory).write(ctx.args[1], ctx.thread.name, 16) ? 0 : -EFAULT;
     case pr_get_dumpable: return 0;
     case PR_SET_PDEATHSIG:
-      return ctx.args[1] <= max_signal ? 0 : -EINVAL;  // the parent does not die before the guest
-    case PR_GET_PDEATHSIG: return store(ctx, ctx.args[1], 0) ? 0 : -EFAULT;
+      if (ctx.args[1] > max_signal) return -EINVAL;
+      ctx.process.parent_death_signal = static_cast<int>(ctx.args[1]);
+      return 0;
+    case PR_GET_PDEATHSIG: return store(ctx, ctx.args[1], ctx.process.parent_death_signal.load()) ? 0 : -EFAULT;
     case PR_GET_KEEPCAPS: return 0;
     case PR_SET_KEEPCAPS: return ctx.args[1] <= 1 ? 0 : -EINVAL;
     case PR_CAPBSET_READ: return ctx.args[1] <= 63 ? 0 : -EINVAL;
@@ -121,9 +115,7 @@ rusage usage_of(call_context& ctx, bool thread_only) {
   rusage u{};
   (void)::getrusage(RUSAGE_THREAD, &u);
   if (!thread_only) {
-    const auto us =
-        std::chrono::duration_cast<std::chrono::microseconds>(ctx.instance.host.cpu_time()).count();
-    u.ru_utime = {us / 1'000'000, us % 1'000'000};
+    u.ru_utime = to_timeval(ctx.process.host.cpu_time());
     u.ru_stime = {};
   }
   u.ru_maxrss = static_cast<long>(ctx.memory.usage().peak_bytes >> 10);
@@ -133,9 +125,13 @@ rusage usage_of(call_context& ctx, bool thread_only) {
 std::int64_t do_getrusage(call_context& ctx) {
   const int who = int_arg(ctx, 0);
   if (who != RUSAGE_SELF && who != RUSAGE_THREAD && who != RUSAGE_CHILDREN) return -EINVAL;
-  return store(ctx, ctx.args[1], who == RUSAGE_CHILDREN ? rusage{} : usage_of(ctx, who == RUSAGE_THREAD))
-             ? 0
-             : -EFAULT;
+  rusage u{};
+  if (who == RUSAGE_CHILDREN) {
+    u.ru_utime = to_timeval(ctx.instance.processes.waited_for_cpu(ctx.process.pid));
+  } else {
+    u = usage_of(ctx, who == RUSAGE_THREAD);
+  }
+  return store(ctx, ctx.args[1], u) ? 0 : -EFAULT;
 }
 
 // Fills what is writable of [va, va + size).
@@ -173,29 +169,8 @@ std::int64_t do_getrandom(call_context& ctx) {
   return static_cast<std::int64_t>(done);
 }
 
-// Processes come with a later version: named, not silently ignored.
-constexpr const char* one_process = "unsupported: one process per VM in this version";
-
-std::int64_t do_refuse_process(call_context& ctx) {
-  return ctx.instance.deny("fork", one_process, ENOSYS);
-}
-
-std::int64_t refuse_program(call_context& ctx, std::uint64_t path_va) {
-  std::string path;
-  (void)load_path(ctx, path_va, path);
-  return ctx.instance.deny("execve " + path, one_process, ENOSYS);
-}
-std::int64_t do_execve(call_context& ctx) {
-  return refuse_program(ctx, ctx.args[0]);
-}
-std::int64_t do_execveat(call_context& ctx) {
-  return refuse_program(ctx, ctx.args[1]);
-}
 std::int64_t do_refuse_seccomp(call_context& ctx) {
   return ctx.instance.deny("seccomp", "unsupported: the VM and its policy are the filter", ENOSYS);
-}
-std::int64_t do_no_children(call_context&) {
-  return -ECHILD;
 }
 std::int64_t do_getgroups(call_context& ctx) {
   return int_arg(ctx, 0) < 0 ? -EINVAL : 0;
@@ -213,7 +188,7 @@ std::int64_t do_getres(call_context& ctx) {
 }
 
 std::int64_t do_umask(call_context& ctx) {
-  return ctx.instance.umask.exchange(unsigned_arg(ctx, 0) & 0777);
+  return ctx.process.umask.exchange(unsigned_arg(ctx, 0) & 0777);
 }
 
 std::int64_t do_personality(call_context& ctx) {
@@ -228,13 +203,7 @@ std::int64_t do_rseq(call_context&) {
 
 constexpr syscall_entry process_entries[] = {
     {39, "getpid", call<do_getpid>},
-    {56 + 1, "fork", call<do_refuse_process>},
-    {58, "vfork", call<do_refuse_process>},
-    {59, "execve", call<do_execve>, capability::always, "spp"},
-    {322, "execveat", call<do_execveat>, capability::always, "fsppx"},
     {334, "rseq", call<do_rseq>, capability::always, "plxx"},
-    {61, "wait4", call<do_no_children>, capability::always, "iPxP"},
-    {247, "waitid", call<do_no_children>, capability::always, "iiPxP"},
     {63, "uname", call<do_uname>, capability::always, "P"},
     {95, "umask", call<do_umask>, capability::always, "u"},
     {98, "getrusage", call<do_getrusage>, capability::always, "iP"},
@@ -245,13 +214,9 @@ constexpr syscall_entry process_entries[] = {
     {106, "setgid", call<do_set_own_id>, capability::always, "u"},
     {107, "geteuid", call<do_getuid>},
     {108, "getegid", call<do_getuid>},
-    {110, "getppid", call<do_getppid>},
-    {111, "getpgrp", call<do_getpid>},
     {115, "getgroups", call<do_getgroups>, capability::always, "uP"},
     {118, "getresuid", call<do_getres>, capability::always, "PPP"},
     {120, "getresgid", call<do_getres>, capability::always, "PPP"},
-    {121, "getpgid", call<do_group_of>, capability::always, "i"},
-    {124, "getsid", call<do_group_of>, capability::always, "i"},
     {135, "personality", call<do_personality>, capability::always, "u"},
     {157, "prctl", call<do_prctl>, capability::always, "ippll"},
     {158, "arch_prctl", call<do_arch_prctl>, capability::always, "ip"},

@@ -14,7 +14,7 @@ std::int64_t change_signalfd(call_context& ctx, signal_mask mask) {
   if (d->what->kind != file_kind::signals) return -EINVAL;
   const auto watch = std::static_pointer_cast<signal_watch>(d->what->extra);
   watch->mask.store(mask);
-  ctx.instance.signals.watch(watch);
+  ctx.process.signals.watch(watch);
   return int_arg(ctx, 0);
 }
 
@@ -36,7 +36,7 @@ std::int64_t make_signalfd(call_context& ctx, int flags) {
   what->writable = false;
   what->nonblocking = (flags & SFD_NONBLOCK) != 0;
   what->extra = watch;
-  ctx.instance.signals.watch(watch);
+  ctx.process.signals.watch(watch);
   return install(ctx, std::move(what), std::move(host), (flags & SFD_CLOEXEC) != 0);
 }
 

@@ -40,7 +40,7 @@ std::int64_t load_notice(call_context& ctx, guest_timers::notice& how) {
     case SIGEV_SIGNAL:
     case SIGEV_THREAD: break;
     case SIGEV_THREAD_ID:
-      if (!ctx.instance.host.has_thread(e.tid)) return -EINVAL;
+      if (!ctx.process.host.has_thread(e.tid)) return -EINVAL;
       how.tid = e.tid;
       break;
     default: return -EINVAL;
@@ -52,14 +52,14 @@ std::int64_t do_timer_create(call_context& ctx) {
   const int id = int_arg(ctx, 0);
   if (id == CLOCK_REALTIME_ALARM || id == CLOCK_BOOTTIME_ALARM)
     return ctx.instance.deny("timer_create with an alarm clock", "guests do not wake the host", EPERM);
-  const auto clock = timer_clock_of(id, ctx.thread.tid);
-  if (!clock || (clock->tid && !ctx.instance.host.thread_cpu_time(clock->tid))) return -EINVAL;
+  const auto clock = timer_clock_of(id, ctx.thread.tid, ctx.process.pid);
+  if (!clock || (clock->tid && !ctx.process.host.thread_cpu_time(clock->tid))) return -EINVAL;
   guest_timers::notice how;
   if (const auto r = load_notice(ctx, how); r < 0) return r;
-  const int made = ctx.instance.timers.create(*clock, how);
+  const int made = ctx.process.timers.create(*clock, how);
   if (made < 0) return made;
   if (store(ctx, ctx.args[2], made)) return 0;
-  (void)ctx.instance.timers.erase(made);
+  (void)ctx.process.timers.erase(made);
   return -EFAULT;
 }
 
@@ -74,22 +74,22 @@ std::int64_t do_timer_settime(call_context& ctx) {
   if (!valid(wanted.it_value) || !valid(wanted.it_interval)) return -EINVAL;
   timer_times old;
   const timer_times times{from(wanted.it_value), from(wanted.it_interval)};
-  if (!ctx.instance.timers.set(int_arg(ctx, 0), times, int_arg(ctx, 1) & TIMER_ABSTIME, old)) return -EINVAL;
+  if (!ctx.process.timers.set(int_arg(ctx, 0), times, int_arg(ctx, 1) & TIMER_ABSTIME, old)) return -EINVAL;
   return !ctx.args[3] || store(ctx, ctx.args[3], shown(old)) ? 0 : -EFAULT;
 }
 
 std::int64_t do_timer_gettime(call_context& ctx) {
   timer_times now;
-  if (!ctx.instance.timers.get(int_arg(ctx, 0), now)) return -EINVAL;
+  if (!ctx.process.timers.get(int_arg(ctx, 0), now)) return -EINVAL;
   return store(ctx, ctx.args[1], shown(now)) ? 0 : -EFAULT;
 }
 
 std::int64_t do_timer_getoverrun(call_context& ctx) {
-  return ctx.instance.timers.overruns(int_arg(ctx, 0)).value_or(-EINVAL);
+  return ctx.process.timers.overruns(int_arg(ctx, 0)).value_or(-EINVAL);
 }
 
 std::int64_t do_timer_delete(call_context& ctx) {
-  return ctx.instance.timers.erase(int_arg(ctx, 0)) ? 0 : -EINVAL;
+  return ctx.process.timers.erase(int_arg(ctx, 0)) ? 0 : -EINVAL;
 }
 
 itimerval shown_interval(const timer_times& t) noexcept {
@@ -112,19 +112,19 @@ std::int64_t do_setitimer(call_context& ctx) {
   if (!valid_time(wanted.it_value) || !valid_time(wanted.it_interval)) return -EINVAL;
   const auto span = [](const timeval& t) { return from({t.tv_sec, t.tv_usec * 1000}); };
   timer_times old;
-  ctx.instance.timers.set_interval(which, {span(wanted.it_value), span(wanted.it_interval)}, old);
+  ctx.process.timers.set_interval(which, {span(wanted.it_value), span(wanted.it_interval)}, old);
   return !ctx.args[2] || store(ctx, ctx.args[2], shown_interval(old)) ? 0 : -EFAULT;
 }
 
 std::int64_t do_getitimer(call_context& ctx) {
   const int which = int_arg(ctx, 0);
   if (!known_interval_timer(which)) return -EINVAL;
-  return store(ctx, ctx.args[1], shown_interval(ctx.instance.timers.get_interval(which))) ? 0 : -EFAULT;
+  return store(ctx, ctx.args[1], shown_interval(ctx.process.timers.get_interval(which))) ? 0 : -EFAULT;
 }
 
 std::int64_t do_alarm(call_context& ctx) {
   timer_times old;
-  ctx.instance.timers.set_interval(ITIMER_REAL, {std::chrono::seconds(unsigned_arg(ctx, 0)), {}}, old);
+  ctx.process.timers.set_interval(ITIMER_REAL, {std::chrono::seconds(unsigned_arg(ctx, 0)), {}}, old);
   // Rounded, but never to nothing.
   const auto ms = old.value.count() / 1'000'000;
   return old.value.count() == 0 ? 0 : std::max<std::int64_t>(1, (ms + 500) / 1000);

@@ -18,9 +18,9 @@ std::int64_t do_rt_sigaction(call_context& ctx) {
     if (!load(ctx, ctx.args[1], wanted)) return -EFAULT;
     if (signal == SIGKILL || signal == SIGSTOP) return -EINVAL;
   }
-  const signal_action old = ctx.instance.signals.action(signal);
+  const signal_action old = ctx.process.signals.action(signal);
   if (ctx.args[1]) {
-    ctx.instance.signals.set_action(
+    ctx.process.signals.set_action(
         signal, {wanted.handler, wanted.flags, wanted.restorer, wanted.mask & ~unblockable_signals});
   }
   const kernel_sigaction shown{old.handler, old.flags, old.restorer, old.mask};
@@ -39,14 +39,14 @@ std::int64_t do_rt_sigprocmask(call_context& ctx) {
       case SIG_SETMASK: break;
       default: return -EINVAL;
     }
-    if ((set & ~unblockable_signals) != old) ctx.instance.signals.set_blocked(ctx.thread, set);
+    if ((set & ~unblockable_signals) != old) ctx.process.signals.set_blocked(ctx.thread, set);
   }
   return !ctx.args[2] || store(ctx, ctx.args[2], old) ? 0 : -EFAULT;
 }
 
 std::int64_t do_rt_sigpending(call_context& ctx) {
   if (ctx.args[1] > mask_size) return -EINVAL;
-  const signal_mask set = ctx.instance.signals.pending(ctx.thread);
+  const signal_mask set = ctx.process.signals.pending(ctx.thread);
   return memory_access(ctx.memory).write(ctx.args[0], &set, ctx.args[1]) ? 0 : -EFAULT;
 }
 
@@ -64,11 +64,11 @@ std::int64_t set_stack(call_context& ctx, const kernel_stack& wanted, bool on_it
   const std::uint32_t mode = wanted.flags & ~stack_disarm;
   if (mode != 0 && mode != SS_DISABLE && mode != SS_ONSTACK) return -EINVAL;
   if (mode == SS_DISABLE) {
-    ctx.instance.signals.set_stack(ctx.thread, {.flags = wanted.flags});
+    ctx.process.signals.set_stack(ctx.thread, {.flags = wanted.flags});
     return 0;
   }
   if (wanted.size < smallest_stack) return -ENOMEM;
-  ctx.instance.signals.set_stack(ctx.thread, {wanted.pointer, wanted.size, wanted.flags});
+  ctx.process.signals.set_stack(ctx.thread, {wanted.pointer, wanted.size, wanted.flags});
   return 0;
 }
 
@@ -92,7 +92,7 @@ std::int64_t do_rt_sigreturn(call_context& ctx) {
   auto context = std::make_unique<signal_context>();
   context->valid = read_signal_frame(ctx.memory, ctx.thread.regs->rsp, ctx.instance.xstate, *context);
   if (context->valid) {
-    ctx.instance.signals.set_blocked(ctx.thread, context->mask);
+    ctx.process.signals.set_blocked(ctx.thread, context->mask);
     const alternate_stack& s = context->stack;
     const alternate_stack& now = ctx.thread.signals.stack;
     const bool on_it = now.usable() && now.holds(ctx.thread.regs->rsp);
@@ -117,7 +117,7 @@ std::int64_t do_rt_sigsuspend(call_context& ctx) {
 }
 
 std::int64_t wait_for_signal(call_context& ctx, signal_mask wanted, deadline until, siginfo_t& info) {
-  auto& signals = ctx.instance.signals;
+  auto& signals = ctx.process.signals;
   if (signals.take_one_of(ctx.thread, wanted, info)) return info.si_signo;
   if (until && *until <= wait_clock::now()) return -EAGAIN;
   signals.wait_for(ctx.thread, wanted);

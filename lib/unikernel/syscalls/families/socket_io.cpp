@@ -88,7 +88,7 @@ std::int64_t take_rights(call_context& ctx, std::span<const std::byte> data, soc
   for (std::size_t i = 0; i < count; ++i) {
     int fd = -1;
     std::memcpy(&fd, data.data() + i * sizeof fd, sizeof fd);
-    auto d = ctx.instance.descriptors.get(fd);
+    auto d = ctx.process.descriptors.get(fd);
     if (!d) return -EBADF;
     m.rights.push_back(std::move(d));
   }

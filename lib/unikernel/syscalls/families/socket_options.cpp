@@ -175,7 +175,7 @@ std::vector<std::byte> host_value(const descriptor& d, int name) {
   return bytes_of(value);
 }
 
-// The peer of a guest's unix socket is the guest; of one without a peer nobody.
+// The peer of a guest's unix socket is the guest, by its first process; of one without a peer nobody.
 ucred peer_credentials(const socket_state& s) {
   if (s.phase != socket_phase::connected && s.phase != socket_phase::listening)
     return {.pid = 0, .uid = static_cast<uid_t>(-1), .gid = static_cast<gid_t>(-1)};

@@ -97,12 +97,12 @@ std::int64_t sys_socketpair(call_context& ctx) {
     auto what = describe_socket(std::move(state), (flags & SOCK_NONBLOCK) != 0);
     numbers[i] = install(ctx, std::move(what), std::move(hosts[i]), (flags & SOCK_CLOEXEC) != 0);
     if (numbers[i] >= 0) continue;
-    if (i == 1) (void)ctx.instance.descriptors.remove(static_cast<int>(numbers[0]));
+    if (i == 1) (void)ctx.process.descriptors.remove(static_cast<int>(numbers[0]));
     return numbers[i];
   }
   const int pair[2] = {static_cast<int>(numbers[0]), static_cast<int>(numbers[1])};
   if (store(ctx, ctx.args[3], pair)) return 0;
-  for (const int fd : pair) (void)ctx.instance.descriptors.remove(fd);
+  for (const int fd : pair) (void)ctx.process.descriptors.remove(fd);
   return -EFAULT;
 }
 
@@ -161,8 +161,8 @@ std::int64_t bind_published(call_context& ctx, socket_arg& s, const bound_socket
 // Another listener of the guest with SO_REUSEPORT on the same address and port: connections go to whoever
 // accepts first, since both descriptors are one socket of the host then. False: there is none.
 bool share_listener(call_context& ctx, socket_arg& s, const guest_address& to, std::int64_t& result) {
-  for (const int number : ctx.instance.descriptors.numbers()) {
-    const auto other = ctx.instance.descriptors.get(number);
+  for (const int number : ctx.process.descriptors.numbers()) {
+    const auto other = ctx.process.descriptors.get(number);
     if (!other || other->what == s.d->what) continue;
     const auto state = socket_of(*other);
     if (!state) continue;
@@ -223,7 +223,7 @@ std::int64_t bind_below_mount(call_context& ctx, socket_arg& s, const location& 
   parent_location parent;
   if (const std::int64_t r = ctx.instance.files->find_parent(ctx, "/", at.path, parent); r < 0) return r;
   const std::string path = self_path(parent.directory) + "/" + parent.name;
-  const unsigned mode = 0777 & ~ctx.instance.umask.load();
+  const unsigned mode = 0777 & ~ctx.process.umask.load();
   const std::int64_t r = bind_host_path(*s.d, *s.state, path, mode);
   s.state->bound_path.clear();  // as on Linux the file stays when the socket goes
   if (r < 0) return r;
@@ -276,9 +276,9 @@ std::int64_t bind_unix(call_context& ctx, socket_arg& s, const guest_address& to
   return 0;
 }
 
-std::int64_t bind_netlink(socket_state& s, const guest_address& to) {
+std::int64_t bind_netlink(const call_context& ctx, socket_state& s, const guest_address& to) {
   s.local.cid =
-      to.cid != 0 ? to.cid : static_cast<unsigned>(guest_process_id);  // the process's id, as Linux picks it
+      to.cid != 0 ? to.cid : static_cast<unsigned>(ctx.process.pid);  // the process's id, as Linux picks it
   s.phase = socket_phase::bound;
   return 0;
 }
@@ -290,7 +290,7 @@ std::int64_t sys_bind(call_context& ctx) {
   if (const auto r = load_address(ctx, ctx.args[1], ctx.args[2], s.state->family, to); r < 0) return r;
   switch (s.state->family) {
     case AF_UNIX: return bind_unix(ctx, s, to);
-    case AF_NETLINK: return bind_netlink(*s.state, to);
+    case AF_NETLINK: return bind_netlink(ctx, *s.state, to);
     case AF_VSOCK: return bind_vsock(ctx, s, to);
     default: return bind_inet(ctx, s, to);
   }

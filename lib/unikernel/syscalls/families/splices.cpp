@@ -85,8 +85,8 @@ std::int64_t move_blocking(call_context& ctx, const descriptor& in, const descri
 }
 
 std::int64_t sys_splice(call_context& ctx) {
-  const auto in = ctx.instance.descriptors.get(int_arg(ctx, 0)),
-             out = ctx.instance.descriptors.get(int_arg(ctx, 2));
+  const auto in = ctx.process.descriptors.get(int_arg(ctx, 0)),
+             out = ctx.process.descriptors.get(int_arg(ctx, 2));
   if (!in || !out || !in->what->readable || !out->what->writable) return -EBADF;
   const unsigned flags = unsigned_arg(ctx, 5);
   if ((flags & ~unsigned{SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT}) != 0)
@@ -114,8 +114,8 @@ std::int64_t sys_splice(call_context& ctx) {
 }
 
 std::int64_t sys_tee(call_context& ctx) {
-  const auto in = ctx.instance.descriptors.get(int_arg(ctx, 0)),
-             out = ctx.instance.descriptors.get(int_arg(ctx, 1));
+  const auto in = ctx.process.descriptors.get(int_arg(ctx, 0)),
+             out = ctx.process.descriptors.get(int_arg(ctx, 1));
   if (!in || !out || !in->what->readable || !out->what->writable) return -EBADF;
   if (in->what->kind != file_kind::pipe || out->what->kind != file_kind::pipe) return -EINVAL;
   const bool blocking =

@@ -17,21 +17,11 @@ std::int64_t make_segment(call_context& ctx, key_t key, std::uint64_t size, int 
   // Its pages count when they are touched; more than all memory is refused now, as by a small shmmax.
   if (size == 0) return -EINVAL;
   if (size > ctx.instance.budgets.memory_bytes && ctx.instance.rules.memory_budget) return -ENOSPC;
-  unique_fd host(::memfd_create("osvm-guest", MFD_CLOEXEC));
-  if (!host) return no_descriptor();
-  if (::ftruncate(host.get(), static_cast<off_t>(page_ceil(size))) != 0) return -errno;
-  auto what = std::make_shared<description>();
-  what->kind = file_kind::memory;
-  what->extra = memory_charge::take(ctx, 0);
-  what->guest_path = "/SYSV" + std::to_string(key) + " (deleted)";
-  what->readable = what->writable = true;
-  if (!what->extra) return -ENOSPC;
   segment_table::segment s;
-  s.memory = std::make_shared<descriptor>();
-  s.memory->what = std::move(what);
-  s.memory->host = std::move(host);
+  s.memory = make_memory_file(ctx, size, "/SYSV" + std::to_string(key) + " (deleted)");
+  if (!s.memory) return no_descriptor();
   s.about.shm_segsz = size;
-  s.about.shm_cpid = guest_pid;
+  s.about.shm_cpid = ctx.process.pid;
   s.about.shm_ctime = ::time(nullptr);
   auto& who = s.about.shm_perm;
   who.uid = who.cuid = guest_uid;
@@ -62,8 +52,8 @@ std::int64_t attach(call_context& ctx, int id, const segment_table::segment& s, 
   r.shared = true;
   const std::int64_t at = map_open_file(ctx, r, s.memory, 0);
   if (at < 0) return at == -EEXIST ? -EINVAL : at;
-  const auto before = ctx.instance.segments.attached(static_cast<std::uint64_t>(at), {id, page_ceil(r.size)});
-  if (before) ctx.instance.segments.release(before->id, guest_pid);
+  const auto before = ctx.instance.segments.attached({&ctx.memory, static_cast<std::uint64_t>(at)}, {id, page_ceil(r.size)});
+  if (before) ctx.instance.segments.release(before->id, ctx.process.pid);
   return at;
 }
 
@@ -75,14 +65,14 @@ std::int64_t sys_shmat(call_context& ctx) {
   if (flags & SHM_EXEC) return ctx.instance.deny("shmat, executable", "never granted: map a file", EACCES);
   const auto s = id < 0 ? std::nullopt : ctx.instance.segments.get(id);
   if (!s) return -EINVAL;
-  if (!ctx.instance.segments.hold(id, guest_pid)) return -ENOMEM;
+  if (!ctx.instance.segments.hold(id, ctx.process.pid)) return -ENOMEM;
   map_request r;
   r.address = wanted;
   r.protection = flags & SHM_RDONLY ? PROT_READ : PROT_READ | PROT_WRITE;
   r.fixed = wanted != 0;
   r.no_replace = r.fixed && !(flags & SHM_REMAP);
   const std::int64_t at = attach(ctx, id, *s, r);
-  if (at < 0) ctx.instance.segments.release(id, guest_pid);
+  if (at < 0) ctx.instance.segments.release(id, ctx.process.pid);
   return at;
 }
 
@@ -94,12 +84,12 @@ bool still_mapped(const call_context& ctx, std::uint64_t at, const segment_table
 }
 
 std::int64_t sys_shmdt(call_context& ctx) {
-  const auto what = ctx.instance.segments.detach(ctx.args[0]);
+  const auto what = ctx.instance.segments.detach({&ctx.memory, ctx.args[0]});
   if (!what) return -EINVAL;
   // By munmap the pages may have gone before, and others may be there now.
   const bool there = still_mapped(ctx, ctx.args[0], *what);
   const std::int64_t r = there ? ctx.memory.unmap(ctx.args[0], what->size) : -EINVAL;
-  ctx.instance.segments.release(what->id, guest_pid);
+  ctx.instance.segments.release(what->id, ctx.process.pid);
   return r;
 }
 

@@ -1,5 +1,6 @@
 // clone for threads, futexes, scheduling.
 #include "unikernel/syscalls/arguments.hpp"
+#include "unikernel/syscalls/cloning.hpp"
 #include "unikernel/thread/shared_futex.hpp"
 
 #include <linux/futex.h>
@@ -20,38 +21,23 @@ constexpr std::uint64_t thread_flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE
 constexpr std::uint64_t known_flags = thread_flags | CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID |
                                       CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID | CLONE_DETACHED;
 
-struct clone_request {
-  std::uint64_t flags, stack, parent_tid, child_tid, tls;
-};
-
 std::int64_t start(call_context& ctx, const clone_request& c) {
-  if ((c.flags & thread_flags) != thread_flags) {
-    return ctx.instance.deny("clone of a process", "unsupported: one process per VM in this version", ENOSYS);
-  }
-  if (c.flags & ~known_flags) return -EINVAL;
-  instance_host::thread_start t;
-  t.regs = *ctx.thread.regs;
-  t.regs.rax = 0;
-  t.regs.rip = t.regs.rcx;  // behind the SYSCALL instruction
-  t.regs.rflags = t.regs.r11;
-  if (c.stack) t.regs.rsp = c.stack;
-  t.fs_base = c.flags & CLONE_SETTLS ? c.tls : ctx.thread.fs_base;
-  t.gs_base = ctx.thread.gs_base;
+  if (!(c.flags & CLONE_THREAD)) return clone_process(ctx, c);
+  if ((c.flags & thread_flags) != thread_flags || (c.flags & ~known_flags)) return -EINVAL;
+  const thread_start t = context_of(ctx, c);
   if (ctx.instance.rules.sanitize_registers && !kvm::user_canonical(t.fs_base)) return -EPERM;
-  t.blocked_signals = ctx.thread.signals.blocked;
-  t.parent = &ctx.thread;
-  if (c.flags & CLONE_CHILD_CLEARTID) t.clear_child_tid = c.child_tid;
-  if (c.flags & CLONE_CHILD_SETTID) t.set_child_tid = c.child_tid;
-  if (c.flags & CLONE_PARENT_SETTID) t.set_parent_tid = c.parent_tid;
-  return ctx.instance.host.start_thread(t);
+  return ctx.process.host.start_thread(t);
 }
 
 std::int64_t do_clone(call_context& ctx) {
-  return start(ctx, {.flags = ctx.args[0] & ~std::uint64_t{0xff},
+  std::uint64_t flags = ctx.args[0];
+  if (flags & CLONE_THREAD) flags &= ~std::uint64_t{CSIGNAL};  // of no use to a thread, and so not looked at
+  return start(ctx, {.flags = flags,
                      .stack = ctx.args[1],
                      .parent_tid = ctx.args[2],
                      .child_tid = ctx.args[3],
-                     .tls = ctx.args[4]});
+                     .tls = ctx.args[4],
+                     .pidfd = ctx.args[2]});
 }
 
 struct clone3_args {
@@ -71,9 +57,13 @@ std::int64_t do_clone3(call_context& ctx) {
   }
   const std::uint64_t stack = a.stack ? a.stack + a.stack_size : 0;
   if (stack < a.stack) return -EINVAL;
-  return start(
-      ctx,
-      {.flags = a.flags, .stack = stack, .parent_tid = a.parent_tid, .child_tid = a.child_tid, .tls = a.tls});
+  if ((a.flags & CSIGNAL) || a.exit_signal > max_signal) return -EINVAL;
+  return start(ctx, {.flags = a.flags | a.exit_signal,
+                     .stack = stack,
+                     .parent_tid = a.parent_tid,
+                     .child_tid = a.child_tid,
+                     .tls = a.tls,
+                     .pidfd = a.pidfd});
 }
 
 std::int64_t do_exit(call_context& ctx) {
@@ -157,8 +147,8 @@ std::uint32_t count_arg(std::uint64_t v) noexcept {
   return static_cast<std::uint32_t>(std::max<std::int32_t>(0, static_cast<std::int32_t>(v)));
 }
 
-// Private and shared futexes are the same while an instance has one address space, but for words in shared
-// mappings of files.
+// Private and shared futexes are the same but for words in shared mappings of files, which is what processes
+// share.
 std::int64_t do_futex(call_context& ctx) {
   const int op = int_arg(ctx, 1);
   if (ctx.memory.has_shared_files()) {
@@ -211,6 +201,27 @@ std::int64_t do_membarrier(call_context& ctx) {
   if (command < 0 || (command & (command - 1)) != 0 || !(command & served)) return -EINVAL;
   return host_result(::syscall(SYS_membarrier, command, 0, 0));
 }
+
+}  // namespace
+
+thread_start context_of(const call_context& ctx, const clone_request& c) {
+  thread_start t;
+  t.regs = *ctx.thread.regs;
+  t.regs.rax = 0;
+  t.regs.rip = t.regs.rcx;  // behind the SYSCALL instruction
+  t.regs.rflags = t.regs.r11;
+  if (c.stack) t.regs.rsp = c.stack;
+  t.fs_base = c.flags & CLONE_SETTLS ? c.tls : ctx.thread.fs_base;
+  t.gs_base = ctx.thread.gs_base;
+  t.blocked_signals = ctx.thread.signals.blocked;
+  t.parent = &ctx.thread;
+  if (c.flags & CLONE_CHILD_CLEARTID) t.clear_child_tid = c.child_tid;
+  if (c.flags & CLONE_CHILD_SETTID) t.set_child_tid = c.child_tid;
+  if (c.flags & CLONE_PARENT_SETTID) t.set_parent_tid = c.parent_tid;
+  return t;
+}
+
+namespace {
 
 constexpr syscall_entry threads_entries[] = {
     {56, "clone", call<do_clone>, capability::always, "xpPPl"},

@@ -29,17 +29,17 @@ std::int64_t do_clock_gettime(call_context& ctx) {
   timespec t{};
   const int id = int_arg(ctx, 0);
   if (id == CLOCK_PROCESS_CPUTIME_ID) {
-    t = to_timespec(ctx.instance.host.cpu_time());
+    t = to_timespec(ctx.process.host.cpu_time());
   } else if (id == CLOCK_THREAD_CPUTIME_ID) {
     (void)::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
   } else if (known_clock(id)) {
     (void)::clock_gettime(id, &t);
   } else {
     // CPU time by number, as pthread_getcpuclockid() and clock_getcpuclockid() make it.
-    const auto clock = timer_clock_of(id, ctx.thread.tid);
+    const auto clock = timer_clock_of(id, ctx.thread.tid, ctx.process.pid);
     if (!clock) return -EINVAL;
     const auto used =
-        clock->tid ? ctx.instance.host.thread_cpu_time(clock->tid) : ctx.instance.host.cpu_time();
+        clock->tid ? ctx.process.host.thread_cpu_time(clock->tid) : ctx.process.host.cpu_time();
     if (!used) return -EINVAL;
     t = to_timespec(*used);
   }
@@ -48,7 +48,7 @@ std::int64_t do_clock_gettime(call_context& ctx) {
 
 std::int64_t do_clock_getres(call_context& ctx) {
   const int id = int_arg(ctx, 0);
-  if (!known_clock(id) && !timer_clock_of(id, ctx.thread.tid)) return -EINVAL;
+  if (!known_clock(id) && !timer_clock_of(id, ctx.thread.tid, ctx.process.pid)) return -EINVAL;
   timespec t{};
   (void)::clock_getres(known_clock(id) ? id : CLOCK_THREAD_CPUTIME_ID, &t);
   return !ctx.args[1] || store(ctx, ctx.args[1], t) ? 0 : -EFAULT;
@@ -114,7 +114,7 @@ std::int64_t do_clock_nanosleep(call_context& ctx) {
 std::int64_t do_times(call_context& ctx) {
   tms t{};
   const auto ticks =
-      std::chrono::duration_cast<std::chrono::milliseconds>(ctx.instance.host.cpu_time()).count() / 10;
+      std::chrono::duration_cast<std::chrono::milliseconds>(ctx.process.host.cpu_time()).count() / 10;
   t.tms_utime = ticks;
   if (ctx.args[0] && !store(ctx, ctx.args[0], t)) return -EFAULT;
   return std::chrono::duration_cast<std::chrono::milliseconds>(wait_clock::now().time_since_epoch()).count() /
