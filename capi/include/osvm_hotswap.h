@@ -21,7 +21,8 @@ enum {
   OSVM_HOTSWAP_NO_SUCH_RELEASE = 3,
   OSVM_HOTSWAP_PROBE_FAILED = 4,
   OSVM_HOTSWAP_BAD_RESPONSE = 5,
-  OSVM_HOTSWAP_INSTANCE_LOST = 6
+  OSVM_HOTSWAP_INSTANCE_LOST = 6,
+  OSVM_HOTSWAP_BAD_CERTIFICATE = 7
 };
 
 /* ---- shift options: what a release must pass before and after it gets traffic ---- */
@@ -168,6 +169,56 @@ typedef struct osvm_hotswap_stats {
 OSVM_API void osvm_hotswap_stats_init(osvm_hotswap_stats* stats, uint32_t struct_size);
 OSVM_API osvm_error* osvm_hotswap_proxy_stats(const osvm_hotswap_proxy* proxy, osvm_hotswap_stats* stats);
 OSVM_API osvm_error* osvm_hotswap_proxy_stats_json(const osvm_hotswap_proxy* proxy, char** out_json);
+
+/* ---- a gateway: what `osvm proxy -c FILE` runs ---- */
+
+/* Listeners, routes, services with their releases, health checks and limits from a configuration in YAML
+ * (docs/guides/replace-without-downtime.md; `control` is for `osvm proxy`). Thread-safe, except _free. */
+typedef struct osvm_hotswap_gateway osvm_hotswap_gateway;
+
+/* Listens, and returns when the release of every service is active. `name` is what errors call the text,
+ * which they point into as "name:line:column". */
+OSVM_API osvm_error* osvm_hotswap_gateway_open(osvm_runtime* runtime, const char* config, const char* name,
+                                               osvm_hotswap_gateway** out_gateway);
+OSVM_API osvm_error* osvm_hotswap_gateway_open_file(osvm_runtime* runtime, const char* path,
+                                                    osvm_hotswap_gateway** out_gateway);
+/* Another configuration, as a whole or not at all; no connection is lost. Returns when it is in force. */
+OSVM_API osvm_error* osvm_hotswap_gateway_reload(osvm_hotswap_gateway* gateway, const char* config,
+                                                 const char* name);
+OSVM_API osvm_error* osvm_hotswap_gateway_reload_file(osvm_hotswap_gateway* gateway, const char* path);
+/* Returns when it is decided: a release that was rejected or rolled back is a report, no error. */
+OSVM_API osvm_error* osvm_hotswap_gateway_shift(osvm_hotswap_gateway* gateway, const char* service,
+                                                const char* version, const char* const* backends,
+                                                size_t backend_count, osvm_hotswap_shift** out_report);
+/* To the release before; ends a deployment that is under way. */
+OSVM_API osvm_error* osvm_hotswap_gateway_rollback(osvm_hotswap_gateway* gateway, const char* service,
+                                                   osvm_hotswap_shift** out_report);
+enum {
+  OSVM_HOTSWAP_PAUSE = 0, /* the deployment that is under way waits at its next boundary */
+  OSVM_HOTSWAP_RESUME = 1,
+  OSVM_HOTSWAP_ABORT = 2 /* it is given up: rejected or rolled back */
+};
+OSVM_API osvm_error* osvm_hotswap_gateway_command(osvm_hotswap_gateway* gateway, const char* service,
+                                                  uint32_t command);
+/* 0: nothing new goes to the backend. 100 is what backends begin with. */
+OSVM_API osvm_error* osvm_hotswap_gateway_set_weight(osvm_hotswap_gateway* gateway, const char* service,
+                                                     const char* backend, uint32_t weight);
+/* Weight 0, and waits for what is in flight there; *out_drained is 0 when `timeout_ms` was not enough. */
+OSVM_API osvm_error* osvm_hotswap_gateway_drain(osvm_hotswap_gateway* gateway, const char* service,
+                                                const char* backend, int64_t timeout_ms, int* out_drained);
+/* Listeners and services with their backends: what `osvm proxy status --json` prints. */
+OSVM_API osvm_error* osvm_hotswap_gateway_status_json(osvm_hotswap_gateway* gateway, char** out_json);
+/* Prometheus text. */
+OSVM_API osvm_error* osvm_hotswap_gateway_metrics(osvm_hotswap_gateway* gateway, char** out_text);
+/* At most `most` transitions of releases as a JSON array, oldest first: service, version, attempt, state,
+ * reason, time_ms. The last 1024 are kept; *out_lost (may be null) counts those that were not taken in time.
+ */
+OSVM_API osvm_error* osvm_hotswap_gateway_take_events_json(osvm_hotswap_gateway* gateway, size_t most,
+                                                           char** out_json, uint64_t* out_lost);
+/* Stops listening, lets every service drain for at most `timeout_ms`, cuts and counts what is left. */
+OSVM_API osvm_error* osvm_hotswap_gateway_stop(osvm_hotswap_gateway* gateway, int64_t timeout_ms);
+/* Cuts every connection. No other call may be under way. */
+OSVM_API void osvm_hotswap_gateway_free(osvm_hotswap_gateway* gateway);
 
 #ifdef __cplusplus
 }

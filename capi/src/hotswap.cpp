@@ -6,6 +6,7 @@
 
 #include "guard.hpp"
 #include "handles.hpp"
+#include "hotswap_shift.hpp"
 #include "json.hpp"
 #include "versioned.hpp"
 
@@ -21,12 +22,6 @@ struct osvm_hotswap_proxy {
   std::string endpoint;
 };
 
-struct osvm_hotswap_shift {
-  hs::shift_report report;
-  std::string description;
-  std::string json;
-};
-
 namespace {
 
 #define SAME(c, cpp) static_assert(static_cast<unsigned>(c) == static_cast<unsigned>(cpp))
@@ -36,6 +31,7 @@ SAME(OSVM_HOTSWAP_NO_SUCH_RELEASE, hs::errc::no_such_release);
 SAME(OSVM_HOTSWAP_PROBE_FAILED, hs::errc::probe_failed);
 SAME(OSVM_HOTSWAP_BAD_RESPONSE, hs::errc::bad_response);
 SAME(OSVM_HOTSWAP_INSTANCE_LOST, hs::errc::instance_lost);
+SAME(OSVM_HOTSWAP_BAD_CERTIFICATE, hs::errc::bad_certificate);
 SAME(OSVM_HOTSWAP_L4, hs::proxy_mode::l4);
 SAME(OSVM_HOTSWAP_L7, hs::proxy_mode::l7);
 SAME(OSVM_HOTSWAP_PROBE_TCP, hs::probe_kind::tcp);
@@ -235,9 +231,7 @@ osvm_error* osvm_hotswap_proxy_shift(osvm_hotswap_proxy* proxy, const char* back
     OSVM_REQUIRE(out_report);
     OSVM_TRY(auto spec, spec_of(backend, options));
     OSVM_TRY(auto report, proxy->service.async_deploy(std::move(spec), boost::asio::use_future).get());
-    auto description = report.describe();
-    auto json = to_json(report);
-    *out_report = new osvm_hotswap_shift{std::move(report), std::move(description), std::move(json)};
+    *out_report = new_shift(std::move(report));
     return {};
   });
 }

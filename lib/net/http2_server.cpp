@@ -1,63 +1,16 @@
 #include "net/http2_server.hpp"
 
-#include <nghttp2/nghttp2.h>
-
 #include <array>
-#include <charconv>
 #include <new>
-#include <vector>
+
+#include "net/http2_parts.hpp"
 
 namespace osvm::net {
 namespace {
 
-struct callbacks_deleter {
-  void operator()(nghttp2_session_callbacks* c) const noexcept { nghttp2_session_callbacks_del(c); }
-};
-struct option_deleter {
-  void operator()(nghttp2_option* o) const noexcept { nghttp2_option_del(o); }
-};
-
-std::string_view view_of(const std::uint8_t* p, std::size_t n) noexcept {
-  return {reinterpret_cast<const char*>(p), n};
-}
-
 bool is_request(const nghttp2_frame* f) noexcept {
   return f->hd.type == NGHTTP2_HEADERS && f->headers.cat == NGHTTP2_HCAT_REQUEST;
 }
-
-std::uint32_t code_of(http2_reason why) noexcept {
-  switch (why) {
-    case http2_reason::no_error: return NGHTTP2_NO_ERROR;
-    case http2_reason::internal: return NGHTTP2_INTERNAL_ERROR;
-    case http2_reason::refused: return NGHTTP2_REFUSED_STREAM;
-    case http2_reason::cancel: return NGHTTP2_CANCEL;
-    case http2_reason::protocol: return NGHTTP2_PROTOCOL_ERROR;
-  }
-  return NGHTTP2_INTERNAL_ERROR;
-}
-
-// The library copies what the fields point to.
-class field_list {
- public:
-  field_list(unsigned status, std::span<const http2_field> fields) {
-    std::to_chars(status_.data(), status_.data() + status_.size(), status);
-    all_.reserve(fields.size() + 1);
-    add(":status", {status_.data(), status_.size()});
-    for (const auto& f : fields) add(f.name, f.value);
-  }
-  const nghttp2_nv* data() const noexcept { return all_.data(); }
-  std::size_t size() const noexcept { return all_.size(); }
-
- private:
-  void add(std::string_view name, std::string_view value) {
-    const auto bytes = [](std::string_view v) {
-      return reinterpret_cast<std::uint8_t*>(const_cast<char*>(v.data()));
-    };
-    all_.push_back({bytes(name), bytes(value), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE});
-  }
-  std::array<char, 3> status_{};
-  std::vector<nghttp2_nv> all_;
-};
 
 }  // namespace
 
@@ -78,7 +31,7 @@ struct http2_callbacks {
                        void* user) {
     if (!is_request(f)) return 0;  // a trailer: dropped
     return call(user, [&](http2_events& e) {
-      e.on_field(f->hd.stream_id, view_of(name, name_size), view_of(value, value_size));
+      e.on_field(f->hd.stream_id, http2_view(name, name_size), http2_view(value, value_size));
     });
   }
   // Without this, a field that is not valid would be left out in silence.
@@ -94,7 +47,7 @@ struct http2_callbacks {
   }
   static int on_data(nghttp2_session*, std::uint8_t, std::int32_t stream, const std::uint8_t* data,
                      std::size_t size, void* user) {
-    return call(user, [&](http2_events& e) { e.on_data(stream, view_of(data, size)); });
+    return call(user, [&](http2_events& e) { e.on_data(stream, http2_view(data, size)); });
   }
   static int on_close(nghttp2_session*, std::int32_t stream, std::uint32_t code, void* user) {
     return call(user, [&](http2_events& e) { e.on_closed(stream, code == NGHTTP2_NO_ERROR); });
@@ -121,8 +74,8 @@ result<std::unique_ptr<http2_server>> http2_server::make(http2_events& events,
   nghttp2_session_callbacks* c = nullptr;
   nghttp2_option* p = nullptr;
   const bool room = nghttp2_session_callbacks_new(&c) == 0 && nghttp2_option_new(&p) == 0;
-  const std::unique_ptr<nghttp2_session_callbacks, callbacks_deleter> callbacks(c);
-  const std::unique_ptr<nghttp2_option, option_deleter> option(p);
+  const std::unique_ptr<nghttp2_session_callbacks, http2_callbacks_deleter> callbacks(c);
+  const std::unique_ptr<nghttp2_option, http2_option_deleter> option(p);
   if (!room) return error(osvm::errc::limit_exceeded, "memory for an HTTP/2 connection");
   nghttp2_session_callbacks_set_on_header_callback(c, http2_callbacks::on_header);
   nghttp2_session_callbacks_set_on_invalid_header_callback(c, http2_callbacks::on_invalid);
@@ -159,7 +112,7 @@ std::string_view http2_server::output() noexcept {
   const std::uint8_t* data = nullptr;
   const auto n = nghttp2_session_mem_send(session_.get(), &data);
   if (n < 0) broken_ = true;
-  return n > 0 ? view_of(data, static_cast<std::size_t>(n)) : std::string_view();
+  return n > 0 ? http2_view(data, static_cast<std::size_t>(n)) : std::string_view();
 }
 
 bool http2_server::over() const noexcept {
@@ -170,7 +123,7 @@ bool http2_server::over() const noexcept {
 bool http2_server::respond(std::int32_t stream, unsigned status, std::span<const http2_field> fields,
                            bool body) noexcept {
   try {
-    const field_list all(status, fields);
+    const http2_field_list all(status, fields);
     const nghttp2_data_provider from{.source = {.ptr = nullptr}, .read_callback = http2_callbacks::on_pull};
     return nghttp2_submit_response(session_.get(), stream, all.data(), all.size(), body ? &from : nullptr) ==
            0;
@@ -182,7 +135,7 @@ bool http2_server::respond(std::int32_t stream, unsigned status, std::span<const
 bool http2_server::inform(std::int32_t stream, unsigned status,
                           std::span<const http2_field> fields) noexcept {
   try {
-    const field_list all(status, fields);
+    const http2_field_list all(status, fields);
     return nghttp2_submit_headers(session_.get(), NGHTTP2_FLAG_NONE, stream, nullptr, all.data(), all.size(),
                                   nullptr) == 0;
   } catch (const std::bad_alloc&) {
@@ -197,7 +150,7 @@ void http2_server::consume(std::int32_t stream, std::size_t bytes) noexcept {
   nghttp2_session_consume(session_.get(), stream, bytes);
 }
 void http2_server::reset(std::int32_t stream, http2_reason why) noexcept {
-  nghttp2_submit_rst_stream(session_.get(), NGHTTP2_FLAG_NONE, stream, code_of(why));
+  nghttp2_submit_rst_stream(session_.get(), NGHTTP2_FLAG_NONE, stream, http2_code(why));
 }
 void http2_server::leave() noexcept {
   const auto last = nghttp2_session_get_last_proc_stream_id(session_.get());

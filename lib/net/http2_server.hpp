@@ -2,21 +2,15 @@
 // does the protocol; this keeps its types to one file. Used by the proxy's data path.
 #pragma once
 
+#include "net/http2_words.hpp"
+
 #include <osvm/net/error.hpp>
 
-#include <cstddef>
-#include <cstdint>
 #include <memory>
-#include <span>
-#include <string_view>
 
 struct nghttp2_session;
 
 namespace osvm::net {
-
-struct http2_field {
-  std::string_view name, value;
-};
 
 // What comes from the client. Called from within http2_server::receive() and output() only; what it is given
 // lives until it returns. It may call the server's other functions.
@@ -31,10 +25,7 @@ class http2_events {
   // The last word about a stream. In order: nobody has reset it.
   virtual void on_closed(std::int32_t stream, bool in_order) = 0;
 
-  struct pulled {
-    std::size_t bytes = 0;  // 0 without `end`: not now, resume() will be called
-    bool end = false;
-  };
+  using pulled = http2_pulled;
   // Bytes of a response's body.
   virtual pulled on_pull(std::int32_t stream, std::span<char> into) = 0;
 
@@ -47,14 +38,6 @@ struct http2_server_options {
   std::uint32_t stream_window = 64 * 1024;        // bytes of one body that wait for us
   std::uint32_t connection_window = 1024 * 1024;  // of all bodies
   std::uint32_t max_head = 32 * 1024;  // told to the client; who goes over it is not trusted to heed it
-};
-
-enum class http2_reason : std::uint8_t {
-  no_error,  // nothing more is wanted of the request
-  internal,
-  refused,  // nothing of it was executed
-  cancel,
-  protocol,  // the request is none
 };
 
 // One connection. Not thread-safe. The bytes begin with the client's preface.

@@ -1,7 +1,5 @@
 #include <osvm/net/tls.hpp>
 
-#include <arpa/inet.h>
-
 #include <openssl/x509_vfy.h>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl/context.hpp>
@@ -10,7 +8,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
-#include "net/controls.hpp"
+#include "net/expect_peer.hpp"
 #include "net/stream.hpp"
 
 namespace osvm::net {
@@ -47,25 +45,7 @@ result<> load(ssl::context& c, const tls_options& o) {
   return {};
 }
 
-bool is_literal(const std::string& host) {
-  in6_addr any{};
-  return ::inet_pton(AF_INET, host.c_str(), &any) == 1 || ::inet_pton(AF_INET6, host.c_str(), &any) == 1;
-}
-
 using tls_socket = ssl::stream<raw_socket>;
-
-// Sets whom the handshake must meet. False when OpenSSL refuses.
-bool expect_peer(SSL* s, const std::string& host) {
-  const bool literal = is_literal(host);
-  // RFC 6066: no literal addresses in the server name.
-  if (!literal && SSL_set_tlsext_host_name(s, host.c_str()) != 1) return false;
-  SSL_set_verify(s, rules.verify_chain ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr);
-  if (!rules.verify_name) return true;
-  auto* wanted = SSL_get0_param(s);
-  X509_VERIFY_PARAM_set_hostflags(wanted, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-  return literal ? X509_VERIFY_PARAM_set1_ip_asc(wanted, host.c_str()) == 1
-                 : X509_VERIFY_PARAM_set1_host(wanted, host.c_str(), host.size()) == 1;
-}
 
 error explain(SSL* s, const error_code& ec) {
   if (const auto why = SSL_get_verify_result(s); why != X509_V_OK)

@@ -16,6 +16,7 @@ struct request {
   uint64_t body_bytes;
   char path[512];
   char nonce[128];
+  char websocket_key[65];
 };
 
 // `line` without CR; `name` is matched case-insensitively. Returns the trimmed value or null.
@@ -45,6 +46,9 @@ static inline void parse_header(struct request* r, const char* line) {
     char* end;
     r->body_bytes = strtoull(v, &end, 10);
     if (!isdigit((unsigned char)*v) || *end) r->error = 400;
+  } else if ((v = header_value(line, "Sec-WebSocket-Key"))) {
+    size_t n = strnlen(v, sizeof r->websocket_key);
+    if (n < sizeof r->websocket_key) memcpy(r->websocket_key, v, n + 1);
   } else if (header_value(line, "Transfer-Encoding")) {
     r->error = 501;
   } else if ((v = header_value(line, "Connection"))) {

@@ -3,15 +3,17 @@
 // line:
 //
 //   http_server [PORT [RELEASE]] [--threads N] [--crash-at-start] [--crash-after N] [--never-healthy]
-//   [--errors]
-//               [--hang] [--any-address]
+//   [--errors] [--hang] [--any-address] [--journal FILE] [--unix PATH]
 //
 // RELEASE falls back to $OSVM_RELEASE, then "v1". Paths: / /health /bytes/N /echo /slow?ms=N /crash
-// /exit?code=N.
+// /exit?code=N /store (says whether the body is the nonce again and again; appends the nonce to the journal)
+// /events?n=N&ms=N (server-sent events "NONCE 1" and so on) /socket (WebSocket: sends back what comes).
 #define _GNU_SOURCE
 #include "http_request.h"
+#include "websocket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -22,6 +24,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -30,10 +33,11 @@ enum { input_bytes = 16384, output_high_water = 65536, max_body = 4 << 20, max_e
 static struct {
   unsigned short port;
   const char* release;
-  int threads, listener;
+  const char* unix_path;
+  int threads, listener, journal;
   bool crash_at_start, never_healthy, errors, hang, any_address;
   long crash_after;
-} config = {.port = 8080, .threads = 1, .crash_after = -1};
+} config = {.port = 8080, .threads = 1, .crash_after = -1, .journal = -1};
 
 static atomic_long served;
 static char pattern[65536];
@@ -42,7 +46,9 @@ struct connection {
   struct connection *next, *previous;  // list of delayed connections, or free list
   int fd;
   uint32_t interest;  // epoll events asked for; 0: not in the epoll set
-  bool has_request, closing, lingering, peer_closed;
+  bool has_request, closing, lingering, peer_closed, websocket;
+  unsigned event, events;  // /events: sent, wanted
+  uint64_t event_ms;       // between them
   struct request request;
   uint64_t body_left;     // of the request
   uint64_t pattern_left;  // of the answer, generated
@@ -164,6 +170,57 @@ static void delay(struct worker* w, struct connection* c, uint64_t ms) {
   w->delayed.previous = c;
 }
 
+// What changes something is written down before it is answered, so that doing it twice would be seen.
+static void store(struct connection* c) {
+  const char* nonce = c->request.nonce;
+  size_t n = strlen(nonce);
+  bool right = n > 0;
+  for (size_t i = 0; right && i < c->body_size; i++) right = c->body[i] == nonce[i % n];
+  char text[256];
+  int size = snprintf(text, sizeof text, "%s %.100s\n", nonce, config.release);
+  if (config.journal >= 0 && write(config.journal, text, (size_t)size) != size)
+    return answer_text(c, 500, "the journal cannot be written\n");
+  size = snprintf(text, sizeof text, "%s %zu", right ? "stored" : "wrong", c->body_size);
+  answer(c, 200, text, (size_t)size);
+}
+
+static void send_event(struct connection* c) {
+  char text[200], chunk[256];
+  int n = snprintf(text, sizeof text, "data: %s %u\n\n", c->request.nonce, ++c->event);
+  n = snprintf(chunk, sizeof chunk, "%x\r\n%s\r\n%s", (unsigned)n, text,
+               c->event == c->events ? "0\r\n\r\n" : "");
+  append(c, chunk, (size_t)n);
+}
+
+static void start_events(struct worker* w, struct connection* c) {
+  char head[512];
+  int n = snprintf(head, sizeof head,
+                   "HTTP/1.1 200 OK\r\nX-Osvm-Release: %.100s\r\nX-Osvm-Nonce: %s\r\nContent-Type: "
+                   "text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n",
+                   config.release, c->request.nonce);
+  append(c, head, (size_t)n);
+  c->event = 0;
+  c->events = (unsigned)query_number(c->request.path, "n", 10);
+  c->event_ms = query_number(c->request.path, "ms", 10);
+  if (c->events == 0) c->events = 1;
+  send_event(c);
+  if (c->event < c->events)
+    delay(w, c, c->event_ms);
+  else
+    c->events = 0;
+}
+
+static void start_websocket(struct connection* c) {
+  char head[512], key[29];
+  websocket_accept(c->request.websocket_key, key);
+  int n = snprintf(head, sizeof head,
+                   "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                   "Sec-WebSocket-Accept: %s\r\nX-Osvm-Release: %.100s\r\nX-Osvm-Nonce: %s\r\n\r\n",
+                   key, config.release, c->request.nonce);
+  append(c, head, (size_t)n);
+  c->websocket = true;
+}
+
 // The request with its whole body has arrived.
 static void serve(struct worker* w, struct connection* c) {
   const struct request* r = &c->request;
@@ -185,6 +242,12 @@ static void serve(struct worker* w, struct connection* c) {
     answer(c, 200, c->body ? c->body : "", c->body_size);
   else if (strncmp(path, "/slow", 5) == 0)
     delay(w, c, query_number(path, "ms", 100));
+  else if (strcmp(path, "/store") == 0)
+    store(c);
+  else if (strncmp(path, "/events", 7) == 0)
+    start_events(w, c);
+  else if (strcmp(path, "/socket") == 0 && r->websocket_key[0])
+    start_websocket(c);
   else if (strcmp(path, "/crash") == 0)
     abort();
   else if (strncmp(path, "/exit", 5) == 0)
@@ -240,14 +303,37 @@ static void take_body(struct connection* c) {
   consume(c, n);
 }
 
+// The frames that are whole. A close is answered by one.
+static void talk(struct connection* c) {
+  while (!c->closing && c->out_size - c->out_begin < output_high_water) {
+    struct websocket_frame f = read_frame(c->in, c->in_size);
+    if (f.wrong) {
+      c->closing = true;
+      return;
+    }
+    if (!f.whole) {
+      c->closing = c->in_size == input_bytes;  // longer than there is room for
+      return;
+    }
+    char head[4];
+    int opcode = f.opcode == 9 ? 10 : f.opcode;  // ping: pong
+    append(c, head, frame_head(head, opcode, f.size));
+    append(c, f.payload, f.size);
+    c->closing = f.opcode == 8;
+    consume(c, f.whole);
+  }
+}
+
 // Serves what is buffered until input or room for output is missing.
 static void process(struct worker* w, struct connection* c) {
+  if (c->websocket) return talk(c);
   while (!c->closing && !c->resume_ns && !c->pattern_left && c->out_size - c->out_begin < output_high_water) {
     if (!c->has_request && !take_head(c)) return;
     if (c->body_left) take_body(c);
     if (c->body_left) return;
     c->has_request = false;
     serve(w, c);
+    if (c->websocket) return talk(c);
   }
 }
 
@@ -361,7 +447,15 @@ static void run_timers(struct worker* w) {
     next = c->next;
     if (c->resume_ns > now) continue;
     undelay(c);
-    answer_text(c, 200, "slow\n");
+    if (c->events) {
+      send_event(c);
+      if (c->event < c->events)
+        delay(w, c, c->event_ms);
+      else
+        c->events = 0;
+    } else {
+      answer_text(c, 200, "slow\n");
+    }
     if (!advance(w, c)) drop(w, c);
   }
 }
@@ -388,7 +482,22 @@ static void* work(void* unused) {
   return NULL;
 }
 
+static void listen_on_path(void) {
+  struct sockaddr_un a = {.sun_family = AF_UNIX};
+  if (strlen(config.unix_path) >= sizeof a.sun_path) {
+    errno = ENAMETOOLONG;
+    die(config.unix_path);
+  }
+  strcpy(a.sun_path, config.unix_path);
+  unlink(a.sun_path);
+  config.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (config.listener < 0) die("socket");
+  if (bind(config.listener, (struct sockaddr*)&a, sizeof a) < 0) die("bind");
+  if (listen(config.listener, 1024) < 0) die("listen");
+}
+
 static void listen_on_port(void) {
+  if (config.unix_path) return listen_on_path();
   struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(config.port)};
   a.sin_addr.s_addr = htonl(config.any_address ? INADDR_ANY : INADDR_LOOPBACK);
   int one = 1;
@@ -415,6 +524,11 @@ static void read_arguments(int argc, char** argv) {
       config.hang = true;
     else if (strcmp(a, "--any-address") == 0)
       config.any_address = true;
+    else if (strcmp(a, "--journal") == 0 && i + 1 < argc) {
+      config.journal = open(argv[++i], O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+      if (config.journal < 0) die("the journal");
+    } else if (strcmp(a, "--unix") == 0 && i + 1 < argc)
+      config.unix_path = argv[++i];
     else if (strcmp(a, "--threads") == 0 && i + 1 < argc)
       config.threads = atoi(argv[++i]);
     else if (strcmp(a, "--crash-after") == 0 && i + 1 < argc)

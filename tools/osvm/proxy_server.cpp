@@ -2,10 +2,11 @@
 
 #include "control_socket.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
+#include <boost/json/array.hpp>
+#include <boost/json/parse.hpp>
 
 #include <future>
+#include <mutex>
 #include <thread>
 
 namespace osvm::cli {
@@ -18,35 +19,6 @@ using namespace std::chrono_literals;
 std::string text_of(const json::object& o, const char* key) {
   const auto* v = o.if_contains(key);
   return v && v->is_string() ? std::string(v->as_string()) : std::string();
-}
-
-json::object to_json(const backend_status& b) {
-  return {{"where", b.where},       {"inflight", b.inflight}, {"requests", b.requests},
-          {"failures", b.failures}, {"weight", b.weight},     {"ejections", b.ejections},
-          {"ejected", b.ejected},   {"down", b.down},         {"behind", b.behind}};
-}
-
-json::object to_json(const service_report& s) {
-  json::array backends;
-  for (const auto& b : s.backends) backends.push_back(to_json(b));
-  const auto& r = s.release;
-  return {{"active", r.active},
-          {"next", r.next},
-          {"previous", r.previous},
-          {"state", to_string(r.state)},
-          {"step", r.step},
-          {"share", r.share},
-          {"paused", r.paused},
-          {"deployments", r.deployments},
-          {"backends", std::move(backends)}};
-}
-
-json::object to_json(const listener_report& l) {
-  const auto& s = l.stats;
-  return {{"name", l.name},         {"listen", to_string(l.where)}, {"connections", s.active},
-          {"accepted", s.accepted}, {"requests", s.requests},       {"answered", s.answered},
-          {"failed", s.failed()},   {"aborted", s.client_aborted},  {"cut", s.cut},
-          {"retried", s.retried},   {"limited", s.limited}};
 }
 
 // Waits for what a callback brings.
@@ -79,33 +51,6 @@ json::object to_json(const shift_report& r) {
   return o;
 }
 
-// --- log ---
-
-result<std::unique_ptr<line_file>> line_file::open(const std::string& path) {
-  std::unique_ptr<line_file> made(new line_file(path));
-  OSVM_CHECK(made->reopen());
-  return made;
-}
-
-result<void> line_file::reopen() {
-  unique_fd fd(::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
-  if (!fd) return errno_error("open " + path_);
-  std::lock_guard lock(mutex_);
-  fd_ = std::move(fd);
-  return {};
-}
-
-// A log that cannot be written does not stop the proxy.
-void line_file::write(std::string_view lines) noexcept {
-  std::lock_guard lock(mutex_);
-  while (!lines.empty()) {
-    const auto n = ::write(fd_.get(), lines.data(), lines.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return;
-    lines.remove_prefix(static_cast<std::size_t>(n));
-  }
-}
-
 // --- life ---
 
 result<std::unique_ptr<proxy_server>> proxy_server::open(std::vector<executor> executors,
@@ -124,7 +69,7 @@ result<std::unique_ptr<proxy_server>> proxy_server::open(std::vector<executor> e
   }
   if (!config.access_log.empty()) {
     OSVM_TRY(self->log_, line_file::open(config.access_log));
-    options.access_log = [log = self->log_.get()](std::string_view lines) { log->write(lines); };
+    options.access_log = [log = self->log_](std::string_view lines) { log->write(lines); };
   }
   options.on_event = [tell = self->tell_](const std::string& service, const release_event& e) {
     tell(service + ": " + e.version + " is " + to_string(e.state) +
@@ -204,14 +149,6 @@ void proxy_server::stop(std::chrono::nanoseconds deadline) {
 
 // --- control ---
 
-json::object proxy_server::status() const {
-  json::object services;
-  for (const auto& [name, s] : gateway_->services()) services[name] = to_json(s);
-  json::array listeners;
-  for (const auto& l : gateway_->listeners()) listeners.push_back(to_json(l));
-  return {{"listeners", std::move(listeners)}, {"services", std::move(services)}};
-}
-
 result<json::object> proxy_server::shift(const json::object& request) {
   waiting<shift_report> w;
   if (text_of(request, "verb") == "rollback") {
@@ -249,7 +186,7 @@ result<json::object> proxy_server::drain(const json::object& request) {
 
 result<json::object> proxy_server::answer(const json::object& request) {
   const auto verb = text_of(request, "verb"), service = text_of(request, "service");
-  if (verb == "status") return status();
+  if (verb == "status") return json::parse(status_json(*gateway_)).as_object();
   if (verb == "metrics") return json::object{{"text", gateway_->metrics()}};
   if (verb == "shift" || verb == "rollback") return shift(request);
   if (verb == "drain") return drain(request);

@@ -2,13 +2,12 @@
 #pragma once
 
 #include <osvm/core/error.hpp>
-#include <osvm/hotswap/gateway.hpp>
+#include <osvm/hotswap/gateway_host.hpp>
 
 #include <boost/json/object.hpp>
 
 #include <atomic>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -16,20 +15,6 @@
 #include "proxy_successor.hpp"
 
 namespace osvm::cli {
-
-// A file that lines are appended to; opened anew by its name on request. Thread-safe.
-class line_file final {
- public:
-  static result<std::unique_ptr<line_file>> open(const std::string& path);
-  result<void> reopen();
-  void write(std::string_view lines) noexcept;
-
- private:
-  explicit line_file(std::string path) : path_(std::move(path)) {}
-  std::string path_;
-  std::mutex mutex_;
-  unique_fd fd_;
-};
 
 class proxy_server final {
  public:
@@ -55,14 +40,13 @@ class proxy_server final {
   result<boost::json::object> answer(const boost::json::object& request);
   result<boost::json::object> shift(const boost::json::object& request);
   result<boost::json::object> drain(const boost::json::object& request);
-  boost::json::object status() const;
 
   void hand_over(int client, int stop);
 
   std::string file_, control_path_;
   std::function<void()> handed_over_;
   std::function<void(const std::string&)> tell_;
-  std::unique_ptr<line_file> log_;
+  std::shared_ptr<hotswap::line_file> log_;  // shards write once more when the gateway has gone
   std::unique_ptr<hotswap::gateway> gateway_;
   std::unique_ptr<proxy_control> control_;
   std::atomic<bool> stopping_{false};

@@ -28,6 +28,7 @@ from .errors import (
     UnikernelErrc,
     UnikernelError,
 )
+from .gateway import Gateway, ReleaseEvent
 from .images import AppImage, build_image, sign_image
 from .instance import Image, Instance
 from .ledger import Accounts, Bounds, Ledger, Lost, Slot
@@ -67,6 +68,7 @@ __all__ = [
     "ExitReport",
     "Fault",
     "Finding",
+    "Gateway",
     "HostError",
     "HostFacts",
     "HotswapErrc",
@@ -88,6 +90,7 @@ __all__ = [
     "Probe",
     "Proxy",
     "ProxyStats",
+    "ReleaseEvent",
     "RunFailed",
     "RunResult",
     "Runtime",

@@ -103,6 +103,7 @@ class HotswapErrc(IntEnum):
     PROBE_FAILED = 4
     BAD_RESPONSE = 5
     INSTANCE_LOST = 6
+    BAD_CERTIFICATE = 7
 
 
 class Error(Exception):

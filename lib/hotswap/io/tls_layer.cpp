@@ -58,6 +58,15 @@ std::unique_ptr<tls_layer> tls_layer::make(shard& s, std::shared_ptr<const net::
   return made;
 }
 
+std::unique_ptr<tls_layer> tls_layer::make(shard& s, std::shared_ptr<const net::tls_connector> connector,
+                                           const std::string& name) {
+  auto made = std::make_unique<tls_layer>(s);
+  auto session = net::tls_session::make(std::move(connector), name, *made);
+  if (!session) return nullptr;
+  made->session_ = std::move(*session);
+  return made;
+}
+
 // What the peer waits for may depend on hearing that this is the end.
 tls_layer::~tls_layer() {
   if (session_ && !quiet_ && at_) session_->finish();

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "hotswap/io/shard.hpp"
-#include "net/tls_server.hpp"
+#include "net/tls_session.hpp"
 
 namespace osvm::hotswap::detail {
 
@@ -10,6 +10,9 @@ class tls_layer final : public layer, private net::tls_transport {
  public:
   // Null: out of memory.
   static std::unique_ptr<tls_layer> make(shard& s, std::shared_ptr<const net::tls_server> server);
+  // The client's side. `name`: whom the certificate must be for. Null as above, or the name is not usable.
+  static std::unique_ptr<tls_layer> make(shard& s, std::shared_ptr<const net::tls_connector> connector,
+                                         const std::string& name);
   explicit tls_layer(shard& s) noexcept : shard_(s) {}
   ~tls_layer() override;
 

@@ -29,11 +29,13 @@ class histogram {
     s.p99 = below(0.99);
     s.p999 = below(0.999);
     s.max = std::chrono::nanoseconds(max_);
+    s.steps = coarse();
     return s;
   }
 
  private:
   static constexpr unsigned step_bits = 7;
+  static constexpr std::size_t per_shown = 32;  // buckets in one step of a summary
   static constexpr std::uint64_t steps = std::uint64_t{1} << step_bits;
 
   static std::size_t index(std::uint64_t ns) noexcept {
@@ -57,6 +59,16 @@ class histogram {
       if (seen >= wanted) return std::chrono::nanoseconds(std::min(upper(i), max_));
     }
     return std::chrono::nanoseconds(max_);
+  }
+
+  std::vector<latency_summary::step> coarse() const {
+    std::vector<latency_summary::step> out;
+    for (std::size_t i = 0; i < buckets_.size(); i += per_shown) {
+      std::uint64_t n = 0;
+      for (std::size_t k = i; k < i + per_shown; ++k) n += buckets_[k];
+      if (n != 0) out.push_back({std::chrono::nanoseconds(upper(i + per_shown - 1)), n});
+    }
+    return out;
   }
 
   std::vector<std::uint64_t> buckets_ = std::vector<std::uint64_t>((64 - step_bits + 1) * steps);

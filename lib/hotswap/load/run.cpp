@@ -3,12 +3,15 @@
 #include "hotswap/http1/chars.hpp"
 #include "hotswap/io/complete.hpp"
 #include "hotswap/io/fetch.hpp"
+#include "hotswap/load/connection.hpp"
+#include "hotswap/load/http2_connection.hpp"
 
 #include <osvm/core/text.hpp>
 
 #include <sys/random.h>
 
 #include <cstdio>
+#include <utility>
 
 namespace osvm::hotswap {
 namespace detail {
@@ -18,19 +21,8 @@ constexpr std::size_t max_samples = 16;
 constexpr std::size_t max_versions = 64;
 constexpr double tolerated_miss = 0.05;
 
-constexpr std::string_view nonce_place = "{nonce}";
 constexpr std::size_t max_requests = 10'000;
-
-std::string filled(std::string_view text, std::string_view nonce) {
-  std::string out;
-  for (;;) {
-    const auto at = text.find(nonce_place);
-    out += text.substr(0, at);
-    if (at == std::string_view::npos) return out;
-    out += nonce;
-    text.remove_prefix(at + nonce_place.size());
-  }
-}
+constexpr std::uint64_t longest_upload = std::uint64_t{1} << 40;
 
 std::string lower_case(std::string s) {
   for (char& c : s) c = http1::lower(c);
@@ -77,6 +69,10 @@ result<void> check(const load_options& o) {
     if (r.method.empty() || !token(r.method) || !usable_path(r.path) ||
         !http1::all_of(r.content_type, http1::value_char))
       return bad("load_request: method, path and content type must be plain");
+    if (r.messages == 0) return bad("load_request::messages must be 1 or more");
+    if (r.upload > longest_upload) return bad("load_request::upload must be at most 1 TiB");
+    if (r.kind == load_kind::websocket && o.protocol == load_protocol::http2)
+      return bad("load_request: WebSocket sessions need HTTP/1.1");
   }
   if (o.requests.size() > max_requests) return bad("load_options: at most 10000 requests");
   if (!token(o.nonce_header) || !token(o.version_header))
@@ -87,15 +83,18 @@ result<void> check(const load_options& o) {
     return bad("load_options: durations must be more than 0");
   if (o.connections == 0 || o.connections > 10'000)
     return bad("load_options::connections must be 1 to 10000");
+  if (o.streams == 0 || o.streams > 100) return bad("load_options::streams must be 1 to 100");
   return {};
 }
 
 }  // namespace
 
-load_run::load_run(shard& s, std::shared_ptr<load_state> state, address where, handler_type handler)
+load_run::load_run(shard& s, std::shared_ptr<load_state> state, address where,
+                   std::shared_ptr<net::tls_connector> connector, handler_type handler)
     : actor(s),
       state_(std::move(state)),
       where_(where),
+      connector_(std::move(connector)),
       handler_(std::move(handler)),
       timer_(*this),
       nonce_name_(lower_case(options().nonce_header)),
@@ -104,8 +103,9 @@ load_run::load_run(shard& s, std::shared_ptr<load_state> state, address where, h
   if (::getrandom(&nonce_, sizeof nonce_, GRND_NONBLOCK) != sizeof nonce_) {
     nonce_ = static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count());
   }
-  for (const auto& r : options().requests) requests_.emplace_back(options(), r);
-  if (requests_.empty()) requests_.emplace_back(options(), load_request{.path = options().path});
+  requests_ = options().requests;
+  if (requests_.empty()) requests_.push_back({.path = options().path});
+  if (options().tls) tls_name_ = options().tls->name.empty() ? options().host : options().tls->name;
 }
 
 load_run::~load_run() {
@@ -114,8 +114,14 @@ load_run::~load_run() {
 }
 
 void load_run::begin() {
+  std::shared_ptr<load_http2_place> place;
   for (unsigned i = 0; i < options().connections; ++i) {
-    free_.push_back(&shard_.adopt(std::make_unique<load_connection>(shard_, *this)));
+    if (options().protocol == load_protocol::http1) {
+      free_.push_back(&shard_.adopt(std::make_unique<load_connection>(shard_, *this)));
+      continue;
+    }
+    if (i % options().streams == 0) place = std::make_shared<load_http2_place>();
+    free_.push_back(&shard_.adopt(std::make_unique<load_stream>(shard_, *this, place)));
   }
   begun_ = std::chrono::steady_clock::now();
   end_ = begun_ + options().duration;
@@ -181,9 +187,8 @@ void load_run::dispatch() {
 void load_run::expire() {
   const auto now = std::chrono::steady_clock::now();
   while (!waiting_.empty() && waiting_.front() + options().timeout <= now) {
-    const auto at = waiting_.front();
     waiting_.pop_front();
-    count(at, load_class::timeout, {}, "no connection was free");
+    count({load_class::timeout, "no connection was free"}, {});
   }
 }
 
@@ -203,56 +208,43 @@ std::uint64_t load_run::next_nonce() noexcept {
   return z ^ (z >> 31);
 }
 
-std::string nonce_text(std::uint64_t nonce) {
-  char text[20];
-  std::snprintf(text, sizeof text, "%016lx", nonce);
-  return text;
-}
-
-load_template::load_template(const load_options& o, const load_request& r) : expected_(r.expected) {
-  request_ = r.method + " " + r.path + " HTTP/1.1\r\nHost: " + o.host + "\r\n";
-  if (!o.nonce_header.empty()) request_ += o.nonce_header + ": " + std::string(nonce_place) + "\r\n";
-  if (!o.keep_alive) request_ += "Connection: close\r\n";
-  if (!r.content_type.empty()) request_ += "Content-Type: " + r.content_type + "\r\n";
-  if (!r.body.empty() || r.method == "POST")
-    request_ += "Content-Length: " + std::to_string(filled(r.body, nonce_text(0)).size()) + "\r\n";
-  request_ += "\r\n" + r.body;
-}
-
-void load_template::write(std::string_view nonce, std::string& request, std::string& expected) const {
-  request = filled(request_, nonce);
-  expected = filled(expected_, nonce);
-}
-
-void load_run::write_request(std::uint64_t nonce, std::string& out, std::string& expected) {
-  requests_[next_request_].write(nonce_text(nonce), out, expected);
+const load_request& load_run::next_request() noexcept {
+  const auto& r = requests_[next_request_];
   next_request_ = (next_request_ + 1) % requests_.size();
+  return r;
 }
 
-void load_run::count(time_point at, load_class k, const std::string& version, std::string text) {
+void load_run::asked_again() {
+  state_->update([](load_report& r) { ++r.asked_again; });
+}
+
+void load_run::count(load_verdict v, const std::string& version) {
   const auto now = std::chrono::steady_clock::now();
-  if (k == load_class::answered) latencies_.add(now - at);
   state_->update([&](load_report& r) {
-    ++slot(r, k);
-    const bool complete = k == load_class::answered || k == load_class::misversioned;
+    ++slot(r, v.k);
+    const bool complete = v.k == load_class::answered || v.k == load_class::misversioned;
     if (complete && !version.empty()) {
       const auto name = printable(version);
       if (r.by_version.size() < max_versions || r.by_version.contains(name)) ++r.by_version[name];
     }
-    if (k != load_class::answered && r.samples.size() < max_samples) {
+    if (v.k != load_class::answered && r.samples.size() < max_samples) {
       char when[32];
       std::snprintf(when, sizeof when,
                     "%.1f ms: ", std::chrono::duration<double, std::milli>(now - begun_).count());
-      r.samples.push_back(when + std::string(name_of(k)) + ": " + text);
+      r.samples.push_back(when + std::string(name_of(v.k)) + ": " + v.text);
     }
   });
 }
 
-void load_run::done(load_connection& c, time_point at, load_class k, const std::string& version,
-                    std::string text) {
+void load_run::done(load_lane& lane, load_verdict v) {
   --busy_;
-  count(at, k, version, std::move(text));
-  free_.push_back(&c);
+  if (v.k == load_class::answered) {
+    const auto now = std::chrono::steady_clock::now();
+    latencies_.add(now - lane.due());
+    service_.add(now - lane.sent());
+  }
+  count(std::move(v), lane.answer().version());
+  free_.push_back(&lane);
   dispatch();
   check_end();
 }
@@ -266,6 +258,7 @@ void load_run::check_end() {
   r.sent_rate = seconds > 0 ? static_cast<double>(sent_in_time_) / seconds : 0;
   r.rate_missed = r.sent_rate < r.offered_rate * (1 - tolerated_miss);
   r.latency = latencies_.summary();
+  r.service = service_.summary();
   complete(state_->ex, std::move(handler_), result<load_report>(std::move(r)));
   shard_.close();
 }
@@ -275,10 +268,19 @@ void load_state::run(boost::asio::any_completion_handler<void(result<load_report
   if (auto ok = check(options); !ok) return refuse(ok.error());
   auto where = to_address(options.target);
   if (!where) return refuse(where.error());
+  std::shared_ptr<net::tls_connector> connector;
+  if (options.tls) {
+    const std::string protocol = options.protocol == load_protocol::http2 ? "h2" : "http/1.1";
+    auto opened =
+        net::tls_connector::make({.authorities = options.tls->authorities, .protocols = {protocol}});
+    if (!opened) return refuse(error(errc::bad_certificate, opened.error().context));
+    connector = std::move(*opened);
+  }
   if (used_.exchange(true)) return refuse(error(osvm::errc::busy, "a load client runs once"));
   auto made = shard::create(ex);
   if (!made) return refuse(made.error());
-  auto op = std::make_unique<load_run>(**made, shared_from_this(), *where, std::move(handler));
+  auto op = std::make_unique<load_run>(**made, shared_from_this(), *where, std::move(connector),
+                                       std::move(handler));
   {
     std::lock_guard lock(mutex_);
     home_ = *made;

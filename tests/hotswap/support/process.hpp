@@ -25,10 +25,13 @@ class process {
     if (::posix_spawnp(&id_, argv[0], &quiet, nullptr, argv.data(), environ) != 0) id_ = -1;
     ::posix_spawn_file_actions_destroy(&quiet);
   }
-  ~process() {
+  ~process() { end(SIGTERM); }
+  // Returns when it is gone.
+  void end(int signal) {
     if (id_ <= 0) return;
-    ::kill(id_, SIGTERM);
+    ::kill(id_, signal);
     ::waitpid(id_, nullptr, 0);
+    id_ = -1;
   }
   process(const process&) = delete;
   process& operator=(const process&) = delete;

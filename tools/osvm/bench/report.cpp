@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <cmath>
+#include <cstdio>
+#include <thread>
 
 #include "../facts_output.hpp"
 #include "../values.hpp"
@@ -38,6 +40,16 @@ void report::samples(std::string name, std::string unit, const std::vector<doubl
   rows_.push_back({.name = std::move(name), .unit = std::move(unit), .stats = summarize(values)});
 }
 
+void report::histogram(std::string name, std::string unit, const summary& stats, double p999,
+                       std::vector<step> steps) {
+  if (stats.n == 0) return fail(name + " was not measured");
+  rows_.push_back({.name = std::move(name),
+                   .unit = std::move(unit),
+                   .stats = stats,
+                   .p999 = p999,
+                   .steps = std::move(steps)});
+}
+
 void report::value(std::string name, std::string unit, double value) {
   rows_.push_back({.name = std::move(name), .unit = std::move(unit), .stats = {}, .value = value});
 }
@@ -65,6 +77,12 @@ void report::print_json(const context& ctx) const {
       o["p90"] = rounded(r.stats.p90);
       o["p99"] = rounded(r.stats.p99);
       o["max"] = rounded(r.stats.max);
+      if (!r.steps.empty()) {
+        o["p999"] = rounded(r.p999);
+        boost::json::array steps;
+        for (const auto& one : r.steps) steps.push_back(boost::json::array{rounded(one.below), one.count});
+        o["histogram"] = std::move(steps);
+      }
     }
     results.push_back(std::move(o));
   }
@@ -80,6 +98,26 @@ void report::print_json(const context& ctx) const {
   ctx.print_json(out);
 }
 
+void report::print_steps(const context& ctx, const row& r) {
+  constexpr double width = 50;
+  std::uint64_t most = 1, all = 0;
+  for (const auto& one : r.steps) {
+    most = std::max(most, one.count);
+    all += one.count;
+  }
+  text_table table{{r.name + " up to", "share", "count", ""}};
+  std::uint64_t sum = 0;
+  for (const auto& one : r.steps) {
+    sum += one.count;
+    const auto length = std::ceil(width * static_cast<double>(one.count) / static_cast<double>(most));
+    char share[32];
+    std::snprintf(share, sizeof share, "%.3f %%", 100 * static_cast<double>(sum) / static_cast<double>(all));
+    table.push_back({show_number(one.below) + " " + r.unit, share, std::to_string(one.count),
+                     std::string(static_cast<std::size_t>(length), '#')});
+  }
+  ctx.print_table(table);
+}
+
 void report::print_text(const context& ctx) const {
   text_table table{{ctx.bold("metric"), "unit", "p50", "min", "p90", "p99", "max", "n"}};
   for (const auto& r : rows_) {
@@ -93,7 +131,15 @@ void report::print_text(const context& ctx) const {
     }
   }
   ctx.print_table(table);
-  ctx.print("host: " + facts_line(facts_) + "; isolation hardware; osvm " OSVM_VERSION "\n");
+  for (const auto& r : rows_) {
+    if (!r.steps.empty()) print_steps(ctx, r);
+  }
+  if (guests_) {
+    ctx.print("host: " + facts_line(facts_) + "; isolation hardware; osvm " OSVM_VERSION "\n");
+  } else {
+    ctx.print("host: " + std::to_string(std::thread::hardware_concurrency()) +
+              " processors; no VM in this; osvm " OSVM_VERSION "\n");
+  }
   for (const auto& text : remarks_) ctx.print(text + "\n");
   for (const auto& text : failures_) ctx.print(ctx.bad("failed") + ": " + text + "\n");
 }

@@ -25,6 +25,13 @@ class report {
   report(std::string bench, kvm::host_facts facts) : bench_(std::move(bench)), facts_(std::move(facts)) {}
 
   void samples(std::string name, std::string unit, const std::vector<double>& values);
+  // The same, summed up elsewhere: `steps` are how many samples lie below each bound and not below the last.
+  struct step {
+    double below = 0;
+    std::uint64_t count = 0;
+  };
+  void histogram(std::string name, std::string unit, const summary& stats, double p999,
+                 std::vector<step> steps);
   void value(std::string name, std::string unit, double value);
   // A count that must be zero: anything else fails the bench.
   void must_be_zero(std::string name, std::string unit, double value);
@@ -34,6 +41,8 @@ class report {
   void fail(std::string reason) { failures_.push_back(std::move(reason)); }
 
   const kvm::host_facts& facts() const noexcept { return facts_; }
+  // Nothing of it ran in a VM: nothing is said of isolation.
+  void without_guests() noexcept { guests_ = false; }
   // Prints to `ctx` and gives the exit status.
   int finish(const context& ctx) const;
 
@@ -43,15 +52,19 @@ class report {
     summary stats;  // stats.n == 0: only `value`
     double value = 0;
     bool zero_expected = false;
+    double p999 = 0;
+    std::vector<step> steps{};  // not empty: a histogram
   };
   bool failed() const;
   void print_json(const context& ctx) const;
   void print_text(const context& ctx) const;
+  static void print_steps(const context& ctx, const row& r);
 
   std::string bench_;
   kvm::host_facts facts_;
   std::vector<row> rows_;
   std::vector<std::string> remarks_, failures_;
+  bool guests_ = true;
 };
 
 inline double to_ms(std::chrono::nanoseconds d) {

@@ -106,5 +106,6 @@ void bind_images(py::module_& m);
 void bind_ledger(py::module_& m);
 void bind_unikernel(py::module_& m);
 void bind_hotswap(py::module_& m);
+void bind_gateway(py::module_& m);
 
 }  // namespace osvm::python

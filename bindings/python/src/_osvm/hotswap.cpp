@@ -3,6 +3,7 @@
 #include <osvm/hotswap/release.hpp>
 
 #include "edge.hpp"
+#include "hotswap_report.hpp"
 
 #include <pybind11/stl.h>
 
@@ -71,21 +72,6 @@ double to_seconds(std::chrono::nanoseconds d) {
   return seconds(d).count();
 }
 
-py::dict report_dict(const hs::shift_report& r) {
-  py::dict times("start"_a = to_seconds(r.start), "probe"_a = to_seconds(r.probe),
-                 "warm"_a = to_seconds(r.warm), "shift"_a = to_seconds(r.shift),
-                 "bake"_a = to_seconds(r.bake), "drain"_a = to_seconds(r.drain),
-                 "stop"_a = to_seconds(r.stop), "total"_a = to_seconds(r.total));
-  const bool active = r.state == hs::release_state::active;
-  return py::dict(
-      "version"_a = r.version, "state"_a = hs::to_string(r.state),
-      "failed_at"_a = active ? py::object(py::none()) : py::object(py::str(hs::to_string(r.failed_at))),
-      "reason"_a = r.reason, "replaced"_a = r.replaced, "generation"_a = r.generation, "times"_a = times,
-      "probe_attempts"_a = r.probe_attempts, "warmup_requests"_a = r.warmup_requests, "drained"_a = r.drained,
-      "cut"_a = r.cut, "description"_a = r.describe(),
-      "error"_a = py::make_tuple(r.code.category().name(), r.code.value(), r.describe()));
-}
-
 py::dict stats_dict(const hs::proxy_stats& s) {
   py::dict failures("bad_requests"_a = s.bad_requests, "client_timeouts"_a = s.client_timeouts,
                     "no_release"_a = s.no_release, "connect_failed"_a = s.connect_failed,
@@ -122,6 +108,21 @@ void close(proxy_handle& self) {
 }
 
 }  // namespace
+
+py::dict report_dict(const hs::shift_report& r) {
+  py::dict times("start"_a = to_seconds(r.start), "probe"_a = to_seconds(r.probe),
+                 "warm"_a = to_seconds(r.warm), "shift"_a = to_seconds(r.shift),
+                 "bake"_a = to_seconds(r.bake), "drain"_a = to_seconds(r.drain),
+                 "stop"_a = to_seconds(r.stop), "total"_a = to_seconds(r.total));
+  const bool active = r.state == hs::release_state::active;
+  return py::dict(
+      "version"_a = r.version, "state"_a = hs::to_string(r.state),
+      "failed_at"_a = active ? py::object(py::none()) : py::object(py::str(hs::to_string(r.failed_at))),
+      "reason"_a = r.reason, "replaced"_a = r.replaced, "generation"_a = r.generation, "times"_a = times,
+      "probe_attempts"_a = r.probe_attempts, "warmup_requests"_a = r.warmup_requests, "drained"_a = r.drained,
+      "cut"_a = r.cut, "description"_a = r.describe(),
+      "error"_a = py::make_tuple(r.code.category().name(), r.code.value(), r.describe()));
+}
 
 void bind_hotswap(py::module_& m) {
   py::class_<proxy_handle, holder<proxy_handle>>(m, "Proxy")

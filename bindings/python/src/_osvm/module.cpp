@@ -70,4 +70,5 @@ PYBIND11_MODULE(_osvm, m) {
   osvm::python::bind_ledger(m);
   osvm::python::bind_unikernel(m);
   osvm::python::bind_hotswap(m);
+  osvm::python::bind_gateway(m);
 }
