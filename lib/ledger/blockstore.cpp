@@ -10,6 +10,7 @@
 
 #include "keys.hpp"
 #include "memo.hpp"
+#include "status_rows.hpp"
 
 namespace osvm::ledger {
 
@@ -71,22 +72,6 @@ bool is_folder(const std::string& path) {
 std::optional<slot_t> slot_of(std::string_view key) {
   if (key.size() < 8) return std::nullopt;
   return keys::read_u64(key);
-}
-
-rocksdb::value value_of(std::string text) {
-  const auto owner = std::make_shared<const std::string>(std::move(text));
-  return {owner, as_bytes(*owner)};
-}
-
-// Parses a row; where that fails, once more as what validators wrote before protobuf.
-template <class Parse, class Rewrite>
-auto parse_row(rocksdb::value& row, Parse parse, Rewrite rewrite) {
-  auto parsed = parse(row.bytes());
-  if (parsed) return parsed;
-  auto message = rewrite(row.bytes());
-  if (!message) return parsed;
-  row = value_of(std::move(*message));
-  return parse(row.bytes());
 }
 
 result<stored_status> make_status(slot_t slot, rocksdb::value row) {

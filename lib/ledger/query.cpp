@@ -6,6 +6,7 @@
 
 #include "keys.hpp"
 #include "memo.hpp"
+#include "status_rows.hpp"
 
 namespace osvm::ledger {
 namespace {
@@ -37,14 +38,18 @@ result<> write_transactions(solana::json_writer& out, const blockstore& store, s
                             const block_query& query) {
   out.key("transactions");
   out.begin_array();
+  std::optional<status_rows> statuses;  // from the first transaction on: a ledger may have neither
   for (std::size_t i = 0; i < b.transactions().size(); ++i) {
     const auto& tx = b.transactions()[i];
     if (tx.signatures.empty()) return error(errc::corrupt, "a transaction without a signature");
-    OSVM_TRY(const auto status, store.status(tx.signatures[0], slot));
-    if (!status && query.need_statuses)
+    if (!statuses) {
+      OSVM_TRY(auto opened, status_rows::open(store.database()));
+      statuses.emplace(std::move(opened));
+    }
+    OSVM_TRY(const auto* meta, statuses->meta(tx.signatures[0], slot));
+    if (!meta && query.need_statuses)
       return error(errc::incomplete,
                    "slot " + std::to_string(slot) + ": no status for transaction " + std::to_string(i));
-    const auto* meta = status ? &status->meta : nullptr;
     out.begin_object();
     OSVM_CHECK(query.details == solana::transaction_details::accounts
                    ? solana::write_transaction_accounts(out, tx, meta, query.encode)
@@ -146,7 +151,7 @@ result<history_slot> look_at(const blockstore& store, const std::optional<genesi
 class transaction_notes {
  public:
   static result<transaction_notes> open(const blockstore& store) {
-    OSVM_TRY(auto statuses, store.database().read("transaction_status"));
+    OSVM_TRY(auto statuses, status_rows::open(store.database()));
     transaction_notes out(std::move(statuses));
     auto memos = store.database().read("transaction_memos");
     if (memos && !memos->empty()) out.memos_.emplace(std::move(*memos));
@@ -154,11 +159,7 @@ class transaction_notes {
   }
   // Without a status nobody knows whether the transaction succeeded.
   result<std::optional<solana::transaction_error>> failure(const solana::signature& s, slot_t slot) {
-    OSVM_TRY(auto status, statuses_.get(keys::status(s, slot)));
-    for (const std::uint64_t primary : {0, 1}) {
-      if (status) break;
-      OSVM_TRY(status, statuses_.get(keys::old_status(primary, s, slot)));
-    }
+    OSVM_TRY(const auto status, statuses_.row(s, slot));
     if (status) return solana::parse_meta_error(status->bytes());
     return error(errc::incomplete, "slot " + std::to_string(slot) + ": no status for transaction " +
                                        s.to_string() + ": the ledger does not say whether it succeeded");
@@ -175,8 +176,8 @@ class transaction_notes {
   }
 
  private:
-  explicit transaction_notes(rocksdb::reader statuses) : statuses_(std::move(statuses)) {}
-  rocksdb::reader statuses_;
+  explicit transaction_notes(status_rows statuses) : statuses_(std::move(statuses)) {}
+  status_rows statuses_;
   std::optional<rocksdb::reader> memos_;
 };
 
@@ -202,13 +203,14 @@ result<std::string> write_found(const blockstore& store, const std::optional<gen
                                 const located_transaction& tx, const solana::transaction_meta* meta,
                                 const block_query& query) {
   std::string text;
-  solana::json_writer out(text);
+  solana::json_writer out(text, solana::json_writer::ahead{});
   out.begin_object();
   out.field("slot", tx.slot);
   OSVM_CHECK(solana::write_transaction_fields(out, as_bytes(*tx.wire), tx.transaction, meta, query.encode));
   OSVM_TRY(const auto time, time_of(store, g, tx.slot));
   write_optional(out, "blockTime", time);
   out.end_object();
+  out.finish();
   return text;
 }
 
@@ -261,7 +263,7 @@ result<std::string> block_json(const blockstore& store, const std::optional<gene
   }
   std::string text;
   text.reserve(256 + b->bytes().size() * 9);  // statuses are most of it
-  solana::json_writer out(text);
+  solana::json_writer out(text, solana::json_writer::ahead{});
   out.begin_object();
   out.field("previousBlockhash", before);
   out.field("blockhash", b->blockhash());
@@ -277,6 +279,7 @@ result<std::string> block_json(const blockstore& store, const std::optional<gene
   out.key("blockHeight");
   height ? out.number(*height) : slot == 0 ? out.number(std::uint64_t{0}) : out.null();
   out.end_object();
+  out.finish();
   return text;
 }
 
@@ -298,7 +301,7 @@ result<std::string> transaction_json(const blockstore& store, const std::optiona
     return error(errc::corrupt,
                  "slot " + std::to_string(status->slot) + " lacks a transaction that has a status");
   std::string text;
-  solana::json_writer out(text);
+  solana::json_writer out(text, solana::json_writer::ahead{});
   out.begin_object();
   out.field("slot", status->slot);
   OSVM_CHECK(solana::write_transaction_fields(out, b->wire(*at), b->transactions()[*at], &status->meta,
@@ -306,6 +309,7 @@ result<std::string> transaction_json(const blockstore& store, const std::optiona
   OSVM_TRY(const auto time, time_of(store, g, status->slot));
   write_optional(out, "blockTime", time);
   out.end_object();
+  out.finish();
   return text;
 }
 
@@ -321,7 +325,7 @@ result<std::string> signatures_json(const blockstore& store, const std::optional
     if (edge) (before ? from : to) = std::move(*edge);
   }
   std::string text;
-  solana::json_writer out(text);
+  solana::json_writer out(text, solana::json_writer::ahead{});
   out.begin_array();
   std::size_t count = 0;
   history_slot at;
@@ -348,6 +352,7 @@ result<std::string> signatures_json(const blockstore& store, const std::optional
   }));
   OSVM_CHECK(failure);
   out.end_array();
+  out.finish();
   return text;
 }
 

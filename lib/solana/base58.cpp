@@ -149,53 +149,90 @@ std::size_t encode_fixed(const std::uint8_t* bytes, char* out) noexcept {
   return size;
 }
 
-// A number in base 58^5, the least significant digit first, times 2^128 and `limbs` (the highest first). One
-// limb's carry goes through all digits, each step waiting for the one before; the four limbs follow each
-// other one digit apart, so that four steps are under way at a time. The last five digits are zero before.
-void append_limbs(std::uint32_t* digits, std::size_t count, std::uint64_t a, std::uint64_t b, std::uint64_t c,
-                  std::uint64_t d) noexcept {
-  const auto step = [](std::uint32_t& digit, std::uint64_t& carry) {
-    const std::uint64_t v = (std::uint64_t{digit} << 32) + carry;
-    carry = v / big_digit;
-    digit = static_cast<std::uint32_t>(v - carry * big_digit);
-  };
-  step(digits[0], a);
-  step(digits[1], a), step(digits[0], b);
-  step(digits[2], a), step(digits[1], b), step(digits[0], c);
-  for (std::uint32_t *at = digits + 3, *end = digits + count; at != end; ++at)
-    step(at[0], a), step(at[-1], b), step(at[-2], c), step(at[-3], d);
-  std::uint32_t* last = digits + count - 1;
-  step(last[0], b), step(last[-1], c), step(last[-2], d);
-  step(last[0], c), step(last[-1], d);
-  step(last[0], d);
+// Any length: 64-bit limbs and digits in base 58^10, a quarter of the steps.
+constexpr std::uint64_t huge_digit = big_digit * big_digit;
+constexpr unsigned huge_shift = 5;  // makes its highest bit 1
+constexpr std::uint64_t huge_divisor = huge_digit << huge_shift;
+static_assert(huge_divisor >> 63 == 1);
+__extension__ using wide = unsigned __int128;
+constexpr std::uint64_t huge_inverse = static_cast<std::uint64_t>(~wide{0} / huge_divisor);  // less 2^64
+
+// digit * 2^64 + carry, divided by 58^10: a division by a constant as N. Moeller and T. Granlund do it
+// ("Improved division by invariant integers"), since the compiler would call a function.
+inline void take_limb(std::uint64_t& digit, std::uint64_t& carry) noexcept {
+  const std::uint64_t high = digit << huge_shift | carry >> (64 - huge_shift), low = carry << huge_shift;
+  const wide q = wide{huge_inverse} * high + (wide{high} << 64 | low);
+  std::uint64_t quotient = static_cast<std::uint64_t>(q >> 64) + 1;
+  std::uint64_t rest = low - quotient * huge_divisor;
+  const bool over = rest > static_cast<std::uint64_t>(q);
+  quotient -= over;
+  rest += over ? huge_divisor : 0;
+  if (rest >= huge_divisor) [[unlikely]]
+    ++quotient, rest -= huge_divisor;
+  digit = rest >> huge_shift;
+  carry = quotient;
 }
 
-// Appends what `bytes` are, which do not begin with zero.
-void append_base58(std::string& out, bytes_view bytes) {
+// A number in base 58^10, the least significant digit first, times 2^256 and `limbs` (the highest first). One
+// limb's carry goes through all digits, each step waiting for the one before; the four limbs follow each
+// other one digit apart, so that four steps are under way at a time. The last five digits are zero before.
+void append_limbs(std::uint64_t* digits, std::size_t count, std::uint64_t a, std::uint64_t b, std::uint64_t c,
+                  std::uint64_t d) noexcept {
+  take_limb(digits[0], a);
+  take_limb(digits[1], a), take_limb(digits[0], b);
+  take_limb(digits[2], a), take_limb(digits[1], b), take_limb(digits[0], c);
+  for (std::uint64_t *at = digits + 3, *end = digits + count; at != end; ++at)
+    take_limb(at[0], a), take_limb(at[-1], b), take_limb(at[-2], c), take_limb(at[-3], d);
+  std::uint64_t* last = digits + count - 1;
+  take_limb(last[0], b), take_limb(last[-1], c), take_limb(last[-2], d);
+  take_limb(last[0], c), take_limb(last[-1], d);
+  take_limb(last[0], d);
+}
+
+inline std::uint64_t load_be64(const std::uint8_t* p) noexcept {
+  std::uint64_t v;
+  std::memcpy(&v, p, 8);
+  return __builtin_bswap64(v);
+}
+
+inline void write_five(std::uint32_t v, char* to) noexcept {
+  const std::uint32_t high = v / 3364, low = v % 3364;  // 58^2
+  to[0] = alphabet[high / 3364];
+  std::memcpy(to + 1, digit_pairs[high % 3364].data(), 2);
+  std::memcpy(to + 3, digit_pairs[low].data(), 2);
+}
+
+// One more than a number of `bytes` bytes can have, and those that a group of limbs adds.
+constexpr std::size_t huge_digits_for(std::size_t bytes) noexcept {
+  return bytes * 8 / 58 + 6;
+}
+
+// Writes what `bytes` are, which do not begin with zero, by zeroed `digits` of huge_digits_for() them.
+char* write_number(bytes_view bytes, std::uint64_t* digits, char* to) noexcept {
   const auto* p = reinterpret_cast<const std::uint8_t*>(bytes.data());
-  std::vector<std::uint32_t> digits(bytes.size() * 8 / 29 + 6);
+  const std::size_t most = huge_digits_for(bytes.size());
   std::size_t used = 0;
   for (std::size_t left = bytes.size(); left > 0;) {
-    std::uint8_t group[16] = {};
-    const std::size_t take = (left - 1) % 16 + 1;  // what does not fill sixteen comes first
-    std::memcpy(group + 16 - take, p + bytes.size() - left, take);
+    std::uint8_t group[32] = {};
+    const std::size_t take = (left - 1) % 32 + 1;  // what does not fill 32 comes first
+    std::memcpy(group + 32 - take, p + bytes.size() - left, take);
     left -= take;
-    used = std::min(used + 5, digits.size());
-    append_limbs(digits.data(), used, load_be32(group), load_be32(group + 4), load_be32(group + 8),
-                 load_be32(group + 12));
+    used = std::min(used + 5, most);
+    append_limbs(digits, used, load_be64(group), load_be64(group + 8), load_be64(group + 16),
+                 load_be64(group + 24));
     while (used > 0 && digits[used - 1] == 0) --used;
   }
-  const std::size_t start = out.size();
-  out.resize(start + used * 5);
-  char* to = out.data() + start;
-  for (std::size_t d = used; d-- > 0; to += 5) {
-    const std::uint32_t high = digits[d] / 3364, low = digits[d] % 3364;  // 58^2
-    to[0] = alphabet[high / 3364];
-    std::memcpy(to + 1, digit_pairs[high % 3364].data(), 2);
-    std::memcpy(to + 3, digit_pairs[low].data(), 2);
+  if (used == 0) return to;
+  char first[10];
+  write_five(static_cast<std::uint32_t>(digits[used - 1] / big_digit), first);
+  write_five(static_cast<std::uint32_t>(digits[used - 1] % big_digit), first + 5);
+  const auto* significant = std::find_if(first, first + 9, [](char c) { return c != alphabet[0]; });
+  to = std::copy(significant, static_cast<const char*>(first + 10), to);
+  for (std::size_t d = used - 1; d-- > 0; to += 10) {
+    write_five(static_cast<std::uint32_t>(digits[d] / big_digit), to);
+    write_five(static_cast<std::uint32_t>(digits[d] % big_digit), to + 5);
   }
-  const auto first = out.find_first_not_of(alphabet[0], start);
-  out.erase(start, std::min(first, out.size()) - start);
+  return to;
 }
 
 template <std::size_t Bytes>
@@ -253,18 +290,38 @@ bool base58_decode_64(std::string_view text, std::uint8_t* out) noexcept {
   return decode_fixed<64>(text, out);
 }
 
+namespace {
+
+// At most 64 bytes, which do not begin with zero: as 32 or 64 with zeros in front, each of which is a digit.
+char* write_short(bytes_view bytes, char* to) noexcept {
+  std::uint8_t padded[64] = {};
+  char text[base58_64_max];
+  const std::size_t whole = bytes.size() <= 32 ? 32 : 64, zeros = whole - bytes.size();
+  std::memcpy(padded + zeros, bytes.data(), bytes.size());
+  const std::size_t size = whole == 32 ? base58_encode_32(padded, text) : base58_encode_64(padded, text);
+  std::memcpy(to, text + zeros, size - zeros);
+  return to + size - zeros;
+}
+
+}  // namespace
+
+char* base58_write(bytes_view bytes, char* to) {
+  const auto* p = reinterpret_cast<const std::uint8_t*>(bytes.data());
+  if (bytes.size() == 32) return to + base58_encode_32(p, to);
+  if (bytes.size() == 64) return to + base58_encode_64(p, to);
+  while (!bytes.empty() && bytes[0] == std::byte{0}) *to++ = alphabet[0], bytes = bytes.subspan(1);
+  if (bytes.empty()) return to;
+  if (bytes.size() <= 64) return write_short(bytes, to);
+  constexpr std::size_t usual = huge_digits_for(256);
+  if (const auto most = huge_digits_for(bytes.size()); most > usual)
+    return write_number(bytes, std::vector<std::uint64_t>(most).data(), to);
+  std::uint64_t digits[usual] = {};
+  return write_number(bytes, digits, to);
+}
+
 std::string base58_encode(bytes_view bytes) {
-  std::string out;
-  if (bytes.size() == 32 || bytes.size() == 64) {
-    out.resize(base58_64_max);
-    const auto* p = reinterpret_cast<const std::uint8_t*>(bytes.data());
-    out.resize(bytes.size() == 32 ? base58_encode_32(p, out.data()) : base58_encode_64(p, out.data()));
-    return out;
-  }
-  std::size_t zeros = 0;
-  while (zeros < bytes.size() && bytes[zeros] == std::byte{0}) ++zeros;
-  out.assign(zeros, alphabet[0]);
-  append_base58(out, bytes.subspan(zeros));
+  std::string out(base58_bound(bytes.size()), '\0');
+  out.resize(static_cast<std::size_t>(base58_write(bytes, out.data()) - out.data()));
   return out;
 }
 

@@ -1,5 +1,9 @@
 #include <osvm/solana/base64.hpp>
 
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
+
 #include <array>
 
 namespace osvm::solana {
@@ -21,25 +25,65 @@ constexpr auto values = [] {
   return table;
 }();
 
+#ifdef __x86_64__
+// 24 bytes at a time, as W. Mula and D. Lemire describe it ("Faster Base64 Encoding and Decoding Using AVX2
+// Instructions"). Moves `p` on to what is left; each step reads 28 bytes.
+__attribute__((target("avx2"))) char* write_avx2(const std::uint8_t*& p, const std::uint8_t* end,
+                                                 char* to) noexcept {
+  const __m256i spread = _mm256_setr_epi8(1, 0, 2, 1, 4, 3, 5, 4, 7, 6, 8, 7, 10, 9, 11, 10,  //
+                                          1, 0, 2, 1, 4, 3, 5, 4, 7, 6, 8, 7, 10, 9, 11, 10);
+  // How far each range of values lies from its characters: a-z, 0-9, '+', '/', A-Z.
+  const __m256i distance =
+      _mm256_setr_epi8(71, -4, -4, -4, -4, -4, -4, -4, -4, -4, -4, -19, -16, 65, 0, 0,  //
+                       71, -4, -4, -4, -4, -4, -4, -4, -4, -4, -4, -19, -16, 65, 0, 0);
+  for (; end - p >= 28; p += 24, to += 32) {
+    const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    const __m128i high = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 12));
+    const __m256i in = _mm256_shuffle_epi8(_mm256_set_m128i(high, low), spread);
+    const __m256i outer = _mm256_mulhi_epu16(_mm256_and_si256(in, _mm256_set1_epi32(0x0fc0fc00)),
+                                             _mm256_set1_epi32(0x04000040));
+    const __m256i inner = _mm256_mullo_epi16(_mm256_and_si256(in, _mm256_set1_epi32(0x003f03f0)),
+                                             _mm256_set1_epi32(0x01000010));
+    const __m256i value = _mm256_or_si256(outer, inner);
+    const __m256i capital = _mm256_cmpgt_epi8(_mm256_set1_epi8(26), value);
+    const __m256i range = _mm256_or_si256(_mm256_subs_epu8(value, _mm256_set1_epi8(51)),
+                                          _mm256_and_si256(capital, _mm256_set1_epi8(13)));
+    const __m256i text = _mm256_add_epi8(_mm256_shuffle_epi8(distance, range), value);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), text);
+  }
+  return to;
+}
+#endif
+
 }  // namespace
 
-void base64_append(std::string& out, bytes_view bytes) {
-  const std::size_t start = out.size();
-  out.resize(start + (bytes.size() + 2) / 3 * 4);
-  char* to = out.data() + start;
+char* base64_write(bytes_view bytes, char* to) noexcept {
   const auto* p = reinterpret_cast<const std::uint8_t*>(bytes.data());
-  const auto* end = p + bytes.size() / 3 * 3;
+#ifdef __x86_64__
+  static const bool wide = __builtin_cpu_supports("avx2");
+  if (wide) to = write_avx2(p, p + bytes.size(), to);
+#endif
+  const auto rest =
+      bytes.subspan(static_cast<std::size_t>(p - reinterpret_cast<const std::uint8_t*>(bytes.data())));
+  const auto* end = p + rest.size() / 3 * 3;
   for (; p != end; p += 3, to += 4) {
     const std::uint32_t v = static_cast<std::uint32_t>(p[0]) << 16 | p[1] << 8 | p[2];
     std::memcpy(to, pairs[v >> 12].data(), 2);
     std::memcpy(to + 2, pairs[v & 4095].data(), 2);
   }
-  if (const std::size_t left = bytes.size() % 3; left) {
-    const std::uint32_t v = static_cast<std::uint32_t>(p[0]) << 16 | (left == 2 ? p[1] << 8 : 0);
-    std::memcpy(to, pairs[v >> 12].data(), 2);
-    to[2] = left == 2 ? base64_alphabet[(v >> 6) & 63] : '=';
-    to[3] = '=';
-  }
+  const std::size_t left = rest.size() % 3;
+  if (left == 0) return to;
+  const std::uint32_t v = static_cast<std::uint32_t>(p[0]) << 16 | (left == 2 ? p[1] << 8 : 0);
+  std::memcpy(to, pairs[v >> 12].data(), 2);
+  to[2] = left == 2 ? base64_alphabet[(v >> 6) & 63] : '=';
+  to[3] = '=';
+  return to + 4;
+}
+
+void base64_append(std::string& out, bytes_view bytes) {
+  const std::size_t start = out.size();
+  out.resize(start + base64_size(bytes.size()));
+  base64_write(bytes, out.data() + start);
 }
 
 std::string base64_encode(bytes_view bytes) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
 
 #include "instructions/parser.hpp"
@@ -256,6 +257,26 @@ std::string approximate_amount(const token_balance& b) {
   return raw > 0 && raw < 1.8e19 ? std::to_string(static_cast<std::uint64_t>(raw)) : "0";
 }
 
+// The floating-point amount. A decimal of at most 15 digits is the shortest text of the double nearest to it,
+// so that where the amount says the same number (an exact one over an exact power of ten), its digits are
+// the text, without searching for them.
+void write_ui_amount(json_writer& out, const token_balance& b, std::string_view amount) {
+  static constexpr double powers[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                      1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+  const double v = b.ui_amount;
+  if (!(std::fabs(v) > 2.220446049250313e-16)) return out.null();
+  std::uint64_t raw = 0;
+  const auto* end = amount.data() + amount.size();
+  const bool short_enough = !amount.empty() && amount.size() <= 15 && amount[0] != '0' &&
+                            b.decimals < std::size(powers) && v >= 1e-5 && v < 1e15;
+  if (!short_enough || std::from_chars(amount.data(), end, raw).ptr != end ||
+      static_cast<double>(raw) / powers[b.decimals] != v)
+    return out.number(v);
+  auto text = ui_amount_string(amount, b.decimals);
+  if (text.find('.') == std::string::npos) text += ".0";
+  out.raw(text);
+}
+
 void write_token_balances(json_writer& out, std::string_view name, std::span<const token_balance> balances) {
   out.key(name);
   out.begin_array();
@@ -268,7 +289,7 @@ void write_token_balances(json_writer& out, std::string_view name, std::span<con
     out.key("uiTokenAmount");
     out.begin_object();
     out.key("uiAmount");
-    std::fabs(b.ui_amount) > 2.220446049250313e-16 ? out.number(b.ui_amount) : out.null();
+    write_ui_amount(out, b, amount);
     out.field("decimals", b.decimals);
     out.field("amount", amount);
     out.key("uiAmountString");

@@ -3,9 +3,11 @@
 #include <osvm/solana/base64.hpp>
 #include <osvm/solana/json_writer.hpp>
 
+#include <algorithm>
+#include <bit>
 #include <charconv>
 #include <cmath>
-#include <utility>
+#include <cstring>
 
 namespace osvm::solana {
 namespace {
@@ -46,39 +48,106 @@ void append_escaped(std::string& out, std::string_view text) {
   out.append(text, from);
 }
 
-template <class T>
-void append_decimal(std::string& out, T v, bool comma) {
-  char text[24];
-  text[0] = ',';
-  const char* end = std::to_chars(text + 1, text + sizeof text, v).ptr;
-  const char* begin = text + !comma;
-  out.append(begin, static_cast<std::size_t>(end - begin));
-}
-
 // Sixteen characters at a time.
 typedef signed char chunk __attribute__((vector_size(16)));
 constexpr chunk all_of(signed char c) {
   return chunk{c, c, c, c, c, c, c, c, c, c, c, c, c, c, c, c};
 }
 
-chunk special_in(const char* p) {
-  chunk c;
-  std::memcpy(&c, p, sizeof c);
+chunk special_in(chunk c) {
   return (c < all_of(0x20)) | (c == all_of('"')) | (c == all_of('\\'));  // outside ASCII they are negative
 }
 
-// ASCII without anything to escape, as most text is.
-bool is_plain(std::string_view text) {
-  if (text.size() < sizeof(chunk)) {
-    bool any = false;
-    for (const char c : text) any |= static_cast<signed char>(c) < 0x20 || c == '"' || c == '\\';
-    return !any;
-  }
-  chunk any = special_in(text.data() + text.size() - sizeof any);
-  for (std::size_t i = 0; i + sizeof any <= text.size(); i += sizeof any) any |= special_in(text.data() + i);
+bool any_of(chunk c) {
   std::uint64_t halves[2];
-  std::memcpy(halves, &any, sizeof halves);
-  return !(halves[0] | halves[1]);
+  std::memcpy(halves, &c, sizeof halves);
+  return (halves[0] | halves[1]) != 0;
+}
+
+chunk load_chunk(const char* p) {
+  chunk c;
+  std::memcpy(&c, p, sizeof c);
+  return c;
+}
+
+// The same of less than sixteen: the first and the last of them, which may overlap.
+template <class Word>
+bool copy_ends(const char* p, std::size_t size, char* to) {
+  Word ends[2];
+  std::memcpy(ends, p, sizeof(Word));
+  std::memcpy(ends + 1, p + size - sizeof(Word), sizeof(Word));
+  std::memcpy(to, ends, sizeof(Word));
+  std::memcpy(to + size - sizeof(Word), ends + 1, sizeof(Word));
+  chunk c = all_of('a');
+  std::memcpy(&c, ends, sizeof ends);
+  return !any_of(special_in(c));
+}
+
+bool copy_short(const char* p, std::size_t size, char* to) {
+  if (size >= 8) return copy_ends<std::uint64_t>(p, size, to);
+  if (size >= 4) return copy_ends<std::uint32_t>(p, size, to);
+  bool any = false;
+  for (std::size_t i = 0; i < size; ++i) {
+    to[i] = p[i];
+    any |= static_cast<signed char>(p[i]) < 0x20 || p[i] == '"' || p[i] == '\\';
+  }
+  return !any;
+}
+
+// Copies what is ASCII without anything to escape, as most text is; false when it is not.
+bool copy_plain(std::string_view text, char* to) {
+  const char* p = text.data();
+  const std::size_t size = text.size();
+  if (size < sizeof(chunk)) return copy_short(p, size, to);
+  chunk any{};
+  const auto copy = [&](std::size_t at) {
+    const chunk c = load_chunk(p + at);
+    any |= special_in(c);
+    std::memcpy(to + at, &c, sizeof c);
+  };
+  for (std::size_t i = 0; i + sizeof(chunk) <= size; i += sizeof(chunk)) copy(i);
+  copy(size - sizeof(chunk));  // what is left, and some of it twice
+  return !any_of(any);
+}
+
+constexpr std::size_t longest_decimal = 20;
+constexpr std::uint64_t ten_to_8 = 100'000'000;
+
+// The eight digits of v < 10^8 as bytes of 0 to 9, the first one lowest: halves, quarters, digits, each pair
+// divided at once in lanes that cannot run over.
+[[gnu::always_inline]] inline std::uint64_t eight_digits(std::uint32_t v) {
+  const std::uint64_t halves = v / 10'000 | std::uint64_t{v % 10'000} << 32;
+  const std::uint64_t hundreds = (halves * 10'486 >> 20) & 0x0000007f0000007f;
+  const std::uint64_t quarters = hundreds | (halves - hundreds * 100) << 16;
+  const std::uint64_t tens = (quarters * 103 >> 10) & 0x000f000f000f000f;
+  return tens | (quarters - tens * 10) << 8;
+}
+
+constexpr std::uint64_t zeros_of_text = 0x3030303030303030;
+
+[[gnu::always_inline]] inline char* put_eight(char* to, std::uint32_t v) {
+  const std::uint64_t text = eight_digits(v) | zeros_of_text;
+  std::memcpy(to, &text, 8);
+  return to + 8;
+}
+
+// Without zeros in front; writes eight characters, whatever their number.
+[[gnu::always_inline]] inline char* put_up_to_eight(char* to, std::uint32_t v) {
+  const std::uint64_t digits = eight_digits(v);
+  const int skip = std::countr_zero(digits | std::uint64_t{1} << 56) / 8;
+  const std::uint64_t text = (digits | zeros_of_text) >> (8 * skip);
+  std::memcpy(to, &text, 8);
+  return to + 8 - skip;
+}
+
+// Where there is room for 24 characters.
+inline char* put_decimal(char* to, std::uint64_t v) {
+  if (v < ten_to_8) return put_up_to_eight(to, static_cast<std::uint32_t>(v));
+  const auto low = static_cast<std::uint32_t>(v % ten_to_8);
+  v /= ten_to_8;
+  if (v < ten_to_8) return put_eight(put_up_to_eight(to, static_cast<std::uint32_t>(v)), low);
+  to = put_up_to_eight(to, static_cast<std::uint32_t>(v / ten_to_8));
+  return put_eight(put_eight(to, static_cast<std::uint32_t>(v % ten_to_8)), low);
 }
 
 // The shortest digits that read back as `v` > 0, and the power of ten of the first one's place plus one.
@@ -101,65 +170,69 @@ struct shortest {
 
 }  // namespace
 
-void json_writer::key(std::string_view name) {
-  comma();
-  out_.push_back('"');
-  out_.append(name);
-  out_.append("\":", 2);
-  needs_comma_ = false;
+// What lies ahead is zeroed just before it is written: pieces that stay in the nearest cache.
+void json_writer::grow(std::size_t size) {
+  constexpr std::size_t smallest = 2 << 10, largest = 16 << 10;
+  const std::size_t used = at_ ? static_cast<std::size_t>(at_ - out_.data()) : out_.size();
+  out_.resize(used);
+  out_.resize(used + (ahead_ ? std::max(size, std::clamp(used, smallest, largest)) : size));
+  at_ = out_.data() + used;
+  end_ = out_.data() + out_.size();
 }
 
 void json_writer::string(std::string_view text) {
-  if (is_plain(text)) return plain(text);
-  comma();
-  out_.push_back('"');
-  if (utf8_prefix(text) == text.size())
-    append_escaped(out_, text);
-  else
-    append_escaped(out_, to_utf8(text));
-  out_.push_back('"');
+  char* to = room(text.size() + 3);
+  char* from = to;
+  if (needs_comma_) *to++ = ',';
+  *to++ = '"';
+  if (!copy_plain(text, to)) {
+    took(from);
+    return escaped_string(text);
+  }
+  to += text.size();
+  *to++ = '"';
+  took(to);
+  needs_comma_ = true;
 }
 
-void json_writer::plain(std::string_view text) {
-  comma();
-  out_.push_back('"');
-  out_.append(text);
-  out_.push_back('"');
+// With escapes, or bytes that are not UTF-8.
+void json_writer::escaped_string(std::string_view text) {
+  std::string escaped;
+  if (utf8_prefix(text) == text.size())
+    append_escaped(escaped, text);
+  else
+    append_escaped(escaped, to_utf8(text));
+  plain(escaped);
 }
 
 void json_writer::base58(bytes_view bytes) {
-  if (bytes.size() == 32 || bytes.size() == 64) {
-    char text[base58_64_max];
-    const auto* p = reinterpret_cast<const std::uint8_t*>(bytes.data());
-    plain({text, bytes.size() == 32 ? base58_encode_32(p, text) : base58_encode_64(p, text)});
-  } else {
-    plain(base58_encode(bytes));
-  }
+  char* to = begin(base58_bound(bytes.size()) + 3);
+  *to++ = '"';
+  to = base58_write(bytes, to);
+  *to++ = '"';
+  took(to);
 }
 
 void json_writer::base64(bytes_view bytes) {
-  comma();
-  out_.push_back('"');
-  base64_append(out_, bytes);
-  out_.push_back('"');
+  char* to = begin(base64_size(bytes.size()) + 3);
+  *to++ = '"';
+  to = base64_write(bytes, to);
+  *to++ = '"';
+  took(to);
 }
 
 void json_writer::number(std::uint64_t v) {
-  append_decimal(out_, v, std::exchange(needs_comma_, true));
+  took(put_decimal(begin(longest_decimal + 5), v));
 }
 
 void json_writer::number(std::int64_t v) {
-  append_decimal(out_, v, std::exchange(needs_comma_, true));
+  char* to = begin(longest_decimal + 6);
+  if (v < 0) *to++ = '-';
+  took(put_decimal(to, v < 0 ? -static_cast<std::uint64_t>(v) : static_cast<std::uint64_t>(v)));
 }
 
 void json_writer::number(double v) {
-  comma();
-  out_ += json_double(v);
-}
-
-void json_writer::raw(std::string_view json) {
-  comma();
-  out_.append(json);
+  raw(json_double(v));
 }
 
 std::string json_double(double v) {

@@ -14,12 +14,10 @@ constexpr std::size_t max_message = 64 << 20;
 
 class meta_parser {
  public:
-  explicit meta_parser(bytes_view message) : in_(message) {}
+  meta_parser(bytes_view message, transaction_meta& out) : in_(message), out_(out) { clear(); }
 
-  result<transaction_meta> run() {
+  result<> run() {
     bool inner_none = false, logs_none = false, returned_none = false;
-    out_.inner.emplace();
-    out_.logs.emplace();
     while (ok_ && in_.next()) {
       switch (in_.number()) {
         case 10: inner_none = in_.integer() != 0; break;
@@ -36,10 +34,22 @@ class meta_parser {
     if (inner_none) out_.inner.reset();
     if (logs_none) out_.logs.reset();
     if (returned_none) out_.returned.reset();
-    return std::move(out_);
+    return {};
   }
 
  private:
+  void clear() {
+    out_.err.reset();
+    out_.fee = 0;
+    out_.pre_balances.clear(), out_.post_balances.clear();
+    out_.inner ? out_.inner->clear() : void(out_.inner.emplace());
+    out_.logs ? out_.logs->clear() : void(out_.logs.emplace());
+    out_.pre_token_balances.clear(), out_.post_token_balances.clear();
+    out_.rewards.clear();
+    out_.loaded_writable.clear(), out_.loaded_readonly.clear();
+    out_.returned.reset();
+    out_.compute_units.reset(), out_.cost_units.reset();
+  }
   result<> read_error() {
     fields e(in_.bytes());
     while (e.next())
@@ -157,7 +167,7 @@ class meta_parser {
 
  private:
   fields in_;
-  transaction_meta out_;
+  transaction_meta& out_;
   std::size_t elements_ = 0;
   bool ok_ = true;
 };
@@ -169,9 +179,15 @@ std::string_view to_string(reward_type t) noexcept {
   return names[static_cast<std::size_t>(t)];
 }
 
-result<transaction_meta> parse_transaction_meta(bytes_view protobuf) {
+result<> read_transaction_meta(bytes_view protobuf, transaction_meta& out) {
   if (protobuf.size() > max_message) return error(osvm::errc::limit_exceeded, "a status of more than 64 MiB");
-  return meta_parser(protobuf).run();
+  return meta_parser(protobuf, out).run();
+}
+
+result<transaction_meta> parse_transaction_meta(bytes_view protobuf) {
+  transaction_meta out;
+  OSVM_CHECK(read_transaction_meta(protobuf, out));
+  return out;
 }
 
 result<block_rewards> parse_rewards(bytes_view protobuf) {

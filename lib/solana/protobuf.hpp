@@ -14,7 +14,7 @@ class fields {
       : at_(reinterpret_cast<const std::uint8_t*>(message.data())), end_(at_ + message.size()) {}
 
   // Moves to the next field; false at the end or at bytes that are not protobuf (then !ok()).
-  bool next() noexcept {
+  [[gnu::always_inline]] bool next() noexcept {
     if (at_ == end_ || !ok_) return false;
     const std::uint64_t tag = varint();
     number_ = static_cast<std::uint32_t>(tag >> 3);
@@ -58,7 +58,11 @@ class fields {
   }
 
  private:
-  std::uint64_t varint() noexcept {
+  [[gnu::always_inline]] std::uint64_t varint() noexcept {
+    if (at_ != end_ && *at_ < 0x80) return *at_++;  // nearly all
+    return long_varint();
+  }
+  std::uint64_t long_varint() noexcept {
     std::uint64_t v = 0;
     for (unsigned shift = 0; shift < 64; shift += 7) {
       if (at_ == end_) return ok_ = false, 0;

@@ -37,5 +37,16 @@ TEST(Manifest, LowestVersionOfARequirement) {
   EXPECT_EQ(lowest_version("<2"), 0u);
 }
 
+TEST(AuditManifest, ALockNamesVersionsByCrate) {
+  const auto lock = parse_lock(
+      "version = 4\n\n[[package]]\nname = \"a\"\nversion = \"1.0.0-rc.1\"\r\n\n[[package]]\n"
+      "name = \"a\"\nversion = \"2.0.0\"\ndependencies = [\n \"b\",\n]\n\n[metadata]\nversion = \"9\"\n"
+      "[[package]]\nname = \"open\nversion = \"3");
+  ASSERT_EQ(lock.size(), 1u);
+  EXPECT_EQ(lock.at("a"), (std::vector<std::string>{"1.0.0-rc.1", "2.0.0"}));
+  EXPECT_TRUE(parse_lock("").empty());
+  EXPECT_TRUE(parse_lock("name = \"\nversion = \"1\"").empty());
+}
+
 }  // namespace
 }  // namespace osvm::audit

@@ -1,7 +1,11 @@
 """osvm audit: what a project decides about its findings, and the exit status that follows."""
 import json
+import os
 import pathlib
+import shutil
+import subprocess
 import tempfile
+import unittest
 
 import osvm_process
 from osvm_process import Case
@@ -63,6 +67,34 @@ class Audit(Case):
         self.osvm("audit", self.sources, "--diff", "-", stdin=touched, status=FOUND)
         self.osvm("audit", self.sources, "--diff", "-", stdin=touched.replace("lib.rs", "x.rs"), status=NOTHING)
         self.osvm("audit", self.sources, "--diff", "-", stdin="+++ b/a\n@@ x\n", status=USAGE)
+
+    def git(self, *words):
+        env = {"PATH": os.environ["PATH"], "HOME": str(self.at), "GIT_CONFIG_NOSYSTEM": "1"}
+        for who in ("AUTHOR", "COMMITTER"):
+            env |= {f"GIT_{who}_NAME": "n", f"GIT_{who}_EMAIL": "n@example.org"}
+        subprocess.run(["git", "-C", str(self.at), *words], check=True, capture_output=True, timeout=60, env=env)
+
+    @unittest.skipUnless(shutil.which("git"), "git is not installed")
+    def test_a_base_keeps_what_is_new_since_the_branches_parted(self):
+        self.git("init", "-q", "-b", "main")
+        self.git("add", "-A")
+        self.git("commit", "-q", "-m", "first")
+        # Nothing is new; then main goes on without this branch, which changes another line.
+        self.osvm("audit", self.sources, "--diff", "main", status=NOTHING)
+        self.git("checkout", "-q", "-b", "topic")
+        lib = self.at / "src" / "lib.rs"
+        lib.write_text(PROGRAM + "// the end\n", encoding="utf-8")
+        self.osvm("audit", self.sources, "--diff", "main", status=NOTHING)
+        lib.write_text(PROGRAM.replace("authority: UncheckedAccount", "authority:  UncheckedAccount"), encoding="utf-8")
+        self.osvm("audit", self.sources, "--diff", "main", status=FOUND)
+        self.osvm("audit", self.sources + "/lib.rs", "--diff", "HEAD", status=FOUND)
+        self.osvm("audit", str(self.at), "--diff", "main", status=FOUND)
+        self.git("commit", "-q", "-a", "-m", "second")
+        self.osvm("audit", self.sources, "--diff", "main", status=FOUND)
+        self.osvm("audit", self.sources, "--diff", "HEAD", status=NOTHING)
+        self.assertIn("git", self.osvm("audit", self.sources, "--diff", "no-such-branch", status=USAGE).stderr)
+        self.osvm("audit", self.sources, "--diff=--output=x", status=USAGE)
+        self.assertFalse((self.at / "src" / "x").exists())
 
     def test_settings_switch_off_and_move_the_threshold(self):
         for text, status in (('[audit]\nfail-on = "critical"\n', NOTHING), ('[audit]\nfail-on = "high"\n', FOUND),

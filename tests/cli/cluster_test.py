@@ -1,9 +1,11 @@
 #!/usr/bin/python3
 """Commands that ask a Solana node: which node, which key, what is shown. The node is one of this process."""
+import fcntl
 import http.server
 import json
 import os
 import pathlib
+import shutil
 import socket
 import subprocess
 import threading
@@ -135,11 +137,27 @@ class Cluster(Case):
                 done = self.osvm("balance", ADDRESS, "-u", secret, "--json", status=2)
                 self.assertNotIn("hush", done.stdout + done.stderr)
                 self.assertIn("h", done.stderr)
-        self.assertIn("hybrid socket", self.osvm("balance", ADDRESS, "-u", "vsock://x", status=2).stderr)
+        for vsock in ("vsock://x", "vsock://:1", "vsock://a/b:1"):
+            self.assertIn("hybrid socket", self.osvm("balance", ADDRESS, "-u", vsock, status=2).stderr)
+        self.assertIn("no instance", self.osvm("balance", ADDRESS, "-u", "vsock://x:8899", status=1).stderr)
         self.osvm("balance", ADDRESS, "-u", "unix:/no/such/socket", status=1)
 
     def test_a_vsock_node_is_reached_through_its_hybrid_socket(self):
         path = os.path.join(self.home, "vm.sock")
+        self.reach(path, path)
+
+    def test_a_vsock_node_is_reached_by_its_instance_s_name(self):
+        folder = os.path.join(self.home, "osvm", "run-Ab3xYz")
+        os.makedirs(folder, 0o700)
+        os.chmod(os.path.dirname(folder), 0o700)
+        with open(os.path.join(folder, ".lock"), "w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self.reach(os.path.join(folder, "node.vsock"), "node")
+        # Its owner has gone: what is left of it is nobody's.
+        self.assertIn("no instance", self.osvm("balance", ADDRESS, "-u", "vsock://node:8899", status=1).stderr)
+        shutil.rmtree(folder)
+
+    def reach(self, path, name):
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(path)
         listener.listen()
@@ -160,7 +178,7 @@ class Cluster(Case):
                 f.flush()
         thread = threading.Thread(target=serve)
         thread.start()
-        self.assertEqual(self.json("balance", ADDRESS, "-u", f"vsock://{path}:8899", "--json")["lamports"], 7)
+        self.assertEqual(self.json("balance", ADDRESS, "-u", f"vsock://{name}:8899", "--json")["lamports"], 7)
         thread.join()
         listener.close()
 

@@ -22,6 +22,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   p.crates.emplace_back();
   p.crates[0].files = {0};
   p.crates[0].cargo = parse_manifest(p.files[0].text);
+  const auto lock = parse_lock(p.files[0].text);
+  p.crates[0].lock = &lock;
   program model(p, p.crates[0]);
   build_model(model);
   std::vector<raw_finding> found;

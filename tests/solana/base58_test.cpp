@@ -64,6 +64,32 @@ TEST(base58, every_size_comes_back) {
     }
 }
 
+TEST(base58, what_is_longer_than_any_table_comes_back) {
+  std::mt19937 random(4);
+  for (const std::size_t n : {1231U, 1232U, 2000U, 4096U}) {
+    std::string bytes(n, '\0');
+    for (auto& c : bytes) c = static_cast<char>(random());
+    const auto text = base58_encode(as_bytes(bytes));
+    ASSERT_LE(text.size(), base58_bound(n));
+    const auto back = base58_decode(text, 8192);
+    ASSERT_TRUE(back);
+    ASSERT_EQ(std::string(reinterpret_cast<const char*>(back->data()), back->size()), bytes);
+  }
+}
+
+TEST(base64, every_size_comes_back) {
+  std::mt19937 random(5);
+  for (std::size_t n = 0; n < 400; ++n) {
+    std::string bytes(n, '\0');
+    for (auto& c : bytes) c = static_cast<char>(n % 2 ? random() : n);  // every value of six bits
+    const auto text = base64_encode(as_bytes(bytes));
+    ASSERT_EQ(text.size(), base64_size(n));
+    const auto back = base64_decode(text);
+    ASSERT_TRUE(back) << n;
+    ASSERT_EQ(std::string(reinterpret_cast<const char*>(back->data()), back->size()), bytes) << n;
+  }
+}
+
 TEST(base58, refuses_what_is_not_exactly_32_bytes) {
   const std::string most = "JEKNVnkbo3jma5nREBBJCDoXFVeKkD56V3xKrvRmWxFG";
   EXPECT_TRUE(pubkey::parse(most));

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <random>
 
 namespace osvm::solana {
 namespace {
@@ -47,6 +48,57 @@ TEST(json_writer, nests_and_escapes) {
   EXPECT_EQ(text,
             "{\"a\":\"q\\\"\\\\\\n\\u0001\x7f\",\"b\":18446744073709551615,\"c\":[-1,null,true,{}],\"d\":"
             "\"bad \xef\xbf\xbd utf\"}");
+}
+
+// The same values one by one, and ahead of the string's size across its pieces.
+void write_much(json_writer& out, unsigned seed) {
+  std::mt19937 random(seed);
+  out.begin_array();
+  for (int i = 0; i < 4000; ++i) {
+    const std::string text(random() % (i % 100 == 0 ? 40000 : 40), static_cast<char>('a' + random() % 26));
+    switch (random() % 8) {
+      case 0: out.string(text); break;
+      case 1: out.string(text + "\"\n" + text); break;
+      case 2: out.number(std::uint64_t{random()} << (random() % 33)); break;
+      case 3: out.number(-std::int64_t{random()}); break;
+      case 4: out.base58(as_bytes(text).first(text.size() % 41)); break;
+      case 5: out.base64(as_bytes(text)); break;
+      case 6: out.raw("{}"); break;
+      default:
+        out.begin_object();
+        out.field("name", std::string_view(text));
+        out.field("flag", text.empty());
+        out.end_object();
+    }
+    if (i % 1000 == 0) out.text().push_back(' ');
+  }
+  out.end_array();
+}
+
+TEST(json_writer, writing_ahead_gives_the_same) {
+  for (unsigned seed = 0; seed < 3; ++seed) {
+    std::string plain = "x", ahead = "x";
+    json_writer one(plain);
+    json_writer other(ahead, json_writer::ahead{});
+    write_much(one, seed);
+    write_much(other, seed);
+    other.finish();
+    ASSERT_GT(plain.size(), 100'000u);
+    ASSERT_TRUE(plain == ahead) << seed;
+    other.finish();
+    EXPECT_EQ(ahead.size(), plain.size());
+  }
+}
+
+TEST(json_writer, copies_texts_of_every_size_and_finds_what_to_escape_anywhere) {
+  for (std::size_t size = 0; size < 70; ++size)
+    for (std::size_t at = 0; at <= size; ++at) {
+      std::string text(size, 'k'), out;
+      if (at < size) text[at] = '"';
+      json_writer(out).string(text);
+      const std::string expected = at < size ? text.substr(0, at) + "\\" + text.substr(at) : text;
+      ASSERT_EQ(out, '"' + expected + '"');
+    }
 }
 
 }  // namespace

@@ -10,6 +10,8 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "private_dir.hpp"
+
 namespace osvm::cli {
 namespace {
 
@@ -45,12 +47,38 @@ result<solana_config> read_solana_config() {
   return out;
 }
 
+// The hybrid socket of a running instance by its name: NAME.vsock in one of our folders of sockets, where
+// `osvm run` lays it unless --socket-dir says otherwise.
+result<std::string> instance_socket(const std::string& name) {
+  std::vector<std::string> found;
+  OSVM_TRY(const auto folders, private_dir::living());
+  for (const auto& folder : folders) {
+    auto path = folder + "/" + name + ".vsock";
+    std::error_code ignored;
+    if (std::filesystem::is_socket(path, ignored)) found.push_back(std::move(path));
+  }
+  if (found.size() == 1) return found[0];
+  const auto what = "vsock://" + printable(name) + ": ";
+  if (found.empty())
+    return error(errc::not_found, what + "no instance of this name runs with a vsock port below " +
+                                      private_dir::base() + " (elsewhere: the path of its hybrid socket)");
+  return error(errc::invalid_argument,
+               what + "several instances have this name: " + found[0] + ", " + found[1]);
+}
+
+// "INSTANCE:PORT", or "PATH:PORT" with the path of a hybrid socket.
 result<rpc_place> vsock_place(std::string_view text) {
   const auto colon = text.rfind(':');
-  if (colon == std::string_view::npos || !text.starts_with('/'))
+  std::string name(text.substr(0, colon));
+  const bool path = text.starts_with('/');
+  if (colon == std::string_view::npos || name.empty() || (!path && name.find('/') != std::string::npos))
     return error(errc::invalid_argument,
-                 "vsock:// wants the path of a hybrid socket and a port: vsock:///run/vm.sock:8899");
-  OSVM_TRY(const auto where, parse_endpoint("hybrid:" + std::string(text)));
+                 "vsock:// wants an instance's name, or the path of its hybrid socket, and a port: "
+                 "vsock://guest:8899, vsock:///run/vm.sock:8899");
+  if (!path) {
+    OSVM_TRY(name, instance_socket(name));
+  }
+  OSVM_TRY(const auto where, parse_endpoint("hybrid:" + name + std::string(text.substr(colon))));
   rpc_place out;
   out.port = std::get<hybrid_endpoint>(where);
   OSVM_TRY(out.where, net::parse_url("http://localhost/"));
@@ -87,7 +115,7 @@ result<rpc_place> parse_rpc_place(std::string_view text) {
   if (!where || where->websocket)
     return error(
         errc::invalid_argument,
-        "'" + shown(text) + "' is no node: http(s)://HOST, unix:PATH, vsock://PATH:PORT, or m, t, d, l");
+        "'" + shown(text) + "' is no node: http(s)://HOST, unix:PATH, vsock://INSTANCE:PORT, or m, t, d, l");
   return rpc_place{std::move(*where)};
 }
 

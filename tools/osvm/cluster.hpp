@@ -20,8 +20,9 @@ struct rpc_place {
   net::dial_function dial{};  // for what TCP and unix sockets do not reach
   hybrid_endpoint port{};     // where that is a port of a VM: it
 };
-// A URL, "unix:PATH", "vsock://PATH:PORT" (a hybrid socket of a VM), or m, t, d, l (mainnet-beta, testnet,
-// devnet, localhost). errc::invalid_argument otherwise.
+// A URL, "unix:PATH", "vsock://INSTANCE:PORT" (a running VM by its name, or by the path of its hybrid
+// socket), or m, t, d, l (mainnet-beta, testnet, devnet, localhost). errc::invalid_argument otherwise,
+// errc::not_found where no instance has the name.
 result<rpc_place> parse_rpc_place(std::string_view text);
 
 // The options of commands that ask a node.

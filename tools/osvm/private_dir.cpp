@@ -69,6 +69,22 @@ result<bool> private_dir::has_base() {
   return true;
 }
 
+result<std::vector<std::string>> private_dir::living() {
+  std::vector<std::string> out;
+  OSVM_TRY(const bool any, has_base());
+  std::error_code failed;
+  if (!any) return out;
+  for (std::filesystem::directory_iterator at(base(), failed), end; !failed && at != end;
+       at.increment(failed)) {
+    if (!is_own_name(at->path().filename().string())) continue;
+    auto path = at->path().string();
+    const unique_fd lock(::open((path + lock_name).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    if (lock && ::flock(lock.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+      out.push_back(std::move(path));
+  }
+  return out;
+}
+
 result<private_dir> private_dir::make(const std::string& name) {
   return make_in(base(), name);
 }

@@ -6,6 +6,7 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace osvm::cli {
 
@@ -19,6 +20,8 @@ class private_dir final {
   static std::string base();
   // Whether that is there: errc::denied when another user may have made it, as a trap.
   static result<bool> has_base();
+  // The folders in there whose owners live; errc::denied likewise.
+  static result<std::vector<std::string>> living();
 
   private_dir(private_dir&& other) noexcept
       : path_(std::exchange(other.path_, {})), lock_(std::move(other.lock_)) {}

@@ -24,6 +24,11 @@ std::size_t base58_encode_64(const std::uint8_t* bytes, char* out) noexcept;
 
 // Any length.
 std::string base58_encode(bytes_view bytes);
+// The same to where there is room for base58_bound() characters; gives the end.
+char* base58_write(bytes_view bytes, char* to);
+constexpr std::size_t base58_bound(std::size_t bytes) noexcept {
+  return bytes + bytes * 3 / 8 + 8;  // log(256) / log(58) is 1.366
+}
 // errc::malformed for a character outside the alphabet, errc::limit_exceeded when the text is longer than
 // `max_text` characters.
 result<std::vector<std::byte>> base58_decode(std::string_view text, std::size_t max_text = 8192);

@@ -68,6 +68,8 @@ struct block_rewards {
 // errc::malformed, errc::truncated, or errc::limit_exceeded past the limits of one message (64 MiB, 2^20
 // elements).
 result<transaction_meta> parse_transaction_meta(bytes_view protobuf);
+// The same into `out`, whose tables keep their memory. After an error `out` is of no use.
+result<> read_transaction_meta(bytes_view protobuf, transaction_meta& out);
 result<block_rewards> parse_rewards(bytes_view protobuf);
 // The error alone, without reading the rest: what getSignaturesForAddress needs. Of either form.
 result<std::optional<transaction_error>> parse_meta_error(bytes_view status);

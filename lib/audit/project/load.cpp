@@ -314,10 +314,19 @@ class loader {
     display = c.manifest_display;
     return &c.cargo;
   }
-  void profile(crate& c) const {
+  // Null where there is none.
+  const locked_versions* lock_beside(const fs::path& dir) {
+    if (const auto known = out_.locks.find(dir.string()); known != out_.locks.end()) return &known->second;
+    parse_state state{};
+    const auto text = read_text(dir / "Cargo.lock", max_lock_bytes, state);
+    if (text.empty()) return nullptr;
+    return &out_.locks.emplace(dir.string(), parse_lock(text)).first->second;
+  }
+  void profile(crate& c) {
     if (c.manifest_display.empty()) return;
     const manifest* root = workspace(c, c.workspace_display);
     const auto* checks = root->find("profile.release.overflow-checks");
+    c.lock = lock_beside((root_ / c.workspace_display).parent_path());
     c.overflow_checks = checks != nullptr && checks->text == "true";
     const auto* section = root->find("profile.release");
     c.profile_line = checks != nullptr ? checks->line : section != nullptr ? section->line : 1;

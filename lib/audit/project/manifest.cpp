@@ -1,5 +1,6 @@
 #include "manifest.hpp"
 
+#include <algorithm>
 #include <cctype>
 #include <set>
 
@@ -211,6 +212,28 @@ std::uint64_t lowest_version(std::string_view requirement) {
       break;
   }
   return parts[0] * 1000000 + parts[1] * 1000 + parts[2];
+}
+
+// Cargo writes it line by line: [[package]], name = "...", version = "...".
+locked_versions parse_lock(std::string_view text) {
+  const auto quoted = [](std::string_view line, std::string_view key) -> std::string_view {
+    if (!line.starts_with(key)) return {};
+    line.remove_prefix(key.size());
+    const auto end = line.rfind('"');
+    return end == std::string_view::npos || end > 128 ? std::string_view{} : line.substr(0, end);
+  };
+  locked_versions out;
+  std::string_view name;
+  while (!text.empty()) {
+    const auto end = std::min(text.find('\n'), text.size());
+    const auto line = trimmed(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (line.starts_with('[')) name = {};
+    if (const auto n = quoted(line, "name = \""); !n.empty()) name = n;
+    if (const auto v = quoted(line, "version = \""); !v.empty() && !name.empty())
+      out[std::string(name)].emplace_back(v);
+  }
+  return out;
 }
 
 }  // namespace osvm::audit

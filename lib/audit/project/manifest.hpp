@@ -31,4 +31,9 @@ manifest parse_manifest(std::string_view text);
 // patch; 0 when it cannot be told.
 std::uint64_t lowest_version(std::string_view requirement);
 
+// What Cargo.lock says: the versions of each crate ("1.0.0-rc.1"). A file that is none says nothing.
+using locked_versions = std::map<std::string, std::vector<std::string>, std::less<>>;
+constexpr std::size_t max_lock_bytes = 16 << 20;
+locked_versions parse_lock(std::string_view text);
+
 }  // namespace osvm::audit

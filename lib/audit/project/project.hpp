@@ -22,13 +22,15 @@ struct crate {
   std::uint32_t profile_line = 0;
   std::string workspace_display;            // manifest of the workspace's root
   std::uint64_t anchor = 0, spl_token = 0;  // lowest versions by the manifest, 0 unknown
+  const locked_versions* lock = nullptr;    // of the workspace; null without a Cargo.lock
 };
 
 struct project {
   std::string root;
   std::deque<source_file> files;
   std::deque<crate> crates;
-  std::uint32_t unreached = 0;  // parsed, but no module tree names them
+  std::map<std::string, locked_versions> locks;  // by folder
+  std::uint32_t unreached = 0;                   // parsed, but no module tree names them
 };
 
 struct project_options {

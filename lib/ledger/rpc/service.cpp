@@ -21,9 +21,12 @@ const rpc_method* find_method(std::string_view name) {
 }
 
 std::string envelope(const answer& a, const std::string& id) {
-  std::string out = "{\"jsonrpc\":\"2.0\",";
+  std::string out;
+  out.reserve((a ? a->size() : a.error().message.size()) + id.size() + 64);  // blocks are megabytes
+  out += "{\"jsonrpc\":\"2.0\",";
   if (a) {
-    out += "\"result\":" + *a;
+    out += "\"result\":";
+    out += *a;
   } else {
     solana::json_writer w(out);
     w.key("error");
@@ -36,7 +39,10 @@ std::string envelope(const answer& a, const std::string& id) {
     }
     w.end_object();
   }
-  return out + ",\"id\":" + id + "}";
+  out += ",\"id\":";
+  out += id;
+  out += '}';
+  return out;
 }
 
 std::string answer_one(const rpc_service::impl& at, const json::value& request) {

@@ -228,8 +228,9 @@ result<void> measure_deshred(report& out, const std::string& folder) {
       out.fail("the Proof of History does not hold");
     poh.push_back(hashing.ms());
     two.push_back(poh_on_two_threads(b, out));
-    out.remark(std::to_string(b.entries().size()) + " entries, " + std::to_string(b.transactions().size()) +
-               " transactions");
+    if (i == 0)
+      out.remark(std::to_string(b.entries().size()) + " entries, " + std::to_string(b.transactions().size()) +
+                 " transactions");
   }
   out.samples("deshred.slot", "ms", ms);
   out.samples("deshred.poh_one_thread", "ms", poh);

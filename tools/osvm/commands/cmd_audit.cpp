@@ -13,10 +13,13 @@
 #include <iostream>
 #include <iterator>
 
+#include "../child_process.hpp"
 #include "../context.hpp"
 
 namespace osvm::cli {
 namespace {
+
+constexpr std::size_t largest_input = 64u << 20;
 
 class audit_command final : public invocation {
  public:
@@ -30,7 +33,10 @@ class audit_command final : public invocation {
     o.value("baseline", "FILE", baseline_, "findings that are known and accepted");
     o.value("write-baseline", "FILE", write_baseline_, "accept every finding of this run, into FILE");
     o.value("settings", "FILE", settings_, "settings: severities, checks that are off, paths to leave out");
-    o.value("diff", "FILE", diff_, "only findings on lines that a unified diff adds (- reads it from stdin)");
+    o.value(
+        "diff", "BASE|FILE", diff_,
+        "only findings on lines that are new since a commit or branch (by git), or that a unified diff adds "
+        "(- reads it from stdin)");
     o.value("explain", "ID", explain_, "what a check looks for, why, and how to fix it");
     o.flag("list", list_, "list the checks");
     o.flag("show-suppressed", suppressed_, "show findings that a comment in the source suppresses");
@@ -75,18 +81,38 @@ class audit_command final : public invocation {
     return name == "never" ? 5 : -1;
   }
   static result<std::string> contents(const std::string& path) {
-    constexpr std::size_t limit = 64u << 20;
     std::ifstream file;
     if (path != "-") {
       file.open(path, std::ios::binary);
       if (!file) return errno_error(printable(path));
     }
     std::istream& in = path == "-" ? std::cin : file;
-    std::string text(limit + 1, '\0');
+    std::string text(largest_input + 1, '\0');
     in.read(text.data(), static_cast<std::streamsize>(text.size()));
     text.resize(static_cast<std::size_t>(in.gcount()));
-    if (text.size() > limit) return error(errc::limit_exceeded, printable(path) + " is larger than 64 MiB");
+    if (text.size() > largest_input)
+      return error(errc::limit_exceeded, printable(path) + " is larger than 64 MiB");
     text.shrink_to_fit();
+    return text;
+  }
+  // The diff itself, or by git what is new since the point where BASE and what is checked out parted.
+  result<std::string> difference() const {
+    std::error_code ignored;
+    if (diff_ == "-" || std::filesystem::is_regular_file(diff_, ignored)) return contents(diff_);
+    if (diff_.starts_with('-')) return error(errc::invalid_argument, "--diff: a commit, a branch or a file");
+    std::filesystem::path at = path_.empty() ? "." : path_;
+    if (!std::filesystem::is_directory(at, ignored)) at = at.has_parent_path() ? at.parent_path() : ".";
+    // As no configuration of the user or the repository changes it, and with none of its programs run.
+    OSVM_TRY(auto git,
+             child_process::start({"git", "-C", at.string(), "-c", "core.quotePath=false", "-c",
+                                   "core.fsmonitor=false", "diff", "-U0", "--no-color", "--no-ext-diff",
+                                   "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/", "--relative",
+                                   "--merge-base", diff_, "--", "."}));
+    auto text = git.finish(largest_input);
+    if (!text)
+      return error(errc::invalid_argument,
+                   "--diff: git cannot compare " + printable(at.string()) + " with " + printable(diff_) +
+                       " (no such file, commit or branch; in a shallow clone: git fetch --unshallow)");
     return text;
   }
   // Settings first, then what the change touches, then what was accepted before. Gives the settings'
@@ -100,7 +126,7 @@ class audit_command final : public invocation {
       threshold = settings.fail_on;
     }
     if (!diff_.empty()) {
-      OSVM_TRY(const auto text, contents(diff_));
+      OSVM_TRY(const auto text, difference());
       OSVM_CHECK(audit::keep_touched(r, text));
     }
     if (!baseline_.empty()) {
@@ -205,6 +231,7 @@ const command cmd_audit_entry{
         "  osvm audit\n"
         "  osvm audit programs/vault --fail-on high\n"
         "  osvm audit --format sarif > audit.sarif\n"
+        "  osvm audit --diff origin/main\n"
         "  osvm audit --explain OSVM-A01",
     .make = make_invocation<audit_command>,
 };
