@@ -224,7 +224,8 @@ osvm_unikernel_stats stats_of(const uk::instance_stats& s) {
   const auto ns = [](std::chrono::nanoseconds d) { return static_cast<std::uint64_t>(d.count()); };
   osvm_unikernel_stats out{};
   out.threads = s.threads;
-  out.processes_started = static_cast<std::uint32_t>(std::min<std::uint64_t>(s.processes_started, UINT32_MAX));
+  out.processes_started =
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(s.processes_started, UINT32_MAX));
   out.boot_vm_ns = ns(s.boot.vm);
   out.boot_memory_ns = ns(s.boot.memory);
   out.boot_vcpu_ns = ns(s.boot.vcpu);

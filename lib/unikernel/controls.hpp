@@ -43,8 +43,8 @@ struct rule_set {
                         check_rights = true, polled_calls = true, guard_copies = true, library_places = true,
                         beneath = true, read_only_mounts = true, policy_listen = true, policy_connect = true,
                         regular_files_only = true, descriptor_passing = true, memory_budget = true,
-                        thread_budget = true, process_budget = true, descriptor_budget = true, write_budget = true,
-                        mount_quota = true, cpu_budget = true, wall_budget = true;
+                        thread_budget = true, process_budget = true, descriptor_budget = true,
+                        write_budget = true, mount_quota = true, cpu_budget = true, wall_budget = true;
 };
 #endif
 

@@ -40,7 +40,8 @@ inline constexpr std::size_t max_syscall_number = 512;
 // What a guest is told that its first process is, and that one's first thread: never the host's number.
 inline constexpr int guest_pid = guest_process_id;
 
-// What the embedder's side does for all processes on behalf of handlers. The engine implements it; the fuzzer has its own.
+// What the embedder's side does for all processes on behalf of handlers. The engine implements it; the fuzzer
+// has its own.
 class instance_host {
  public:
   virtual ~instance_host() = default;
@@ -90,8 +91,8 @@ struct instance_state {
   // What all its address spaces hold.
   std::shared_ptr<memory_account> memory = std::make_shared<memory_account>(budgets.memory_bytes);
   futex_table futexes;
-  guest_network network;  // names of its sockets, connections that policy grants
-  segment_table segments;              // System V shared memory
+  guest_network network;   // names of its sockets, connections that policy grants
+  segment_table segments;  // System V shared memory
   std::shared_ptr<file_tree> files;
   std::array<capture_buffer, 3> captured;  // by descriptor 1 and 2
   // Host memory of pipes and the like, shared with the charges that descriptors hold; bounded by the memory

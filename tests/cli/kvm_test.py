@@ -187,10 +187,23 @@ class Run(Case):
             self.assertEqual(done.returncode, 125)
             self.assertIn(why, done.stderr)
 
-    def test_program_that_needs_another_process_is_told_apart(self):
-        done = self.osvm("run", "/usr/bin/env", "/usr/bin/true")
+    def test_another_program_needs_a_grant_of_its_files(self):
+        done = self.osvm("run", "--stats", "/usr/bin/env", "/usr/bin/true")
+        self.assertEqual(done.returncode, 127)
+        self.assertIn("execve /usr/bin/true", done.stderr)
+        folders = [word for name in ("/usr", "/bin", "/lib", "/lib64", "/etc") for word in ("--ro", name)]
+        done = self.osvm("run", *folders, "/usr/bin/env", "/usr/bin/true")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    def test_a_shell_runs_its_commands(self):
+        folders = [word for name in ("/usr", "/bin", "/lib", "/lib64", "/etc") for word in ("--ro", name)]
+        script = "for n in 1 2 3; do echo $n; done | sort -r | head -1; (exit 7); echo $?"
+        done = self.osvm("run", "--stats", *folders, "/bin/sh", "-c", script)
+        self.assertEqual((done.returncode, done.stdout), (0, "3\n7\n"))
+        self.assertRegex(done.stderr, r"\d processes")
+        done = self.osvm("run", "--stats", "--processes", "1", *folders, "/bin/sh", "-c", script)
         self.assertNotEqual(done.returncode, 0)
-        self.assertIn("execve /usr/bin/true (unsupported: one process", done.stderr)
+        self.assertIn("--processes N", done.stderr)
 
     def test_denials_name_the_rule(self):
         done = self.osvm("run", "--stats", guest("probe"), "listen", "8080", "0.0.0.0")

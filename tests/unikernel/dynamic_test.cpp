@@ -93,12 +93,14 @@ TEST_F(dynamic, another_program_needs_a_grant_of_its_files) {
   EXPECT_NE(refused.stats.denials[0].what.find("/usr/bin/true"), std::string::npos)
       << refused.stats.denials[0].what;
   const auto granted = [](auto& o) {
-    for (const char* folder : {"/usr", "/bin", "/lib", "/lib64", "/etc"}) o.policy.mounts.push_back({folder, folder, false});
+    for (const char* folder : {"/usr", "/bin", "/lib", "/lib64", "/etc"})
+      o.policy.mounts.push_back({folder, folder, false});
   };
   run_host("/usr/bin/env", {"/usr/bin/true"}, granted).expect_exit(0);
-  const auto o = run_host("/usr/bin/timeout", {"10", "/bin/sh", "-c", "echo $((6 * 7)) | /usr/bin/tr 4 x"}, granted)
-                     .expect_exit(0)
-                     .expect_output("x2\n");
+  const auto o =
+      run_host("/usr/bin/timeout", {"10", "/bin/sh", "-c", "echo $((6 * 7)) | /usr/bin/tr 4 x"}, granted)
+          .expect_exit(0)
+          .expect_output("x2\n");
   EXPECT_GE(o.stats.processes_started, 3u);
 }
 

@@ -61,13 +61,18 @@ TEST_F(guest_processes, a_tree_of_forks_is_killed_as_a_whole) {
 }
 
 TEST_F(guest_processes, time_budgets_end_all_processes) {
-  run("processes", {"spin"}, [](auto& o) { o.budgets.wall_time = 300ms; }).expect_cause(exit_cause::wall_budget);
-  run("processes", {"spin"}, [](auto& o) { o.budgets.cpu_time = 300ms; }).expect_cause(exit_cause::cpu_budget);
+  run("processes", {"spin"}, [](auto& o) {
+    o.budgets.wall_time = 300ms;
+  }).expect_cause(exit_cause::wall_budget);
+  run("processes", {"spin"}, [](auto& o) {
+    o.budgets.cpu_time = 300ms;
+  }).expect_cause(exit_cause::cpu_budget);
 }
 
 TEST_F(guest_processes, memory_of_all_processes_counts_together) {
-  run("processes", {"memory"}, [](auto& o) { o.budgets.memory_bytes = 64 << 20; })
-      .expect_cause(exit_cause::memory_budget);
+  run("processes", {"memory"}, [](auto& o) {
+    o.budgets.memory_bytes = 64 << 20;
+  }).expect_cause(exit_cause::memory_budget);
   auto guest = start("processes", {"memory"}, [](auto& o) { o.budgets.memory_bytes = 256 << 20; });
   ASSERT_TRUE(guest) << guest.error().to_string();
   while (guest->stats().memory_bytes < (96U << 20)) std::this_thread::sleep_for(1ms);
@@ -132,17 +137,27 @@ TEST_F(guest_processes, what_is_no_program_is_refused_by_its_errno) {
       ::fchmod(fd, mode);
       ::close(fd);
     }
-    return run("processes", {"run", "/m/" + name}, [&](auto& o) { o.policy.mounts = {{folder, "/m", false}}; })
+    return run("processes", {"run", "/m/" + name},
+               [&](auto& o) {
+                 o.policy.mounts = {{folder, "/m", false}};
+               })
         .number("status");
   };
   EXPECT_EQ(status("text", "no program\n", 0755), 104);
   EXPECT_EQ(status("empty", "", 0755), 104);
-  EXPECT_EQ(status("elf", "\x7f" "ELF\2\1\1 and nothing more", 0755), 104);
+  EXPECT_EQ(status("elf",
+                   "\x7f"
+                   "ELF\2\1\1 and nothing more",
+                   0755),
+            104);
   EXPECT_EQ(status("plain", "#!/m/text\n", 0644), 101);
   EXPECT_EQ(status("script", "#!/nowhere/interpreter\n", 0755), 102);
   EXPECT_EQ(status("nothing", "#!\n", 0755), 104);
   EXPECT_EQ(status("loop", "#!/m/loop\n", 0755), 100);
-  EXPECT_EQ(run("processes", {"run", "/m"}, [&](auto& o) { o.policy.mounts = {{folder, "/m", false}}; })
+  EXPECT_EQ(run("processes", {"run", "/m"},
+                [&](auto& o) {
+                  o.policy.mounts = {{folder, "/m", false}};
+                })
                 .number("status"),
             101);
 }
@@ -157,9 +172,9 @@ TEST_F(guest_processes, a_script_runs_its_interpreter) {
     EXPECT_EQ(::write(fd, text.data(), text.size()), static_cast<ssize_t>(text.size()));
     ::close(fd);
   }
-  const auto o =
-      run("processes", {"run", "/m/script"}, [&](auto& op) { op.policy.mounts = {{folder, "/m", false}}; })
-          .expect_exit(0);
+  const auto o = run("processes", {"run", "/m/script"}, [&](auto& op) {
+                   op.policy.mounts = {{folder, "/m", false}};
+                 }).expect_exit(0);
   EXPECT_EQ(o.number("status"), 0) << o.describe();
 }
 

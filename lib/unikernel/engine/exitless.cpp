@@ -16,7 +16,8 @@ std::optional<std::int64_t> guest_process::serve_polled(ring_member& m, const kv
   guest_thread& g = m.guest();
   if (ended_.load(std::memory_order_acquire) || g.wait.interrupted()) return std::nullopt;
   if ((call.r11 & ~plain_flags) != 0) return std::nullopt;
-  call_context ctx{instance_, state_, memory(), g, {call.rdi, call.rsi, call.rdx, call.r10, call.r8, call.r9}};
+  call_context ctx{
+      instance_, state_, memory(), g, {call.rdi, call.rsi, call.rdx, call.r10, call.r8, call.r9}};
   if (call.rax >= max_syscall_number) return std::nullopt;
   if (!may_be_polled(ctx, call.rax) && instance_.rules.polled_calls) return std::nullopt;
   machine_->clock().tick();

@@ -98,11 +98,11 @@ class guest_process final : public process_host, public std::enable_shared_from_
     std::uint64_t last_fault_address = 0, last_fault_rip = 0;
     unsigned repeated_faults = 0;
     unsigned host_faults = 0;
-    trap_facts trap;           // of the last fault: every frame shows it, as in Linux
-    bool call_served = false;  // the registers are those of a finished system call
-    bool interrupted = false;  // the last exit was a kick
-    bool replaced = false;     // the call was execve(): the registers are those of a new program
-    std::shared_ptr<machine> retired;  // what that call was made in, until it is over
+    trap_facts trap;                     // of the last fault: every frame shows it, as in Linux
+    bool call_served = false;            // the registers are those of a finished system call
+    bool interrupted = false;            // the last exit was a kick
+    bool replaced = false;               // the call was execve(): the registers are those of a new program
+    std::shared_ptr<machine> retired;    // what that call was made in, until it is over
     std::atomic<bool> dismissed{false};  // another thread runs a program: this one ends
     int exit_status = 0;
   };

@@ -297,22 +297,22 @@ void guest_process::tell_change(int signal) {
 }
 
 void guest_process::tell_parent(const exit_report& report) noexcept {
-  auto& table = instance_.processes;
-  const auto parent = table.find(table.parent_of(pid()));
-  const auto action = parent ? parent->signals.action(SIGCHLD) : signal_action{};
-  const bool ignored = action.handler == 1 || (action.flags & static_cast<std::uint64_t>(SA_NOCLDWAIT)) != 0;
   const int status = wait_status(report);
-  const auto told = table.ended(pid(), {.status = status, .cpu = cpu_time()}, !ignored);
-  if (told.parent && told.signal != 0) {
+  const auto tell = [&](process_state& parent, int signal) {
+    const auto action = parent.signals.action(SIGCHLD);
+    const bool ignored =
+        action.handler == 1 || (action.flags & static_cast<std::uint64_t>(SA_NOCLDWAIT)) != 0;
+    if (signal == 0) return true;
     siginfo_t info{};
-    info.si_signo = told.signal;
+    info.si_signo = signal;
     info.si_code = WIFEXITED(status) ? CLD_EXITED : CLD_KILLED;
     info.si_pid = pid();
     info.si_uid = guest_user_id;
     info.si_status = WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status);
-    (void)told.parent->signals.send(info);
-  }
-  for (const auto& orphan : told.orphans) {
+    (void)parent.signals.send(info);
+    return !ignored || signal != SIGCHLD;
+  };
+  for (const auto& orphan : instance_.processes.ended(pid(), {.status = status, .cpu = cpu_time()}, tell)) {
     const int signal = orphan->parent_death_signal.load();
     if (signal == 0) continue;
     siginfo_t info{};

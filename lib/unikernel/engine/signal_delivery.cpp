@@ -39,7 +39,7 @@ bool guest_process::user_context(const task& t, kvm::registers& out) const {
 
 // Puts a handler's frame below `user`, which becomes the handler's context.
 bool guest_process::enter_handler(task& t, kvm::registers& user, const siginfo_t& info,
-                                      const signal_action& action) {
+                                  const signal_action& action) {
   auto& own = t.guest.signals;
   const signal_mask saved = own.saved.value_or(own.blocked);
   xstate_bytes xstate{};

@@ -8,7 +8,7 @@ namespace osvm::unikernel {
 struct stdio;
 
 // Puts the three standard descriptors into the instance's table. Error context names the descriptor.
-result<void> set_up_stdio(instance_state& instance, process_state& process, const stdio& input, const stdio& output,
-                          const stdio& error);
+result<void> set_up_stdio(instance_state& instance, process_state& process, const stdio& input,
+                          const stdio& output, const stdio& error);
 
 }  // namespace osvm::unikernel

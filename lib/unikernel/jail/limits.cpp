@@ -25,8 +25,10 @@ result<std::string> limit_resources(const budgets& limits) {
   OSVM_CHECK(limit(RLIMIT_CORE, 0));
   OSVM_CHECK(limit(RLIMIT_MEMLOCK, 0));
   OSVM_CHECK(limit(RLIMIT_MSGQUEUE, 0));
-  // One of the guest's can stand for several of the host's.
-  OSVM_CHECK(limit(RLIMIT_NOFILE, own_descriptors + rlim_t{4} * (rlim_t{4} * limits.descriptors + limits.threads + limits.processes)));
+  // One of the guest's can stand for two of the host's, and all processes together may have four times as
+  // many.
+  const rlim_t guests = rlim_t{8} * limits.descriptors + rlim_t{2} * (limits.threads + limits.processes);
+  OSVM_CHECK(limit(RLIMIT_NOFILE, own_descriptors + guests));
   return std::string("resource limits");
 }
 

@@ -66,7 +66,8 @@ address_space::~address_space() = default;
 
 result<void> address_space::start() {
   // Page tables for a fully used budget take 1/512 of it; sparse use more, and an eighth bounds that.
-  OSVM_CHECK(impl_->area.start(std::max<std::uint64_t>(impl_->account->budget() / 8, std::uint64_t{2} << 20)));
+  OSVM_CHECK(
+      impl_->area.start(std::max<std::uint64_t>(impl_->account->budget() / 8, std::uint64_t{2} << 20)));
   if (!impl_->tables.start() || !impl_->area.map_into(impl_->tables)) {
     return error(osvm::errc::limit_exceeded, "no memory for page tables");
   }
@@ -463,6 +464,14 @@ void note_fork_advice(vma& v, int advice) noexcept {
 
 }  // namespace
 
+bool address_space::impl::all_take_advice(std::uint64_t begin, std::uint64_t end, int advice) {
+  auto it = vmas.upper_bound(begin);
+  if (it != vmas.begin() && std::prev(it)->second.end > begin) --it;
+  for (; it != vmas.end() && it->first < end; ++it)
+    if (check_advice(it->second, advice) != 0) return false;
+  return true;
+}
+
 // One mapping's part of an madvise(). Exclusive lock held for advice that drops pages.
 std::int64_t address_space::impl::advise_part(vma& v, std::uint64_t start, std::uint64_t begin,
                                               std::uint64_t end, int advice) {
@@ -492,7 +501,9 @@ std::int64_t address_space::advise(std::uint64_t va, std::uint64_t size, int adv
   if (va > user_end || size > user_end - va) return -ENOMEM;
   const std::uint64_t end = va + size;
   const std::unique_lock lock(impl_->vma_lock);
-  if (is_fork_advice(advice)) {  // kept in the map, whose entries are cut to the range
+  // Kept in the map, whose entries are cut to the range.
+  const bool kept_in_map = is_fork_advice(advice) && impl_->all_take_advice(va, end, advice);
+  if (kept_in_map) {
     if (impl_->vmas.size() + 2 > max_vmas) return -ENOMEM;
     impl_->split(va);
     impl_->split(end);
@@ -504,12 +515,13 @@ std::int64_t address_space::advise(std::uint64_t va, std::uint64_t size, int adv
   for (; it != impl_->vmas.end() && it->first < end; ++it) {
     hole = hole || it->first > at;
     const std::uint64_t stop = std::min(end, it->second.end);
-    note_fork_advice(it->second, advice);
+    if (kept_in_map) note_fork_advice(it->second, advice);
     if (const auto r = impl_->advise_part(it->second, it->first, std::max(va, it->first), stop, advice);
         r < 0)
       return r;
     at = stop;
   }
+  if (kept_in_map) impl_->merge_around(va, end);
   return hole || at < end ? -ENOMEM : 0;  // as Linux: what is mapped was served all the same
 }
 

@@ -178,8 +178,8 @@ class address_space final {
   // The CPU's own pages for vCPU `id`. Each id once.
   result<kvm::system_area::vcpu_area> prepare_vcpu(unsigned id, std::uint32_t ring_rounds = 0);
   memory_usage usage() const;
-  bool over_budget() const noexcept;             // a fault found the budget used up
-  std::string describe_maps() const;             // as /proc/self/maps
+  bool over_budget() const noexcept;  // a fault found the budget used up
+  std::string describe_maps() const;  // as /proc/self/maps
 
  private:
   friend class memory_access;

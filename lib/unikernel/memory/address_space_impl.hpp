@@ -31,9 +31,9 @@ struct address_space::impl {
   std::uint64_t break_start = 0, break_end = 0;
   std::uint64_t map_top = mmap_limit;
   std::string image_name = "/app";
-  std::atomic<std::uint64_t> bytes{0};  // of this address space, in `account`
+  std::atomic<std::uint64_t> bytes{0};         // of this address space, in `account`
   std::uint64_t image_va = 0, image_size = 0;  // where map_image() put it
-  std::atomic<bool> shared_files{false};  // some mapping is, or was, of kind `shared`
+  std::atomic<bool> shared_files{false};       // some mapping is, or was, of kind `shared`
 
   vma_map::iterator find(std::uint64_t va);
   bool range_free(std::uint64_t begin, std::uint64_t end) const;
@@ -67,6 +67,7 @@ struct address_space::impl {
   // Drops the pages of [begin, end) and flushes them from shadow page tables. Exclusive lock held.
   bool drop(std::uint64_t begin, std::uint64_t end);
   std::int64_t unmap_locked(std::uint64_t begin, std::uint64_t end);
+  bool all_take_advice(std::uint64_t begin, std::uint64_t end, int advice);
   std::int64_t advise_part(vma& v, std::uint64_t start, std::uint64_t begin, std::uint64_t end, int advice);
   std::int64_t insert(std::uint64_t begin, std::uint64_t end, vma v);
   // Moves one VMA's part with its pages; the target is free. Exclusive lock held.

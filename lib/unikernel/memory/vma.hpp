@@ -45,10 +45,10 @@ struct vma {
   bool was_writable = false;  // W^X: such memory never becomes executable without `jit`
   bool grows_down = false;
   bool not_forked = false, wiped_by_fork = false;  // MADV_DONTFORK, MADV_WIPEONFORK
-  std::uint64_t populated = 0;               // bytes handed out so far: later faults take larger pieces
-  const char* name = "";                     // static storage
-  std::shared_ptr<const file_backing> file;  // of kind `file` or `shared`
-  std::uint64_t file_offset = 0;             // of the first page
+  std::uint64_t populated = 0;                     // bytes handed out so far: later faults take larger pieces
+  const char* name = "";                           // static storage
+  std::shared_ptr<const file_backing> file;        // of kind `file` or `shared`
+  std::uint64_t file_offset = 0;                   // of the first page
 };
 
 // Keyed by start; entries never overlap.

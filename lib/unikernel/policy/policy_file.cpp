@@ -206,10 +206,9 @@ std::string environment_text(const std::vector<std::string>& environment) {
 }
 
 std::string budgets_text(const budgets& b) {
-  std::string out =
-      fmt::format("budgets:\n  memory: {}\n  threads: {}\n  processes: {}\n  descriptors: {}\n  written: {}\n",
-                  format_size(b.memory_bytes), b.threads, b.processes, b.descriptors,
-                  format_size(b.written_bytes));
+  std::string out = fmt::format(
+      "budgets:\n  memory: {}\n  threads: {}\n  processes: {}\n  descriptors: {}\n  written: {}\n",
+      format_size(b.memory_bytes), b.threads, b.processes, b.descriptors, format_size(b.written_bytes));
   if (b.cpu_time.count() != 0) out += "  cpu_time: " + format_duration(b.cpu_time) + "\n";
   if (b.wall_time.count() != 0) out += "  wall_time: " + format_duration(b.wall_time) + "\n";
   return out;

@@ -88,11 +88,13 @@ void process_table::remove(std::map<int, entry>::iterator which) {
   entries_.erase(which);
 }
 
-process_table::told process_table::ended(int pid, const ending& how, bool parent_cares) {
+std::vector<std::shared_ptr<process_state>> process_table::ended(int pid, const ending& how,
+                                                                 const teller& tell) {
+  std::shared_ptr<process_state> told;  // goes without the lock
   const std::lock_guard guard(lock_);
-  told result;
+  std::vector<std::shared_ptr<process_state>> orphans;
   const auto it = entries_.find(pid);
-  if (it == entries_.end()) return result;
+  if (it == entries_.end()) return orphans;
   it->second.end = how;
   it->second.stop_news = -1;
   for (const unique_fd& w : it->second.watches) {
@@ -104,20 +106,17 @@ process_table::told process_table::ended(int pid, const ending& how, bool parent
     if (child->second.parent == pid) {
       child->second.parent = outside_pid;
       if (auto state = child->second.state.lock(); state && !child->second.end)
-        result.orphans.push_back(std::move(state));
+        orphans.push_back(std::move(state));
       if (child->second.end) entries_.erase(child);  // nobody is left to wait for it
     }
     child = next;
   }
   const int parent = it->second.parent;
   const auto above = entries_.find(parent);
-  if (above != entries_.end() && !above->second.end) {
-    result.parent = above->second.state.lock();
-    result.signal = it->second.exit_signal;
-  }
-  if (!result.parent || !parent_cares) remove(it);
+  if (above != entries_.end() && !above->second.end) told = above->second.state.lock();
+  if (!told || !tell(*told, it->second.exit_signal)) remove(it);
   wake_waiters_of(parent);
-  return result;
+  return orphans;
 }
 
 std::shared_ptr<process_state> process_table::changed(int pid, int signal) {
@@ -148,7 +147,10 @@ int process_table::take_news(int parent, const wanted& which, news& out) {
     any = true;
     if (e.end && which.ended) {
       const int status = e.end->status;
-      out = {it->first, status, WIFEXITED(status) ? CLD_EXITED : WCOREDUMP(status) ? CLD_DUMPED : CLD_KILLED,
+      out = {it->first, status,
+             WIFEXITED(status)   ? CLD_EXITED
+             : WCOREDUMP(status) ? CLD_DUMPED
+                                 : CLD_KILLED,
              e.end->cpu + e.children_cpu};
       if (!which.keep) remove(it);
       return 0;

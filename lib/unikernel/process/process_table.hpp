@@ -11,6 +11,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -24,7 +25,7 @@ struct process_state;
 // The parent of who has none in the guest: outside of it.
 inline constexpr int outside_pid = 1;
 
-// Thread-safe. Takes no other lock but that of waiters under its own.
+// Thread-safe. Under its own lock it takes those of waiters, and calls ended()'s `tell`.
 class process_table final {
  public:
   using nanoseconds = std::chrono::nanoseconds;
@@ -53,19 +54,17 @@ class process_table final {
   // Adds the first process, or a child in its parent's group and session. False: too many.
   bool add(const std::shared_ptr<process_state>& process, int parent, int exit_signal);
   void add_beyond_limit(const std::shared_ptr<process_state>& process, int parent, int exit_signal);
-  void forget(int pid);  // of a child that never ran
+  void forget(int pid);                                // of a child that never ran
   std::shared_ptr<process_state> find(int pid) const;  // null: none, or it has ended
   bool exists(int pid) const;                          // also when it ended and nobody waited for it
   std::vector<std::shared_ptr<process_state>> all() const;
   std::vector<std::shared_ptr<process_state>> in_group(int group) const;
 
-  // A process ended. Its own children have no parent from now on. Returns whom to tell, with which signal.
-  struct told {
-    std::shared_ptr<process_state> parent;  // null: nobody
-    int signal = 0;
-    std::vector<std::shared_ptr<process_state>> orphans;
-  };
-  told ended(int pid, const ending& how, bool parent_cares);
+  // A process ended. Its own children have no parent from now on and are returned. `tell` is called with the
+  // parent that is alive and the signal that it asked for, before that one can find its child ended; false:
+  // it does not care, and nothing is left for it.
+  using teller = std::function<bool(process_state& parent, int signal)>;
+  std::vector<std::shared_ptr<process_state>> ended(int pid, const ending& how, const teller& tell);
   // It was stopped by `signal`, or continued (0). Returns its parent.
   std::shared_ptr<process_state> changed(int pid, int signal);
 
@@ -76,9 +75,9 @@ class process_table final {
   void remove_waiter(int parent, waiter& who);
   nanoseconds waited_for_cpu(int pid) const;  // of children that were waited for
 
-  int parent_of(int pid) const;                  // outside_pid: none
-  std::optional<int> group_of(int pid) const;    // nothing: no such process
-  std::optional<int> session_of(int pid) const;  // the same
+  int parent_of(int pid) const;                   // outside_pid: none
+  std::optional<int> group_of(int pid) const;     // nothing: no such process
+  std::optional<int> session_of(int pid) const;   // the same
   int set_group(int caller, int pid, int group);  // 0 or -errno
   int new_session(int pid);                       // its number or -errno
   void runs_program(int pid);                     // setpgid() by its parent is too late from now on

@@ -1,5 +1,6 @@
 #include "unikernel/process/program.hpp"
 
+#include "unikernel/files/attributes.hpp"
 #include "unikernel/files/tree.hpp"
 #include "unikernel/instance_state.hpp"
 
@@ -13,8 +14,8 @@
 namespace osvm::unikernel {
 namespace {
 
-constexpr int max_interpreters = 4;             // scripts whose interpreter is a script (BINPRM_MAX_RECURSION)
-constexpr std::size_t first_line = 256;         // BINPRM_BUF_SIZE
+constexpr int max_interpreters = 4;      // scripts whose interpreter is a script (BINPRM_MAX_RECURSION)
+constexpr std::size_t first_line = 256;  // BINPRM_BUF_SIZE
 
 struct found_program {
   location at;
@@ -24,9 +25,8 @@ struct found_program {
 std::int64_t open_program(call_context& ctx, const std::string& base, const std::string& path,
                           found_program& out) {
   if (const auto r = ctx.instance.files->find(ctx, base, path, true, out.at); r < 0) return r;
-  if (out.at.where != place::mounted) return out.at.where == place::nowhere || out.at.where == place::creatable
-                                                 ? -ENOENT
-                                                 : -EACCES;
+  if (out.at.where == place::nowhere || out.at.where == place::creatable) return -ENOENT;
+  if (out.at.where != place::mounted) return -EACCES;
   if (!S_ISREG(out.at.status.st_mode) || !(out.at.status.st_mode & 0111)) return -EACCES;
   if (guest_may_change(out.at) && !ctx.instance.may_jit() && ctx.instance.rules.write_xor_execute)
     return ctx.instance.deny("execve " + out.at.path + ", which the guest can change", "--allow jit", EACCES);
@@ -86,8 +86,8 @@ result<std::shared_ptr<const detail::image_data>> program_cache::get(int fd, con
   const key wanted{st.st_dev, st.st_ino, st.st_size, st.st_mtim, st.st_ctim};
   {
     const std::lock_guard guard(lock_);
-    const auto it = std::find_if(programs_.begin(), programs_.end(),
-                                 [&](const auto& p) { return p.first == wanted; });
+    const auto it =
+        std::find_if(programs_.begin(), programs_.end(), [&](const auto& p) { return p.first == wanted; });
     if (it != programs_.end()) {
       programs_.splice(programs_.begin(), programs_, it);
       return it->second;
@@ -118,7 +118,7 @@ std::int64_t find_program(call_context& ctx, const std::string& base, std::strin
       out.executable = ctx.instance.first_executable;
       break;
     }
-    if (r < 0) return r;
+    if (r < 0) return found.at.where == place::nowhere ? deny_path(ctx, "execve", found.at.path) : r;
     if (const auto script = read_script_line(found.file->get())) {
       if (depth == max_interpreters) return -ELOOP;
       if (script->interpreter.empty()) return -ENOEXEC;

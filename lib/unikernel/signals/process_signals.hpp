@@ -35,8 +35,8 @@ class process_signals final {
   explicit process_signals(kicker kick) : kick_(std::move(kick)) {}
 
   void add(guest_thread& t);
-  void remove(guest_thread& t);  // what it alone was to take goes to the others
-  void forget(guest_thread& t);  // the same for a thread that never ran: wakes nobody
+  void remove(guest_thread& t);         // what it alone was to take goes to the others
+  void forget(guest_thread& t);         // the same for a thread that never ran: wakes nobody
   void forget_thread(guest_thread& t);  // its number is about to change: what is pending for it stays
   void on_timer_signal(timer_note note) { timer_note_ = std::move(note); }  // before any thread runs
 

@@ -58,8 +58,7 @@ std::optional<timer_clock> timer_clock_of(clockid_t id, int self, int own_pid) n
   const int pid = ~(id >> 3);
   if ((id & 3) == 3) return std::nullopt;
   if (id & 4) return timer_clock{what::thread_cpu, pid == 0 ? self : pid};
-  return pid == 0 || pid == own_pid ? std::optional(timer_clock{what::process_cpu, 0})
-                                             : std::nullopt;
+  return pid == 0 || pid == own_pid ? std::optional(timer_clock{what::process_cpu, 0}) : std::nullopt;
 }
 
 guest_timers::guest_timers(process_signals& signals, process_host& host) : signals_(signals), host_(host) {

@@ -17,7 +17,7 @@ namespace osvm::unikernel {
 struct guest_thread {
   explicit guest_thread(int id) noexcept : tid(id) {}
 
-  int tid;  // execve() by a thread other than the first gives it the first one's
+  int tid;                         // execve() by a thread other than the first gives it the first one's
   kvm::registers* regs = nullptr;  // of the guest at this system call; valid while it is served
   std::uint64_t fs_base = 0, gs_base = 0;
   bool bases_changed = false;  // the engine loads fs_base/gs_base before the next entry

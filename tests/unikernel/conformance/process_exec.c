@@ -16,7 +16,9 @@
 
 static const char self[] = "/proc/self/exe";
 
-static void handler(int unused) { (void)unused; }
+static void handler(int unused) {
+  (void)unused;
+}
 
 static int show(int argc, char** argv, char** envp) {
   printf("program of %d:", argc);
@@ -30,8 +32,8 @@ static int show(int argc, char** argv, char** envp) {
   sigprocmask(SIG_BLOCK, NULL, &blocked);
   printf(" handler %s, ignored %s, blocked %d, cloexec %d, kept %d, cwd %s, umask %o, tid %d\n",
          usr1.sa_handler == SIG_DFL ? "gone" : "kept", usr2.sa_handler == SIG_IGN ? "kept" : "gone",
-         sigismember(&blocked, SIGHUP), fcntl(20, F_GETFD) >= 0, fcntl(21, F_GETFD) >= 0, getcwd((char[64]){0}, 64),
-         umask(0), gettid() == getpid());
+         sigismember(&blocked, SIGHUP), fcntl(20, F_GETFD) >= 0, fcntl(21, F_GETFD) >= 0,
+         getcwd((char[64]){0}, 64), umask(0), gettid() == getpid());
   fflush(stdout);
   return 5;
 }
@@ -119,7 +121,8 @@ static void by_spawn(void) {
   const int error = posix_spawn(&pid, self, &actions, NULL, arguments, environment);
   const int status = wait_for(pid);
   printf("spawn: %d, %d\n", error, status);
-  printf("spawn of nothing: %d\n", posix_spawn(&pid, "/nonexistent/program", NULL, NULL, arguments, environment));
+  printf("spawn of nothing: %d\n",
+         posix_spawn(&pid, "/nonexistent/program", NULL, NULL, arguments, environment));
 }
 
 static void errors(void) {
@@ -131,7 +134,8 @@ static void errors(void) {
   printf("folder: %d\n", execve("/", arguments, environment) < 0 ? errno : 0);
   printf("too large: %d\n", execve(self, too_large, environment) < 0 ? errno : 0);
   printf("bad pointer: %d\n", (int)syscall(SYS_execve, self, 16, environment) < 0 ? errno : 0);
-  printf("bad flags: %d\n", (int)syscall(SYS_execveat, AT_FDCWD, self, arguments, environment, 0x10) < 0 ? errno : 0);
+  printf("bad flags: %d\n",
+         (int)syscall(SYS_execveat, AT_FDCWD, self, arguments, environment, 0x10) < 0 ? errno : 0);
 }
 
 static void by_descriptor(void) {

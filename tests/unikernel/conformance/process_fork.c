@@ -29,11 +29,21 @@ static void show_status(const char* what, int status) {
   if (WIFSIGNALED(status)) printf("%s: signal %d\n", what, WTERMSIG(status));
 }
 
-static void exit_seven(void) { _exit(7); }
-static void exit_large(void) { _exit(0x1234); }
-static void die_by_kill(void) { kill(getpid(), SIGKILL), pause(); }
-static void die_by_segv(void) { *(volatile int*)16 = 1; }
-static void die_by_abort(void) { abort(); }
+static void exit_seven(void) {
+  _exit(7);
+}
+static void exit_large(void) {
+  _exit(0x1234);
+}
+static void die_by_kill(void) {
+  kill(getpid(), SIGKILL), pause();
+}
+static void die_by_segv(void) {
+  *(volatile int*)16 = 1;
+}
+static void die_by_abort(void) {
+  abort();
+}
 static void change_memory(void) {
   private_value = 2;
   char* heap = malloc(1 << 20);
@@ -52,7 +62,7 @@ static void endings(void) {
   static const struct {
     const char* name;
     void (*body)(void);
-  } all[] = {{"seven", exit_seven}, {"large", exit_large}, {"kill", die_by_kill},
+  } all[] = {{"seven", exit_seven}, {"large", exit_large},   {"kill", die_by_kill},
              {"segv", die_by_segv}, {"abort", die_by_abort}, {"nested", nested}};
   for (size_t i = 0; i < sizeof all / sizeof *all; ++i) {
     int status = 0;
@@ -119,7 +129,8 @@ static void options(void) {
   printf("alive: %d\n", kill(pid, 0));
   close(ends[1]);
   printf("look: %d", waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT));
-  printf(" own %d code %d status %d signo %d\n", info.si_pid == pid, info.si_code, info.si_status, info.si_signo);
+  printf(" own %d code %d status %d signo %d\n", info.si_pid == pid, info.si_code, info.si_status,
+         info.si_signo);
   printf("zombie: %d\n", kill(pid, 0));
   struct rusage used;
   printf("take: %d\n", wait4(-1, &status, 0, &used) == pid);

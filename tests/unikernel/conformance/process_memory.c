@@ -125,7 +125,8 @@ static void advice(void) {
   char* left_out = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   memset(wiped, 'w', 3 * 4096);
   left_out[0] = 'l';
-  printf("advice: %d %d\n", madvise(wiped + 4096, 4096, MADV_WIPEONFORK), madvise(left_out, 4096, MADV_DONTFORK));
+  printf("advice: %d %d\n", madvise(wiped + 4096, 4096, MADV_WIPEONFORK),
+         madvise(left_out, 4096, MADV_DONTFORK));
   fflush(stdout);
   if (fork() == 0) {
     unsigned char there = 0;

@@ -133,8 +133,8 @@ end, `osvm` included; they are not a benchmark. *Calls* are the guest's system c
 
 The program, its loader and the libraries that its ELF names are granted by `osvm run` itself. What a program opens later
 (modules of Python and Perl, plug-ins) was granted with `--ro`; the table in `tests/unikernel/programs/table.py` has the
-exact command of each row. Programs that start other programs (`fork`, `execve`) get `ENOSYS`, and `osvm run --stats`
-names the call.
+exact command of each row. Each process that a program starts
+has a VM of its own.
 
 | program | package version | what it did | same as native | native ms | inside ms | of it start ms | calls |
 |---|---|---|---|---|---|---|---|

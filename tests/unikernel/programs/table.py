@@ -177,7 +177,49 @@ vacuum;
 pragma integrity_check;
 """
 
+# What programs that start others may read.
+SYSTEM = ("/usr", "/bin", "/lib", "/lib64", "/etc")
+PIPELINE = """
+set -e
+seq 1 500 | sed 's/5/five/g' | sort -r | uniq -c | head -20
+for word in a b c; do (echo "sub $word"; exit 3) || echo "status $?"; done
+sum=$(cat "$1/numbers" | awk '{s += $1} END {print s}')
+echo "sum $sum"
+find "$1" -name '*.txt' | sort | xargs -n 1 basename
+diff <(echo one; echo two) <(echo one; echo three) || true
+trap 'echo trapped' TERM; kill -TERM $$; wait
+sleep 100 & kill $!; wait $! || echo "killed $?"
+"""
+MAKEFILE = """
+prog: a.o b.o
+\tgcc -o $@ $^
+%.o: %.c
+\tgcc -O1 -c $< -o $@
+"""
+CHILDREN = """
+import multiprocessing, os, subprocess, sys
+print(subprocess.run(["sort"], input=b"b\\na\\n", capture_output=True).stdout)
+try:
+    subprocess.run(["/nonexistent/program"])
+except FileNotFoundError as error:
+    print("not found", error.filename)
+print(os.popen("echo popen; exit 3").read(), os.system("exit 5") >> 8)
+def square(x):
+    return x * x
+if __name__ == "__main__":
+    with multiprocessing.get_context("fork").Pool(3) as pool:
+        print(pool.map(square, range(10)))
+"""
+
 JOBS = BUSYBOX + [
+    Job("pipelines, subshells, traps, background jobs", ["/usr/bin/bash", "{work}/script", "{work}"], "bash", ro=SYSTEM,
+        files={"script": PIPELINE, "numbers": NUMBERS, "x.txt": "x", "y.txt": "y"}, tmpfs=("/dev/shm",)),
+    Job("pipelines", ["/usr/bin/dash", "-c", "echo b a c | tr ' ' '\\n' | sort | /usr/bin/nl; (exit 9); echo $?"], "dash", ro=SYSTEM),
+    Job("builds a C program with gcc", ["/usr/bin/env", "PATH=/usr/bin:/bin", "make", "-s", "-C", "{work}"], "make", ro=SYSTEM,
+        files={"Makefile": MAKEFILE, "a.c": "int f(void); int main(void) { return f(); }\n", "b.c": "int f(void) { return 42; }\n"},
+        outputs=("prog",), tmpfs=("/tmp",)),
+    Job("subprocess and multiprocessing", ["/usr/bin/python3.11", "{work}/script.py"], "python3.11", ro=SYSTEM,
+        files={"script.py": CHILDREN}, tmpfs=("/dev/shm", "/tmp")),
     Job("script of builtins", ["/usr/bin/bash", "{work}/script", "{work}"], "bash", stdin=WORDS,
         files={"script": BASH_SCRIPT}, outputs=("totals",)),
     Job("arithmetic and loops", ["/usr/bin/dash", "-c", "for i in 1 2 3; do echo $((i*i)); done; set -- a b; echo $# ${x:-none}"], "dash"),

@@ -195,9 +195,10 @@ py::dict stats_dict(const uk::instance_stats& s) {
                   "page_faults"_a = s.page_faults, "syscalls"_a = syscalls, "denials"_a = denials,
                   "granted"_a = granted, "refused"_a = refused, "memory_bytes"_a = s.memory_bytes,
                   "memory_peak_bytes"_a = s.memory_peak_bytes, "resident_bytes"_a = s.resident_bytes,
-                  "page_table_bytes"_a = s.page_table_bytes, "threads"_a = s.threads, "processes_started"_a = s.processes_started,
-                  "descriptors"_a = s.descriptors, "written_bytes"_a = s.written_bytes,
-                  "cpu_time"_a = to_seconds(s.cpu_time), "events_dropped"_a = s.events_dropped);
+                  "page_table_bytes"_a = s.page_table_bytes, "threads"_a = s.threads,
+                  "processes_started"_a = s.processes_started, "descriptors"_a = s.descriptors,
+                  "written_bytes"_a = s.written_bytes, "cpu_time"_a = to_seconds(s.cpu_time),
+                  "events_dropped"_a = s.events_dropped);
 }
 
 py::dict event_dict(const uk::event& e) {

@@ -11,9 +11,9 @@
 namespace osvm::unikernel {
 namespace {
 
-constexpr std::uint64_t known_child_flags = CLONE_VM | CLONE_VFORK | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID |
-                                            CLONE_CHILD_SETTID | CLONE_SETTLS | CLONE_PIDFD |
-                                            CLONE_CLEAR_SIGHAND | CLONE_SYSVSEM | CLONE_IO | CSIGNAL;
+constexpr std::uint64_t known_child_flags =
+    CLONE_VM | CLONE_VFORK | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID | CLONE_SETTLS |
+    CLONE_PIDFD | CLONE_CLEAR_SIGHAND | CLONE_SYSVSEM | CLONE_IO | CSIGNAL;
 
 std::int64_t sys_fork(call_context& ctx) {
   return clone_process(ctx, {.flags = SIGCHLD});
@@ -102,7 +102,8 @@ std::int64_t sys_waitid(call_context& ctx) {
     return -EINVAL;
   process_table::wanted which{.kind = P_ALL, .id = id};
   if (kind == P_PID || kind == P_PIDFD) which.kind = P_PID;
-  if (kind == P_PGID) which = {P_PGID, id ? id : ctx.instance.processes.group_of(ctx.process.pid).value_or(0)};
+  if (kind == P_PGID)
+    which = {P_PGID, id ? id : ctx.instance.processes.group_of(ctx.process.pid).value_or(0)};
   if (kind == P_PIDFD) {
     which.id = pid_of_descriptor(ctx, id);
     if (which.id < 0) return which.id;
@@ -144,7 +145,8 @@ std::int64_t open_pidfd(call_context& ctx, int pid, bool nonblocking) {
 std::int64_t clone_process(call_context& ctx, const clone_request& c) {
   if (c.flags & ~known_child_flags) {
     if (c.flags & (CLONE_FILES | CLONE_FS | CLONE_SIGHAND | CLONE_THREAD | CLONE_PARENT))
-      return ctx.instance.deny("clone of a process that shares descriptors or signals", "unsupported", ENOSYS);
+      return ctx.instance.deny("clone of a process that shares descriptors or signals", "unsupported",
+                               ENOSYS);
     return ctx.instance.deny("clone with namespaces or tracing", "never granted", EPERM);
   }
   if ((c.flags & CSIGNAL) > max_signal) return -EINVAL;

@@ -74,7 +74,8 @@ std::int64_t do_prctl(call_context& ctx) {
       if (ctx.args[1] > max_signal) return -EINVAL;
       ctx.process.parent_death_signal = static_cast<int>(ctx.args[1]);
       return 0;
-    case PR_GET_PDEATHSIG: return store(ctx, ctx.args[1], ctx.process.parent_death_signal.load()) ? 0 : -EFAULT;
+    case PR_GET_PDEATHSIG:
+      return store(ctx, ctx.args[1], ctx.process.parent_death_signal.load()) ? 0 : -EFAULT;
     case PR_GET_KEEPCAPS: return 0;
     case PR_SET_KEEPCAPS: return ctx.args[1] <= 1 ? 0 : -EINVAL;
     case PR_CAPBSET_READ: return ctx.args[1] <= 63 ? 0 : -EINVAL;

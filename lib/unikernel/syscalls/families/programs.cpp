@@ -11,8 +11,9 @@ namespace osvm::unikernel {
 namespace {
 
 constexpr std::size_t max_strings = 65536;
-constexpr std::size_t max_string = 128 << 10;       // MAX_ARG_STRLEN
-constexpr std::size_t max_string_bytes = 2 << 20;   // of arguments and environment together, as an 8 MiB stack has
+constexpr std::size_t max_string = 128 << 10;  // MAX_ARG_STRLEN
+constexpr std::size_t max_string_bytes =
+    2 << 20;  // of arguments and environment together, as an 8 MiB stack has
 
 // A null-terminated array of strings. `bytes` counts what both arrays hold.
 std::int64_t load_strings(call_context& ctx, std::uint64_t va, std::size_t& bytes,

@@ -14,7 +14,8 @@ namespace {
 // 0, or why `which` is no process or thread of this guest; 0 means the caller.
 std::int64_t find_thread(const call_context& ctx, int which) {
   if (which < 0) return -EINVAL;
-  return which == 0 || ctx.instance.processes.exists(which) || ctx.process.host.has_thread(which) ? 0 : -ESRCH;
+  return which == 0 || ctx.instance.processes.exists(which) || ctx.process.host.has_thread(which) ? 0
+                                                                                                  : -ESRCH;
 }
 
 std::int64_t do_sched_yield(call_context&) {

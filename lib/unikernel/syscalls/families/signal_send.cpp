@@ -104,7 +104,8 @@ std::int64_t do_rt_sigqueueinfo(call_context& ctx) {
   const int pid = int_arg(ctx, 0);
   if (const auto r = load_info(ctx, ctx.args[2], int_arg(ctx, 1), info); r < 0) return r;
   if (pid <= 0) return -ESRCH;
-  return forged(ctx, pid, info) ? (ctx.instance.processes.exists(pid) ? -EPERM : -ESRCH) : to_pid(ctx, pid, info);
+  return forged(ctx, pid, info) ? (ctx.instance.processes.exists(pid) ? -EPERM : -ESRCH)
+                                : to_pid(ctx, pid, info);
 }
 
 std::int64_t do_rt_tgsigqueueinfo(call_context& ctx) {

@@ -52,7 +52,8 @@ std::int64_t attach(call_context& ctx, int id, const segment_table::segment& s, 
   r.shared = true;
   const std::int64_t at = map_open_file(ctx, r, s.memory, 0);
   if (at < 0) return at == -EEXIST ? -EINVAL : at;
-  const auto before = ctx.instance.segments.attached({&ctx.memory, static_cast<std::uint64_t>(at)}, {id, page_ceil(r.size)});
+  const auto before =
+      ctx.instance.segments.attached({&ctx.memory, static_cast<std::uint64_t>(at)}, {id, page_ceil(r.size)});
   if (before) ctx.instance.segments.release(before->id, ctx.process.pid);
   return at;
 }

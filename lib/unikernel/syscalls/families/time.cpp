@@ -38,8 +38,7 @@ std::int64_t do_clock_gettime(call_context& ctx) {
     // CPU time by number, as pthread_getcpuclockid() and clock_getcpuclockid() make it.
     const auto clock = timer_clock_of(id, ctx.thread.tid, ctx.process.pid);
     if (!clock) return -EINVAL;
-    const auto used =
-        clock->tid ? ctx.process.host.thread_cpu_time(clock->tid) : ctx.process.host.cpu_time();
+    const auto used = clock->tid ? ctx.process.host.thread_cpu_time(clock->tid) : ctx.process.host.cpu_time();
     if (!used) return -EINVAL;
     t = to_timespec(*used);
   }
