@@ -12,7 +12,8 @@ from osvm_process import OSVM, Case
 
 HELP = pathlib.Path(__file__).parent / "help"
 COMMANDS = ["", "run", "demo", "version", "completion", "doctor", "doctor kvm", "bench", "bench boot", "bench vsock",
-            "bench swap", "bench load", "bench eject", "bench kill", "bench syscalls", "bench headline", "bench programs", "bench surface", "decode", "ledger",
+            "bench swap", "bench load", "bench eject", "bench kill", "bench syscalls", "bench fork",
+            "bench headline", "bench programs", "bench surface", "decode", "ledger",
             "ledger info", "ledger bounds", "ledger slots", "ledger block", "ledger tx", "ledger address", "ledger verify",
             "ledger snapshot", "ledger new", "ledger import", "ledger export", "ledger compare", "ledger index",
             "idl", "idl add", "idl fetch", "idl list", "idl remove", "account", "balance", "token", "token holders",

@@ -60,7 +60,7 @@ void write_much(json_writer& out, unsigned seed) {
       case 0: out.string(text); break;
       case 1: out.string(text + "\"\n" + text); break;
       case 2: out.number(std::uint64_t{random()} << (random() % 33)); break;
-      case 3: out.number(-std::int64_t{random()}); break;
+      case 3: out.number(-static_cast<std::int64_t>(random())); break;
       case 4: out.base58(as_bytes(text).first(text.size() % 41)); break;
       case 5: out.base64(as_bytes(text)); break;
       case 6: out.raw("{}"); break;

@@ -78,5 +78,6 @@ result<void> measure_kill(environment& env, report& out, unsigned rounds);
 
 // System calls of a guest beside the same program as a native process: microseconds each.
 result<void> measure_syscalls(environment& env, report& out, unsigned rounds);
+result<void> measure_forks(environment& env, report& out, unsigned rounds);
 
 }  // namespace osvm::cli::bench

@@ -272,6 +272,13 @@ std::int64_t sys_ioctl(call_context& ctx) {
       d->what->nonblocking = on != 0;
       return 0;
     }
+    case FIOASYNC: {  // as F_SETOWN: named, and no SIGIO comes
+      int on = 0;
+      if (!load(ctx, ctx.args[2], on)) return -EFAULT;
+      if (on != 0)
+        (void)ctx.instance.deny("ioctl FIOASYNC", "ignored: signals for descriptors are not served", EPERM);
+      return 0;
+    }
     case FIONREAD: {
       int count = 0;
       if (!d->host) return -ENOTTY;
