@@ -2,13 +2,11 @@
 // this keeps its types to one file.
 #pragma once
 
-#include "net/http2_words.hpp"
+#include "net/http2_connection.hpp"
 
 #include <osvm/net/error.hpp>
 
 #include <memory>
-
-struct nghttp2_session;
 
 namespace osvm::net {
 
@@ -51,37 +49,24 @@ struct http2_client_options {
 };
 
 // One connection. Not thread-safe.
-class http2_client final {
+class http2_client final : public http2_connection {
  public:
   static result<std::unique_ptr<http2_client>> make(http2_answers& answers,
                                                     const http2_client_options& options);
 
-  // False: the server broke the protocol; what output() gives is to be sent, then the connection ends.
-  bool receive(std::string_view bytes) noexcept;
-  // The next bytes to send, valid until the next call; empty: none.
-  std::string_view output() noexcept;
-  // Nothing more will come from or go to this server.
-  bool over() const noexcept;
   // New requests can be made here.
   bool open() const noexcept;
 
   // `fields` begin with the pseudo-header fields. Gives the stream's number, or a negative one: not possible
   // any more. `body`: on_pull() will give one.
   std::int32_t request(std::span<const http2_field> fields, bool body) noexcept;
-  void resume(std::int32_t stream) noexcept;
-  void consume(std::int32_t stream, std::size_t bytes) noexcept;
-  void reset(std::int32_t stream, http2_reason why) noexcept;
 
  private:
-  struct deleter {
-    void operator()(nghttp2_session* s) const noexcept;
-  };
-  explicit http2_client(http2_answers& answers) noexcept : answers_(answers) {}
-  friend struct http2_client_callbacks;
+  explicit http2_client(http2_answers& sink) noexcept : sink_(sink) {}
+  template <class, class>
+  friend struct http2_callbacks_of;
 
-  http2_answers& answers_;
-  std::unique_ptr<nghttp2_session, deleter> session_;
-  bool broken_ = false;
+  http2_answers& sink_;
 };
 
 }  // namespace osvm::net

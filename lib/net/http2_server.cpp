@@ -14,18 +14,7 @@ bool is_request(const nghttp2_frame* f) noexcept {
 
 }  // namespace
 
-// No exception may pass through the library.
-struct http2_callbacks {
-  template <class F>
-  static int call(void* user, F f) noexcept {
-    try {
-      f(static_cast<http2_server*>(user)->events_);
-      return 0;
-    } catch (...) {
-      return NGHTTP2_ERR_CALLBACK_FAILURE;
-    }
-  }
-
+struct http2_callbacks : http2_callbacks_of<http2_callbacks, http2_server> {
   static int on_header(nghttp2_session*, const nghttp2_frame* f, const std::uint8_t* name,
                        std::size_t name_size, const std::uint8_t* value, std::size_t value_size, std::uint8_t,
                        void* user) {
@@ -34,90 +23,27 @@ struct http2_callbacks {
       e.on_field(f->hd.stream_id, http2_view(name, name_size), http2_view(value, value_size));
     });
   }
-  // Without this, a field that is not valid would be left out in silence.
-  static int on_invalid(nghttp2_session*, const nghttp2_frame*, const std::uint8_t*, std::size_t,
-                        const std::uint8_t*, std::size_t, std::uint8_t, void*) {
-    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-  }
   static int on_frame(nghttp2_session*, const nghttp2_frame* f, void* user) {
     const bool end = (f->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     if (is_request(f)) return call(user, [&](http2_events& e) { e.on_head(f->hd.stream_id, end); });
     if (!end || (f->hd.type != NGHTTP2_DATA && f->hd.type != NGHTTP2_HEADERS)) return 0;
     return call(user, [&](http2_events& e) { e.on_end(f->hd.stream_id); });
   }
-  static int on_data(nghttp2_session*, std::uint8_t, std::int32_t stream, const std::uint8_t* data,
-                     std::size_t size, void* user) {
-    return call(user, [&](http2_events& e) { e.on_data(stream, http2_view(data, size)); });
-  }
   static int on_close(nghttp2_session*, std::int32_t stream, std::uint32_t code, void* user) {
     return call(user, [&](http2_events& e) { e.on_closed(stream, code == NGHTTP2_NO_ERROR); });
   }
-  static ssize_t on_pull(nghttp2_session*, std::int32_t stream, std::uint8_t* into, std::size_t size,
-                         std::uint32_t* flags, nghttp2_data_source*, void* user) {
-    http2_events::pulled p;
-    const int failed = call(user, [&](http2_events& e) {
-      p = e.on_pull(stream, {reinterpret_cast<char*>(into), size});
-    });
-    if (failed != 0) return failed;
-    if (p.end) *flags |= NGHTTP2_DATA_FLAG_EOF;
-    return p.bytes == 0 && !p.end ? static_cast<ssize_t>(NGHTTP2_ERR_DEFERRED)
-                                  : static_cast<ssize_t>(p.bytes);
-  }
 };
-
-void http2_server::deleter::operator()(nghttp2_session* s) const noexcept {
-  nghttp2_session_del(s);
-}
 
 result<std::unique_ptr<http2_server>> http2_server::make(http2_events& events,
                                                          const http2_server_options& o) {
-  nghttp2_session_callbacks* c = nullptr;
-  nghttp2_option* p = nullptr;
-  const bool room = nghttp2_session_callbacks_new(&c) == 0 && nghttp2_option_new(&p) == 0;
-  const std::unique_ptr<nghttp2_session_callbacks, http2_callbacks_deleter> callbacks(c);
-  const std::unique_ptr<nghttp2_option, http2_option_deleter> option(p);
-  if (!room) return error(osvm::errc::limit_exceeded, "memory for an HTTP/2 connection");
-  nghttp2_session_callbacks_set_on_header_callback(c, http2_callbacks::on_header);
-  nghttp2_session_callbacks_set_on_invalid_header_callback(c, http2_callbacks::on_invalid);
-  nghttp2_session_callbacks_set_on_frame_recv_callback(c, http2_callbacks::on_frame);
-  nghttp2_session_callbacks_set_on_data_chunk_recv_callback(c, http2_callbacks::on_data);
-  nghttp2_session_callbacks_set_on_stream_close_callback(c, http2_callbacks::on_close);
-  nghttp2_option_set_no_auto_window_update(p, 1);
   std::unique_ptr<http2_server> made(new http2_server(events));
-  nghttp2_session* s = nullptr;
-  if (nghttp2_session_server_new2(&s, c, made.get(), p) != 0)
-    return error(osvm::errc::limit_exceeded, "memory for an HTTP/2 connection");
-  made->session_.reset(s);
   const std::array<nghttp2_settings_entry, 3> settings{
       {{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, o.max_streams},
        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, o.stream_window},
        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, o.max_head}}};
-  if (nghttp2_submit_settings(s, NGHTTP2_FLAG_NONE, settings.data(), settings.size()) != 0 ||
-      nghttp2_session_set_local_window_size(s, NGHTTP2_FLAG_NONE, 0,
-                                            static_cast<std::int32_t>(o.connection_window)) != 0) {
-    return error(osvm::errc::invalid_argument, "HTTP/2 windows must be 64 KiB to 2 GiB");
-  }
+  OSVM_CHECK(http2_callbacks::start(nghttp2_session_server_new2, *made, settings, o.connection_window,
+                                    [&](nghttp2_session* s) { made->adopt(s); }));
   return made;
-}
-
-bool http2_server::receive(std::string_view bytes) noexcept {
-  if (broken_) return false;
-  const auto n = nghttp2_session_mem_recv(session_.get(), reinterpret_cast<const std::uint8_t*>(bytes.data()),
-                                          bytes.size());
-  broken_ = n < 0 || static_cast<std::size_t>(n) != bytes.size();
-  return !broken_;
-}
-
-std::string_view http2_server::output() noexcept {
-  const std::uint8_t* data = nullptr;
-  const auto n = nghttp2_session_mem_send(session_.get(), &data);
-  if (n < 0) broken_ = true;
-  return n > 0 ? http2_view(data, static_cast<std::size_t>(n)) : std::string_view();
-}
-
-bool http2_server::over() const noexcept {
-  return broken_ ||
-         (nghttp2_session_want_read(session_.get()) == 0 && nghttp2_session_want_write(session_.get()) == 0);
 }
 
 bool http2_server::respond(std::int32_t stream, unsigned status, std::span<const http2_field> fields,
@@ -125,8 +51,7 @@ bool http2_server::respond(std::int32_t stream, unsigned status, std::span<const
   try {
     const http2_field_list all(status, fields);
     const nghttp2_data_provider from{.source = {.ptr = nullptr}, .read_callback = http2_callbacks::on_pull};
-    return nghttp2_submit_response(session_.get(), stream, all.data(), all.size(), body ? &from : nullptr) ==
-           0;
+    return nghttp2_submit_response(session(), stream, all.data(), all.size(), body ? &from : nullptr) == 0;
   } catch (const std::bad_alloc&) {
     return false;
   }
@@ -136,25 +61,16 @@ bool http2_server::inform(std::int32_t stream, unsigned status,
                           std::span<const http2_field> fields) noexcept {
   try {
     const http2_field_list all(status, fields);
-    return nghttp2_submit_headers(session_.get(), NGHTTP2_FLAG_NONE, stream, nullptr, all.data(), all.size(),
+    return nghttp2_submit_headers(session(), NGHTTP2_FLAG_NONE, stream, nullptr, all.data(), all.size(),
                                   nullptr) == 0;
   } catch (const std::bad_alloc&) {
     return false;
   }
 }
 
-void http2_server::resume(std::int32_t stream) noexcept {
-  nghttp2_session_resume_data(session_.get(), stream);
-}
-void http2_server::consume(std::int32_t stream, std::size_t bytes) noexcept {
-  nghttp2_session_consume(session_.get(), stream, bytes);
-}
-void http2_server::reset(std::int32_t stream, http2_reason why) noexcept {
-  nghttp2_submit_rst_stream(session_.get(), NGHTTP2_FLAG_NONE, stream, http2_code(why));
-}
 void http2_server::leave() noexcept {
-  const auto last = nghttp2_session_get_last_proc_stream_id(session_.get());
-  nghttp2_submit_goaway(session_.get(), NGHTTP2_FLAG_NONE, last, NGHTTP2_NO_ERROR, nullptr, 0);
+  const auto last = nghttp2_session_get_last_proc_stream_id(session());
+  nghttp2_submit_goaway(session(), NGHTTP2_FLAG_NONE, last, NGHTTP2_NO_ERROR, nullptr, 0);
 }
 
 }  // namespace osvm::net

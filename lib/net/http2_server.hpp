@@ -2,13 +2,11 @@
 // does the protocol; this keeps its types to one file. Used by the proxy's data path.
 #pragma once
 
-#include "net/http2_words.hpp"
+#include "net/http2_connection.hpp"
 
 #include <osvm/net/error.hpp>
 
 #include <memory>
-
-struct nghttp2_session;
 
 namespace osvm::net {
 
@@ -41,38 +39,24 @@ struct http2_server_options {
 };
 
 // One connection. Not thread-safe. The bytes begin with the client's preface.
-class http2_server final {
+class http2_server final : public http2_connection {
  public:
   static result<std::unique_ptr<http2_server>> make(http2_events& events,
                                                     const http2_server_options& options);
-
-  // False: the client broke the protocol; what output() gives is to be sent, then the connection ends.
-  bool receive(std::string_view bytes) noexcept;
-  // The next bytes to send, valid until the next call; empty: none.
-  std::string_view output() noexcept;
-  // Nothing more will come from or go to this client.
-  bool over() const noexcept;
 
   // False: not possible any more. `body`: on_pull() will give one.
   bool respond(std::int32_t stream, unsigned status, std::span<const http2_field> fields, bool body) noexcept;
   // A 1xx.
   bool inform(std::int32_t stream, unsigned status, std::span<const http2_field> fields) noexcept;
-  void resume(std::int32_t stream) noexcept;
-  void consume(std::int32_t stream, std::size_t bytes) noexcept;
-  void reset(std::int32_t stream, http2_reason why) noexcept;
   // Asks the client to leave: streams that are open end, new ones go elsewhere.
   void leave() noexcept;
 
  private:
-  struct deleter {
-    void operator()(nghttp2_session* s) const noexcept;
-  };
-  explicit http2_server(http2_events& events) noexcept : events_(events) {}
-  friend struct http2_callbacks;
+  explicit http2_server(http2_events& sink) noexcept : sink_(sink) {}
+  template <class, class>
+  friend struct http2_callbacks_of;
 
-  http2_events& events_;
-  std::unique_ptr<nghttp2_session, deleter> session_;
-  bool broken_ = false;
+  http2_events& sink_;
 };
 
 }  // namespace osvm::net

@@ -2,6 +2,7 @@
 #include "unikernel/guest_fixture.hpp"
 
 #include <csignal>
+#include <functional>
 #include <thread>
 
 namespace {
@@ -13,6 +14,15 @@ class guest_processes : public guest_test {};
 
 std::size_t entries(const char* folder) {
   return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(folder), {}));
+}
+
+bool becomes_true(const std::function<bool()>& condition) {
+  const auto until = std::chrono::steady_clock::now() + patience;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() >= until) return false;
+    std::this_thread::sleep_for(1ms);
+  }
+  return true;
 }
 
 bool has_denial(const outcome& o, std::string_view what, std::string_view rule) {
@@ -52,7 +62,7 @@ TEST_F(guest_processes, zombies_count_until_they_are_waited_for) {
 TEST_F(guest_processes, a_tree_of_forks_is_killed_as_a_whole) {
   auto guest = start("processes", {"tree_bomb"}, [](auto& o) { o.budgets.processes = 12; });
   ASSERT_TRUE(guest) << guest.error().to_string();
-  while (guest->stats().processes_started < 12) std::this_thread::sleep_for(1ms);
+  ASSERT_TRUE(becomes_true([&] { return guest->stats().processes_started >= 12; }));
   guest->kill();
   const auto end = guest->wait(patience);
   ASSERT_TRUE(end) << end.error().to_string();
@@ -75,7 +85,7 @@ TEST_F(guest_processes, memory_of_all_processes_counts_together) {
   }).expect_cause(exit_cause::memory_budget);
   auto guest = start("processes", {"memory"}, [](auto& o) { o.budgets.memory_bytes = 256 << 20; });
   ASSERT_TRUE(guest) << guest.error().to_string();
-  while (guest->stats().memory_bytes < (96U << 20)) std::this_thread::sleep_for(1ms);
+  ASSERT_TRUE(becomes_true([&] { return guest->stats().memory_bytes >= (96U << 20); }));
   guest->kill();
   EXPECT_TRUE(guest->wait(patience));
 }
@@ -124,6 +134,17 @@ TEST_F(guest_processes, a_file_that_the_guest_can_change_needs_the_right_to_make
   const auto granted = run("processes", {"run", "/m/hello"}, mounted(false, false)).expect_exit(0);
   EXPECT_EQ(granted.number("status"), 0) << granted.describe();
   EXPECT_TRUE(granted.out.find("hello") != std::string::npos) << granted.describe();
+}
+
+TEST_F(guest_processes, a_program_that_changes_is_run_as_it_is_now) {
+  const std::string folder = dir + "/mount";
+  std::filesystem::create_directory(folder);
+  std::filesystem::copy_file(program_path("processes"), folder + "/source");
+  const auto o = run("processes", {"rewrite", "/m"}, [&](auto& op) {
+                   op.policy.mounts = {{folder, "/m", true}};
+                   op.policy.allow.jit = true;
+                 }).expect_exit(0);
+  EXPECT_EQ(o.number("wrong"), 0) << o.describe();
 }
 
 TEST_F(guest_processes, what_is_no_program_is_refused_by_its_errno) {

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 from . import _osvm
+from ._handle import Handle
 from .errors import Errc, Error
 from .report import ShiftResult, shift_result
 from .runtime import Runtime
@@ -28,7 +28,7 @@ class ReleaseEvent:
     time: float
 
 
-class Gateway:
+class Gateway(Handle):
     """What ``osvm proxy -c FILE`` runs. Returns when the release of every service is active.
 
     Give the configuration as ``text`` (errors call it ``name``) or as the path of a ``file``; see
@@ -126,17 +126,4 @@ class Gateway:
 
     def close(self) -> None:
         """Cuts every connection. Idempotent."""
-        raw, self._raw = self._raw, None
-        if raw is not None:
-            raw.close()
-        if self._own_runtime is not None:
-            self._own_runtime.close()
-            self._own_runtime = None
-
-    def __enter__(self) -> Gateway:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        super().close()

@@ -6,10 +6,10 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from types import TracebackType
 from typing import IO, Union
 
 from . import _osvm
+from ._handle import Handle
 from .errors import Errc, Error
 from .images import AppImage
 from .report import Event, ExitReport, HostFacts, InstanceStats, exit_report, instance_stats
@@ -83,7 +83,7 @@ def _stream(stream: Stream, inherited: int) -> object:
     return stream.fileno()
 
 
-class Instance:
+class Instance(Handle):
     """A guest with what it may do: everything that is not granted here is denied.
 
     ``args``: the program's path (unless ``image`` is given) and its arguments; of an ``AppImage`` only what
@@ -294,20 +294,10 @@ class Instance:
 
     def close(self) -> None:
         """Kills the guest if it runs, and releases everything. Idempotent."""
-        raw, self._raw = self._raw, None
-        if raw is not None:
-            raw.close()
-        if self._own_runtime is not None:
-            self._own_runtime.close()
-            self._own_runtime = None
+        super().close()
         if self._own_dir is not None:
             shutil.rmtree(self._own_dir, ignore_errors=True)
             self._own_dir = None
 
     def __enter__(self) -> Instance:
         return self if self._raw is not None else self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

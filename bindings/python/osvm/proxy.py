@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import TracebackType
 
 from . import _osvm
+from ._handle import Handle
 from .errors import Errc, Error
 from .report import ProxyStats, ShiftResult, proxy_stats, shift_result
 from .runtime import Runtime
@@ -32,7 +32,7 @@ class Probe:
     deadline: float = 10.0
 
 
-class Proxy:
+class Proxy(Handle):
     """Listens at once, and routes to ``backend`` after it has passed its probe.
 
     ``listen`` is ``"127.0.0.1:0"`` (any free port), ``"127.0.0.1:8080"``, ``"[::1]:8080"`` or
@@ -160,17 +160,4 @@ class Proxy:
 
     def close(self) -> None:
         """Stops listening and cuts every connection. Idempotent."""
-        raw, self._raw = self._raw, None
-        if raw is not None:
-            raw.close()
-        if self._own_runtime is not None:
-            self._own_runtime.close()
-            self._own_runtime = None
-
-    def __enter__(self) -> Proxy:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        super().close()

@@ -23,7 +23,7 @@ using elf::malformed;
 
 // Page ranges of all segments, relative to the base; segments that share a page share the union of their
 // rights.
-result<void> place(image_data& d, const std::vector<elf::program_header>& loads) {
+result<void> place_segments(image_data& d, const std::vector<elf::program_header>& loads) {
   for (const auto& p : loads) {
     const std::uint64_t start = page_floor(p.vaddr) - d.base;
     const std::uint64_t file_end = page_ceil(p.vaddr + p.filesz) - d.base;
@@ -108,7 +108,7 @@ result<std::shared_ptr<image_data>> lay_out(const elf::byte_source& file, std::s
   d->base = page_floor(l.loads.front().vaddr);
   if (!elf::entry_is_executable(l))
     return error(errc::malformed_elf, name + ": the entry point is not in executable memory");
-  if (auto ok = place(*d, l.loads); !ok) return error(ok.error().code, name + ": " + ok.error().context);
+  if (auto ok = place_segments(*d, l.loads); !ok) return error(ok.error().code, name + ": " + ok.error().context);
   OSVM_TRY(d->memory, copy_to_memory(*d, l.loads, file));
   for (const auto& p : l.loads) d->alignment = std::max(d->alignment, p.align);
   d->headers = elf::header_address(l);

@@ -26,6 +26,8 @@ namespace osvm::unikernel {
 // The real-time signal that interrupts KVM_RUN. Blocked in guest threads, never handled.
 int kick_signal() noexcept;
 
+class guest_process;
+
 // What a process needs of the engine whose guest it belongs to. Thread-safe.
 class process_owner {
  public:
@@ -50,7 +52,7 @@ class process_owner {
   virtual bool ended() const noexcept = 0;
   // Registers a process that is about to start; false: the instance has ended. And one whose last thread is
   // leaving: the call may be the last that is made on the owner.
-  virtual bool adopt(std::shared_ptr<class guest_process> process) = 0;
+  virtual bool adopt(std::shared_ptr<guest_process> process) = 0;
   virtual void gone(const guest_process& process, const exit_report& report) noexcept = 0;
 };
 
@@ -107,10 +109,10 @@ class guest_process final : public process_host, public std::enable_shared_from_
     int exit_status = 0;
   };
   // Where a parent waits for its child of vfork() to run a program or end.
-  struct borrowed_memory {
+  struct awaited_child {
     std::mutex lock;
-    waiter* parent = nullptr;
-    bool returned = false;
+    waiter* parent = nullptr;  // null: it waits no more
+    bool through = false;
   };
 
   // Guest threads (vcpu_loop.cpp)
@@ -150,12 +152,26 @@ class guest_process final : public process_host, public std::enable_shared_from_
   void raise_fault(task& t, kvm::registers user, const fault_signal& f, exit_report report);
   void raise_protection_fault(task& t, const kvm::registers& user);
 
-  // Children and programs (processes.cpp)
+  // Children (forking.cpp)
+  std::shared_ptr<guest_process> admit_child(const child_start& how, std::int64_t& refusal);
+  std::int64_t build_child(guest_process& child, const child_start& how, guest_thread& caller);
+  std::int64_t launch_child(const std::shared_ptr<guest_process>& child);
   result<std::shared_ptr<machine>> machine_for_child(const child_start& how);
   bool prepare_child(guest_process& child, const child_start& how, task& parent);
-  void await_return(borrowed_memory& from, guest_thread& caller);
-  void return_memory() noexcept;
+  void await_child(awaited_child& child, guest_thread& caller);
+  void let_parent_go() noexcept;
+
+  // Programs (executing.cpp)
+  struct prepared_program {
+    std::shared_ptr<machine> next;
+    std::unique_ptr<cpu_slot> slot;
+    kvm::registers regs;
+  };
+  std::int64_t prepare_program(const program_start& what, prepared_program& out);
   std::int64_t leave_alone(task& t);
+  void enter_program(task& t, const program_start& what, prepared_program& program);
+
+  // What the parent hears (guest_process.cpp)
   void tell_parent(const exit_report& report) noexcept;
   void tell_change(int signal);  // stopped by it; 0: continued
 
@@ -170,7 +186,8 @@ class guest_process final : public process_host, public std::enable_shared_from_
   // Written under threads_lock_ by the only thread that the process then has.
   std::shared_ptr<machine> machine_;
   std::shared_ptr<const detail::image_data> image_;
-  std::shared_ptr<borrowed_memory> borrowed_;  // a child of vfork(): its parent's memory
+  std::shared_ptr<awaited_child> awaited_;  // its parent waits for it
+  bool memory_is_parents_ = false;          // CLONE_VM, until it runs a program
 
   mutable std::mutex threads_lock_;
   std::map<int, std::shared_ptr<task>> tasks_;

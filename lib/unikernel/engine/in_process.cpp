@@ -2,11 +2,11 @@
 #include "unikernel/engine/in_process.hpp"
 
 #include "unikernel/elf/closure.hpp"
-#include "unikernel/engine/loader.hpp"
 #include "unikernel/engine/process_setup.hpp"
 #include "unikernel/files/stdio.hpp"
 #include "unikernel/files/tree.hpp"
 #include "unikernel/policy/recorder.hpp"
+#include "unikernel/process/loader.hpp"
 #include "unikernel/thread/signals_blocked.hpp"
 
 #include <osvm/vsock/fd_queue.hpp>

@@ -4,8 +4,8 @@
 
 #include "kvm/registers.hpp"
 #include "unikernel/elf/image_data.hpp"
-#include "unikernel/engine/loader.hpp"
 #include "unikernel/memory/address_space.hpp"
+#include "unikernel/process/loader.hpp"
 #include "unikernel/vdso/clock_page.hpp"
 
 #include <string>

@@ -63,6 +63,15 @@ std::optional<script_line> read_script_line(int fd) {
   return script_line{std::string(line.substr(0, end)), std::string(trim(line.substr(end)))};
 }
 
+// What the guest can change may change twice within one tick of the file system's clock: it is read each
+// time.
+result<std::shared_ptr<const detail::image_data>> read_found(call_context& ctx, const found_program& found) {
+  if (!guest_may_change(found.at))
+    return ctx.instance.programs.get(found.file->get(), found.at.status, found.at.path);
+  return detail::read_program(found.file->get(), static_cast<std::uint64_t>(found.at.status.st_size),
+                              found.at.path);
+}
+
 std::int64_t errno_of(const error& e) {
   if (e.code == make_error_code(errc::too_large)) return -ENOMEM;
   if (e.code.category() == boost::system::generic_category() ||
@@ -131,7 +140,7 @@ std::int64_t find_program(call_context& ctx, const std::string& base, std::strin
       path = script->interpreter;
       continue;
     }
-    auto image = ctx.instance.programs.get(found.file->get(), found.at.status, found.at.path);
+    auto image = read_found(ctx, found);
     if (!image) return errno_of(image.error());
     out.image = std::move(*image);
     out.executable = found.at.path;

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "unikernel/elf/image_data.hpp"
-#include "unikernel/engine/loader.hpp"
+#include "unikernel/process/loader.hpp"
 #include "unikernel/syscalls/syscall.hpp"
 
 #include <sys/stat.h>
@@ -26,7 +26,8 @@ struct program_start {
   std::vector<std::string> arguments, environment;
 };
 
-// Programs that the instance ran lately, as they are laid out in memory. Thread-safe.
+// Programs that the instance ran lately, as they are laid out in memory: files that the guest cannot change.
+// Thread-safe.
 class program_cache final {
  public:
   // The program in the open file, which has this status.

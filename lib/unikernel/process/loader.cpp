@@ -1,4 +1,4 @@
-#include "unikernel/engine/loader.hpp"
+#include "unikernel/process/loader.hpp"
 
 #include "unikernel/files/attributes.hpp"
 #include "unikernel/files/tree.hpp"
