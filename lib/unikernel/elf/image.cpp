@@ -108,7 +108,8 @@ result<std::shared_ptr<image_data>> lay_out(const elf::byte_source& file, std::s
   d->base = page_floor(l.loads.front().vaddr);
   if (!elf::entry_is_executable(l))
     return error(errc::malformed_elf, name + ": the entry point is not in executable memory");
-  if (auto ok = place_segments(*d, l.loads); !ok) return error(ok.error().code, name + ": " + ok.error().context);
+  if (auto ok = place_segments(*d, l.loads); !ok)
+    return error(ok.error().code, name + ": " + ok.error().context);
   OSVM_TRY(d->memory, copy_to_memory(*d, l.loads, file));
   for (const auto& p : l.loads) d->alignment = std::max(d->alignment, p.align);
   d->headers = elf::header_address(l);
