@@ -1,4 +1,5 @@
 #include <osvm/unikernel/instance.hpp>
+#include <osvm/unikernel/template.hpp>
 
 #include "unikernel/engine/in_process.hpp"
 #include "unikernel/worker/front.hpp"
@@ -56,6 +57,10 @@ std::string instance::take_output(int descriptor) {
 }
 std::vector<event> instance::take_events(std::size_t most) {
   return engine_->take_events(most);
+}
+result<instance_template> instance::snapshot(std::chrono::nanoseconds timeout) {
+  OSVM_TRY(auto saved, engine_->snapshot(timeout));
+  return instance_template(std::move(saved));
 }
 result<learned_policy> instance::learned() const {
   return engine_->learned();

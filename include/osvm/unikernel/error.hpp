@@ -15,6 +15,7 @@ enum class errc {
   bad_policy,             // a mount, listener or grant is not usable; the context names it
   isolation_unsupported,  // the asked isolation level does not exist in this version or on this host
   arguments_too_long,     // argv and envp exceed the bound
+  cannot_snapshot,        // the guest has what a template cannot hold; the context names it
 };
 
 const boost::system::error_category& unikernel_category() noexcept;

@@ -92,6 +92,7 @@ struct instance_options {
 };
 
 class engine;
+class instance_template;
 
 // Owner of a running guest and its vCPU threads. Move-only. Member functions are thread-safe, except move and
 // destruction. Destruction kills the guest and joins its threads (bounded: see `osvm bench kill`); it may
@@ -158,6 +159,12 @@ class instance final {
   // it gives what is left.
   std::vector<event> take_events(std::size_t most = 1024);
 
+  // A template of the guest as it is now: its threads stand still between two instructions while its memory
+  // and open files are saved, and go on afterwards. Best taken at rest, for example when it listens. What
+  // instances that are spawned from it have, and what they do not: see template.hpp. errc::cannot_snapshot
+  // names what the guest has that a template cannot hold; errc::timed_out when a thread did not come to stand
+  // still in time; errc::closed.
+  result<instance_template> snapshot(std::chrono::nanoseconds timeout);
   instance_stats stats() const;
   // The policy that this run would have needed, budgets as they were used with a quarter on top. Fails with
   // errc::invalid_argument when instance_options::learn was off.
@@ -166,6 +173,7 @@ class instance final {
   std::string isolation_report() const;
 
  private:
+  friend class instance_template;
   explicit instance(std::shared_ptr<engine> e) noexcept;
   void start_wait(boost::asio::any_completion_handler<void(result<exit_report>)> handler);
   void start_listening(listener which, boost::asio::any_completion_handler<void(result<endpoint>)> handler);

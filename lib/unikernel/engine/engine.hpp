@@ -10,6 +10,8 @@
 
 namespace osvm::unikernel {
 
+struct saved_instance;
+
 // Thread-safe.
 class engine {
  public:
@@ -29,6 +31,7 @@ class engine {
   virtual result<learned_policy> learned() const = 0;
   virtual instance_stats stats() const = 0;
   virtual std::string isolation_report() const = 0;
+  virtual result<std::shared_ptr<const saved_instance>> snapshot(std::chrono::nanoseconds timeout);
   // Kills, joins the guest's threads and frees everything. Called once, by the owner of the handle.
   virtual void shut_down() noexcept = 0;
 };

@@ -66,12 +66,15 @@ result<void> guest_process::start(deadline wall_end) {
 }
 
 void guest_process::stop() noexcept {
-  const std::scoped_lock lock(threads_lock_);
-  ended_.store(true, std::memory_order_seq_cst);
-  for (auto& [tid, t] : tasks_) {
-    t->guest.wait.interrupt();
-    ::pthread_kill(t->handle, kick_signal());
+  {
+    const std::scoped_lock lock(threads_lock_);
+    ended_.store(true, std::memory_order_seq_cst);
+    for (auto& [tid, t] : tasks_) {
+      t->guest.wait.interrupt();
+      ::pthread_kill(t->handle, kick_signal());
+    }
   }
+  tell_gate();
 }
 
 void guest_process::exit(exit_report report) {

@@ -2,8 +2,8 @@
 // system calls served.
 //
 // Threads: one host thread per guest thread. They block all signals; the kick signal is let in only inside
-// KVM_RUN. Locks: threads_lock_ (task registry). None is taken while it is held but the machine's and the
-// address space's, when a vCPU is made.
+// KVM_RUN. Locks: threads_lock_ (task registry), and that of gate_. While the first is held only
+// the gate's is taken, and the machine's and the address space's when a vCPU is made.
 #pragma once
 
 #include "unikernel/engine/faults.hpp"
@@ -15,6 +15,7 @@
 
 #include <pthread.h>
 
+#include <condition_variable>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -27,6 +28,8 @@ namespace osvm::unikernel {
 int kick_signal() noexcept;
 
 class guest_process;
+struct saved_instance;
+struct saved_thread;
 
 // What a process needs of the engine whose guest it belongs to. Thread-safe.
 class process_owner {
@@ -74,6 +77,15 @@ class guest_process final : public process_host, public std::enable_shared_from_
   // Ends all its threads, whatever they do. Returns at once.
   void stop() noexcept;
 
+  // Makes all threads stand still between two instructions, and lets them go on. errc::timed_out,
+  // errc::closed: they go on by themselves.
+  result<void> pause(wait_clock::time_point until);
+  void resume() noexcept;
+  result<std::vector<saved_thread>> saved_threads() const;  // of threads that stand still
+  // The first process of a clone: its threads go on in `m` where those of the template stood.
+  result<void> start_saved(std::shared_ptr<machine> m, const std::vector<saved_thread>& threads,
+                           deadline wall_end);
+
   // process_host
   std::int64_t start_thread(const thread_start& how) override;
   std::int64_t start_child(const child_start& how, guest_thread& caller) override;
@@ -106,6 +118,7 @@ class guest_process final : public process_host, public std::enable_shared_from_
     bool replaced = false;               // the call was execve(): the registers are those of a new program
     std::shared_ptr<machine> retired;    // what that call was made in, until it is over
     std::atomic<bool> dismissed{false};  // another thread runs a program: this one ends
+    std::shared_ptr<const saved_thread> standing;  // while it stands still
     int exit_status = 0;
   };
   // Where a parent waits for its child of vfork() to run a program or end.
@@ -152,6 +165,24 @@ class guest_process final : public process_host, public std::enable_shared_from_
   void raise_fault(task& t, kvm::registers user, const fault_signal& f, exit_report report);
   void raise_protection_fault(task& t, const kvm::registers& user);
 
+  // Standing still (pausing.cpp)
+  struct pause_gate {
+    std::mutex lock;
+    std::condition_variable changed;
+    bool wanted = false;
+    unsigned standing = 0;
+  };
+  bool pause_wanted() {
+    const std::scoped_lock lock(gate_.lock);
+    return gate_.wanted;
+  }
+  std::shared_ptr<const saved_thread> save_thread(const task& t, const kvm::registers& user) const;
+  void stand(task& t, std::shared_ptr<const saved_thread> as);
+  void stand_still(task& t);
+  void stand_still_before(task& t, std::uint64_t number);
+  void tell_gate() noexcept;
+  std::int64_t start_saved_thread(const saved_thread& s);
+
   // Children (forking.cpp)
   std::shared_ptr<guest_process> admit_child(const child_start& how, std::int64_t& refusal);
   std::int64_t build_child(guest_process& child, const child_start& how, guest_thread& caller);
@@ -191,10 +222,12 @@ class guest_process final : public process_host, public std::enable_shared_from_
 
   mutable std::mutex threads_lock_;
   std::map<int, std::shared_ptr<task>> tasks_;
+  std::atomic<unsigned> running_threads_{0};  // their number, for who must not take the lock
   std::shared_ptr<task> first_;  // until start()
   std::chrono::nanoseconds finished_cpu_{0};
   std::optional<exit_report> report_;
   std::atomic<bool> ended_{false}, stop_told_{false};
+  pause_gate gate_;
   waiter* alone_ = nullptr;  // who waits to be the only thread: told when one leaves
 };
 

@@ -41,7 +41,7 @@ budgets effective_budgets(const instance_options& o) {
   return b;
 }
 
-result<void> check(const instance_options& o) {
+result<void> check_given(const instance_options& o) {
   if (o.level != isolation::hardware) return error(errc::isolation_unsupported, "process isolation");
   const budgets& b = o.budgets;
   if (b.memory_bytes < (1U << 20)) return error(osvm::errc::invalid_argument, "memory budget below 1 MiB");
@@ -120,6 +120,10 @@ in_process_engine::in_process_engine(executor ex, image program, const instance_
       given_policy_(options.policy),
       created_(clock_type::now()) {}
 
+result<void> in_process_engine::check_options(const instance_options& options) {
+  return check_given(options);
+}
+
 in_process_engine::~in_process_engine() {
   shut_down();
 }
@@ -127,7 +131,7 @@ in_process_engine::~in_process_engine() {
 result<std::shared_ptr<engine>> in_process_engine::create(executor ex, const image& program,
                                                           const instance_options& options,
                                                           const engine_setup& setup) {
-  OSVM_CHECK(check(options));
+  OSVM_CHECK(check_options(options));
   if (options.learn == learning::allow_all) {
     const instance_options open = with_everything(options);
     auto e = std::make_shared<in_process_engine>(std::move(ex), program, open);
@@ -297,9 +301,18 @@ result<void> in_process_engine::start_guest(const instance_options& options) {
   phases_.vm = memory_begin - vm_begin;
   phases_.memory = vcpu_begin - memory_begin;
   phases_.vcpu = start_begin - vcpu_begin;
-  state_->started = start_begin;
-  if (options.budgets.wall_time.count() > 0 && state_->rules.wall_budget)
-    wall_end_ = start_begin + options.budgets.wall_time;
+  begin_wall_time(start_begin);
+  return start_main([&] { return main_->start(wall_end_); });
+}
+
+void in_process_engine::begin_wall_time(wait_clock::time_point now) {
+  state_->started = now;
+  if (state_->budgets.wall_time.count() > 0 && state_->rules.wall_budget)
+    wall_end_ = now + state_->budgets.wall_time;
+}
+
+// Registers the first process and lets it run.
+result<void> in_process_engine::start_main(const std::function<result<void>()>& launch) {
   const std::shared_ptr<process_state> process(main_, &main_->state());
   if (!state_->processes.add(process, outside_pid, 0))
     return error(osvm::errc::invalid_argument, "process budget below 1");
@@ -308,7 +321,7 @@ result<void> in_process_engine::start_guest(const instance_options& options) {
     processes_.emplace(guest_pid, main_);
     started_ = true;
   }
-  auto launched = main_->start(wall_end_);
+  auto launched = launch();
   if (!launched) {
     const std::scoped_lock lock(processes_lock_);
     processes_.clear();

@@ -47,6 +47,9 @@ class in_process_engine final : public engine_base, private instance_host, priva
   static result<std::shared_ptr<engine>> create(executor ex, const image& program,
                                                 const instance_options& options,
                                                 const engine_setup& setup = {});
+  // An instance that goes on where a template stood.
+  static result<std::shared_ptr<engine>> spawn(executor ex, const saved_instance& saved,
+                                               const instance_options& options);
   in_process_engine(executor ex, image program, const instance_options& options);
   ~in_process_engine() override;
 
@@ -56,14 +59,23 @@ class in_process_engine final : public engine_base, private instance_host, priva
   result<learned_policy> learned() const override;
   instance_stats stats() const override;
   std::string isolation_report() const override;
+  result<std::shared_ptr<const saved_instance>> snapshot(std::chrono::nanoseconds timeout) override;
   void shut_down() noexcept override;
 
  private:
+  static result<void> check_options(const instance_options& options);
   // Creation, in order.
   result<void> boot(const instance_options& options, const engine_setup& setup);
   result<void> open_host(const instance_options& options, const engine_setup& setup);
   result<void> start_guest(const instance_options& options);
   result<void> check_stub() const;
+  void begin_wall_time(wait_clock::time_point now);
+  result<void> start_main(const std::function<result<void>()>& launch);
+  // Templates (spawning.cpp)
+  result<void> check_snapshot() const;
+  result<std::shared_ptr<const saved_instance>> save();
+  result<void> restore(const saved_instance& saved);
+  result<void> restore_process(const saved_instance& saved, machine& m);
   host_access access_of(const instance_options& options) const;
   void open_recorder();
   budgets used_budgets() const;

@@ -58,7 +58,9 @@ std::int64_t guest_process::launch(std::shared_ptr<task> t) {
     owner_.poller()->add(t->ring);
   }
   tasks_.emplace(t->guest.tid, t);
+  ++running_threads_;
   state_.signals.add(t->guest);
+  if (pause_wanted()) t->guest.wait.pause();
   int e = 0;
   {
     const all_signals_blocked blocked;
@@ -70,6 +72,7 @@ std::int64_t guest_process::launch(std::shared_ptr<task> t) {
     if (t->ring) owner_.poller()->remove(*t->ring);
     machine_->give_back(std::move(t->slot));
     tasks_.erase(t->guest.tid);
+    --running_threads_;
     t->owner.reset();
     return -e;
   }
@@ -155,6 +158,7 @@ void guest_process::run(task& t) {
     if (t.guest.wait.interrupted()) {
       if (t.ring) settle_stub(t);
       (void)deliver_signals(t, 0, 0);
+      if (!over() && pause_wanted()) stand_still(t);
     }
     if (over()) break;
     t.call_served = false;
@@ -276,7 +280,8 @@ void guest_process::serve_call(task& t) {
     return;
   }
   while (is_interrupted_call(value)) {
-    // A signal stopped the call. Without a handler to run it goes on, unseen by the program.
+    // A signal stopped the call, or a pause. Without a handler to run it goes on, unseen by the program.
+    if (pause_wanted()) stand_still_before(t, number);
     if (!finish_call(t, -EINTR) || deliver_signals(t, value, number)) break;
     if (ended_.load() || t.guest.exiting || wall_time_is_up()) break;
     t.guest.repeated = true;
@@ -398,10 +403,12 @@ void guest_process::leave(task& t) noexcept {
     const auto it = tasks_.find(t.guest.tid);
     keep = std::move(it->second);
     tasks_.erase(it);
+    --running_threads_;
     last = tasks_.empty();
     if (last) ended_.store(true);
     if (alone_) alone_->unpark();
   }
+  tell_gate();
   const pthread_t handle = t.handle;
   t.owner.reset();
   if (last) finish(t);

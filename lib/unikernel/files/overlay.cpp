@@ -234,6 +234,7 @@ std::uint64_t overlay::measure() {
 
 std::int64_t overlay::create(const node_ptr& folder, const std::string& name, mode_t mode, std::string target,
                              node_ptr& out) {
+  changed_.store(true, std::memory_order_release);
   {  // before the charge, so that asking for what is there costs nothing
     const std::lock_guard guard(lock_);
     if (folder->links == 0) return -ENOENT;
@@ -258,6 +259,7 @@ std::int64_t overlay::create(const node_ptr& folder, const std::string& name, mo
 }
 
 std::int64_t overlay::create_unnamed(mode_t mode, node_ptr& out) {
+  changed_.store(true, std::memory_order_release);
   if (!quota_->take(name_bytes)) return -ENOSPC;
   {
     const std::lock_guard guard(lock_);
@@ -285,6 +287,7 @@ std::int64_t overlay::make_folders(std::string_view path, node_ptr& out) {
 }
 
 std::int64_t overlay::remove(const node_ptr& folder, const std::string& name, bool as_folder) {
+  changed_.store(true, std::memory_order_release);
   const std::lock_guard guard(lock_);
   const node_ptr node = child(folder, name);
   if (!node) return -ENOENT;
@@ -310,6 +313,7 @@ std::int64_t overlay::replaceable(const node_ptr& moved, const node_ptr& there) 
 
 std::int64_t overlay::rename(const node_ptr& from, const std::string& name, const node_ptr& to,
                              const std::string& new_name, unsigned flags) {
+  changed_.store(true, std::memory_order_release);
   const std::lock_guard guard(lock_);
   const node_ptr moved = child(from, name), there = child(to, new_name);
   const bool exchange = (flags & RENAME_EXCHANGE) != 0;
@@ -332,6 +336,7 @@ std::int64_t overlay::rename(const node_ptr& from, const std::string& name, cons
 }
 
 std::int64_t overlay::link(const node_ptr& file, const node_ptr& folder, const std::string& name) {
+  changed_.store(true, std::memory_order_release);
   if (S_ISDIR(file->type)) return -EPERM;
   const std::lock_guard guard(lock_);
   if (folder->links == 0) return -ENOENT;
@@ -345,6 +350,7 @@ std::int64_t overlay::link(const node_ptr& file, const node_ptr& folder, const s
 }
 
 void overlay::set_mode(const node_ptr& node, mode_t bits) {
+  changed_.store(true, std::memory_order_release);
   const std::lock_guard guard(lock_);
   node->bits = bits & 01777;
 }

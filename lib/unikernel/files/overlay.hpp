@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <ctime>
 #include <memory>
@@ -75,6 +76,8 @@ class overlay final : public std::enable_shared_from_this<overlay> {
   std::int64_t link(const node_ptr& file, const node_ptr& folder, const std::string& name);
   void set_mode(const node_ptr& node, mode_t bits);
   void set_times(const node_ptr& node, const std::array<timespec, 2>& times);
+  // Whether the guest has changed anything since it began.
+  bool changed() const noexcept { return changed_.load(std::memory_order_acquire); }
 
  private:
   explicit overlay(std::shared_ptr<const file_source> source) : source_(std::move(source)) {}
@@ -97,6 +100,7 @@ class overlay final : public std::enable_shared_from_this<overlay> {
   std::shared_ptr<const file_source> source_;
   std::shared_ptr<quota_account> quota_;
   node_ptr root_;
+  std::atomic<bool> changed_{false};
   // Guards names, links, parents and modes. Taken before a node's own lock, and never together with a lock of
   // the quota.
   std::mutex lock_;

@@ -61,6 +61,7 @@ std::int64_t overlay::open_sealed(const node_ptr& file, opened_node& out, std::s
 // The quota is asked first and given back when another thread was faster, since its lock comes before a
 // node's.
 std::int64_t overlay::own_content(const node_ptr& file, bool empty, std::string& broken) {
+  changed_.store(true, std::memory_order_release);
   if (!is_pristine(file)) return 0;
   const std::uint64_t size = empty ? 0 : file->source_size;
   const std::uint64_t charge = size + (file->counted ? 0 : name_bytes);
@@ -103,6 +104,7 @@ std::int64_t overlay::open(const node_ptr& file, int flags, opened_node& out, st
 }
 
 void overlay::set_times(const node_ptr& node, const std::array<timespec, 2>& times) {
+  changed_.store(true, std::memory_order_release);
   const std::lock_guard guard(node->lock);
   if (node->form == content_form::file) {
     (void)::futimens(node->file.get(), times.data());

@@ -99,6 +99,7 @@ result<void> set_up_stdio(instance_state& instance, process_state& process, cons
   const stdio* const all[] = {&input, &output, &error};
   for (int number = 0; number < 3; ++number) {
     OSVM_TRY(auto d, make(instance, *all[number], number));
+    d->what->standard = number;
     if (const int r = process.descriptors.put(number, std::move(d), false); r < 0)
       return errno_error("descriptor budget too small for stdin, stdout and stderr", -r);
   }

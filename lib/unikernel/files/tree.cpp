@@ -504,6 +504,12 @@ bool file_tree::loader_probes(std::string_view path) const {
   return false;
 }
 
+std::string file_tree::changed_in_memory() const {
+  for (const mount_point& m : mounts_)
+    if (m.memory && m.memory->changed()) return m.guest;
+  return {};
+}
+
 std::vector<file_root> file_tree::roots() const {
   std::vector<file_root> all;
   for (const mount_point& m : mounts_)

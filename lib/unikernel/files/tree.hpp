@@ -97,6 +97,8 @@ class file_tree final {
   // for newer CPUs, or a library that is needed in one of them.
   bool loader_probes(std::string_view path) const;
   std::vector<file_root> roots() const;
+  // The mount of files in memory that the guest has changed; empty: there is none.
+  std::string changed_in_memory() const;
   // Names in a synthetic directory.
   std::vector<std::string> list(std::string_view directory) const;
 

@@ -12,6 +12,7 @@
 #include "kvm/system_area.hpp"
 #include "unikernel/memory/backing.hpp"
 #include "unikernel/memory/memory_account.hpp"
+#include "unikernel/memory/saved_memory.hpp"
 #include "unikernel/memory/vma.hpp"
 
 #include <osvm/core/error.hpp>
@@ -129,6 +130,13 @@ class address_space final {
   // files, the VMM's own pages are left out. `image` is the memory file of its program. After start(), before
   // anything else. -ENOMEM: it is to be thrown away.
   std::int64_t copy(address_space& parent, int image);
+
+  // What the memory is now: for a template. No thread of the guest runs meanwhile. Error:
+  // errc::cannot_snapshot names a mapping that cannot be in one.
+  result<saved_memory> save();
+  // Becomes what was saved, all but the VMM's own pages. After start(), before anything else; `saved` may go
+  // afterwards. An error: it is to be thrown away.
+  result<void> load(const saved_memory& saved);
 
   // Maps anonymous zeroed memory. Returns the address or -errno.
   std::int64_t map(const map_request& request);

@@ -80,6 +80,8 @@ struct address_space::impl {
   // Parts of address_space::copy(). The parent is locked.
   bool copy_image(impl& parent, int fd);
   bool copy_private(impl& parent, std::uint64_t begin, const vma& v);
+  // Part of address_space::load().
+  bool load_run(const saved_memory::run& r, std::uint64_t guest_address);
   bool copy_page_run(impl& parent, std::uint64_t va, std::uint64_t size, std::uint64_t entry);
   // Host address of one guest page if the access is allowed, handing out memory when needed.
   struct host_page {

@@ -109,7 +109,7 @@ std::int64_t address_space::copy(address_space& parent, int image) {
   for (const auto& [start, v] : from.vmas) {
     if (v.kind == vma_kind::special || v.not_forked) continue;
     vma mine = v;
-    if (v.kind == vma_kind::image) mine.name = impl_->image_name.c_str();
+    if (v.name == from.image_name.c_str()) mine.name = impl_->image_name.c_str();
     if (v.kind == vma_kind::shared || v.wiped_by_fork) mine.populated = 0;
     impl_->vmas.emplace(start, mine);
     if (v.kind == vma_kind::shared || v.kind == vma_kind::image || v.wiped_by_fork) continue;

@@ -98,6 +98,11 @@ std::optional<segment_table::attachment> segment_table::detach(place at) {
 }
 
 // As Linux: the key is free at once, the id serves until the last attachment has gone.
+bool segment_table::any() const {
+  const std::lock_guard guard(lock_);
+  return !segments_.empty();
+}
+
 bool segment_table::remove(int id) {
   const std::lock_guard guard(lock_);
   const auto at = segments_.find(id);

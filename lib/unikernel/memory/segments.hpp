@@ -50,6 +50,7 @@ class segment_table final {
   void copy(const void* from, const void* to, int pid);
   // An address space has gone.
   void forget(const void* space, int pid);
+  bool any() const;
   // False: no such segment.
   bool remove(int id);
   bool change(int id, const ipc_perm& wanted);

@@ -257,6 +257,11 @@ void guest_timers::clear() {
   std::erase_if(timers_, [](const auto& t) { return t.first >= 0; });
 }
 
+bool guest_timers::armed() {
+  const std::lock_guard guard(lock_);
+  return std::any_of(timers_.begin(), timers_.end(), [](const auto& t) { return t.second.armed; });
+}
+
 void guest_timers::stop() noexcept {
   {
     const std::scoped_lock lock(lock_);

@@ -63,6 +63,7 @@ class guest_timers final {
   void set_cpu_limit(std::chrono::nanoseconds soft, std::chrono::nanoseconds hard);
   // Forgets every timer but the interval timers and the CPU limits: execve().
   void clear();
+  bool armed();  // whether any will fire
   // Ends the thread; no timer fires any more. Not from the thread itself.
   void stop() noexcept;
 

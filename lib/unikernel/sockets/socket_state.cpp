@@ -2,11 +2,13 @@
 
 #include "unikernel/files/epoll_set.hpp"
 #include "unikernel/syscalls/arguments.hpp"
+#include "vsock/unix_address.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace osvm::unikernel {
@@ -34,6 +36,39 @@ std::shared_ptr<description> describe_socket(std::shared_ptr<socket_state> state
   what->connected = state->phase == socket_phase::connected;
   what->extra = std::move(state);
   return what;
+}
+
+std::int64_t make_host_socket(socket_state& state, unique_fd& host) {
+  if (state.family == AF_NETLINK) {
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0)
+      return no_descriptor();
+    host.reset(ends[0]);
+    state.answers.reset(ends[1]);
+    return 0;
+  }
+  host.reset(::socket(AF_UNIX, state.type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  return host ? 0 : no_descriptor();
+}
+
+std::int64_t bind_host_path(const descriptor& d, socket_state& s, const std::string& path, unsigned mode) {
+  const auto address = vsock::make_unix_address(path);
+  if (!address) return -EADDRNOTAVAIL;
+  if (::fchmod(d.host.get(), mode) != 0) return -errno;
+  if (::bind(d.host.get(), address->get(), address->size) != 0)
+    return errno == EADDRINUSE ? -EADDRINUSE : -EACCES;
+  struct stat st;
+  if (::lstat(path.c_str(), &st) == 0) {
+    s.bound_path = path;
+    s.bound_device = st.st_dev;
+    s.bound_inode = st.st_ino;
+  }
+  return 0;
+}
+
+int queue_of(const socket_state& s, int backlog) noexcept {
+  constexpr int least = 1024;
+  return is_inet(s.family) ? std::max(backlog, least) : backlog;
 }
 
 socket_arg::socket_arg(const call_context& ctx) : d(descriptor_arg(ctx)) {

@@ -49,6 +49,7 @@ struct socket_state {
   bool inside = false;                  // its peer is the guest itself: descriptors may pass
   bool host_tcp = false;                // the host's descriptor is a TCP socket
   int pending_error = 0;                // SO_ERROR of what has no error on the host (UDP to nobody)
+  std::shared_ptr<const void> pair;     // of socketpair(): the same for both ends
   unique_fd answers;                    // AF_NETLINK: where answers are put, to be read from the guest's end
 
   std::string bound_path;  // a unix socket file that bind() made
@@ -62,6 +63,17 @@ std::shared_ptr<socket_state> socket_of(const descriptor& d);
 
 // A description for a socket, with its state.
 std::shared_ptr<description> describe_socket(std::shared_ptr<socket_state> state, bool nonblocking);
+
+// Gives a socket a path of the host. Mode 0600 comes from fchmod() before bind(), since umask() belongs to the
+// whole process; the folder is private in any case. 0 or -errno.
+std::int64_t bind_host_path(const descriptor& d, socket_state& s, const std::string& path, unsigned mode);
+
+// The host's socket for a new one of the guest. 0 or -errno.
+std::int64_t make_host_socket(socket_state& state, unique_fd& host);
+
+// How many connections wait for a listener: TCP keeps clients waiting whose server is slow to accept, but a
+// unix socket with a full queue turns them away.
+int queue_of(const socket_state& s, int backlog) noexcept;
 
 // A socket argument with its state locked.
 struct socket_arg {

@@ -41,6 +41,9 @@ class waiter final {
   // A signal is there for the thread: the same, until clear_signal().
   void signal() noexcept { raise_flag(signal_flag); }
   void clear_signal() noexcept { flags_.fetch_and(~signal_flag, std::memory_order_seq_cst); }
+  // The thread is to stand still: the same, until clear_pause().
+  void pause() noexcept { raise_flag(pause_flag); }
+  void clear_pause() noexcept { flags_.fetch_and(~pause_flag, std::memory_order_seq_cst); }
   bool interrupted() const noexcept { return (flags_.load(std::memory_order_acquire) & ~attempt_flag) != 0; }
   // While an attempt lasts no wait begins: it returns `interrupted` at once, and end_attempt() tells of it.
   void begin_attempt() noexcept {
@@ -55,7 +58,8 @@ class waiter final {
   void set_limit(deadline limit) noexcept { limit_ = limit; }
 
  private:
-  static constexpr std::uint32_t ended_flag = 1, signal_flag = 2, attempt_flag = 4;
+  static constexpr std::uint32_t ended_flag = 1, signal_flag = 2, attempt_flag = 4,
+                                 pause_flag = 8;
   void raise_flag(std::uint32_t flag) noexcept;
   deadline bounded(deadline until) const noexcept;
   bool stopped() noexcept;

@@ -6,7 +6,6 @@
 #include "unikernel/sockets/resolver.hpp"
 #include "unikernel/sockets/socket_state.hpp"
 #include "unikernel/syscalls/arguments.hpp"
-#include "vsock/unix_address.hpp"
 
 #include <osvm/vsock/fd_queue.hpp>
 
@@ -46,19 +45,6 @@ int protocol_of(int family, int type, int protocol) {
   return -1;
 }
 
-std::int64_t make_host_socket(socket_state& state, unique_fd& host) {
-  if (state.family == AF_NETLINK) {
-    int ends[2];
-    if (::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0)
-      return no_descriptor();
-    host.reset(ends[0]);
-    state.answers.reset(ends[1]);
-    return 0;
-  }
-  host.reset(::socket(AF_UNIX, state.type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  return host ? 0 : no_descriptor();
-}
-
 std::int64_t sys_socket(call_context& ctx) {
   const int family = int_arg(ctx, 0), type = int_arg(ctx, 1) & ~type_flags,
             flags = int_arg(ctx, 1) & type_flags;
@@ -88,11 +74,13 @@ std::int64_t sys_socketpair(call_context& ctx) {
   if (::socketpair(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0) return no_descriptor();
   unique_fd hosts[2] = {unique_fd(ends[0]), unique_fd(ends[1])};
   std::int64_t numbers[2];
+  const auto token = std::make_shared<char>();
   for (int i = 0; i < 2; ++i) {
     auto state = std::make_shared<socket_state>();
     state->type = type;
     state->phase = socket_phase::connected;
     state->inside = true;
+    state->pair = token;
     state->local.family = state->peer.family = AF_UNIX;
     auto what = describe_socket(std::move(state), (flags & SOCK_NONBLOCK) != 0);
     numbers[i] = install(ctx, std::move(what), std::move(hosts[i]), (flags & SOCK_CLOEXEC) != 0);
@@ -126,23 +114,6 @@ bool option_set(const socket_state& s, int level, int name) {
   const auto it = s.options.find({level, name});
   return it != s.options.end() &&
          std::any_of(it->second.begin(), it->second.end(), [](std::byte b) { return b != std::byte{0}; });
-}
-
-// Gives the guest's socket a path of the host. Mode 0600 comes from fchmod() before bind(), since umask()
-// belongs to the whole process; the folder is private in any case.
-std::int64_t bind_host_path(const descriptor& d, socket_state& s, const std::string& path, unsigned mode) {
-  const auto address = vsock::make_unix_address(path);
-  if (!address) return -EADDRNOTAVAIL;
-  if (::fchmod(d.host.get(), mode) != 0) return -errno;
-  if (::bind(d.host.get(), address->get(), address->size) != 0)
-    return errno == EADDRINUSE ? -EADDRINUSE : -EACCES;
-  struct stat st;
-  if (::lstat(path.c_str(), &st) == 0) {
-    s.bound_path = path;
-    s.bound_device = st.st_dev;
-    s.bound_inode = st.st_ino;
-  }
-  return 0;
 }
 
 // A granted port is a path of the host; another socket on the same port (of the other family, say) is the
@@ -310,12 +281,6 @@ std::int64_t listen_vsock(call_context& ctx, socket_arg& s, unsigned backlog) {
   s.state->host = &ctx.instance.host;
   s.state->host_alive = ctx.instance.host_alive;
   return replace_host(ctx, s.d->what, receiver);
-}
-
-// TCP keeps clients waiting whose server is slow to accept; a unix socket with a full queue turns them away.
-int queue_of(const socket_state& s, int backlog) {
-  constexpr int least = 1024;
-  return is_inet(s.family) ? std::max(backlog, least) : backlog;
 }
 
 std::int64_t listen_stream(call_context& ctx, socket_arg& s, int backlog) {

@@ -1,0 +1,250 @@
+// Templates: a warm guest is saved, and instances go on where it stood, each with everything of its own.
+#include "unikernel/guest_fixture.hpp"
+
+#include <osvm/unikernel/template.hpp>
+
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <csignal>
+#include <fstream>
+#include <set>
+
+namespace {
+
+using namespace osvm;
+using namespace osvm::test;
+using unikernel::instance_template;
+using unikernel::spawn_options;
+
+const unikernel::listener http{transport::tcp, 8080};
+
+// One connection to a guest, with a receive timeout so that no test hangs.
+class conversation {
+ public:
+  explicit conversation(const endpoint& where) {
+    const auto* at = std::get_if<unix_endpoint>(&where);
+    if (!at) return;
+    fd_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const timeval patient{60, 0};
+    (void)::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patient, sizeof patient);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strncpy(address.sun_path, at->path.c_str(), sizeof address.sun_path - 1);
+    EXPECT_EQ(::connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0) << at->path;
+  }
+  conversation(const conversation&) = delete;
+  conversation& operator=(const conversation&) = delete;
+  ~conversation() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  std::string ask(const std::string& command) {
+    const std::string line = command + "\n";
+    if (::send(fd_, line.data(), line.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(line.size())) return "gone";
+    std::string text;
+    for (char c = 0; text.size() < 4096 && ::recv(fd_, &c, 1, 0) == 1 && c != '\n';) text += c;
+    return text;
+  }
+
+ private:
+  int fd_ = -1;
+};
+
+class guest_templates : public guest_test {
+ protected:
+  void SetUp() override {
+    guest_test::SetUp();
+    if (IsSkipped()) return;
+    std::ofstream(dir + "/file") << "0123456789abcdef";
+  }
+  result<instance> start_warm(const tweak& change = {}, const std::string& mebibytes = "3") {
+    return start("clones", {"/data/file", mebibytes}, [&](instance_options& o) {
+      o.policy.listen = {http};
+      o.policy.mounts = {{.host_path = dir, .guest_path = "/data"}};
+      if (change) change(o);
+    });
+  }
+  result<instance> spawn(const instance_template& from, const std::string& name = "clone") {
+    spawn_options o;
+    o.output = stdio::capture(1 << 20);
+    o.error = stdio::capture(1 << 20);
+    o.name = name;
+    return from.spawn(loop().get_executor(), std::move(o));
+  }
+  std::string ask(instance& guest, const std::string& command) {
+    auto where = guest.wait_listening(http, patience);
+    if (!where) return "not listening: " + where.error().to_string();
+    return conversation(*where).ask(command);
+  }
+};
+
+TEST_F(guest_templates, a_clone_goes_on_where_the_template_stood_and_shares_nothing_that_changes) {
+  auto first = start_warm();
+  ASSERT_TRUE(first) << first.error().to_string();
+  EXPECT_EQ(ask(*first, "count"), "1");
+  EXPECT_EQ(ask(*first, "worker"), "1");
+  EXPECT_EQ(ask(*first, "signal"), "1");
+  auto saved = first->snapshot(patience);
+  ASSERT_TRUE(saved) << saved.error().to_string();
+  EXPECT_EQ(saved->info().threads, 3u);
+  EXPECT_GE(saved->info().memory_bytes, 3u << 20);
+
+  auto a = spawn(*saved, "a"), b = spawn(*saved, "b");
+  ASSERT_TRUE(a) << a.error().to_string();
+  ASSERT_TRUE(b) << b.error().to_string();
+  std::set<std::string> random;
+  for (instance* guest : {&*first, &*a, &*b}) {
+    EXPECT_EQ(ask(*guest, "count"), "2");
+    EXPECT_EQ(ask(*guest, "count"), "3");
+    EXPECT_EQ(ask(*guest, "worker"), "2");
+    EXPECT_EQ(ask(*guest, "large"), "768");
+    EXPECT_EQ(ask(*guest, "large"), "1536");
+    EXPECT_EQ(ask(*guest, "file"), "4567");
+    EXPECT_EQ(ask(*guest, "file"), "89ab");
+    EXPECT_EQ(ask(*guest, "pipe"), "left in");
+    EXPECT_EQ(ask(*guest, "pipe-again"), "again");
+    EXPECT_EQ(ask(*guest, "pair"), "waiting back");
+    EXPECT_EQ(ask(*guest, "event"), "41");
+    EXPECT_EQ(ask(*guest, "event"), "0");
+    EXPECT_EQ(ask(*guest, "timer"), "1");
+    EXPECT_EQ(ask(*guest, "signal"), "2");
+    EXPECT_EQ(ask(*guest, "limit"), "33");
+    random.insert(ask(*guest, "random"));
+    random.insert(ask(*guest, "urandom"));
+  }
+  EXPECT_EQ(random.size(), 6u) << "each source gave each guest something else";
+  EXPECT_EQ(ask(*first, "wiped"), "77");
+  EXPECT_EQ(ask(*a, "wiped"), "0");
+  EXPECT_EQ(ask(*b, "wiped"), "0");
+}
+
+TEST_F(guest_templates, a_template_outlives_its_instance_and_its_clones) {
+  std::optional<instance_template> kept;
+  {
+    auto first = start_warm();
+    ASSERT_TRUE(first);
+    EXPECT_EQ(ask(*first, "count"), "1");
+    auto saved = first->snapshot(patience);
+    ASSERT_TRUE(saved) << saved.error().to_string();
+    kept = *saved;
+  }
+  for (int round = 0; round < 3; ++round) {
+    auto clone = spawn(*kept);
+    ASSERT_TRUE(clone) << clone.error().to_string();
+    EXPECT_EQ(ask(*clone, "count"), "2");
+    (void)ask(*clone, "exit");
+    finish(*clone, "clone").expect_exit(3);
+  }
+}
+
+TEST_F(guest_templates, a_clone_of_a_clone_has_what_the_clone_had) {
+  auto first = start_warm();
+  ASSERT_TRUE(first);
+  auto saved = first->snapshot(patience);
+  ASSERT_TRUE(saved) << saved.error().to_string();
+  auto child = spawn(*saved, "child");
+  ASSERT_TRUE(child) << child.error().to_string();
+  EXPECT_EQ(ask(*child, "count"), "1");
+  EXPECT_EQ(ask(*child, "large"), "768");
+  auto again = child->snapshot(patience);
+  ASSERT_TRUE(again) << again.error().to_string();
+  auto grandchild = spawn(*again, "grandchild");
+  ASSERT_TRUE(grandchild) << grandchild.error().to_string();
+  EXPECT_EQ(ask(*grandchild, "count"), "2");
+  EXPECT_EQ(ask(*grandchild, "large"), "1536");
+  EXPECT_EQ(ask(*grandchild, "worker"), "1");
+  EXPECT_EQ(ask(*first, "count"), "1");
+}
+
+TEST_F(guest_templates, a_connection_from_before_is_reset_in_the_clone_and_lives_on_in_the_template) {
+  auto first = start_warm();
+  ASSERT_TRUE(first);
+  auto where = first->wait_listening(http, patience);
+  ASSERT_TRUE(where);
+  conversation held(*where);
+  EXPECT_EQ(held.ask("lost"), "none");
+  auto saved = first->snapshot(patience);
+  ASSERT_TRUE(saved) << saved.error().to_string();
+  auto clone = spawn(*saved);
+  ASSERT_TRUE(clone) << clone.error().to_string();
+  EXPECT_EQ(ask(*clone, "lost"), "ECONNRESET");
+  EXPECT_EQ(held.ask("lost"), "none");
+  EXPECT_EQ(held.ask("count"), "1");
+  EXPECT_EQ(ask(*clone, "count"), "1");
+}
+
+TEST_F(guest_templates, threads_that_compute_stand_still_too) {
+  auto guest = start("threads", {"4", "1000000"});
+  ASSERT_TRUE(guest);
+  int taken = 0;
+  for (int round = 0; round < 20; ++round) {
+    auto saved = guest->snapshot(patience);
+    if (!saved) break;  // it has ended
+    ++taken;
+    auto clone = spawn(*saved);
+    ASSERT_TRUE(clone) << clone.error().to_string();
+    finish(*clone, "clone of threads").expect_exit(0);
+  }
+  EXPECT_GT(taken, 0);
+  finish(*guest, "threads").expect_exit(0);
+}
+
+TEST_F(guest_templates, what_a_template_cannot_hold_is_named_and_the_guest_goes_on) {
+  auto guest = start_warm([](instance_options& o) { o.exitless = true; });
+  ASSERT_TRUE(guest);
+  EXPECT_EQ(ask(*guest, "count"), "1");
+  const auto refused = guest->snapshot(patience);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, unikernel::make_error_code(unikernel::errc::cannot_snapshot));
+  EXPECT_NE(refused.error().to_string().find("exitless"), std::string::npos) << refused.error().to_string();
+  EXPECT_EQ(ask(*guest, "count"), "2");
+}
+
+TEST_F(guest_templates, a_file_that_is_another_one_now_is_refused) {
+  auto guest = start_warm();
+  ASSERT_TRUE(guest);
+  EXPECT_EQ(ask(*guest, "count"), "1");
+  auto saved = guest->snapshot(patience);
+  ASSERT_TRUE(saved) << saved.error().to_string();
+  std::filesystem::rename(dir + "/file", dir + "/old");
+  const auto missing = spawn(*saved);
+  ASSERT_FALSE(missing);
+  EXPECT_NE(missing.error().to_string().find("/data/file"), std::string::npos) << missing.error().to_string();
+  std::ofstream(dir + "/file") << "another";
+  const auto other = spawn(*saved);
+  ASSERT_FALSE(other);
+  EXPECT_NE(other.error().to_string().find("another file"), std::string::npos) << other.error().to_string();
+}
+
+TEST_F(guest_templates, a_guest_that_ended_gives_none) {
+  auto guest = start("hello");
+  ASSERT_TRUE(guest);
+  finish(*guest, "hello").expect_exit(0);
+  const auto saved = guest->snapshot(patience);
+  ASSERT_FALSE(saved);
+  EXPECT_EQ(saved.error().code, make_error_code(osvm::errc::closed));
+}
+
+TEST_F(guest_templates, clones_that_are_killed_at_once_leave_nothing) {
+  auto guest = start_warm();
+  ASSERT_TRUE(guest);
+  EXPECT_EQ(ask(*guest, "count"), "1");
+  auto saved = guest->snapshot(patience);
+  ASSERT_TRUE(saved) << saved.error().to_string();
+  const auto open_files = [] {
+    return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {});
+  };
+  { auto warm_up = spawn(*saved); }
+  const auto before = open_files();
+  const auto files = std::distance(std::filesystem::directory_iterator(dir), {});
+  for (int round = 0; round < 50; ++round) {
+    auto clone = spawn(*saved);
+    ASSERT_TRUE(clone) << clone.error().to_string();
+    if (round % 2 == 0) EXPECT_EQ(ask(*clone, "count"), "2");
+  }
+  EXPECT_EQ(open_files(), before);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(dir), {}), files) << "names of sockets";
+  EXPECT_EQ(ask(*guest, "count"), "2");
+}
+
+}  // namespace
