@@ -3,7 +3,7 @@
 // line:
 //
 //   http_server [PORT [RELEASE]] [--threads N] [--crash-at-start] [--crash-after N] [--never-healthy]
-//   [--errors] [--hang] [--any-address] [--journal FILE] [--unix PATH]
+//   [--errors] [--hang] [--any-address] [--journal FILE] [--unix PATH] [--warm MIB]
 //
 // RELEASE falls back to $OSVM_RELEASE, then "v1". Paths: / /health /bytes/N /echo /slow?ms=N /crash
 // /exit?code=N /store (says whether the body is the nonce again and again; appends the nonce to the journal)
@@ -509,6 +509,13 @@ static void listen_on_port(void) {
   if (listen(config.listener, 1024) < 0) die("listen");
 }
 
+// Memory that a service has filled before it listens.
+static void warm_up(size_t size) {
+  volatile char* const memory = malloc(size);
+  if (!memory) die("memory");
+  for (size_t at = 0; at < size; at += 4096) memory[at] = 1;
+}
+
 static void read_arguments(int argc, char** argv) {
   config.release = getenv("OSVM_RELEASE");
   int positional = 0;
@@ -529,6 +536,8 @@ static void read_arguments(int argc, char** argv) {
       if (config.journal < 0) die("the journal");
     } else if (strcmp(a, "--unix") == 0 && i + 1 < argc)
       config.unix_path = argv[++i];
+    else if (strcmp(a, "--warm") == 0 && i + 1 < argc)
+      warm_up((size_t)atol(argv[++i]) << 20);
     else if (strcmp(a, "--threads") == 0 && i + 1 < argc)
       config.threads = atoi(argv[++i]);
     else if (strcmp(a, "--crash-after") == 0 && i + 1 < argc)

@@ -90,14 +90,14 @@ void guest_process::exit(exit_report report) {
 }
 
 // Runs on the last thread.
-void guest_process::finish(task& t) noexcept {
+void guest_process::finish() noexcept {
   state_.timers.stop();
   for (const int fd : state_.descriptors.numbers()) {
     if (const auto d = state_.descriptors.remove(fd)) state_.locks.closed(d->host);
   }
   if (!memory_is_parents_) instance_.segments.forget(&memory(), pid());
   let_parent_go();
-  tell_parent(report_.value_or(exit_report{.status = t.exit_status}));
+  tell_parent(report_.value_or(exit_report{.status = last_status_}));
 }
 
 void guest_process::tell_change(int signal) {

@@ -147,7 +147,7 @@ class guest_process final : public process_host, public std::enable_shared_from_
   void load_context(task& t);
   void leave(task& t) noexcept;
   void release_waiters_of(task& t) noexcept;
-  void finish(task& t) noexcept;
+  void finish() noexcept;
 
   // Calls without an exit (exitless.cpp)
   bool answered_late(const task& t) const;
@@ -223,6 +223,8 @@ class guest_process final : public process_host, public std::enable_shared_from_
   mutable std::mutex threads_lock_;
   std::map<int, std::shared_ptr<task>> tasks_;
   std::atomic<unsigned> running_threads_{0};  // their number, for who must not take the lock
+  std::atomic<unsigned> present_threads_{0};  // and those that are about to be gone
+  int last_status_ = 0;                       // of the last of them
   std::shared_ptr<task> first_;  // until start()
   std::chrono::nanoseconds finished_cpu_{0};
   std::optional<exit_report> report_;

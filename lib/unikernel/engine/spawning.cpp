@@ -116,7 +116,11 @@ result<void> in_process_engine::restore(const saved_instance& saved) {
 result<void> in_process_engine::restore_process(const saved_instance& saved, machine& m) {
   restore_state(main_->state(), saved.process);
   call_context ctx{*state_, main_->state(), m.memory(), main_->first_thread(), {}};
-  return restore_descriptors(ctx, saved.process.descriptors);
+  OSVM_CHECK(restore_descriptors(ctx, saved.process.descriptors));
+  const auto limit = saved.process.limits[RLIMIT_NOFILE].rlim_cur;
+  if (limit < state_->budgets.descriptors)
+    main_->state().descriptors.lower(static_cast<unsigned>(limit));
+  return {};
 }
 
 // threads_lock_ is held.

@@ -59,6 +59,7 @@ std::int64_t guest_process::launch(std::shared_ptr<task> t) {
   }
   tasks_.emplace(t->guest.tid, t);
   ++running_threads_;
+  ++present_threads_;
   state_.signals.add(t->guest);
   if (pause_wanted()) t->guest.wait.pause();
   int e = 0;
@@ -73,6 +74,7 @@ std::int64_t guest_process::launch(std::shared_ptr<task> t) {
     machine_->give_back(std::move(t->slot));
     tasks_.erase(t->guest.tid);
     --running_threads_;
+    --present_threads_;
     t->owner.reset();
     return -e;
   }
@@ -394,7 +396,6 @@ void guest_process::leave(task& t) noexcept {
   state_.signals.remove(t.guest);
   if (t.ring) owner_.poller()->remove(*t.ring);  // held, and never released again
   const auto cpu = own_cpu_time();
-  bool last = false;
   std::shared_ptr<task> keep;  // `t` ends with this function
   {
     const std::scoped_lock lock(threads_lock_);
@@ -404,16 +405,20 @@ void guest_process::leave(task& t) noexcept {
     keep = std::move(it->second);
     tasks_.erase(it);
     --running_threads_;
-    last = tasks_.empty();
-    if (last) ended_.store(true);
+    if (tasks_.empty()) {
+      ended_.store(true);
+      last_status_ = t.exit_status;
+    }
     if (alone_) alone_->unpark();
   }
   tell_gate();
   const pthread_t handle = t.handle;
   t.owner.reset();
-  if (last) finish(t);
   owner_.thread_left(handle, cpu);
-  if (last) owner_.gone(*this, report_.value_or(exit_report{.status = t.exit_status}));
+  // Only now may the owner go: whoever sees the process end joins every thread that was in it.
+  if (--present_threads_ != 0) return;
+  finish();
+  owner_.gone(*this, report_.value_or(exit_report{.status = last_status_}));
 }
 
 }  // namespace osvm::unikernel

@@ -10,7 +10,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -149,8 +148,6 @@ result<void> address_space::load(const saved_memory& saved) {
   if (saved.bytes == 0) return {};
   if (!to.charge(saved.bytes)) return error(errc::too_large, "a template's memory exceeds the memory budget");
   OSVM_TRY(const auto mapped, to.pool.map_file(saved.pages.get(), saved.bytes));
-  constexpr std::uint64_t most_read = std::uint64_t{4} << 20;
-  (void)::madvise(mapped.host, std::min(saved.bytes, most_read), MADV_POPULATE_READ);
   for (const auto& r : saved.runs) {
     if (!to.load_run(r, mapped.guest_address + r.offset))
       return error(osvm::errc::limit_exceeded, "no memory for page tables");

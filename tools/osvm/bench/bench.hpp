@@ -80,4 +80,13 @@ result<void> measure_kill(environment& env, report& out, unsigned rounds);
 result<void> measure_syscalls(environment& env, report& out, unsigned rounds);
 result<void> measure_forks(environment& env, report& out, unsigned rounds);
 
+struct template_options {
+  unsigned rounds = 50;
+  unsigned alive = 1000;  // clones at once; 0: not measured
+};
+result<void> measure_templates(environment& env, report& out, const template_options& options);
+// Bytes that the host has left (MemAvailable), and those that this process holds (VmRSS).
+double memory_available();
+double resident_set();
+
 }  // namespace osvm::cli::bench

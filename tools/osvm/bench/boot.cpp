@@ -139,13 +139,6 @@ double proc_kb(const char* file, const std::string& name) {
   }
   return 0;
 }
-double memory_available() {
-  return proc_kb("/proc/meminfo", "MemAvailable:");
-}
-double resident_set() {
-  return proc_kb("/proc/self/status", "VmRSS:");
-}
-
 // Starts `guests.size()` servers from all cores at once; returns when the last one listens.
 result<std::vector<endpoint>> start_all(const environment& env, const image& server,
                                         std::vector<std::optional<instance>>& guests) {
@@ -223,6 +216,13 @@ result<void> measure_many(const environment& env, report& out, const image& serv
 }
 
 }  // namespace
+
+double memory_available() {
+  return proc_kb("/proc/meminfo", "MemAvailable:");
+}
+double resident_set() {
+  return proc_kb("/proc/self/status", "VmRSS:");
+}
 
 result<void> measure_boot(environment& env, report& out, const boot_options& options) {
   if (options.hello_rounds > 0) OSVM_CHECK(measure_hello(env, out, options.hello_rounds));
