@@ -18,7 +18,8 @@ enum {
   OSVM_UNIKERNEL_TOO_LARGE = 5,
   OSVM_UNIKERNEL_BAD_POLICY = 6,
   OSVM_UNIKERNEL_ISOLATION_UNSUPPORTED = 7,
-  OSVM_UNIKERNEL_ARGUMENTS_TOO_LONG = 8
+  OSVM_UNIKERNEL_ARGUMENTS_TOO_LONG = 8,
+  OSVM_UNIKERNEL_CANNOT_SNAPSHOT = 9 /* the guest has what a template cannot hold; the message names it */
 };
 
 /* ---- image: a program, checked once, shared by all instances that run it ---- */
@@ -253,6 +254,50 @@ OSVM_API osvm_error* osvm_unikernel_instance_stats(const osvm_unikernel_instance
 /* The same as one JSON object, with system calls by name and each denial with the rule that grants it. */
 OSVM_API osvm_error* osvm_unikernel_instance_stats_json(const osvm_unikernel_instance* instance,
                                                         char** out_json);
+
+/* ---- templates: a warm guest, from which instances are made that go on where it stood ----
+ *
+ * An instance that is spawned has a copy of the memory, threads in the same places, and open files of its
+ * own: files are opened anew by their names, listeners listen under the clone's own names, pipes and socket
+ * pairs are made anew with what was in them, other connections are reset. Thread-safe; a template outlives
+ * its instance. */
+
+typedef struct osvm_unikernel_template osvm_unikernel_template;
+
+/* A template of the guest as it is now; it goes on afterwards. Best taken at rest, for example when it
+ * listens. OSVM_UNIKERNEL_CANNOT_SNAPSHOT names what a template cannot hold. */
+OSVM_API osvm_error* osvm_unikernel_instance_snapshot(osvm_unikernel_instance* instance, int64_t timeout_ms,
+                                                      osvm_unikernel_template** out_template);
+OSVM_API void osvm_unikernel_template_free(osvm_unikernel_template* from);
+
+/* What a spawned instance has of its own. Fill with _init, then change. */
+typedef struct osvm_unikernel_spawn_options {
+  uint32_t struct_size;
+  uint32_t reserved;      /* zero */
+  const char* name;       /* default "clone" */
+  const char* socket_dir; /* private folder for its sockets; null: the template's */
+  osvm_unikernel_stdio input;
+  osvm_unikernel_stdio output;
+  osvm_unikernel_stdio error;
+} osvm_unikernel_spawn_options;
+
+OSVM_API void osvm_unikernel_spawn_options_init(osvm_unikernel_spawn_options* options, uint32_t struct_size);
+/* Null options: all defaults. */
+OSVM_API osvm_error* osvm_unikernel_template_spawn(osvm_runtime* runtime, const osvm_unikernel_template* from,
+                                                   const osvm_unikernel_spawn_options* options,
+                                                   osvm_unikernel_instance** out_instance);
+
+typedef struct osvm_unikernel_template_info {
+  uint32_t struct_size;
+  uint32_t threads;
+  uint64_t memory_bytes; /* of pages with content, shared by all instances until they write to them */
+  uint32_t descriptors;
+  uint32_t reserved;
+} osvm_unikernel_template_info;
+
+OSVM_API void osvm_unikernel_template_info_init(osvm_unikernel_template_info* info, uint32_t struct_size);
+OSVM_API osvm_error* osvm_unikernel_template_describe(const osvm_unikernel_template* from,
+                                                      osvm_unikernel_template_info* info);
 
 #ifdef __cplusplus
 }

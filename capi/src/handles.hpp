@@ -34,5 +34,6 @@ namespace osvm::capi {
 
 // The C struct (null: all defaults) as the C++ one.
 result<unikernel::instance_options> instance_options_of(const osvm_unikernel_options* options);
+result<unikernel::stdio> stdio_of(const osvm_unikernel_stdio& given, const char* name);
 
 }  // namespace osvm::capi

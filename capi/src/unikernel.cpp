@@ -31,6 +31,7 @@ SAME(OSVM_UNIKERNEL_TOO_LARGE, uk::errc::too_large);
 SAME(OSVM_UNIKERNEL_BAD_POLICY, uk::errc::bad_policy);
 SAME(OSVM_UNIKERNEL_ISOLATION_UNSUPPORTED, uk::errc::isolation_unsupported);
 SAME(OSVM_UNIKERNEL_ARGUMENTS_TOO_LONG, uk::errc::arguments_too_long);
+SAME(OSVM_UNIKERNEL_CANNOT_SNAPSHOT, uk::errc::cannot_snapshot);
 SAME(OSVM_UNIKERNEL_LEARN_OFF, uk::learning::off);
 SAME(OSVM_UNIKERNEL_LEARN_DENIALS, uk::learning::denials);
 SAME(OSVM_UNIKERNEL_LEARN_ALLOW_ALL, uk::learning::allow_all);
@@ -86,20 +87,6 @@ osvm::result<std::vector<std::string>> strings(const char* const* items, std::si
     out.emplace_back(s);
   }
   return out;
-}
-
-osvm::result<uk::stdio> stdio_of(const osvm_unikernel_stdio& s, const char* name) {
-  switch (s.kind) {
-    case OSVM_UNIKERNEL_STDIO_NULL: return uk::stdio{};
-    case OSVM_UNIKERNEL_STDIO_FD: return uk::stdio::from_fd(s.fd);
-    case OSVM_UNIKERNEL_STDIO_CAPTURE: return uk::stdio::capture(s.size);
-    case OSVM_UNIKERNEL_STDIO_BYTES: {
-      OSVM_TRY(const auto bytes, array(static_cast<const char*>(s.bytes), s.size, name));
-      return uk::stdio::bytes(std::string(bytes.begin(), bytes.end()));
-    }
-    case OSVM_UNIKERNEL_STDIO_LOG: return uk::stdio::log();
-  }
-  return invalid(std::string(name) + ".kind is unknown");
 }
 
 osvm::result<uk::listener> listener_of(const osvm_unikernel_listener& l) {
@@ -212,6 +199,20 @@ osvm::result<uk::instance_options> options_of(const osvm_unikernel_options& o) {
 }
 
 }  // namespace
+
+osvm::result<uk::stdio> osvm::capi::stdio_of(const osvm_unikernel_stdio& s, const char* name) {
+  switch (s.kind) {
+    case OSVM_UNIKERNEL_STDIO_NULL: return uk::stdio{};
+    case OSVM_UNIKERNEL_STDIO_FD: return uk::stdio::from_fd(s.fd);
+    case OSVM_UNIKERNEL_STDIO_CAPTURE: return uk::stdio::capture(s.size);
+    case OSVM_UNIKERNEL_STDIO_BYTES: {
+      OSVM_TRY(const auto bytes, array(static_cast<const char*>(s.bytes), s.size, name));
+      return uk::stdio::bytes(std::string(bytes.begin(), bytes.end()));
+    }
+    case OSVM_UNIKERNEL_STDIO_LOG: return uk::stdio::log();
+  }
+  return invalid(std::string(name) + ".kind is unknown");
+}
 
 osvm::result<uk::instance_options> osvm::capi::instance_options_of(const osvm_unikernel_options* o) {
   OSVM_TRY(const auto given, read_versioned(o, default_options(), "osvm_unikernel_options"));

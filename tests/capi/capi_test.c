@@ -337,6 +337,49 @@ static void shifts_between_two_vms(void) {
   osvm_unikernel_instance_free(v2);
 }
 
+/* A warm server, a template of it, and two more that answer as it did. */
+static void spawns_from_a_template(void) {
+  osvm_unikernel_image* image = load("http_server");
+  osvm_unikernel_options o = defaults();
+  const char* arguments[] = {"http_server", "8080", "warm"};
+  const osvm_unikernel_listener web = {OSVM_UNIKERNEL_TCP, 8080};
+  o.arguments = arguments;
+  o.argument_count = 3;
+  o.listeners = &web;
+  o.listener_count = 1;
+  o.socket_dir = socket_dir;
+  osvm_unikernel_instance* first = NULL;
+  EXPECT_OK(osvm_unikernel_instance_start(runtime, image, &o, &first));
+  osvm_unikernel_image_free(image);
+  char* where = NULL;
+  EXPECT_OK(osvm_unikernel_instance_wait_listening(first, &web, 10000, &where));
+  osvm_string_free(where);
+  osvm_unikernel_template* from = NULL;
+  EXPECT_ERROR(osvm_unikernel_instance_snapshot(NULL, 1000, &from), "osvm", OSVM_ERROR_INVALID_ARGUMENT,
+               "instance");
+  EXPECT_OK(osvm_unikernel_instance_snapshot(first, 10000, &from));
+  osvm_unikernel_instance_free(first);
+  osvm_unikernel_template_info info;
+  osvm_unikernel_template_info_init(&info, sizeof info);
+  EXPECT_OK(osvm_unikernel_template_describe(from, &info));
+  EXPECT(info.threads == 1 && info.memory_bytes > 0 && info.descriptors >= 4);
+
+  osvm_unikernel_spawn_options s;
+  osvm_unikernel_spawn_options_init(&s, sizeof s);
+  s.name = "second";
+  osvm_unikernel_instance *second = NULL, *third = NULL;
+  EXPECT_OK(osvm_unikernel_template_spawn(runtime, from, &s, &second));
+  EXPECT_OK(osvm_unikernel_template_spawn(runtime, from, NULL, &third));
+  osvm_unikernel_template_free(from);
+  osvm_unikernel_instance* both[] = {second, third};
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_OK(osvm_unikernel_instance_wait_listening(both[i], &web, 10000, &where));
+    EXPECT_TEXT(where, i == 0 ? "/second-" : "/clone-");
+    osvm_string_free(where);
+    osvm_unikernel_instance_free(both[i]);
+  }
+}
+
 int main(int argc, char** argv) {
   if (argc != 3) return 2;
   skip_without_kvm();
@@ -355,6 +398,7 @@ int main(int argc, char** argv) {
   deadline_and_kill();
   wall_budget();
   shifts_between_two_vms();
+  spawns_from_a_template();
   osvm_host_free(host);
   osvm_runtime_free(runtime);
   EXPECT(rmdir(socket_dir) == 0); /* the sockets went with their instances */

@@ -280,3 +280,27 @@ def test_swap_under_load_loses_nothing(guests: Path, facts: osvm.HostFacts) -> N
     assert (
         stats.failed == 0 and stats.cut == 0 and stats.answered >= sum(totals.values()) and stats.shifts == 21
     )
+
+
+def test_template(guests: Path) -> None:
+    with server(guests, "warm") as first:
+        assert first.endpoint(8080)
+        template = first.snapshot()
+    assert template.threads == 1 and template.memory_bytes > 0 and template.descriptors >= 4
+    with template.spawn(publish={"127.0.0.1:0": 8080}, name="one") as one, template.spawn(name="two") as two:
+        assert "/one-" in one.endpoint(8080) and "/two-" in two.endpoint(8080)
+        host, port = one.published[0].removeprefix("tcp:").rsplit(":", 1)
+        connection = http.client.HTTPConnection(host, int(port), timeout=10)
+        connection.request("GET", "/")
+        answer = connection.getresponse()
+        assert answer.status == 200 and answer.headers["X-Osvm-Release"] == "warm"
+        connection.close()
+        assert one.stats().threads == 1
+
+
+def test_what_a_template_cannot_hold(guests: Path) -> None:
+    with osvm.Instance([guests / "http_server", "8080"], listen=[8080], exitless=True) as warm:
+        assert warm.endpoint(8080)
+        with pytest.raises(osvm.UnikernelError, match="exitless") as e:
+            warm.snapshot()
+        assert e.value.code is osvm.UnikernelErrc.CANNOT_SNAPSHOT

@@ -40,7 +40,8 @@ class conversation {
   }
   std::string ask(const std::string& command) {
     const std::string line = command + "\n";
-    if (::send(fd_, line.data(), line.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(line.size())) return "gone";
+    if (::send(fd_, line.data(), line.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(line.size()))
+      return "gone";
     std::string text;
     for (char c = 0; text.size() < 4096 && ::recv(fd_, &c, 1, 0) == 1 && c != '\n';) text += c;
     return text;

@@ -30,7 +30,7 @@ from .errors import (
 )
 from .gateway import Gateway, ReleaseEvent
 from .images import AppImage, build_image, sign_image
-from .instance import Image, Instance
+from .instance import Image, Instance, Template
 from .ledger import Accounts, Bounds, Ledger, Lost, Slot
 from .proxy import Probe, Proxy
 from .report import (
@@ -97,6 +97,7 @@ __all__ = [
     "ShiftResult",
     "ShiftTimes",
     "Slot",
+    "Template",
     "TimedOut",
     "UnikernelErrc",
     "UnikernelError",

@@ -59,6 +59,7 @@ class UnikernelErrc(IntEnum):
     BAD_POLICY = 6
     ISOLATION_UNSUPPORTED = 7
     ARGUMENTS_TOO_LONG = 8
+    CANNOT_SNAPSHOT = 9
 
 
 class ImagesErrc(IntEnum):

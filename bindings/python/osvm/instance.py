@@ -15,7 +15,7 @@ from .images import AppImage
 from .report import Event, ExitReport, HostFacts, InstanceStats, exit_report, instance_stats
 from .runtime import Runtime
 
-__all__ = ["Image", "Instance"]
+__all__ = ["Image", "Instance", "Template"]
 
 Path = Union[str, "os.PathLike[str]"]
 Mounts = Union[Mapping[Path, str], Iterable["tuple[Path, str]"]]
@@ -236,11 +236,14 @@ class Instance(Handle):
     def _sockets(self) -> str:
         if self._socket_dir is not None:
             return self._socket_dir
-        asks = self._options["listen"] or self._options["vsock_connect"] or isinstance(self._image, AppImage)
-        if not asks:
+        if not self._asks_for_sockets():
             return ""
         self._own_dir = tempfile.mkdtemp(prefix="osvm-")
         return self._own_dir
+
+    def _asks_for_sockets(self) -> bool:
+        asks = self._options.get("listen") or self._options.get("vsock_connect")
+        return bool(asks) or isinstance(self._image, AppImage) or bool(self._options.get("sockets"))
 
     def _instance(self) -> _osvm.Instance:
         if self._raw is None:
@@ -272,6 +275,11 @@ class Instance(Handle):
         """Host endpoints of ``publish``, with real ports, in its order."""
         return self._instance().published()
 
+    def snapshot(self, timeout: float = 10.0) -> Template:
+        """A template of the guest as it is now; it goes on afterwards. Best taken at rest, for example when it
+        listens. Raises ``osvm.UnikernelError`` (``CANNOT_SNAPSHOT``) naming what a template cannot hold."""
+        return Template(self._instance().snapshot(timeout), self._asks_for_sockets())
+
     def take_output(self, descriptor: int = 1) -> bytes:
         """What the guest has written to a captured descriptor (1 or 2) since the last call."""
         return self._instance().take_output(descriptor)
@@ -301,3 +309,74 @@ class Instance(Handle):
 
     def __enter__(self) -> Instance:
         return self if self._raw is not None else self.start()
+
+
+class Template:
+    """A warm guest, saved: instances are made from it that go on where it stood. Immutable; outlives the
+    instance that it was made from.
+
+    An instance that is spawned has a copy of the memory, threads in the same places, and open files of its
+    own: files are opened anew by their names, listeners listen under the clone's own names, pipes and socket
+    pairs are made anew with what was in them, other connections are reset. What the kernel gives as random is
+    fresh in each; a generator that the program had seeded before is copied.
+    """
+
+    def __init__(self, raw: _osvm.Template, sockets: bool) -> None:
+        self._raw = raw
+        self._sockets = sockets
+
+    @property
+    def memory_bytes(self) -> int:
+        """Of pages with content, shared by all instances until they write to them."""
+        return self._raw.info()["memory_bytes"]
+
+    @property
+    def threads(self) -> int:
+        return self._raw.info()["threads"]
+
+    @property
+    def descriptors(self) -> int:
+        return self._raw.info()["descriptors"]
+
+    def spawn(
+        self,
+        *,
+        publish: Mapping[str, Port] | None = None,
+        stdin: Stream | bytes = None,
+        stdout: Stream = None,
+        stderr: Stream = None,
+        events: Iterable[str] = (),
+        name: str = "clone",
+        socket_dir: Path | None = None,
+        runtime: Runtime | None = None,
+    ) -> Instance:
+        """An instance that runs already. The parameters are those of ``osvm.Instance``; everything else is the
+        template's. ``close()`` or the ``with`` statement ends it."""
+        clone = Instance.__new__(Instance)
+        clone._image = None
+        clone._path = ""
+        clone._publish = [(where, *_port(port)) for where, port in (publish or {}).items()]
+        clone._socket_dir = None if socket_dir is None else os.fspath(socket_dir)
+        clone._runtime = runtime
+        clone._own_runtime = None
+        clone._own_dir = None
+        clone._raw = None
+        clone._facts = None
+        clone._options = {
+            "name": name,
+            "events": list(events),
+            "sockets": self._sockets,
+            "stdin": stdin if isinstance(stdin, bytes) else _stream(stdin, 0),
+            "stdout": _stream(stdout, 1),
+            "stderr": _stream(stderr, 2),
+        }
+        try:
+            used = runtime
+            if used is None:
+                used = clone._own_runtime = Runtime()
+            options = {**clone._options, "socket_dir": clone._sockets()}
+            clone._raw = _osvm.Instance.spawn(used._raw, self._raw, options, clone._publish)
+        except BaseException:
+            clone.close()
+            raise
+        return clone

@@ -27,12 +27,12 @@ struct template_info {
 
 // A handle on an immutable template: cheap to copy, thread-safe. It outlives the instance it was made from.
 //
-// An instance that is spawned has a copy of the memory, threads in the same places, and open files of its own:
-// files are opened anew by their names, at the offsets they had; listeners listen under the clone's own names;
-// pipes, socket pairs, event and timer descriptors are made anew with what was in them; other connections are
-// reset (ECONNRESET). A thread that was inside a system call makes it anew, with the whole of its time limit.
-// Its budgets of time begin anew. What the kernel gives as random (getrandom, /dev/urandom, memory with
-// MADV_WIPEONFORK) is fresh in each; a generator that the program had seeded before is copied.
+// An instance that is spawned has a copy of the memory, threads in the same places, and open files of its
+// own: files are opened anew by their names, at the offsets they had; listeners listen under the clone's own
+// names; pipes, socket pairs, event and timer descriptors are made anew with what was in them; other
+// connections are reset (ECONNRESET). A thread that was inside a system call makes it anew, with the whole of
+// its time limit. Its budgets of time begin anew. What the kernel gives as random (getrandom, /dev/urandom,
+// memory with MADV_WIPEONFORK) is fresh in each; a generator that the program had seeded before is copied.
 //
 // In this version a template holds one process, in the caller's process, without exitless calls, whose files
 // in memory are unchanged, and which has no armed timer, no shared memory, memory file, inotify or pidfd.

@@ -225,7 +225,7 @@ class guest_process final : public process_host, public std::enable_shared_from_
   std::atomic<unsigned> running_threads_{0};  // their number, for who must not take the lock
   std::atomic<unsigned> present_threads_{0};  // and those that are about to be gone
   int last_status_ = 0;                       // of the last of them
-  std::shared_ptr<task> first_;  // until start()
+  std::shared_ptr<task> first_;               // until start()
   std::chrono::nanoseconds finished_cpu_{0};
   std::optional<exit_report> report_;
   std::atomic<bool> ended_{false}, stop_told_{false};

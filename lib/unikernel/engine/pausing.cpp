@@ -13,7 +13,8 @@ constexpr std::uint64_t call_length = 2;  // of the SYSCALL instruction
 }  // namespace
 
 // What `t` goes on with, if that is `user`.
-std::shared_ptr<const saved_thread> guest_process::save_thread(const task& t, const kvm::registers& user) const {
+std::shared_ptr<const saved_thread> guest_process::save_thread(const task& t,
+                                                               const kvm::registers& user) const {
   auto s = std::make_shared<saved_thread>();
   s->tid = t.guest.tid;
   s->user = user;

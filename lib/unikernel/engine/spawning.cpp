@@ -118,8 +118,7 @@ result<void> in_process_engine::restore_process(const saved_instance& saved, mac
   call_context ctx{*state_, main_->state(), m.memory(), main_->first_thread(), {}};
   OSVM_CHECK(restore_descriptors(ctx, saved.process.descriptors));
   const auto limit = saved.process.limits[RLIMIT_NOFILE].rlim_cur;
-  if (limit < state_->budgets.descriptors)
-    main_->state().descriptors.lower(static_cast<unsigned>(limit));
+  if (limit < state_->budgets.descriptors) main_->state().descriptors.lower(static_cast<unsigned>(limit));
   return {};
 }
 

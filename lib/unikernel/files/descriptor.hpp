@@ -53,8 +53,8 @@ struct description {
   bool socket_io = false;             // the host descriptor is a socket: bytes move with MSG_DONTWAIT
   bool may_block = false;  // the host descriptor is not O_NONBLOCK: poll first, then move at most 4096 bytes
   std::atomic<std::int64_t> receive_timeout_ns{0}, send_timeout_ns{0};  // SO_RCVTIMEO, SO_SNDTIMEO; 0: none
-  int standard = -1;       // 0, 1, 2: what the embedder gave as that descriptor
-  int log_stream = 0;                                                   // file_kind::log: 1 or 2
+  int standard = -1;                     // 0, 1, 2: what the embedder gave as that descriptor
+  int log_stream = 0;                    // file_kind::log: 1 or 2
   std::shared_ptr<quota_account> quota;  // of the mount below which it lies; null: none
   bool counted = false;                  // writes count against budgets::written_bytes
   std::string guest_path;                // for files

@@ -1,6 +1,6 @@
-// Saving an address space, and making another one from what was saved. The clone's pages are a private mapping
-// of the saved file: the host copies those that the guest writes to, and guest page tables stay as they are
-// (an exit for each page would cost more, and so would a flush of shadow page tables).
+// Saving an address space, and making another one from what was saved. The clone's pages are a private
+// mapping of the saved file: the host copies those that the guest writes to, and guest page tables stay as
+// they are (an exit for each page would cost more, and so would a flush of shadow page tables).
 #include "unikernel/memory/address_space_impl.hpp"
 #include "unikernel/memory/saved_memory.hpp"
 
@@ -17,8 +17,7 @@ namespace osvm::unikernel {
 namespace {
 
 // What a leaf keeps: its rights. The clone's frames are of the saved file, never of the pool's free list.
-constexpr std::uint64_t saved_bits =
-    ~kvm::pte::address_mask & ~kvm::pte::image & ~kvm::pte::uncharged;
+constexpr std::uint64_t saved_bits = ~kvm::pte::address_mask & ~kvm::pte::image & ~kvm::pte::uncharged;
 
 struct page_run {
   saved_memory::run saved;
@@ -79,7 +78,8 @@ bool write_all(int fd, const std::byte* from, std::uint64_t size, std::uint64_t 
   return true;
 }
 
-result<unique_fd> write_pages(const frame_pool& pool, const std::vector<page_run>& runs, std::uint64_t bytes) {
+result<unique_fd> write_pages(const frame_pool& pool, const std::vector<page_run>& runs,
+                              std::uint64_t bytes) {
   unique_fd file(::memfd_create("osvm-template", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!file || ::ftruncate(file.get(), static_cast<off_t>(bytes)) != 0)
     return errno_error("memory of a template");

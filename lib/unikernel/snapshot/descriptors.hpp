@@ -27,7 +27,8 @@ using saved_ends = std::map<std::uint64_t, std::vector<std::shared_ptr<descripto
 result<saved_file> save_file(const descriptor& d);
 result<std::shared_ptr<descriptor>> restore_file(call_context& ctx, const saved_file& saved);
 result<saved_pipe> save_pipe(const descriptor& d);
-result<std::shared_ptr<descriptor>> restore_pipe(call_context& ctx, const saved_pipe& saved, saved_ends& ends);
+result<std::shared_ptr<descriptor>> restore_pipe(call_context& ctx, const saved_pipe& saved,
+                                                 saved_ends& ends);
 result<saved_event> save_event(const descriptor& d);
 result<std::shared_ptr<descriptor>> restore_event(const saved_event& saved);
 result<saved_timer> save_timer(const descriptor& d);

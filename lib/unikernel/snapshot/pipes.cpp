@@ -1,6 +1,6 @@
 // Pipes of a template, with what is in them.
-#include "unikernel/files/memory_charge.hpp"
 #include "unikernel/files/descriptor.hpp"
+#include "unikernel/files/memory_charge.hpp"
 #include "unikernel/process/process_state.hpp"
 #include "unikernel/snapshot/descriptors.hpp"
 

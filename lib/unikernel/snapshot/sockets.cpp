@@ -109,7 +109,7 @@ std::shared_ptr<socket_state> state_of(const saved_socket& saved) {
   return s;
 }
 
-std::shared_ptr<descriptor> describe(std::shared_ptr<socket_state> s, unique_fd host) {
+std::shared_ptr<descriptor> describe_end(std::shared_ptr<socket_state> s, unique_fd host) {
   auto d = std::make_shared<descriptor>();
   d->what = describe_socket(std::move(s), false);
   d->host = std::move(host);
@@ -127,7 +127,7 @@ result<std::shared_ptr<descriptor>> restore_end(const saved_socket& saved, saved
       auto s = state_of(saved);
       s->phase = socket_phase::connected;
       s->pair = pair;
-      left.push_back(describe(std::move(s), unique_fd(end)));
+      left.push_back(describe_end(std::move(s), unique_fd(end)));
     }
     left.push_back(left[0]);  // marks the first as taken
   }
@@ -173,7 +173,7 @@ result<std::shared_ptr<descriptor>> restore_socket(call_context& ctx, const save
       saved.as == form::reset ? make_reset(saved.type, host) : make_host_socket(*state, host);
   if (made < 0) return refused(saved, made);
   if (saved.as == form::reset) state->phase = socket_phase::connected;
-  auto d = describe(state, std::move(host));
+  auto d = describe_end(state, std::move(host));
   if (saved.as == form::fresh || saved.as == form::reset) return d;
   if (const auto r = bind_name(ctx, saved, *d, *state); r < 0) return refused(saved, r);
   state->phase = socket_phase::bound;

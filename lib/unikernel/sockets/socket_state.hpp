@@ -64,8 +64,8 @@ std::shared_ptr<socket_state> socket_of(const descriptor& d);
 // A description for a socket, with its state.
 std::shared_ptr<description> describe_socket(std::shared_ptr<socket_state> state, bool nonblocking);
 
-// Gives a socket a path of the host. Mode 0600 comes from fchmod() before bind(), since umask() belongs to the
-// whole process; the folder is private in any case. 0 or -errno.
+// Gives a socket a path of the host. Mode 0600 comes from fchmod() before bind(), since umask() belongs to
+// the whole process; the folder is private in any case. 0 or -errno.
 std::int64_t bind_host_path(const descriptor& d, socket_state& s, const std::string& path, unsigned mode);
 
 // The host's socket for a new one of the guest. 0 or -errno.

@@ -58,8 +58,7 @@ class waiter final {
   void set_limit(deadline limit) noexcept { limit_ = limit; }
 
  private:
-  static constexpr std::uint32_t ended_flag = 1, signal_flag = 2, attempt_flag = 4,
-                                 pause_flag = 8;
+  static constexpr std::uint32_t ended_flag = 1, signal_flag = 2, attempt_flag = 4, pause_flag = 8;
   void raise_flag(std::uint32_t flag) noexcept;
   deadline bounded(deadline until) const noexcept;
   bool stopped() noexcept;

@@ -1,5 +1,5 @@
-// A warm service: it sets up memory, threads and open files of many kinds, listens, and answers commands of one
-// line each about them. What it is asked after a snapshot tells what a clone has of its own.
+// A warm service: it sets up memory, threads and open files of many kinds, listens, and answers commands of
+// one line each about them. What it is asked after a snapshot tells what a clone has of its own.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -136,7 +136,8 @@ static void command(char* line, char* out, size_t size) {
 
 static void set_up(const char* file, size_t large) {
   if (pipe2(warm.pipe, O_NONBLOCK) != 0 || write(warm.pipe[1], "left in", 7) != 7) fail("pipe");
-  if (socketpair(AF_UNIX, SOCK_STREAM, 0, warm.pair) != 0 || write(warm.pair[0], "waiting", 7) != 7) fail("pair");
+  if (socketpair(AF_UNIX, SOCK_STREAM, 0, warm.pair) != 0 || write(warm.pair[0], "waiting", 7) != 7)
+    fail("pair");
   warm.event = eventfd(41, EFD_NONBLOCK);
   warm.timer = timerfd_create(CLOCK_MONOTONIC, 0);
   warm.urandom = open("/dev/urandom", O_RDONLY);

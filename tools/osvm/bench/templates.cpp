@@ -1,9 +1,9 @@
 // Templates: what it costs to save a warm server, and to have another one that goes on where it stood.
 #include <osvm/unikernel/template.hpp>
 
+#include <unistd.h>
 #include <algorithm>
 #include <optional>
-#include <unistd.h>
 
 #include "../guest_programs.hpp"
 #include "../http_get.hpp"

@@ -1,6 +1,6 @@
 // Images and instances, and the ports that an instance publishes on the host.
 #include <osvm/hotswap/proxy.hpp>
-#include <osvm/unikernel/instance.hpp>
+#include <osvm/unikernel/template.hpp>
 
 #include "edge.hpp"
 
@@ -135,10 +135,10 @@ uk::instance_options options_of(const py::dict& d) {
 }
 
 // Listens on the host before the guest starts, so that a port in use is an error at once; forwards as soon as
-// the guest listens.
-result<std::shared_ptr<running>> start(std::shared_ptr<runtime> shared, const uk::image& program,
-                                       uk::instance_options options,
-                                       const std::vector<publish_tuple>& publish) {
+// the guest listens. `make` creates the guest.
+template <class Make>
+result<std::shared_ptr<running>> start(std::shared_ptr<runtime> shared,
+                                       const std::vector<publish_tuple>& publish, Make&& make) {
   const auto ex = shared->get_executor();
   std::vector<front_door> published;
   for (const auto& [where, kind, port] : publish) {
@@ -146,7 +146,7 @@ result<std::shared_ptr<running>> start(std::shared_ptr<runtime> shared, const uk
     OSVM_TRY(auto front, hs::proxy::listen(ex, {.listen = std::move(listen), .mode = hs::proxy_mode::l4}));
     published.push_back({listener_of(kind, port), std::make_shared<hs::proxy>(std::move(front))});
   }
-  OSVM_TRY(auto instance, uk::instance::create(ex, program, std::move(options)));
+  OSVM_TRY(auto instance, make(ex));
   auto guest = std::make_shared<running>(std::move(shared), std::move(instance), std::move(published));
   for (const auto& door : guest->published) {
     guest->instance.async_listening(door.port, [door](result<endpoint> at) {
@@ -239,15 +239,48 @@ holder<instance_handle> start_instance(runtime_handle& rt, const Program& progra
   result<std::shared_ptr<running>> guest = errc::ok;
   {
     py::gil_scoped_release released;
-    if constexpr (std::is_same_v<Program, app_image>) {
-      auto prepared = images::prepare_run(program.tree, program.how, converted);
-      guest = prepared ? start(std::move(shared), *prepared, std::move(converted), publish)
-                       : result<std::shared_ptr<running>>(prepared.error());
-    } else {
-      guest = start(std::move(shared), program, std::move(converted), publish);
-    }
+    guest = start(std::move(shared), publish, [&](const executor& ex) -> result<uk::instance> {
+      if constexpr (std::is_same_v<Program, app_image>) {
+        OSVM_TRY(const auto prepared, images::prepare_run(program.tree, program.how, converted));
+        return uk::instance::create(ex, prepared, std::move(converted));
+      } else {
+        return uk::instance::create(ex, program, std::move(converted));
+      }
+    });
   }
   return holder<instance_handle>(new instance_handle{take(std::move(guest))});
+}
+
+uk::instance_template snapshot_of(const instance_handle& self, double timeout) {
+  const auto guest = self.get();
+  return without_gil([&] { return guest->instance.snapshot(timeout_of(timeout)); });
+}
+
+holder<instance_handle> spawn_instance(runtime_handle& rt, const uk::instance_template& from,
+                                       const py::dict& d, const std::vector<publish_tuple>& publish) {
+  if (!rt.shared) throw exception(error(errc::closed, "the runtime was closed"));
+  uk::spawn_options o;
+  o.name = field<std::string>(d, "name");
+  o.socket_dir = field<std::string>(d, "socket_dir");
+  o.input = stdio_of(d["stdin"]);
+  o.output = stdio_of(d["stdout"]);
+  o.error = stdio_of(d["stderr"]);
+  for (const auto& kind : field<std::vector<std::string>>(d, "events"))
+    (kind == "trace" ? o.events.trace : o.events.denials) = true;
+  auto shared = rt.shared;
+  auto guest = without_gil([&] {
+    return start(std::move(shared), publish,
+                 [&](const executor& ex) { return from.spawn(ex, std::move(o)); });
+  });
+  return holder<instance_handle>(new instance_handle{std::move(guest)});
+}
+
+void bind_template(py::module_& m) {
+  py::class_<uk::instance_template>(m, "Template").def("info", [](const uk::instance_template& self) {
+    const auto i = self.info();
+    return py::dict("memory_bytes"_a = i.memory_bytes, "threads"_a = i.threads,
+                    "descriptors"_a = i.descriptors);
+  });
 }
 
 uk::image load_image(const std::string& path) {
@@ -294,11 +327,15 @@ void bind_image(py::module_& m) {
 
 void bind_unikernel(py::module_& m) {
   bind_image(m);
+  bind_template(m);
   py::class_<instance_handle, holder<instance_handle>>(m, "Instance")
       .def_static("start", &start_instance<uk::image>, py::arg("runtime"), py::arg("image"),
                   py::arg("options"), py::arg("publish"), py::arg("facts") = nullptr)
       .def_static("start_app", &start_instance<app_image>, py::arg("runtime"), py::arg("image"),
                   py::arg("options"), py::arg("publish"), py::arg("facts") = nullptr)
+      .def_static("spawn", &spawn_instance, py::arg("runtime"), py::arg("template"), py::arg("options"),
+                  py::arg("publish"))
+      .def("snapshot", &snapshot_of, py::arg("timeout"))
       .def("wait",
            [](const instance_handle& self, std::optional<double> timeout) {
              const auto guest = self.get();
