@@ -15,22 +15,25 @@ bool is_head(const nghttp2_frame* f) noexcept {
 }  // namespace
 
 struct http2_client_callbacks : http2_callbacks_of<http2_client_callbacks, http2_client> {
-  // Behind an interim response the final one comes as "other headers" too: its `:status` tells it from a
-  // trailer, which nghttp2 allows none.
+  // Behind an interim response the final one comes as "other headers", as a trailer does: what has come of a
+  // stream tells them apart. A field before `:status` is an error that nghttp2 sees too late for us.
   static int on_header(nghttp2_session* s, const nghttp2_frame* f, const std::uint8_t* name,
                        std::size_t name_size, const std::uint8_t* value, std::size_t value_size, std::uint8_t,
                        void* user) {
     if (!is_head(f)) return 0;
     const auto id = f->hd.stream_id;
     const auto n = http2_view(name, name_size), v = http2_view(value, value_size);
-    if (n == ":status") nghttp2_session_set_stream_user_data(s, id, status_seen());
-    const bool head = nghttp2_session_get_stream_user_data(s, id) != nullptr;
+    auto at = part_of(s, id);
+    if (n == ":status") set_part(s, id, at = v.starts_with('1') ? part::interim : part::head);
+    if (at == part::nothing) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    const bool head = at != part::trailer;
     return call(user, [&](http2_answers& a) { head ? a.on_field(id, n, v) : a.on_trailer(id, n, v); });
   }
   static int on_frame(nghttp2_session* s, const nghttp2_frame* f, void* user) {
     const auto id = f->hd.stream_id;
-    if (is_head(f) && nghttp2_session_get_stream_user_data(s, id)) {
-      nghttp2_session_set_stream_user_data(s, id, nullptr);
+    const auto at = part_of(s, id);
+    if (is_head(f) && (at == part::interim || at == part::head)) {
+      set_part(s, id, at == part::head ? part::trailer : part::nothing);
       if (const int failed = call(user, [&](http2_answers& a) { a.on_head(id); })) return failed;
     }
     const bool end = (f->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
@@ -45,9 +48,19 @@ struct http2_client_callbacks : http2_callbacks_of<http2_client_callbacks, http2
   }
 
  private:
-  static void* status_seen() noexcept {
-    static char mark;
-    return &mark;
+  // What the fields of a stream belong to.
+  enum class part : std::uint8_t {
+    nothing,  // yet: `:status` is awaited
+    interim,  // a response before the final one
+    head,     // the final response
+    trailer,  // its head is whole
+  };
+  // Kept where a pointer of ours would be.
+  static part part_of(nghttp2_session* s, std::int32_t id) noexcept {
+    return static_cast<part>(reinterpret_cast<std::uintptr_t>(nghttp2_session_get_stream_user_data(s, id)));
+  }
+  static void set_part(nghttp2_session* s, std::int32_t id, part p) noexcept {
+    nghttp2_session_set_stream_user_data(s, id, reinterpret_cast<void*>(static_cast<std::uintptr_t>(p)));
   }
 };
 

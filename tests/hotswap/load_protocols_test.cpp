@@ -78,7 +78,9 @@ TEST_F(load_protocols, everything_over_every_protocol) {
       });
       EXPECT_EQ(r.answered, r.scheduled) << tls << http2 << samples_;
       EXPECT_EQ(r.by_version.at("v1"), r.scheduled);
-      if (http2) EXPECT_EQ(r.connections_opened, 1U);
+      if (http2) {
+        EXPECT_EQ(r.connections_opened, 1U);
+      }
       EXPECT_EQ(r.latency.count, r.answered);
       EXPECT_LE(r.service.p50, r.latency.max);
       std::uint64_t shown = 0;

@@ -135,9 +135,12 @@ void proxy_server::hand_over(int client, int stop) {
 
 void proxy_server::leave(std::chrono::nanoseconds deadline) {
   stopping_ = true;
-  auto done = std::make_shared<std::promise<void>>();
-  gateway_->leave(deadline, [done] { done->set_value(); });
-  done->get_future().wait();
+  auto done = std::make_shared<std::promise<std::uint64_t>>();
+  gateway_->leave(deadline, [done](std::uint64_t left) { done->set_value(left); });
+  if (const auto left = done->get_future().get(); left != 0)
+    tell_(std::to_string(left) + (left == 1 ? " connection was" : " connections were") +
+          " cut at the deadline");
+  stop({});  // the time is used up
 }
 
 void proxy_server::stop(std::chrono::nanoseconds deadline) {

@@ -27,7 +27,7 @@ class proxy_server final {
                                                     std::function<void()> handed_over, take_over* from);
   // When this is somebody's successor: accepts, and the one before leaves.
   result<void> succeed(take_over& from);
-  // Until its clients have gone, at most that long.
+  // Until its clients have gone, at most that long; tells how many were cut then.
   void leave(std::chrono::nanoseconds deadline);
   // The releases of all services, each active or not.
   result<void> begin();

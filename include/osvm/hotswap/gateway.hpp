@@ -145,8 +145,9 @@ class gateway final {
   // There is no successor after all. Errors: those of open_file_store.
   result<void> take_back();
   // The successor accepts. This one accepts no more and asks its clients to leave (`Connection: close`,
-  // GOAWAY); what is there at the deadline is cut.
-  void leave(std::chrono::nanoseconds deadline, std::function<void()> done);
+  // GOAWAY). `done` is told how many connections are left: none, or, at the deadline, those that the end of
+  // this gateway cuts.
+  void leave(std::chrono::nanoseconds deadline, std::function<void(std::uint64_t left)> done);
   // Stops listening, lets every service drain until `deadline`, then cuts what is left. Completes inline when
   // there is nothing to wait for.
   void stop(std::chrono::nanoseconds deadline, std::function<void()> done);

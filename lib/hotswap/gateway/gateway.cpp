@@ -83,7 +83,7 @@ struct gateway::impl : std::enable_shared_from_this<impl> {
   result<service_map> make_services(const gateway_config& next);
   result<listener> open_listener(const listener_config& l);
   std::shared_ptr<detail::limiter> limits_of(const route_limits& l) const;
-  void wait_for_clients(std::chrono::steady_clock::time_point until, std::function<void()> done);
+  void wait_for_clients(std::chrono::steady_clock::time_point until, std::function<void(std::uint64_t)> done);
   detail::routing routing_of(const listener_config& l, const service_map& all) const;
   entry_ptr find(const std::string& name) const {
     std::lock_guard lock(mutex);
@@ -266,7 +266,7 @@ result<void> gateway::take_back() {
 }
 
 // Services stay until the last client has gone, since its last request needs one.
-void gateway::leave(std::chrono::nanoseconds deadline, std::function<void()> done) {
+void gateway::leave(std::chrono::nanoseconds deadline, std::function<void(std::uint64_t)> done) {
   std::lock_guard lock(impl_->mutex);
   for (const auto& l : impl_->listeners) {
     l.front->stop_accepting();
@@ -276,7 +276,7 @@ void gateway::leave(std::chrono::nanoseconds deadline, std::function<void()> don
 }
 
 void gateway::impl::wait_for_clients(std::chrono::steady_clock::time_point until,
-                                     std::function<void()> done) {
+                                     std::function<void(std::uint64_t)> done) {
   auto timer = std::make_shared<boost::asio::steady_timer>(executors.front(), look_again);
   timer->async_wait([self = shared_from_this(), timer, until, done = std::move(done)](const auto&) mutable {
     std::unique_lock lock(self->mutex);
@@ -286,7 +286,7 @@ void gateway::impl::wait_for_clients(std::chrono::steady_clock::time_point until
     const auto now = std::chrono::steady_clock::now();
     if (left != 0 && now < until) return self->wait_for_clients(until, std::move(done));
     lock.unlock();
-    done();
+    done(left);
   });
 }
 

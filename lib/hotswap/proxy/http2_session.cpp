@@ -7,6 +7,7 @@ namespace {
 
 constexpr int reads_per_turn = 8;
 constexpr std::size_t batch_size = 32 * 1024;
+constexpr std::chrono::milliseconds goaway_linger{2'000};
 
 }  // namespace
 
@@ -137,6 +138,7 @@ bool http2_session::receive(std::string_view bytes) {
 
 void http2_session::drive() {
   if (gone_) return;
+  if (lingering_) return linger();
   for (int i = 0; i < reads_per_turn && to_client_.empty(); ++i) {
     const auto room = shard_.scratch().first(front_.options.buffer);
     const auto r = shard_.read(client_, room);
@@ -172,8 +174,27 @@ void http2_session::flush() {
     if (gone_) return;
   }
   const bool done = server_->over() || (leaving_ && streams_.empty());
-  if (client_.broken || (done && to_client_.empty())) return leave();
+  if (client_.broken) return leave();
+  if (done && to_client_.empty()) return linger_on();
   watch_time();
+}
+
+// Requests may have crossed with the GOAWAY. To close with their bytes unread would reset the connection, and
+// what the client has yet to receive would be lost.
+void http2_session::linger_on() {
+  if (std::exchange(lingering_, true)) return;
+  shard_.finish(client_);
+  shard_.arm_in(timer_, goaway_linger);
+  shard_.defer(*this);
+}
+
+void http2_session::linger() {
+  for (int i = 0; i < reads_per_turn; ++i) {
+    const auto r = shard_.read(client_, shard_.scratch());
+    if (r.status == io_status::again) return;
+    if (r.status != io_status::ok) return leave();
+  }
+  shard_.defer(*this);
 }
 
 void http2_session::watch_time() {
@@ -197,8 +218,8 @@ void http2_session::ask_to_leave() {
 }
 
 void http2_session::on_timer(timer&) {
-  if (to_client_.empty()) ask_to_leave();
-  leave();
+  if (leaving_ || !to_client_.empty()) return leave();
+  ask_to_leave();
 }
 
 }  // namespace osvm::hotswap::detail

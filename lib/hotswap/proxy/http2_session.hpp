@@ -53,6 +53,8 @@ class http2_session final : public session, private net::http2_events {
   void flush();
   bool send_batch();
   void watch_time();
+  void linger_on();
+  void linger();
   void leave() noexcept;
 
   front& front_;
@@ -66,6 +68,7 @@ class http2_session final : public session, private net::http2_events {
   std::vector<std::int32_t> cut_short_;
   std::uint64_t sent_ = 0;  // when time was last looked at
   bool gone_ = false, leaving_ = false;
+  bool lingering_ = false;  // closed for writing; input is thrown away until the client has closed, too
 };
 
 }  // namespace osvm::hotswap::detail

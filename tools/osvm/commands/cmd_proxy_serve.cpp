@@ -104,7 +104,7 @@ class proxy_serve final : public invocation {
       lock.unlock();
       if (number == no_signal) {
         (*server)->leave(drain);
-        break;
+        return static_cast<int>(exit_code::done);
       }
       if (number != SIGHUP) break;
       const auto done = (*server)->reload();
