@@ -23,7 +23,7 @@ struct test_controls {
   bool descriptor_passing = true;  // no descriptor crosses a socket to or from the host
   bool guard_copies =
       true;  // pages of shared files are copied by the host kernel, which reports a missing one
-  bool regular_files_only = true;  // devices, sockets and FIFOs below mounts cannot be opened
+  bool regular_files_only = true;  // devices, sockets and the host's FIFOs below mounts cannot be opened
   bool memory_budget = true;
   bool thread_budget = true;
   bool process_budget = true;

@@ -3,6 +3,9 @@
 #pragma once
 
 #include "unikernel/controls.hpp"
+#include "unikernel/files/fifo_table.hpp"
+#include "unikernel/ipc/message_queues.hpp"
+#include "unikernel/ipc/semaphores.hpp"
 #include "unikernel/memory/memory_account.hpp"
 #include "unikernel/memory/segments.hpp"
 #include "unikernel/process/process_state.hpp"
@@ -93,6 +96,9 @@ struct instance_state {
   futex_table futexes;
   guest_network network;   // names of its sockets, connections that policy grants
   segment_table segments;  // System V shared memory
+  semaphore_table semaphores;
+  queue_table queues;
+  fifo_table fifos;
   std::shared_ptr<file_tree> files;
   std::array<capture_buffer, 3> captured;  // by descriptor 1 and 2
   // Host memory of pipes and the like, shared with the charges that descriptors hold; bounded by the memory

@@ -174,6 +174,19 @@ TEST_F(paths, only_regular_files_and_directories_are_opened) {
   EXPECT_GE(control.open("/data/fifo", O_RDONLY), 0);
 }
 
+TEST_F(paths, fifos_are_made_where_files_are_and_opened_by_who_made_them) {
+  guest g(granted(true));
+  const auto name = g.text("/data/own");
+  ASSERT_EQ(g.call(133, {name, S_IFIFO | 0600, 0}), 0);
+  EXPECT_GE(g.open("/data/own", O_RDONLY | O_NONBLOCK), 0);
+  EXPECT_EQ(g.call(133, {g.text("/data/device"), S_IFCHR | 0600, 0x103}), -EPERM);
+  guest other(granted(true));  // another instance with the same folder
+  EXPECT_EQ(other.open("/data/own", O_RDONLY | O_NONBLOCK), -EACCES);
+  EXPECT_EQ(other.call(133, {other.text("/data/own"), S_IFIFO | 0600, 0}), -EEXIST);
+  guest reader(granted());
+  EXPECT_EQ(reader.call(133, {reader.text("/data/more"), S_IFIFO | 0600, 0}), -EROFS);
+}
+
 TEST_F(paths, read_only_mounts_are_read_only) {
   guest g(granted());
   EXPECT_EQ(g.open("/data/file", O_WRONLY), -EROFS);

@@ -96,6 +96,7 @@ void guest_process::finish() noexcept {
     if (const auto d = state_.descriptors.remove(fd)) state_.locks.closed(d->host);
   }
   if (!memory_is_parents_) instance_.segments.forget(&memory(), pid());
+  instance_.semaphores.process_ended(pid());
   let_parent_go();
   tell_parent(report_.value_or(exit_report{.status = last_status_}));
 }

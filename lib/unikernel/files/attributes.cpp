@@ -55,7 +55,7 @@ std::int64_t attributes_of(const descriptor& d, struct stat& out) {
     make_up(out, S_IFDIR | 0555);
     return 0;
   }
-  if (::fstat(d.host.get(), &out) != 0) return -errno;
+  if (::fstat(d.what->object ? d.what->object->get() : d.host.get(), &out) != 0) return -errno;
   if (d.what->synthetic) {
     out.st_mode = S_IFREG | 0444;
     out.st_uid = out.st_gid = 0;

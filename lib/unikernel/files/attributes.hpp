@@ -23,6 +23,10 @@ std::int64_t attributes_of(call_context& ctx, const location& at, struct stat& o
 // The directory that a *at() call starts from: 0, -EBADF or -ENOTDIR. Absolute paths need none.
 std::int64_t base_of(call_context& ctx, int dirfd, std::string_view path, std::string& base);
 
+// Whether files of this type have a mode and times that a guest may set.
+inline bool has_attributes(mode_t mode) noexcept {
+  return S_ISREG(mode) || S_ISDIR(mode) || S_ISFIFO(mode);
+}
 // A name of the host for an O_PATH descriptor, for calls that want a path: "/proc/self/fd/N".
 std::string self_path(const unique_fd& fd);
 

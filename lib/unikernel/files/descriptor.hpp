@@ -60,9 +60,10 @@ struct description {
   std::string guest_path;                // for files
   std::shared_ptr<overlay> memory;       // of files that the instance keeps in memory, with their `node`
   std::shared_ptr<overlay_node> node;
-  std::shared_ptr<const void> opened;  // as long as it lives, `node` counts as open
-  bool sealed = false;                 // content that nothing can change, shared by instances
-  std::mutex lock;                     // guards `extra`
+  std::shared_ptr<const void> opened;       // as long as it lives, `node` counts as open
+  std::shared_ptr<const unique_fd> object;  // of a FIFO in a folder of the host: its file
+  bool sealed = false;                      // content that nothing can change, shared by instances
+  std::mutex lock;                          // guards `extra`
   std::shared_ptr<void> extra;  // family-specific state (socket names, synthetic directory position, ...)
 };
 

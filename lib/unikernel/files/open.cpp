@@ -1,9 +1,10 @@
 // A file is looked at before it is opened: an O_PATH descriptor first, then its type, then the real open
-// through /proc/self/fd, which names exactly the object that was looked at. So a FIFO or device below a mount
-// is never opened.
+// through /proc/self/fd, which names exactly the object that was looked at. So a device below a mount is
+// never opened, and a FIFO only as the instance's own pipe (fifo.hpp).
 #include "unikernel/files/open.hpp"
 
 #include "unikernel/files/attributes.hpp"
+#include "unikernel/files/fifo.hpp"
 #include "unikernel/files/tree.hpp"
 #include "unikernel/syscalls/arguments.hpp"
 
@@ -75,6 +76,13 @@ std::int64_t open_node(call_context& ctx, const open_request& request, std::shar
   return install_opened(ctx, request, std::move(what), std::move(opened.host));
 }
 
+std::int64_t open_fifo(call_context& ctx, const open_request& request, location& at) {
+  auto what = describe(request, file_kind::pipe, at.path);
+  unique_fd host;
+  const std::int64_t r = open_fifo_end(ctx, at, *what, host);
+  return r < 0 ? r : install_opened(ctx, request, std::move(what), std::move(host));
+}
+
 std::int64_t open_mounted(call_context& ctx, const open_request& request, location& at) {
   const mode_t type = at.status.st_mode & S_IFMT;
   const int flags = request.flags;
@@ -84,9 +92,10 @@ std::int64_t open_mounted(call_context& ctx, const open_request& request, locati
   if (what->path_only && at.node) return open_node(ctx, request, std::move(what), *at.mount, at.node);
   if (what->path_only) return install_opened(ctx, request, std::move(what), std::move(at.object));
   if (type == S_IFLNK) return -ELOOP;
+  if (is_own_fifo(ctx, at)) return open_fifo(ctx, request, at);
   if (type != S_IFREG && type != S_IFDIR && ctx.instance.rules.regular_files_only)
-    return ctx.instance.deny(std::string(request.call) + " " + at.path, "regular files and directories only",
-                             EACCES);
+    return ctx.instance.deny(std::string(request.call) + " " + at.path,
+                             "regular files, directories and own FIFOs only", EACCES);
   if (wants_write(flags)) {
     if (type == S_IFDIR) return -EISDIR;
     if (!at.mount->writable && ctx.instance.rules.read_only_mounts) return deny_write(ctx, request, at);
@@ -177,7 +186,10 @@ std::int64_t open_synthetic(call_context& ctx, const open_request& request, loca
   auto what = describe(request, file_kind::regular, at.path);
   what->synthetic = true;
   what->writable = false;
-  unique_fd host = open_synthetic_text(ctx, *at.file);
+  const auto other = at.process != 0 ? ctx.instance.processes.find(at.process) : nullptr;
+  if (at.process != 0 && !other) return -ENOENT;
+  call_context of{ctx.instance, other ? *other : ctx.process, ctx.memory, ctx.thread, {}};
+  unique_fd host = open_synthetic_text(of, *at.file);
   return host ? install_opened(ctx, request, std::move(what), std::move(host)) : no_descriptor();
 }
 
@@ -201,6 +213,12 @@ std::shared_ptr<directory_listing> list_folder(call_context& ctx, const descript
     return listing;
   }
   std::set<std::string> names;
+  if (process_number(what.guest_path) > 0) {
+    for (auto& name : names_of_process()) names.insert(std::move(name));
+  }
+  if (what.guest_path == "/proc") {
+    for (const auto& process : ctx.instance.processes.all()) names.insert(std::to_string(process->pid));
+  }
   if (what.node) {
     for (auto& name : what.memory->list(what.node)) names.insert(std::move(name));
   }

@@ -71,13 +71,20 @@ std::string program_name(call_context& ctx) {
   return path.substr(path.rfind('/') + 1).substr(0, 15);
 }
 
-std::string self_stat(call_context& ctx) {
-  const number bytes = ctx.memory.usage().bytes;
+// Of another process, whose memory is its own affair, `bytes` is 0.
+std::string stat_of(call_context& ctx, char state, number bytes) {
+  const int pid = ctx.process.pid;
+  const auto& all = ctx.instance.processes;
+  const number ticks = static_cast<number>(ctx.process.host.cpu_time().count()) / 10'000'000;
   return text(
-      "1000 (%s) R 1 1000 1000 0 -1 4194304 0 0 0 0 0 0 0 0 20 0 %u 0 0 %llu %llu 18446744073709551615 0 0 0 "
+      "%d (%s) %c %d %d %d 0 -1 4194304 0 0 0 0 %llu 0 0 0 20 0 %u 0 0 %llu %llu 18446744073709551615 0 0 0 "
       "0 0 0 "
       "0 0 0 0 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n",
-      program_name(ctx).c_str(), ctx.process.host.thread_count(), bytes, bytes / page_size);
+      pid, program_name(ctx).c_str(), state, all.parent_of(pid), all.group_of(pid).value_or(pid),
+      all.session_of(pid).value_or(pid), ticks, ctx.process.host.thread_count(), bytes, bytes / page_size);
+}
+std::string self_stat(call_context& ctx) {
+  return stat_of(ctx, 'R', ctx.memory.usage().bytes);
 }
 
 std::string self_statm(call_context& ctx) {
@@ -85,14 +92,18 @@ std::string self_statm(call_context& ctx) {
   return text("%llu %llu 0 0 0 %llu 0\n", pages, pages, pages);
 }
 
-std::string self_status(call_context& ctx) {
-  const number kib = ctx.memory.usage().bytes / 1024;
+std::string status_of(call_context& ctx, const char* state, number bytes) {
+  const int pid = ctx.process.pid;
   return text(
-      "Name:\t%s\nUmask:\t%04o\nState:\tR (running)\nTgid:\t1000\nPid:\t1000\nPPid:\t1\nTracerPid:\t0\n"
+      "Name:\t%s\nUmask:\t%04o\nState:\t%s\nTgid:\t%d\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n"
       "Uid:\t1000\t1000\t1000\t1000\nGid:\t1000\t1000\t1000\t1000\nFDSize:\t%u\nVmSize:\t%8llu kB\n"
       "VmRSS:\t%8llu kB\nThreads:\t%u\nNoNewPrivs:\t1\nSeccomp:\t0\n",
-      program_name(ctx).c_str(), ctx.process.umask.load(), ctx.process.descriptors.limit(), kib, kib,
+      program_name(ctx).c_str(), ctx.process.umask.load(), state, pid, pid,
+      ctx.instance.processes.parent_of(pid), ctx.process.descriptors.limit(), bytes / 1024, bytes / 1024,
       ctx.process.host.thread_count());
+}
+std::string self_status(call_context& ctx) {
+  return status_of(ctx, "R (running)", ctx.memory.usage().bytes);
 }
 
 std::string mountinfo(call_context& ctx) {
@@ -273,7 +284,29 @@ constexpr synthetic_file table[] = {
      [](call_context&) { return std::string("2097152\n"); }},
 };
 
+// Of other processes of the instance: what supervisors and ps read. Their context is made for them.
+constexpr synthetic_file of_processes[] = {
+    {"/proc/N/cmdline", synthetic_kind::text,
+     [](call_context& ctx) { return nul_terminated(ctx.process.arguments()); }},
+    {"/proc/N/comm", synthetic_kind::text, [](call_context& ctx) { return program_name(ctx) + "\n"; }},
+    {"/proc/N/stat", synthetic_kind::text, [](call_context& ctx) { return stat_of(ctx, 'S', 0); }},
+    {"/proc/N/status", synthetic_kind::text,
+     [](call_context& ctx) { return status_of(ctx, "S (sleeping)", 0); }},
+};
+constexpr std::size_t process_prefix = std::string_view("/proc/N/").size();
+
 }  // namespace
+
+const synthetic_file* find_of_process(std::string_view name) noexcept {
+  for (const auto& f : of_processes)
+    if (name == f.path + process_prefix) return &f;
+  return nullptr;
+}
+std::vector<std::string> names_of_process() {
+  std::vector<std::string> names;
+  for (const auto& f : of_processes) names.emplace_back(f.path + process_prefix);
+  return names;
+}
 
 std::span<const synthetic_file> synthetic_files() noexcept {
   return table;

@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace osvm::unikernel {
 
@@ -29,6 +30,9 @@ struct synthetic_file {
 
 std::span<const synthetic_file> synthetic_files() noexcept;
 const synthetic_file* find_synthetic(std::string_view path) noexcept;
+// A file of /proc/N, N another process of the instance, and what there are.
+const synthetic_file* find_of_process(std::string_view name) noexcept;
+std::vector<std::string> names_of_process();
 
 // A descriptor on a text file's present content (a sealed memory file); empty with errno set on failure.
 unique_fd open_synthetic_text(call_context& ctx, const synthetic_file& file);

@@ -89,6 +89,13 @@ int descriptor_number(std::string_view path) {
   return number_of(path);
 }
 
+int process_number(std::string_view path) {
+  constexpr std::string_view above = "/proc/";
+  if (!path.starts_with(above)) return -1;
+  path.remove_prefix(above.size());
+  return number_of(path.substr(0, path.find('/')));
+}
+
 std::string_view parent_path(std::string_view path) noexcept {
   const std::size_t slash = path.rfind('/');
   return slash == 0 || slash == std::string_view::npos ? std::string_view("/") : path.substr(0, slash);
@@ -269,6 +276,20 @@ const mount_point* file_tree::mount_of(std::string_view path) const {
   return nullptr;
 }
 
+// /proc/N: a few files, of processes that run.
+bool file_tree::look_up_process(call_context& ctx, const std::string& path, location& out) const {
+  const int pid = process_number(path);
+  if (pid <= 0 || !ctx.instance.processes.find(pid)) return false;
+  const std::size_t end = path.find('/', std::string_view("/proc/").size());
+  const bool folder = end == std::string::npos;
+  out = location{};
+  out.path = path;
+  out.process = pid;
+  out.file = folder ? nullptr : find_of_process(std::string_view(path).substr(end + 1));
+  out.where = folder ? place::synthetic_directory : place::synthetic_file;
+  return folder || out.file;
+}
+
 // /proc/self/task/TID has the files of the process: threads of a guest differ in little that /proc shows.
 std::int64_t file_tree::look_up_task(call_context& ctx, const std::string& path, location& out) const {
   const std::size_t end = std::min(path.find('/', task_directory.size()), path.size());
@@ -283,12 +304,14 @@ std::int64_t file_tree::look_up_task(call_context& ctx, const std::string& path,
 }
 
 std::int64_t file_tree::look_up(call_context& ctx, const std::string& path, location& out) const {
-  for (const std::string_view alias : {"/proc/1000", "/proc/thread-self"}) {  // one process: do_getpid()
+  const std::string own = "/proc/" + std::to_string(ctx.process.pid);
+  for (const std::string_view alias : {std::string_view(own), std::string_view("/proc/thread-self")}) {
     if (path.starts_with(alias) && (path.size() == alias.size() || path[alias.size()] == '/')) {
       return look_up(ctx, "/proc/self" + path.substr(alias.size()), out);
     }
   }
   if (path.starts_with(task_directory)) return look_up_task(ctx, path, out);
+  if (look_up_process(ctx, path, out)) return 0;
   out = location{};
   out.path = path;
   out.file = find_synthetic(path);

@@ -58,6 +58,7 @@ struct location {
   node_ptr node;                       // in the mount's memory
   struct stat status {};               // of `object` or `node`
   const synthetic_file* file = nullptr;
+  int process = 0;  // another process, whose `file` it is
 };
 
 // The directory that holds a name, for calls that change it.
@@ -113,6 +114,7 @@ class file_tree final {
                             location& out) const;
   // One step: `path` is canonical but for its last component, which is not followed.
   std::int64_t look_up(call_context& ctx, const std::string& path, location& out) const;
+  bool look_up_process(call_context& ctx, const std::string& path, location& out) const;
   std::int64_t look_up_task(call_context& ctx, const std::string& path, location& out) const;
   std::int64_t link_target(call_context& ctx, const location& at, std::string& target) const;
   std::int64_t find_unchecked(std::string_view base, std::string_view path, bool follow_last,
@@ -131,5 +133,7 @@ void note_use(call_context& ctx, const std::string& asked, const unique_fd& obje
               bool folder);
 // The N of a canonical "/proc/self/fd/N"; -1 for other text.
 int descriptor_number(std::string_view path);
+// The N of a canonical "/proc/N" or of what lies in it; -1 for other text.
+int process_number(std::string_view path);
 
 }  // namespace osvm::unikernel

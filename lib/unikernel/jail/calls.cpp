@@ -7,6 +7,7 @@
 #include <seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <initializer_list>
@@ -110,6 +111,11 @@ void allow_threads(filter& f) {
   f.rule(SCMP_ACT_ALLOW, SCMP_SYS(clone), {has(0, CLONE_THREAD, CLONE_THREAD)});
 }
 
+// Names of FIFOs; no devices.
+void allow_fifos(filter& f) {
+  f.rule(SCMP_ACT_ALLOW, SCMP_SYS(mknodat), {has(2, S_IFMT, S_IFIFO)});
+}
+
 void allow_sockets(filter& f, bool network) {
   f.rule(SCMP_ACT_ALLOW, SCMP_SYS(socket), {is(0, AF_UNIX)});
   constexpr std::uint64_t type = 0xf;
@@ -137,6 +143,7 @@ result<std::string> filter_calls(const host_access& needs) {
   for (const std::string_view names : allowed) f.allow_all(names);
   allow_towards_itself(f);
   allow_threads(f);
+  allow_fifos(f);
   allow_sockets(f, !needs.ports.empty());
   OSVM_CHECK(f.load());
   return std::string("seccomp");

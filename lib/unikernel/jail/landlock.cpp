@@ -31,10 +31,10 @@ struct ruleset_attributes {
 constexpr std::uint64_t of_files = LANDLOCK_ACCESS_FS_READ_FILE;
 constexpr std::uint64_t of_folders = of_files | LANDLOCK_ACCESS_FS_READ_DIR;
 constexpr std::uint64_t change_files = LANDLOCK_ACCESS_FS_WRITE_FILE | access_truncate;
-constexpr std::uint64_t change_folders = change_files | LANDLOCK_ACCESS_FS_REMOVE_DIR |
-                                         LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR |
-                                         LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SYM |
-                                         LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_REFER;
+constexpr std::uint64_t change_folders =
+    change_files | LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |
+    LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SYM |
+    LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_REFER;
 constexpr std::uint64_t of_sockets = LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_MAKE_SOCK |
                                      LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR |
                                      LANDLOCK_ACCESS_FS_REMOVE_DIR;

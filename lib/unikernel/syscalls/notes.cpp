@@ -13,7 +13,9 @@ constexpr auto refused = call_support::refused;
 constexpr call_note notes[] = {
     // files
     {"open", partly,
-     "regular files, directories and synthetic files; O_TMPFILE, O_DIRECT and O_ASYNC are refused"},
+     "regular files, directories, own FIFOs and synthetic files; O_TMPFILE below host mounts, O_DIRECT and "
+     "O_ASYNC "
+     "are refused"},
     {"openat", partly, "as open"},
     {"chmod", partly, "set-ID bits are refused; below writable mounts only"},
     {"fchmod", partly, "as chmod"},
@@ -35,7 +37,8 @@ constexpr call_note notes[] = {
     {"fallocate", partly, "FALLOC_FL_KEEP_SIZE and FALLOC_FL_PUNCH_HOLE"},
     {"preadv2", partly, "RWF_HIPRI, RWF_DSYNC and RWF_SYNC"},
     {"pwritev2", partly, "as preadv2"},
-    {"mknod", partly, "regular files only; no devices, FIFOs or sockets are made in mounts"},
+    {"mknod", partly,
+     "regular files and FIFOs; a FIFO joins processes of one instance, also in a folder of the host"},
     {"mknodat", partly, "as mknod"},
     {"vmsplice", refused, "a guest's pages stay its own; splice and tee are served"},
     {"fanotify_init", refused, "inotify is served"},
@@ -123,6 +126,9 @@ constexpr call_note notes[] = {
     {"munlockall", partly, "accepted without effect"},
     {"shmget", partly, "no huge pages"},
     {"shmctl", partly, "IPC_STAT, IPC_SET, IPC_RMID, SHM_LOCK and SHM_UNLOCK"},
+    {"semctl", partly, "no IPC_INFO, SEM_INFO and SEM_STAT"},
+    {"msgctl", partly, "IPC_STAT, IPC_SET and IPC_RMID"},
+    {"msgrcv", partly, "no MSG_COPY"},
     {"fadvise64", partly, "accepted without effect"},
     {"futex", partly, "no priority inheritance"},
     // sockets

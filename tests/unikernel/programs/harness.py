@@ -21,12 +21,35 @@ import table
 
 OSVM = os.environ.get("OSVM_BINARY", "osvm")
 PATIENCE = 240  # seconds for one program, on a machine that does much else
+NOBODY = 65534
 ENVIRONMENT = {"LC_ALL": "C", "TZ": "UTC0", "HOME": "/", "PATH": "/usr/bin:/bin"}
 
 
 def installed_version(package):
     asked = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", package], capture_output=True, text=True)
     return asked.stdout if asked.returncode == 0 else ""
+
+
+def name_of(job):
+    return job.program or os.path.basename(job.argv[0])
+
+
+def missing(job):
+    """Why the job cannot run here, and whether that is a failure."""
+    if job.needs and not os.path.exists(job.needs):
+        return f"SKIPPED {name_of(job)}: {job.what}: {job.needs} is not installed", False
+    if not job.needs and not (installed_version(job.package) and os.path.exists(job.argv[0])):
+        return f"FAILED {name_of(job)}: {job.what}: package {job.package} is not installed (tools/dev/run setup test)", True
+    return "", False
+
+
+def native_user(job, work):
+    """Root becomes an ordinary user for programs that refuse to be root."""
+    if job.root or os.geteuid() != 0:
+        return {}
+    os.chmod(work.parent, 0o711)
+    os.chown(work, NOBODY, NOBODY)
+    return {"user": NOBODY, "group": NOBODY, "extra_groups": []}
 
 
 def prepare(job, work):
@@ -86,8 +109,9 @@ def run(job, folder, inside):
         command = [OSVM, "--json", "run", "--stats", *options, *command]
     began = time.monotonic()
     environment = dict(os.environ) if inside else variables
+    user = {} if inside else native_user(job, work)
     done = subprocess.run(command, input=job.stdin.encode(), capture_output=True, env=environment, cwd="/",
-                          timeout=PATIENCE)
+                          timeout=PATIENCE, **user)
     result = Result(done, began, job, work)
     if inside:
         result.take_stats()
@@ -118,7 +142,7 @@ def compare(job, native, inside):
 
 def describe(job, native, inside, version):
     calls = sum(inside.stats["syscalls"].values())
-    name = os.path.basename(job.argv[0])
+    name = name_of(job)
     same = "yes" if job.same else "ran (a speed test)"
     return (f"| {name} | {version} | {job.what} | {same} | {native.wall * 1000:.0f} | {inside.wall * 1000:.0f} |"
             f" {inside.stats['boot']['total_ms']:.1f} | {calls} |")
@@ -158,14 +182,15 @@ def main():
         return 77
     rows, failed, ran = [], [], 0
     for job in table.JOBS:
-        name = f"{os.path.basename(job.argv[0])}: {job.what}"
+        name = f"{name_of(job)}: {job.what}"
         if (job.long and not chosen.long) or chosen.only not in name:
             continue
-        version = installed_version(job.package)
-        if not version or not os.path.exists(job.argv[0]):
-            failed.append(name)
-            print(f"FAILED {name}: package {job.package} is not installed (tools/dev/run setup test)")
+        why, wrong = missing(job)
+        if why:
+            print(why)
+            failed += [name] if wrong else []
             continue
+        version = installed_version(job.package) or "of another origin"
         with tempfile.TemporaryDirectory(prefix="osvm-programs-") as folder:
             native, inside = run(job, folder, False), run(job, folder, True)
         ran += 1

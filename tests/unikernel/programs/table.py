@@ -1,6 +1,9 @@
 """Programs of Debian 12, unmodified, each with one job: the table that harness.py runs natively and inside."""
 
+import pathlib
 from dataclasses import dataclass, field
+
+SCRIPTS = pathlib.Path(__file__).parent / "scripts"
 
 PYTHON_TREE = ("/usr/lib/python3.11",)
 PERL_TREE = ("/usr/lib/x86_64-linux-gnu/perl", "/usr/lib/x86_64-linux-gnu/perl-base", "/usr/share/perl", "/usr/share/perl5")
@@ -28,6 +31,9 @@ class Job:
     allow: tuple[str, ...] = ()
     tmpfs: tuple[str, ...] = ()
     version: str = ""  # of the program, where it is not the package's
+    program: str = ""  # its name, where argv[0] only drives it
+    needs: str = ""  # a file that must be there, or the job is skipped by name: no package that the set-up installs has it
+    root: bool = True  # False: natively as an ordinary user, where the program refuses to be root
 
 
 def busybox(applet, *words, **more):
@@ -211,7 +217,99 @@ if __name__ == "__main__":
         print(pool.map(square, range(10)))
 """
 
-JOBS = BUSYBOX + [
+
+def script(name):
+    return (SCRIPTS / name).read_text()
+
+
+MULTIPROCESS = [
+    Job("master and two workers, 200 requests, reload, quit", ["/usr/bin/python3.11", "{work}/drive.py", "{work}"], "nginx",
+        program="nginx", ro=SYSTEM, files={"drive.py": script("nginx.py")}, memory="1GiB", tmpfs=("/tmp",)),
+    Job("initdb, server, psql with parallel workers, pgbench", ["/usr/bin/python3.11", "{work}/drive.py", "{work}"],
+        "postgresql-15", program="postgres", needs="/usr/lib/postgresql/15/bin/postgres", ro=SYSTEM, root=False, long=True,
+        files={"drive.py": script("postgres.py")}, memory="2GiB", written="1GiB", tmpfs=("/tmp", "/dev/shm")),
+    Job("child_process: exec, spawn, pipes, signals, fork with messages", ["/usr/bin/node", "{work}/children.js"], "nodejs",
+        needs="/usr/bin/node", ro=SYSTEM, files={"children.js": script("children.js")}, memory="4GiB", allow=("jit",),
+        tmpfs=("/tmp",)),
+    Job("43 scripts for a POSIX shell", ["/usr/bin/busybox", "sh", "{work}/posix.sh", "{work}"], "busybox", ro=SYSTEM,
+        files={"posix.sh": script("posix.sh")} | {f"posix/{f.name}": f.read_text() for f in (SCRIPTS / "posix").glob("*.sh")},
+        memory="512MiB", tmpfs=("/tmp",)),
+]
+
+
+
+def bash(what, package, program, text, **more):
+    """A script of bash in {work} that uses `program`."""
+    more = {"memory": "2GiB", "written": "1GiB", "tmpfs": ("/tmp", "/dev/shm")} | more
+    return Job(what, ["/usr/bin/bash", "-c", "cd $0 && export HOME=$0\n" + text, "{work}"], package, program=program, ro=SYSTEM,
+               **more)
+
+
+WAIT = "for i in $(seq 600); do %s && break; sleep 0.05; done\n"
+SPAWN = """
+import asyncio, concurrent.futures, multiprocessing
+def square(x):
+    return x * x
+async def children():
+    p = await asyncio.create_subprocess_exec("cat", stdin=-1, stdout=-1)
+    print(await p.communicate(b"hi"))
+    ended = await asyncio.gather(*[asyncio.create_subprocess_shell(f"exit {n}") for n in range(5)])
+    print([await p.wait() for p in ended])
+if __name__ == "__main__":
+    asyncio.run(children())
+    multiprocessing.set_start_method("spawn")
+    with concurrent.futures.ProcessPoolExecutor(3) as pool:
+        print(list(pool.map(square, range(8))))
+    with multiprocessing.Manager() as manager:
+        shared = manager.dict()
+        shared[1] = 2
+        print(dict(shared))
+"""
+RUST = """fn main() {
+    println!("{}", std::thread::spawn(|| 42).join().unwrap());
+    let out = std::process::Command::new("echo").arg("child").output().unwrap();
+    print!("{}", String::from_utf8_lossy(&out.stdout));
+}
+"""
+# A program that a guest has built is code that it made: the jit grant.
+TOGETHER = [
+    bash("a server, clients, a save by a child", "redis-server", "redis-server",
+         "redis-server --port 0 --unixsocket $0/s --save '' > log &\n" + WAIT % "[ -S s ]" +
+         "redis-cli -s s set a 1; redis-cli -s s incr a; seq 50 | sed 's/^/lpush l /' | redis-cli -s s | tail -n 1\n"
+         "redis-cli -s s bgsave\n" + WAIT % "[ -e dump.rdb ]" +
+         "redis-cli -s s shutdown nosave; wait; echo ended $?\n"),
+    bash("master and worker, a request, an end by signal", "haproxy", "haproxy",
+         "/usr/sbin/haproxy -W -f haproxy.cfg > log 2>&1 & p=$!\n" + WAIT % "[ -S f.sock ]" +
+         "curl -q -sS --unix-socket f.sock http://x/; kill -USR1 $p; wait $p; echo $?\n",
+         files={"haproxy.cfg": "defaults\n mode http\n timeout client 5s\n timeout server 5s\n timeout connect 5s\n"
+                               "frontend f\n bind unix@\"${HOME}/f.sock\"\n"
+                               " http-request return status 200 content-type text/plain string hi\n"}),
+    bash("a certificate, s_server, and curl over TLS", "openssl", "openssl",
+         "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout k -out c -subj /CN=localhost -days 2 2>/dev/null\n"
+         "openssl s_server -accept 127.0.0.1:$((20000 + $$ % 10000)) -key k -cert c -www -quiet & p=$!; u=https://localhost:$((20000 + $$ % 10000))/\n" +
+         WAIT % "curl -q -s --cacert c $u > /dev/null" +
+         "curl -q -s --cacert c $u | grep -c 'New, TLSv1.3'; curl -q -s $u; echo $?; kill $p\n"),
+    bash("a tree with a link and a FIFO, packed and unpacked", "tar", "tar",
+         "mkdir a o; seq 1 1000 > a/x; ln -s x a/l; mkfifo a/p; tar czf t.tgz a; tar xzf t.tgz -C o; find o | sort; cmp a/x o/a/l && echo same"),
+    bash("a project configured, built and run", "cmake", "cmake",
+         "cmake -S . -B b -G Ninja > log 2>&1; echo $?; ninja -C b > log; echo $?; ./b/a; echo $?", allow=("jit",), long=True,
+         files={"CMakeLists.txt": "cmake_minimum_required(VERSION 3.20)\nproject(p C)\nadd_executable(a a.c)\n",
+                "a.c": "int main(void) { return 7; }\n"}),
+    bash("compiles a program with threads and children, and runs it", "rustc", "rustc", "/usr/bin/rustc a.rs; ./a",
+         allow=("jit",), long=True, needs="/usr/bin/rustc", files={"a.rs": RUST}),
+    bash("four writers of one database", "sqlite3", "sqlite3",
+         "sqlite3 d 'create table t(a)'\nfor i in 1 2 3 4; do (for n in $(seq 5); do"
+         " sqlite3 -cmd '.timeout 60000' d \"insert into t values($n)\"; done) & done; wait; sqlite3 d 'select count(*), sum(a) from t'"),
+    bash("System V semaphores and queues", "perl", "perl",
+         "perl -MIPC::SysV=IPC_PRIVATE,IPC_CREAT -MIPC::Semaphore -e 'my $s = IPC::Semaphore->new(IPC_PRIVATE, 2, 0600 | IPC_CREAT);"
+         " $s->setval(0, 3); $s->op(0, -1, 0); print $s->getval(0), qq(\\n); $s->remove;"
+         " my $q = msgget(IPC_PRIVATE, 0600 | IPC_CREAT); msgsnd($q, pack(q(l! a*), 3, q(text)), 0);"
+         " msgrcv($q, my $m, 10, 3, 0); print substr($m, 8), qq(\\n); msgctl($q, 0, 0)'"),
+    Job("asyncio's children, spawned pools, a manager", ["/usr/bin/python3.11", "{work}/script.py"], "python3.11", ro=SYSTEM,
+        files={"script.py": SPAWN}, tmpfs=("/dev/shm", "/tmp"), memory="1GiB"),
+]
+
+JOBS = BUSYBOX + MULTIPROCESS + TOGETHER + [
     Job("pipelines, subshells, traps, background jobs", ["/usr/bin/bash", "{work}/script", "{work}"], "bash", ro=SYSTEM,
         files={"script": PIPELINE, "numbers": NUMBERS, "x.txt": "x", "y.txt": "y"}, tmpfs=("/dev/shm",)),
     Job("pipelines", ["/usr/bin/dash", "-c", "echo b a c | tr ' ' '\\n' | sort | /usr/bin/nl; (exit 9); echo $?"], "dash", ro=SYSTEM),

@@ -1,5 +1,6 @@
 // Calls that change names and attributes of files below writable mounts.
 #include "unikernel/files/attributes.hpp"
+#include "unikernel/files/fifo.hpp"
 #include "unikernel/files/transfer.hpp"
 #include "unikernel/files/tree.hpp"
 #include "unikernel/syscalls/arguments.hpp"
@@ -97,7 +98,10 @@ std::int64_t remove_name(call_context& ctx, int dirfd, std::uint64_t va, int fla
   if (const std::int64_t r = load_parent(ctx, dirfd, va, p); r < 0) return r;
   if (p.slash && (flags & AT_REMOVEDIR) == 0) return -ENOTDIR;
   if (p.folder) return p.mount->memory->remove(p.folder, p.name, flags != 0);
-  return host_result(::unlinkat(p.directory.get(), p.name.c_str(), flags));
+  const auto fifo = fifo_about_to_go(ctx, p);
+  const std::int64_t r = host_result(::unlinkat(p.directory.get(), p.name.c_str(), flags));
+  if (r == 0) ctx.instance.fifos.removed(fifo);
+  return r;
 }
 std::int64_t sys_unlink(call_context& ctx) {
   return remove_name(ctx, AT_FDCWD, ctx.args[0], 0);
@@ -217,12 +221,17 @@ std::int64_t check_mode(call_context& ctx, std::uint64_t mode) {
   if ((mode & (S_ISUID | S_ISGID)) == 0) return 0;
   return ctx.instance.deny("chmod with a set-ID bit", "never granted", EPERM);
 }
+// A socket that this guest has bound, in a folder of the host: no other one's mode is its to set.
+bool own_socket(call_context& ctx, const location& at) {
+  return S_ISSOCK(at.status.st_mode) &&
+         ctx.instance.network.names.find_inode(at.status.st_dev, at.status.st_ino) != nullptr;
+}
 std::int64_t change_mode(call_context& ctx, int dirfd, std::uint64_t va, std::uint64_t mode) {
   if (const auto r = check_mode(ctx, mode); r < 0) return r;
   location at;
   if (names_socket(ctx, dirfd, va, at)) return 0;
   if (const auto r = find_changeable(ctx, "chmod", dirfd, va, true, at); r < 0) return r;
-  if (!S_ISREG(at.status.st_mode) && !S_ISDIR(at.status.st_mode)) return -EPERM;
+  if (!has_attributes(at.status.st_mode) && !own_socket(ctx, at)) return -EPERM;
   if (at.node) return at.mount->memory->set_mode(at.node, static_cast<mode_t>(mode)), 0;
   return host_result(::chmod(self_path(at.object).c_str(), static_cast<mode_t>(mode & 01777)));
 }
@@ -282,8 +291,11 @@ std::int64_t sys_utimensat(call_context& ctx) {
   const bool follow = (int_arg(ctx, 3) & AT_SYMLINK_NOFOLLOW) == 0;
   if (const auto r = find_changeable(ctx, "utimensat", int_arg(ctx, 0), ctx.args[1], follow, at); r < 0)
     return r;
-  if (!S_ISREG(at.status.st_mode) && !S_ISDIR(at.status.st_mode)) return -EPERM;
+  const bool link = S_ISLNK(at.status.st_mode);
+  if (!has_attributes(at.status.st_mode) && !link) return -EPERM;
   if (at.node) return at.mount->memory->set_times(at.node, times), 0;
+  // An O_PATH descriptor is the link itself; a name of it might be followed.
+  if (link) return host_result(::utimensat(at.object.get(), "", times.data(), AT_EMPTY_PATH));
   return host_result(::utimensat(AT_FDCWD, self_path(at.object).c_str(), times.data(), 0));
 }
 

@@ -297,6 +297,10 @@ std::int64_t sys_ioctl(call_context& ctx) {
       return d->what->kind == file_kind::socket ? ask_interface(ctx, unsigned_arg(ctx, 1)) : -ENOTTY;
     case SIOCATMARK:
       return d->what->kind == file_kind::socket ? (store(ctx, ctx.args[2], 0) ? 0 : -EFAULT) : -ENOTTY;
+    case TIOCGPGRP:
+    case TIOCGSID:  // how shells ask whether they have a terminal
+      if (!d->host || ::isatty(d->host.get()) == 0) return -ENOTTY;
+      break;
     default: break;
   }
   if (d->what->kind != file_kind::stream) return -ENOTTY;

@@ -1,5 +1,6 @@
 // Older forms of calls on names, and nodes that are no files.
 #include "unikernel/files/attributes.hpp"
+#include "unikernel/files/fifo.hpp"
 #include "unikernel/files/open.hpp"
 #include "unikernel/files/tree.hpp"
 #include "unikernel/syscalls/arguments.hpp"
@@ -14,13 +15,24 @@
 namespace osvm::unikernel {
 namespace {
 
+std::int64_t make_named_pipe(call_context& ctx, const std::string& base, const std::string& path,
+                             std::uint64_t mode) {
+  location there;
+  if (const std::int64_t r = ctx.instance.files->find(ctx, base, path, false, there); r < 0) return r;
+  if (there.where != place::nowhere && there.where != place::creatable) return -EEXIST;
+  parent_location p;
+  if (const std::int64_t r = ctx.instance.files->find_parent(ctx, base, path, p); r < 0) return r;
+  return make_fifo(ctx, p, static_cast<mode_t>(mode & 0777 & ~ctx.process.umask.load()));
+}
+
 std::int64_t make_node(call_context& ctx, int dirfd, std::uint64_t va, std::uint64_t mode) {
   const auto type = static_cast<unsigned>(mode) & S_IFMT;
   std::string path, base;
   if (const int r = load_path(ctx, va, path); r < 0) return r;
   if (const std::int64_t r = base_of(ctx, dirfd, path, base); r < 0) return r;
+  if (type == S_IFIFO) return make_named_pipe(ctx, base, path, mode);
   if (type != 0 && type != S_IFREG)
-    return ctx.instance.deny("mknod " + path, "regular files and directories only", EPERM);
+    return ctx.instance.deny("mknod " + path, "regular files, directories and FIFOs only", EPERM);
   const std::int64_t fd = open_path(ctx, {.base = base,
                                           .path = path,
                                           .flags = O_CREAT | O_EXCL | O_WRONLY,
@@ -46,7 +58,7 @@ std::int64_t set_times(call_context& ctx, int dirfd, std::uint64_t va, const std
   if (at.where == place::nowhere) return deny_path(ctx, "utime", at.path);
   if (at.where == place::creatable) return -ENOENT;
   if (at.where != place::mounted || !at.mount->writable) return -EROFS;
-  if (!S_ISREG(at.status.st_mode) && !S_ISDIR(at.status.st_mode)) return -EPERM;
+  if (!has_attributes(at.status.st_mode)) return -EPERM;
   if (at.node) return at.mount->memory->set_times(at.node, times), 0;
   return host_result(::utimensat(AT_FDCWD, self_path(at.object).c_str(), times.data(), 0));
 }
