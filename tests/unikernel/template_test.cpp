@@ -191,6 +191,26 @@ TEST_F(guest_templates, threads_that_compute_stand_still_too) {
 }
 
 TEST_F(guest_templates, what_a_template_cannot_hold_is_named_and_the_guest_goes_on) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"alarm", "timer"},        {"memory file", "memory file"},
+      {"semaphore", "System V"}, {"shared memory", "MAP_SHARED"},
+      {"watch", "inotify"},      {"child", "several processes"}};
+  for (const auto& [command, named] : cases) {
+    auto guest = start_warm();
+    ASSERT_TRUE(guest);
+    EXPECT_TRUE(guest->wait_listening(http, patience));
+    const std::string answer = ask(*guest, command);
+    EXPECT_TRUE(answer == "made" || answer == "armed") << command << ": " << answer;
+    const auto refused = guest->snapshot(patience);
+    ASSERT_FALSE(refused) << command;
+    EXPECT_EQ(refused.error().code, unikernel::make_error_code(unikernel::errc::cannot_snapshot)) << command;
+    EXPECT_NE(refused.error().to_string().find(named), std::string::npos) << refused.error().to_string();
+    EXPECT_EQ(ask(*guest, "count"), "1") << command;
+    EXPECT_EQ(ask(*guest, "worker"), "1") << command;
+  }
+}
+
+TEST_F(guest_templates, exitless_calls_are_refused_by_name) {
   auto guest = start_warm([](instance_options& o) { o.exitless = true; });
   ASSERT_TRUE(guest);
   EXPECT_EQ(ask(*guest, "count"), "1");

@@ -53,7 +53,9 @@ result<void> in_process_engine::check_snapshot() const {
   process_state& process = main_->state();
   if (process.signals.stopped()) return cannot_snapshot("it is stopped by a signal");
   if (process.timers.armed()) return cannot_snapshot("it has an armed timer");
-  if (state_->segments.any()) return cannot_snapshot("it has System V shared memory");
+  if (state_->segments.any() || state_->semaphores.any() || state_->queues.any())
+    return cannot_snapshot("it has System V shared memory, semaphores or queues");
+  if (state_->fifos.any()) return cannot_snapshot("it has made a FIFO");
   if (const std::string path = state_->files->changed_in_memory(); !path.empty())
     return cannot_snapshot("files in memory were changed below " + path);
   return {};

@@ -133,4 +133,9 @@ std::int64_t queue_table::remove(int id) {
   return 0;
 }
 
+bool queue_table::any() const {
+  const std::lock_guard guard(lock_);
+  return !queues_.empty();
+}
+
 }  // namespace osvm::unikernel

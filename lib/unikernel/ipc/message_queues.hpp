@@ -37,6 +37,7 @@ class queue_table final {
   std::int64_t stat(int id, msqid_ds& out) const;
   std::int64_t change(int id, const msqid_ds& wanted, std::int64_t now);
   std::int64_t remove(int id);
+  bool any() const;
 
  private:
   struct queue {

@@ -210,4 +210,9 @@ void semaphore_table::process_ended(int pid) noexcept {
   }
 }
 
+bool semaphore_table::any() const {
+  const std::lock_guard guard(lock_);
+  return !sets_.empty();
+}
+
 }  // namespace osvm::unikernel

@@ -29,6 +29,7 @@ class semaphore_table final {
   std::int64_t stat(int id, semid_ds& out) const;
   std::int64_t change(int id, const ipc_perm& wanted, std::int64_t now);
   std::int64_t remove(int id);
+  bool any() const;
   // GETVAL, GETPID, GETNCNT and GETZCNT.
   std::int64_t ask(int id, int number, int command) const;
   std::int64_t set_value(int id, int number, int value, int pid, std::int64_t now);

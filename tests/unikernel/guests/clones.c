@@ -12,9 +12,11 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <sys/sem.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -127,6 +129,21 @@ static void command(char* line, char* out, size_t size) {
     snprintf(out, size, "%ld", (long)r.rlim_cur);
   } else if (!strcmp(line, "lost")) {
     snprintf(out, size, "%s", lost ? strerrorname_np(lost) : "none");
+  } else if (!strcmp(line, "alarm")) {
+    alarm(3600);
+    snprintf(out, size, "armed");
+  } else if (!strcmp(line, "memory file")) {
+    snprintf(out, size, memfd_create("warm", 0) >= 0 ? "made" : "failed");
+  } else if (!strcmp(line, "semaphore")) {
+    snprintf(out, size, semget(IPC_PRIVATE, 1, 0600) >= 0 ? "made" : "failed");
+  } else if (!strcmp(line, "shared memory")) {
+    void* at = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    snprintf(out, size, at != MAP_FAILED ? "made" : "failed");
+  } else if (!strcmp(line, "watch")) {
+    snprintf(out, size, inotify_init1(0) >= 0 ? "made" : "failed");
+  } else if (!strcmp(line, "child")) {
+    if (fork() == 0) pause();
+    snprintf(out, size, "made");
   } else if (!strcmp(line, "exit")) {
     exit(3);
   } else {
