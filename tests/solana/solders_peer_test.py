@@ -7,36 +7,16 @@ Installs LOCK into VENV once. Exit status 77: no registry, or no wheel for this 
 """
 import base64
 import json
-import pathlib
 import random
 import subprocess
 import sys
 
-
-def skip(reason):
-    print(f"skipped: {reason}")
-    sys.exit(77)
-
-
-def enter_venv(venv, lock):
-    """Runs this script again with the environment's Python, which it makes when it is not there or outdated."""
-    stamp = venv / "lock"
-    if not stamp.exists() or stamp.read_text() != lock.read_text():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", venv], check=True)
-        done = subprocess.run([venv / "bin/pip", "--disable-pip-version-check", "--no-input", "install", "--quiet",
-                               "--timeout", "20", "--retries", "1", "--only-binary=:all:", "--require-hashes", "-r",
-                               lock], capture_output=True, text=True, timeout=240, check=False)
-        if done.returncode:
-            said = done.stderr.strip().splitlines()
-            skip("pip could not install solders: " + (said[-1] if said else "no reason given"))
-        stamp.write_text(lock.read_text())
-    sys.exit(subprocess.run([venv / "bin/python", *sys.argv, "--inside"], check=False).returncode)
+from solders_venv import enter_venv
 
 
 def main():
-    driver, venv, lock = sys.argv[1], pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])
-    if "--inside" not in sys.argv:
-        enter_venv(venv, lock)
+    driver, venv, lock = sys.argv[1:4]
+    enter_venv(venv, lock)
 
     from solders import compute_budget, system_program
     from solders.address_lookup_table_account import AddressLookupTableAccount
