@@ -87,7 +87,7 @@ TEST_F(guest_templates, a_clone_goes_on_where_the_template_stood_and_shares_noth
   EXPECT_EQ(ask(*first, "signal"), "1");
   auto saved = first->snapshot(patience);
   ASSERT_TRUE(saved) << saved.error().to_string();
-  EXPECT_EQ(saved->info().threads, 3u);
+  EXPECT_EQ(saved->info().threads, 4u);
   EXPECT_GE(saved->info().memory_bytes, 3u << 20);
 
   auto a = spawn(*saved, "a"), b = spawn(*saved, "b");
@@ -110,6 +110,7 @@ TEST_F(guest_templates, a_clone_goes_on_where_the_template_stood_and_shares_noth
     EXPECT_EQ(ask(*guest, "timer"), "1");
     EXPECT_EQ(ask(*guest, "signal"), "2");
     EXPECT_EQ(ask(*guest, "limit"), "33");
+    EXPECT_EQ(ask(*guest, "interrupted"), "0") << "no call of the guest has seen the pause";
     random.insert(ask(*guest, "random"));
     random.insert(ask(*guest, "urandom"));
   }

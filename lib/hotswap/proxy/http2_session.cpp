@@ -218,7 +218,7 @@ void http2_session::ask_to_leave() {
 }
 
 void http2_session::on_timer(timer&) {
-  if (leaving_ || !to_client_.empty()) return leave();
+  if (lingering_ || leaving_ || !to_client_.empty()) return leave();
   ask_to_leave();
 }
 

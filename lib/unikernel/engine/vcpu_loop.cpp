@@ -38,6 +38,12 @@ kvm::registers at_fault(const kvm::registers& now, const kvm::exception_frame& f
   return r;
 }
 
+// A call that only a pause has stopped is made again, also one that a signal would end with EINTR.
+std::int64_t dispatch_whole(call_context& ctx, std::uint64_t number) {
+  const std::int64_t value = dispatch(ctx, number);
+  return value == -EINTR && ctx.thread.wait.only_paused() ? code(interrupted_call::always_restart) : value;
+}
+
 }  // namespace
 
 int kick_signal() noexcept {
@@ -275,7 +281,8 @@ void guest_process::serve_call(task& t) {
   machine_->clock().tick();
   t.guest.regs = &r;
   call_context ctx{instance_, state_, memory(), t.guest, {r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9}};
-  std::int64_t value = dispatch(ctx, number);
+  t.guest.wait.forget_pause();
+  std::int64_t value = dispatch_whole(ctx, number);
   if (t.replaced) {
     t.replaced = false;
     t.retired.reset();
@@ -287,7 +294,7 @@ void guest_process::serve_call(task& t) {
     if (!finish_call(t, -EINTR) || deliver_signals(t, value, number)) break;
     if (ended_.load() || t.guest.exiting || wall_time_is_up()) break;
     t.guest.repeated = true;
-    value = dispatch(ctx, number);
+    value = dispatch_whole(ctx, number);
   }
   if (t.guest.repeated) t.guest.repeated = false;
   if (!is_interrupted_call(value)) (void)finish_call(t, value);

@@ -42,8 +42,17 @@ class waiter final {
   void signal() noexcept { raise_flag(signal_flag); }
   void clear_signal() noexcept { flags_.fetch_and(~signal_flag, std::memory_order_seq_cst); }
   // The thread is to stand still: the same, until clear_pause().
-  void pause() noexcept { raise_flag(pause_flag); }
+  void pause() noexcept {
+    paused_.store(true, std::memory_order_seq_cst);
+    raise_flag(pause_flag);
+  }
   void clear_pause() noexcept { flags_.fetch_and(~pause_flag, std::memory_order_seq_cst); }
+  // Since forget_pause() a pause has interrupted the thread, and nothing else has.
+  bool only_paused() const noexcept {
+    return paused_.load(std::memory_order_acquire) &&
+           !(flags_.load(std::memory_order_acquire) & (ended_flag | signal_flag));
+  }
+  void forget_pause() noexcept { paused_.store(false, std::memory_order_release); }
   bool interrupted() const noexcept { return (flags_.load(std::memory_order_acquire) & ~attempt_flag) != 0; }
   // While an attempt lasts no wait begins: it returns `interrupted` at once, and end_attempt() tells of it.
   void begin_attempt() noexcept {
@@ -66,6 +75,7 @@ class waiter final {
   unique_fd kick_;           // eventfd, created at the first wait_fd
   std::atomic<int> kick_fd_{-1};
   std::atomic<std::uint32_t> flags_{0};
+  std::atomic<bool> paused_{false};
   std::atomic<std::uint32_t> token_{0};  // futex word: 1 = unparked or interrupted
   deadline limit_;
 };

@@ -51,6 +51,19 @@ static void* worker(void* argument) {
   return NULL;
 }
 
+// Waits for a signal that does not come. What stops it all the same would be seen.
+static volatile long interrupted;
+static void* sleeper(void* argument) {
+  sigset_t none;
+  sigemptyset(&none);
+  sigaddset(&none, SIGUSR2);
+  const struct timespec long_time = {3600, 0};
+  for (;;) {
+    if (sigtimedwait(&none, NULL, &long_time) < 0 && errno == EINTR) ++interrupted;
+  }
+  return argument;
+}
+
 static long ask_worker(void) {
   pthread_mutex_lock(&lock);
   ++question;
@@ -127,6 +140,8 @@ static void command(char* line, char* out, size_t size) {
     struct rlimit r;
     getrlimit(RLIMIT_NOFILE, &r);
     snprintf(out, size, "%ld", (long)r.rlim_cur);
+  } else if (!strcmp(line, "interrupted")) {
+    snprintf(out, size, "%ld", interrupted);
   } else if (!strcmp(line, "lost")) {
     snprintf(out, size, "%s", lost ? strerrorname_np(lost) : "none");
   } else if (!strcmp(line, "alarm")) {
@@ -171,8 +186,9 @@ static void set_up(const char* file, size_t large) {
   signal(SIGUSR1, on_signal);
   const struct rlimit limit = {33, 50};
   setrlimit(RLIMIT_NOFILE, &limit);
+  pthread_t t;
+  if (pthread_create(&t, NULL, sleeper, NULL) != 0) fail("thread");
   for (long i = 0; i < 2; ++i) {
-    pthread_t t;
     if (pthread_create(&t, NULL, worker, (void*)(i * 100)) != 0) fail("thread");
   }
 }
@@ -197,10 +213,7 @@ int main(int argc, char** argv) {
   if (bind(listener, (const struct sockaddr*)&at, sizeof at) != 0) fail("bind");
   if (epoll_ctl(set, EPOLL_CTL_ADD, listener, &e) != 0 || listen(listener, 16) != 0) fail("listen");
   for (;;) {
-    if (epoll_wait(set, &e, 1, -1) != 1) {
-      if (errno == EINTR) continue;
-      fail("epoll_wait");
-    }
+    if (epoll_wait(set, &e, 1, -1) != 1 && ++interrupted) continue;
     if (e.data.fd == listener) {
       const int fd = accept(listener, NULL, NULL);
       if (fd < 0) continue;
