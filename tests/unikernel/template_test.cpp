@@ -262,7 +262,9 @@ TEST_F(guest_templates, clones_that_are_killed_at_once_leave_nothing) {
   for (int round = 0; round < 50; ++round) {
     auto clone = spawn(*saved);
     ASSERT_TRUE(clone) << clone.error().to_string();
-    if (round % 2 == 0) EXPECT_EQ(ask(*clone, "count"), "2");
+    if (round % 2 == 0) {
+      EXPECT_EQ(ask(*clone, "count"), "2");
+    }
   }
   EXPECT_EQ(open_files(), before);
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(dir), {}), files) << "names of sockets";
