@@ -8,7 +8,9 @@
 
 #include <csignal>
 #include <fstream>
+#include <future>
 #include <set>
+#include <thread>
 
 namespace {
 
@@ -236,6 +238,41 @@ TEST_F(guest_templates, a_file_that_is_another_one_now_is_refused) {
   const auto other = spawn(*saved);
   ASSERT_FALSE(other);
   EXPECT_NE(other.error().to_string().find("another file"), std::string::npos) << other.error().to_string();
+}
+
+TEST_F(guest_templates, snapshots_at_once_are_made_one_after_another) {
+  auto guest = start_warm();
+  ASSERT_TRUE(guest);
+  EXPECT_EQ(ask(*guest, "count"), "1");
+  std::vector<std::future<result<instance_template>>> all;
+  for (int i = 0; i < 4; ++i)
+    all.push_back(std::async(std::launch::async, [&] { return guest->snapshot(patience); }));
+  for (auto& one : all) {
+    auto saved = one.get();
+    ASSERT_TRUE(saved) << saved.error().to_string();
+    auto clone = spawn(*saved);
+    ASSERT_TRUE(clone) << clone.error().to_string();
+    EXPECT_EQ(ask(*clone, "count"), "2");
+    EXPECT_EQ(ask(*clone, "worker"), "1");
+  }
+  EXPECT_EQ(ask(*guest, "worker"), "1");
+}
+
+TEST_F(guest_templates, a_guest_that_is_killed_meanwhile_gives_one_or_none_and_ends) {
+  for (int round = 0; round < 20; ++round) {
+    auto guest = start_warm({}, "16");
+    ASSERT_TRUE(guest);
+    EXPECT_EQ(ask(*guest, "count"), "1");
+    auto taking = std::async(std::launch::async, [&] { return guest->snapshot(patience); });
+    std::this_thread::sleep_for(std::chrono::microseconds(round * 300));  // another moment in each round
+    guest->kill();
+    finish(*guest, "clones").expect_cause(exit_cause::killed);
+    auto saved = taking.get();
+    if (!saved) continue;
+    auto clone = spawn(*saved);
+    ASSERT_TRUE(clone) << clone.error().to_string();
+    EXPECT_EQ(ask(*clone, "count"), "2");
+  }
 }
 
 TEST_F(guest_templates, a_guest_that_ended_gives_none) {

@@ -2,6 +2,8 @@
 #include "unikernel/guest_fixture.hpp"
 #include "unikernel/worker/link.hpp"
 
+#include <osvm/unikernel/template.hpp>
+
 #include <dirent.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -136,6 +138,16 @@ TEST_F(worker, that_is_killed_ends_its_guest_with_the_reason) {
   EXPECT_EQ(guest->signal(15).error().code, make_error_code(osvm::errc::closed));
   EXPECT_EQ(guest->take_output(1), "");
   EXPECT_TRUE(workers().empty());
+}
+
+TEST_F(worker, makes_no_template_yet_and_says_so) {
+  auto guest = start_apart("stubborn", {"sleeping"});
+  ASSERT_TRUE(guest) << guest.error().to_string();
+  ASSERT_TRUE(says(*guest, "ready"));
+  const auto refused = guest->snapshot(patience);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, unikernel::make_error_code(unikernel::errc::cannot_snapshot));
+  EXPECT_NE(refused.error().to_string().find("worker"), std::string::npos) << refused.error().to_string();
 }
 
 // A worker that a guest has taken over need not do as it is told.

@@ -34,6 +34,7 @@ std::int64_t guest_process::leave_alone(task& t) {
       ::pthread_kill(other->handle, kick_signal());
     }
   }
+  tell_gate();
   std::int64_t r = 0;
   for (;;) {
     {

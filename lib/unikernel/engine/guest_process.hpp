@@ -81,7 +81,7 @@ class guest_process final : public process_host, public std::enable_shared_from_
   // errc::closed: they go on by themselves.
   result<void> pause(wait_clock::time_point until);
   void resume() noexcept;
-  result<std::vector<saved_thread>> saved_threads() const;  // of threads that stand still
+  result<std::vector<saved_thread>> saved_threads();  // of threads that stand still
   // The first process of a clone: its threads go on in `m` where those of the template stood.
   result<void> start_saved(std::shared_ptr<machine> m, const std::vector<saved_thread>& threads,
                            deadline wall_end);

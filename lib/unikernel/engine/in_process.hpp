@@ -2,7 +2,7 @@
 // (guest_process.hpp).
 //
 // Locks: processes_lock_ (registry), those of ending_ and listeners_. None is held while another is taken,
-// except processes_lock_ -> a process's registry of threads.
+// except processes_lock_ -> a process's registry of threads; snapshot_lock_ comes before all others.
 #pragma once
 
 #include "kvm/system.hpp"
@@ -130,6 +130,7 @@ class in_process_engine final : public engine_base, private instance_host, priva
   std::chrono::steady_clock::time_point created_;
   std::atomic<std::uint64_t> exits_{0}, page_faults_{0};
 
+  std::timed_mutex snapshot_lock_;       // one at a time
   std::shared_ptr<guest_process> main_;  // the first process, as long as the engine
   mutable std::mutex processes_lock_;
   std::map<int, std::shared_ptr<guest_process>> processes_;  // alive, by pid

@@ -90,8 +90,9 @@ void guest_process::tell_gate() noexcept {
   gate_.changed.notify_all();
 }
 
-result<std::vector<saved_thread>> guest_process::saved_threads() const {
+result<std::vector<saved_thread>> guest_process::saved_threads() {
   const std::scoped_lock lock(threads_lock_);
+  const std::scoped_lock gate(gate_.lock);  // one that is killed meanwhile goes on
   std::vector<saved_thread> all;
   for (const auto& [tid, t] : tasks_) {
     if (!t->standing) return error(errc::cannot_snapshot, "the state of a thread cannot be read");

@@ -5,6 +5,7 @@
 #include "unikernel/snapshot/descriptors.hpp"
 #include "unikernel/snapshot/saved_instance.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -62,8 +63,11 @@ result<void> in_process_engine::check_snapshot() const {
 }
 
 result<std::shared_ptr<const saved_instance>> in_process_engine::snapshot(std::chrono::nanoseconds timeout) {
+  const auto until = wait_clock::now() + std::min<std::chrono::nanoseconds>(timeout, std::chrono::hours(24));
+  const std::unique_lock alone(snapshot_lock_, until);
+  if (!alone) return error(osvm::errc::timed_out, "another snapshot of the instance is being made");
   OSVM_CHECK(check_snapshot());
-  OSVM_CHECK(main_->pause(wait_clock::now() + timeout));
+  OSVM_CHECK(main_->pause(until));
   auto saved = save();
   main_->resume();
   return saved;
