@@ -70,6 +70,8 @@ result<std::shared_ptr<const saved_instance>> in_process_engine::snapshot(std::c
   OSVM_CHECK(main_->pause(until));
   auto saved = save();
   main_->resume();
+  // One that was ended meanwhile may have closed its files while they were looked at.
+  if (ended_.load()) return error(osvm::errc::closed, "the guest has ended");
   return saved;
 }
 
