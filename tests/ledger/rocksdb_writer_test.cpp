@@ -18,6 +18,13 @@ namespace {
 
 constexpr std::uint64_t key_count = 300;
 
+// A reader that counts its steps is so slow that the writer, which does not, makes more for it to read each time.
+#ifdef OSVM_COUNTED_STEPS
+constexpr int opens = 50;
+#else
+constexpr int opens = 1000;
+#endif
+
 struct shared_state {
   std::atomic<std::uint64_t> committed{0};
   std::atomic<bool> stop{false};
@@ -146,7 +153,7 @@ class beside_a_writer : public ::testing::Test {
 
 TEST_F(beside_a_writer, a_thousand_opens_see_every_acknowledged_row) {
   const auto first = state->committed.load();
-  for (int i = 0; i < 1000; ++i) {
+  for (int i = 0; i < opens; ++i) {
     const auto before = state->committed.load();
     const auto db = rocksdb::database::open(folder.path());
     ASSERT_TRUE(db) << db.error().to_string();
@@ -159,7 +166,7 @@ TEST_F(beside_a_writer, a_thousand_opens_see_every_acknowledged_row) {
     ASSERT_GE(std::stoull(std::string((*row)->text())), last_write(k, before));
   }
   EXPECT_GT(state->committed.load(), first);
-  EXPECT_LT(busy, 500) << "of 1,000 opens";
+  EXPECT_LT(busy, opens / 2) << "of " << opens << " opens";
 }
 
 // The oracle opens what a killed writer left: it and we see the same rows, down to a torn end of its log.
