@@ -18,7 +18,8 @@ namespace {
 
 constexpr std::uint64_t key_count = 300;
 
-// A reader that counts its steps is so slow that the writer, which does not, makes more for it to read each time.
+// A reader that counts its steps is so slow that the writer, which does not, makes more for it to read each
+// time.
 #ifdef OSVM_COUNTED_STEPS
 constexpr int opens = 50;
 #else
