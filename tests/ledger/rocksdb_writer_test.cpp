@@ -18,13 +18,7 @@ namespace {
 
 constexpr std::uint64_t key_count = 300;
 
-// A reader that counts its steps is so slow that the writer, which does not, makes more for it to read each
-// time.
-#ifdef OSVM_COUNTED_STEPS
-constexpr int opens = 50;
-#else
 constexpr int opens = 1000;
-#endif
 
 struct shared_state {
   std::atomic<std::uint64_t> committed{0};
