@@ -41,35 +41,6 @@ budgets effective_budgets(const instance_options& o) {
   return b;
 }
 
-result<void> check_given(const instance_options& o) {
-  if (o.level != isolation::hardware) return error(errc::isolation_unsupported, "process isolation");
-  const budgets& b = o.budgets;
-  if (b.memory_bytes < (1U << 20)) return error(osvm::errc::invalid_argument, "memory budget below 1 MiB");
-  if (b.threads == 0 || b.threads > kvm::max_vcpus) {
-    return error(osvm::errc::invalid_argument, fmt::format("thread budget must be 1..{}", kvm::max_vcpus));
-  }
-  if (o.events.capacity == 0 || o.events.capacity > 65536) {
-    return error(osvm::errc::invalid_argument, "event capacity must be 1..65536");
-  }
-  if (b.processes == 0 || b.processes > max_processes)
-    return error(osvm::errc::invalid_argument, fmt::format("process budget must be 1..{}", max_processes));
-  if (b.descriptors < 3) return error(osvm::errc::invalid_argument, "descriptor budget below 3");
-  if (o.name.empty() || o.name.find('/') != std::string::npos || o.name.size() > 64) {
-    return error(osvm::errc::invalid_argument, "instance name must be 1..64 characters without '/'");
-  }
-  if (!o.policy.listen.empty() && o.socket_dir.empty())
-    return error(errc::bad_policy, "listeners need a socket_dir");
-  for (const listener& l : o.policy.listen) {
-    if (l.port == 0 || (l.kind == transport::tcp && l.port > 65535))
-      return error(errc::bad_policy, "listener port");
-  }
-  for (const std::string& e : o.policy.environment) {
-    if (e.find('=') == std::string::npos || e.front() == '=')
-      return error(errc::bad_policy, "environment entry without NAME=");
-  }
-  return {};
-}
-
 // A program that is a symbolic link (/usr/bin/python3) is also there under the name by which it was called.
 void grant_typed_name(const instance_options& options, const image_info& program, open_closure& closure) {
   if (closure.files.empty() || options.arguments.empty() || !options.arguments[0].starts_with('/')) return;
@@ -113,16 +84,41 @@ instance_options with_everything(const instance_options& given) {
 
 }  // namespace
 
+result<void> in_process_engine::check_options(const instance_options& o) {
+  if (o.level != isolation::hardware) return error(errc::isolation_unsupported, "process isolation");
+  const budgets& b = o.budgets;
+  if (b.memory_bytes < (1U << 20)) return error(osvm::errc::invalid_argument, "memory budget below 1 MiB");
+  if (b.threads == 0 || b.threads > kvm::max_vcpus) {
+    return error(osvm::errc::invalid_argument, fmt::format("thread budget must be 1..{}", kvm::max_vcpus));
+  }
+  if (o.events.capacity == 0 || o.events.capacity > 65536) {
+    return error(osvm::errc::invalid_argument, "event capacity must be 1..65536");
+  }
+  if (b.processes == 0 || b.processes > max_processes)
+    return error(osvm::errc::invalid_argument, fmt::format("process budget must be 1..{}", max_processes));
+  if (b.descriptors < 3) return error(osvm::errc::invalid_argument, "descriptor budget below 3");
+  if (o.name.empty() || o.name.find('/') != std::string::npos || o.name.size() > 64) {
+    return error(osvm::errc::invalid_argument, "instance name must be 1..64 characters without '/'");
+  }
+  if (!o.policy.listen.empty() && o.socket_dir.empty())
+    return error(errc::bad_policy, "listeners need a socket_dir");
+  for (const listener& l : o.policy.listen) {
+    if (l.port == 0 || (l.kind == transport::tcp && l.port > 65535))
+      return error(errc::bad_policy, "listener port");
+  }
+  for (const std::string& e : o.policy.environment) {
+    if (e.find('=') == std::string::npos || e.front() == '=')
+      return error(errc::bad_policy, "environment entry without NAME=");
+  }
+  return {};
+}
+
 in_process_engine::in_process_engine(executor ex, image program, const instance_options& options)
     : engine_base(std::move(ex)),
       image_(std::move(program)),
       options_(options),
       given_policy_(options.policy),
       created_(clock_type::now()) {}
-
-result<void> in_process_engine::check_options(const instance_options& options) {
-  return check_given(options);
-}
 
 in_process_engine::~in_process_engine() {
   shut_down();

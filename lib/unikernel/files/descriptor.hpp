@@ -35,7 +35,7 @@ enum class file_kind : std::uint8_t {
   process,  // pidfd of the guest itself
   signals,  // signalfd: `extra` is its signal_watch
   capture,  // output kept by the instance (no host descriptor)
-  log,      // output whose lines become events (no host descriptor); `log_stream` says which
+  log,      // output whose lines become events (no host descriptor); `standard` says which
   null,     // reads end, writes vanish (no host descriptor)
   device,   // /dev/zero, /dev/urandom, ...: reads go to the host's, writes vanish
 };
@@ -54,7 +54,6 @@ struct description {
   bool may_block = false;  // the host descriptor is not O_NONBLOCK: poll first, then move at most 4096 bytes
   std::atomic<std::int64_t> receive_timeout_ns{0}, send_timeout_ns{0};  // SO_RCVTIMEO, SO_SNDTIMEO; 0: none
   int standard = -1;                     // 0, 1, 2: what the embedder gave as that descriptor
-  int log_stream = 0;                    // file_kind::log: 1 or 2
   std::shared_ptr<quota_account> quota;  // of the mount below which it lies; null: none
   bool counted = false;                  // writes count against budgets::written_bytes
   std::string guest_path;                // for files

@@ -87,7 +87,6 @@ result<std::shared_ptr<descriptor>> make(instance_state& instance, const stdio& 
   if (how.type == stdio::kind::log) {
     d->what->kind = file_kind::log;
     d->what->readable = false;
-    d->what->log_stream = number;
   }
   return d;
 }

@@ -184,7 +184,7 @@ std::int64_t log_out(call_context& ctx, const descriptor& d, std::span<const gue
   for (const auto& piece : v) {
     text.resize(piece.iov_len);
     if (!memory.copy_out(text.data(), piece.iov_base, piece.iov_len)) return -EFAULT;
-    ctx.instance.events->output(d.what->log_stream, text);
+    ctx.instance.events->output(d.what->standard, text);
   }
   return covered;
 }

@@ -6,10 +6,10 @@
 
 #include <osvm/core/error.hpp>
 
+#include <array>
 #include <map>
 #include <memory>
 #include <string>
-#include <vector>
 
 namespace osvm::unikernel {
 
@@ -20,8 +20,15 @@ result<saved_descriptors> save_descriptors(process_state& process);
 // Into the process of `ctx`, whose table holds the standard descriptors of the clone and nothing else.
 result<void> restore_descriptors(call_context& ctx, const saved_descriptors& saved);
 
-// Both ends of pipes and socket pairs, which are made together.
-using saved_ends = std::map<std::uint64_t, std::vector<std::shared_ptr<descriptor>>>;
+// Pipes and socket pairs, whose two ends are made together. One that the template's guest had closed closes
+// with this.
+struct made_pair {
+  std::array<std::shared_ptr<descriptor>, 2> ends;  // of a pipe: for reading, for writing
+  unsigned taken = 0;                               // of a socket pair
+};
+struct saved_ends {
+  std::map<std::uint64_t, made_pair> pipes, sockets;
+};
 
 // By kind. A restored descriptor has its description; what all kinds have is set by the caller.
 result<saved_file> save_file(const descriptor& d);

@@ -55,10 +55,8 @@ result<saved_timer> save_timer(const descriptor& d) {
   saved_timer out;
   OSVM_TRY(const auto all, descriptor_facts(d.host.get()));
   OSVM_TRY(const auto clock, number_in(all, "clockid", 10));
-  OSVM_TRY(const auto flags, number_in(all, "settime flags", 8));
   OSVM_TRY(const auto ticks, number_in(all, "ticks", 10));
   out.clock = static_cast<int>(clock);
-  out.absolute = (flags & TFD_TIMER_ABSTIME) != 0;
   if (::timerfd_gettime(d.host.get(), &out.left) != 0) return errno_error("timerfd");
   // It has expired and was not read yet: it does so again at once.
   if (ticks != 0) out.left.it_value = {0, 1};

@@ -37,19 +37,18 @@ result<std::string> look_into(int host, int capacity) {
   return content;
 }
 
-result<std::vector<std::shared_ptr<descriptor>>> make_pipe(call_context& ctx, const saved_pipe& saved) {
+result<made_pair> make_pipe(call_context& ctx, const saved_pipe& saved) {
   auto charge = memory_charge::take(ctx, pipe_charge);
   if (!charge) return error(osvm::errc::limit_exceeded, "the memory budget does not hold a clone's pipe");
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return errno_error("a pipe");
-  std::vector<std::shared_ptr<descriptor>> both;
-  for (const int end : ends) {
-    auto d = std::make_shared<descriptor>();
-    d->host.reset(end);
+  made_pair both;
+  for (std::size_t i = 0; i < 2; ++i) {
+    auto& d = both.ends[i] = std::make_shared<descriptor>();
+    d->host.reset(ends[i]);
     d->what = std::make_shared<description>();
     d->what->kind = file_kind::pipe;
     d->what->extra = charge;
-    both.push_back(std::move(d));
   }
   if (saved.capacity > 0) (void)::fcntl(ends[0], F_SETPIPE_SZ, saved.capacity);
   return both;
@@ -73,15 +72,15 @@ result<saved_pipe> save_pipe(const descriptor& d) {
 
 result<std::shared_ptr<descriptor>> restore_pipe(call_context& ctx, const saved_pipe& saved,
                                                  saved_ends& ends) {
-  auto& both = ends[saved.pipe];
-  if (both.empty()) {
+  made_pair& both = ends.pipes[saved.pipe];
+  if (!both.ends[0]) {
     OSVM_TRY(both, make_pipe(ctx, saved));
   }
   if (!saved.content.empty()) {
-    const ssize_t n = ::write(both[1]->host.get(), saved.content.data(), saved.content.size());
+    const ssize_t n = ::write(both.ends[1]->host.get(), saved.content.data(), saved.content.size());
     if (n != static_cast<ssize_t>(saved.content.size())) return errno_error("the content of a pipe");
   }
-  return both[saved.writes ? 1 : 0];
+  return both.ends[saved.writes ? 1 : 0];
 }
 
 }  // namespace osvm::unikernel

@@ -48,8 +48,7 @@ struct saved_event {
 
 struct saved_timer {
   int clock = 0;
-  bool absolute = false;
-  itimerspec left{};
+  itimerspec left{};  // relative, whatever the guest asked for
 };
 
 struct saved_signal_fd {

@@ -116,24 +116,30 @@ std::shared_ptr<descriptor> describe_end(std::shared_ptr<socket_state> s, unique
   return d;
 }
 
-result<std::shared_ptr<descriptor>> restore_end(const saved_socket& saved, saved_ends& ends) {
-  auto& left = ends[saved.pair];  // the end whose turn has not come
-  if (left.empty()) {
-    int both[2];
-    if (::socketpair(AF_UNIX, saved.type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, both) != 0)
-      return errno_error("a socket pair");
-    const auto pair = std::make_shared<char>();
-    for (const int end : both) {
-      auto s = state_of(saved);
-      s->phase = socket_phase::connected;
-      s->pair = pair;
-      left.push_back(describe_end(std::move(s), unique_fd(end)));
-    }
-    left.push_back(left[0]);  // marks the first as taken
+result<made_pair> make_pair(const saved_socket& saved) {
+  int hosts[2];
+  if (::socketpair(AF_UNIX, saved.type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, hosts) != 0)
+    return errno_error("a socket pair");
+  const auto token = std::make_shared<char>();
+  made_pair both;
+  for (std::size_t i = 0; i < 2; ++i) {
+    auto s = state_of(saved);
+    s->phase = socket_phase::connected;
+    s->pair = token;
+    both.ends[i] = describe_end(std::move(s), unique_fd(hosts[i]));
   }
-  auto mine = left.size() == 3 ? left[0] : left[1];
-  const auto other = left.size() == 3 ? left[1] : left[0];
-  left.pop_back();
+  return both;
+}
+
+// Either end is as good as the other: the first that comes is the first.
+result<std::shared_ptr<descriptor>> restore_end(const saved_socket& saved, saved_ends& ends) {
+  made_pair& both = ends.sockets[saved.pair];
+  if (!both.ends[0]) {
+    OSVM_TRY(both, make_pair(saved));
+  }
+  if (both.taken == 2) return cannot_snapshot("a socket pair with more than two ends");
+  const auto mine = both.ends[both.taken], other = both.ends[1 - both.taken];
+  ++both.taken;
   if (!saved.content.empty()) {
     const ssize_t n = ::send(other->host.get(), saved.content.data(), saved.content.size(), MSG_NOSIGNAL);
     if (n != static_cast<ssize_t>(saved.content.size())) return errno_error("the content of a socket pair");
