@@ -62,6 +62,13 @@ result<instance_template> instance::snapshot(std::chrono::nanoseconds timeout) {
   OSVM_TRY(auto saved, engine_->snapshot(timeout));
   return instance_template(std::move(saved));
 }
+result<void> instance::dump_core(int file, std::chrono::nanoseconds timeout) {
+  return engine_->dump_core(file, timeout);
+}
+result<void> instance::debug(int connection) {
+  const std::shared_ptr<engine> held = engine_;
+  return held->debug(connection);
+}
 result<learned_policy> instance::learned() const {
   return engine_->learned();
 }

@@ -16,6 +16,7 @@ enum class errc {
   isolation_unsupported,  // the asked isolation level does not exist in this version or on this host
   arguments_too_long,     // argv and envp exceed the bound
   cannot_snapshot,        // the guest has what a template cannot hold; the context names it
+  debugger_unsupported,   // a debugger or a core dump is not possible for this instance
 };
 
 const boost::system::error_category& unikernel_category() noexcept;

@@ -83,6 +83,11 @@ struct instance_options {
   // None: the VM lives in the caller's process. A worker that ends unasked ends its guest
   // (exit_cause::failed); a caller that ends takes its workers with it.
   std::optional<worker_options> worker;
+  // An empty file, open for writing, that gets a core dump of the first process that a fault or a signal ends
+  // which asks for one (core(5)); -1: none. Borrowed during create(). With a debugger attached there is none.
+  int core = -1;
+  // The guest stands before its first instruction until instance::debug() lets it go on.
+  bool wait_for_debugger = false;
   std::string name = "guest";  // stands in logs and in the socket names
   const kvm::host_facts* facts =
       nullptr;  // result of probe_host(), read during create(); null: create() probes
@@ -165,6 +170,16 @@ class instance final {
   // names what the guest has that a template cannot hold; errc::timed_out when a thread did not come to stand
   // still in time; errc::closed.
   result<instance_template> snapshot(std::chrono::nanoseconds timeout);
+  // Writes a core dump of the guest as it is now (its first process) into `file`, an empty file open for
+  // writing; the guest stands still meanwhile and goes on. Errors: as snapshot(), or an errno.
+  result<void> dump_core(int file, std::chrono::nanoseconds timeout);
+  // Serves a debugger (GDB remote protocol) on a connected stream socket, which is borrowed, until it
+  // detaches, its connection ends, or the guest does. Blocks: for a thread of the caller's own, which
+  // shutdown(2) of the socket or kill() ends. The guest stands still while the debugger looks at it. The
+  // first process is debugged; its children run on without breakpoints. Errors:
+  // errc::debugger_unsupported names what cannot be debugged; errc::closed; errc::timed_out when a thread
+  // did not come to stand still; an errno.
+  result<void> debug(int connection);
   instance_stats stats() const;
   // The policy that this run would have needed, budgets as they were used with a quarter on top. Fails with
   // errc::invalid_argument when instance_options::learn was off.

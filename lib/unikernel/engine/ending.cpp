@@ -11,6 +11,11 @@ void ending::decide(exit_report report) {
   if (!report_) report_ = std::move(report);
 }
 
+std::optional<exit_report> ending::decided() const {
+  const std::scoped_lock lock(lock_);
+  return report_;
+}
+
 void ending::finish() {
   std::vector<engine::wait_handler> handlers;
   exit_report report;

@@ -21,6 +21,8 @@ class ending final {
   void drain_first(std::shared_ptr<event_channel> events) { events_ = std::move(events); }
   // The first report wins; the guest may still run for a moment.
   void decide(exit_report report);
+  // The report that was decided.
+  std::optional<exit_report> decided() const;
   // Nothing of the guest runs any more, and a report was decided. Called once.
   void finish();
   // Blocks until finish().
@@ -34,7 +36,7 @@ class ending final {
 
   executor executor_;
   std::shared_ptr<event_channel> events_;
-  std::mutex lock_;
+  mutable std::mutex lock_;
   std::condition_variable changed_;
   std::optional<exit_report> report_;
   bool done_ = false;

@@ -32,6 +32,8 @@ class engine {
   virtual instance_stats stats() const = 0;
   virtual std::string isolation_report() const = 0;
   virtual result<std::shared_ptr<const saved_instance>> snapshot(std::chrono::nanoseconds timeout);
+  virtual result<void> dump_core(int file, std::chrono::nanoseconds timeout);
+  virtual result<void> debug(int connection);
   // Kills, joins the guest's threads and frees everything. Called once, by the owner of the handle.
   virtual void shut_down() noexcept = 0;
 };

@@ -65,6 +65,7 @@ std::int64_t guest_process::prepare_program(const program_start& what, prepared_
   if (!start) return start.error().code == make_error_code(errc::arguments_too_long) ? -E2BIG : -ENOMEM;
   out.next->start_clock(start->clock);
   out.regs = start->regs;
+  out.auxiliary = start->auxiliary;
   auto slot = out.next->take_cpu();
   if (!slot) return -ENOMEM;
   out.slot = std::move(*slot);
@@ -84,6 +85,8 @@ void guest_process::enter_program(task& t, const program_start& what, prepared_p
     t.slot = std::move(program.slot);
     t.retired = std::exchange(machine_, program.next);
     image_ = what.image;
+    const std::scoped_lock gate(gate_.lock);
+    gate_.breakpoints.clear();  // they were the old program's
     if (t.guest.tid != pid()) {
       auto node = tasks_.extract(t.guest.tid);
       t.guest.tid = node.key() = pid();
@@ -107,6 +110,7 @@ std::int64_t guest_process::run_program(const program_start& what, guest_thread&
   caller.clear_child_tid = caller.robust_list = 0;
   state_.forget_program(caller);
   state_.set_program(what.executable, what.arguments);
+  state_.set_auxiliary(std::move(program.auxiliary));
   name_thread(caller, what.called);
   if (!memory_is_parents_) instance_.segments.forget(&memory(), pid());
   memory_is_parents_ = false;

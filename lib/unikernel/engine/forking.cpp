@@ -13,6 +13,7 @@ result<std::shared_ptr<machine>> guest_process::machine_for_child(const child_st
   OSVM_TRY(auto m, owner_.make_machine());
   if (m->memory().copy(memory(), image_->memory.get()) < 0)
     return error(osvm::errc::limit_exceeded, "memory of a child");
+  lift_breakpoints(m->memory());
   if (facts_.tsc_direct && facts_.tsc_khz != 0) m->start_clock(map_vdso(m->memory()));
   return m;
 }

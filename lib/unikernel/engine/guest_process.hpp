@@ -57,6 +57,11 @@ class process_owner {
   // leaving: the call may be the last that is made on the owner.
   virtual bool adopt(std::shared_ptr<guest_process> process) = 0;
   virtual void gone(const guest_process& process, const exit_report& report) noexcept = 0;
+  // Core dumps. wants: one was asked for. begin: true for the first process that asks; the caller stands still
+  // meanwhile whenever it is to. write: all of it stands still, the first thread is the one that died.
+  virtual bool wants_core() const noexcept = 0;
+  virtual bool begin_core(std::chrono::nanoseconds patience) = 0;
+  virtual void write_core(guest_process& process, std::vector<saved_thread> threads, int signal) = 0;
 };
 
 class guest_process final : public process_host, public std::enable_shared_from_this<guest_process> {
@@ -82,6 +87,7 @@ class guest_process final : public process_host, public std::enable_shared_from_
   result<void> pause(wait_clock::time_point until);
   void resume() noexcept;
   result<std::vector<saved_thread>> saved_threads();  // of threads that stand still
+  void wait_for_debugger();                           // before start(): its threads stand until resume()
   // The first process of a clone: its threads go on in `m` where those of the template stood.
   result<void> start_saved(std::shared_ptr<machine> m, const std::vector<saved_thread>& threads,
                            deadline wall_end);
@@ -102,6 +108,7 @@ class guest_process final : public process_host, public std::enable_shared_from_
   std::optional<std::int64_t> serve_polled(ring_member& m, const kvm::ring_slot& call);
 
  private:
+  friend class process_debugger;
   struct task {
     explicit task(int tid) : guest(tid) {}
     guest_thread guest;
@@ -118,7 +125,12 @@ class guest_process final : public process_host, public std::enable_shared_from_
     bool replaced = false;               // the call was execve(): the registers are those of a new program
     std::shared_ptr<machine> retired;    // what that call was made in, until it is over
     std::atomic<bool> dismissed{false};  // another thread runs a program: this one ends
-    std::shared_ptr<const saved_thread> standing;  // while it stands still
+    // While it stands still, under the gate's lock. What a debugger has changed is what it goes on with.
+    std::shared_ptr<const saved_thread> standing;
+    bool edited = false;
+    int trapped = 0;  // the signal with which it stopped for the debugger
+    int passed = 0;   // of those, what it gets when it goes on
+    bool held = false, stepping = false;
     int exit_status = 0;
   };
   // Where a parent waits for its child of vfork() to run a program or end.
@@ -171,17 +183,33 @@ class guest_process final : public process_host, public std::enable_shared_from_
     std::condition_variable changed;
     bool wanted = false;
     unsigned standing = 0;
+    int debugger = -1;  // written to when a debugger is to look; -1: there is none
+    std::map<std::uint64_t, std::byte> breakpoints;  // the byte that each replaced
+    bool dumping = false;
   };
   bool pause_wanted() {
     const std::scoped_lock lock(gate_.lock);
     return gate_.wanted;
   }
   std::shared_ptr<const saved_thread> save_thread(const task& t, const kvm::registers& user) const;
-  void stand(task& t, std::shared_ptr<const saved_thread> as);
+  std::shared_ptr<const saved_thread> stand(task& t, std::shared_ptr<const saved_thread> as);
   void stand_still(task& t);
-  void stand_still_before(task& t, std::uint64_t number);
+  bool stand_still_before(task& t, std::uint64_t number);
+  void go_on_with(task& t, const saved_thread& now);
   void tell_gate() noexcept;
   std::int64_t start_saved_thread(const saved_thread& s);
+
+  // Debuggers (debugging.cpp), core dumps (core_dumps.cpp)
+  enum class verdict : std::uint8_t {
+    unasked,  // there is no debugger
+    deliver,  // the signal takes its course
+    goes_on,  // it does not
+    replaced  // the same, with other registers, which are loaded
+  };
+  verdict tell_debugger(task& t, const kvm::registers& user, int signal);
+  void wake_debugger() const noexcept;  // the gate's lock is held
+  void lift_breakpoints(address_space& copy);
+  void dump_core(task& t, const kvm::registers& user, int signal);
 
   // Children (forking.cpp)
   std::shared_ptr<guest_process> admit_child(const child_start& how, std::int64_t& refusal);
@@ -197,6 +225,7 @@ class guest_process final : public process_host, public std::enable_shared_from_
     std::shared_ptr<machine> next;
     std::unique_ptr<cpu_slot> slot;
     kvm::registers regs;
+    std::vector<std::uint64_t> auxiliary;
   };
   std::int64_t prepare_program(const program_start& what, prepared_program& out);
   std::int64_t leave_alone(task& t);

@@ -12,6 +12,7 @@
 #include <osvm/vsock/fd_queue.hpp>
 
 #include <fmt/format.h>
+#include <fcntl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -228,6 +229,11 @@ result<void> in_process_engine::open_host(const instance_options& options, const
   open_events(options);
   state_->events = events_;
   state_->tracing = options.events.trace;
+  if (options.core >= 0) {
+    core_ = unique_fd(::fcntl(options.core, F_DUPFD_CLOEXEC, 0));
+    if (!core_) return errno_error("the file for a core dump");
+    options_.core = -1;
+  }
   open_recorder();
   state_->cpus = std::max(1U, facts_.cores);
   OSVM_CHECK(open_files(options));
@@ -291,6 +297,7 @@ result<void> in_process_engine::start_guest(const instance_options& options) {
   p.fsgsbase = facts_.fsgsbase;
   OSVM_TRY(const process_start start, set_up_process(first->memory(), *image_.data(), p));
   first->start_clock(start.clock);
+  main_->state().set_auxiliary(start.auxiliary);
   const auto vcpu_begin = clock_type::now();
   OSVM_CHECK(main_->prepare(first, start.regs));
   const auto start_begin = clock_type::now();
@@ -298,6 +305,7 @@ result<void> in_process_engine::start_guest(const instance_options& options) {
   phases_.memory = vcpu_begin - memory_begin;
   phases_.vcpu = start_begin - vcpu_begin;
   begin_wall_time(start_begin);
+  if (options.wait_for_debugger) main_->wait_for_debugger();
   return start_main([&] { return main_->start(wall_end_); });
 }
 

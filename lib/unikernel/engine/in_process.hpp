@@ -60,6 +60,8 @@ class in_process_engine final : public engine_base, private instance_host, priva
   instance_stats stats() const override;
   std::string isolation_report() const override;
   result<std::shared_ptr<const saved_instance>> snapshot(std::chrono::nanoseconds timeout) override;
+  result<void> dump_core(int file, std::chrono::nanoseconds timeout) override;
+  result<void> debug(int connection) override;
   void shut_down() noexcept override;
 
  private:
@@ -108,6 +110,9 @@ class in_process_engine final : public engine_base, private instance_host, priva
   bool ended() const noexcept override { return ended_.load(std::memory_order_acquire); }
   bool adopt(std::shared_ptr<guest_process> process) override;
   void gone(const guest_process& process, const exit_report& report) noexcept override;
+  bool wants_core() const noexcept override { return core_.get() >= 0 && !core_written_.load(); }
+  bool begin_core(std::chrono::nanoseconds patience) override;
+  void write_core(guest_process& process, std::vector<saved_thread> threads, int signal) override;
 
   result<std::shared_ptr<machine>> make_machine(bool rings);
   std::vector<std::shared_ptr<guest_process>> all_processes() const;
@@ -130,7 +135,10 @@ class in_process_engine final : public engine_base, private instance_host, priva
   std::chrono::steady_clock::time_point created_;
   std::atomic<std::uint64_t> exits_{0}, page_faults_{0};
 
-  std::timed_mutex snapshot_lock_;       // one at a time
+  std::timed_mutex snapshot_lock_;  // one snapshot, debugger or core dump at a time
+  std::atomic<bool> debugged_{false};
+  unique_fd core_;  // set before the guest runs; empty: no core dump is asked for
+  std::atomic<bool> core_written_{false};
   std::shared_ptr<guest_process> main_;  // the first process, as long as the engine
   mutable std::mutex processes_lock_;
   std::map<int, std::shared_ptr<guest_process>> processes_;  // alive, by pid

@@ -4,6 +4,7 @@
 
 #include <csignal>
 #include <cstring>
+#include <utility>
 
 namespace osvm::unikernel {
 namespace {
@@ -28,31 +29,56 @@ std::shared_ptr<const saved_thread> guest_process::save_thread(const task& t,
   return t.slot->cpu.get_xsave(s->xstate) ? s : nullptr;
 }
 
-void guest_process::stand(task& t, std::shared_ptr<const saved_thread> as) {
+// Until it may go on. What a debugger has made of its state, or null.
+std::shared_ptr<const saved_thread> guest_process::stand(task& t, std::shared_ptr<const saved_thread> as) {
   std::unique_lock lock(gate_.lock);
-  if (!gate_.wanted) return;
+  if (!gate_.wanted && t.trapped == 0) return nullptr;
   t.standing = std::move(as);
   ++gate_.standing;
   gate_.changed.notify_all();
-  gate_.changed.wait(lock, [&] { return !gate_.wanted || ended_.load() || t.dismissed; });
+  if (t.trapped != 0) wake_debugger();
+  const auto may_go = [&] {
+    return (!gate_.wanted && !t.held && t.trapped == 0) || ended_.load() || t.dismissed;
+  };
+  if (wall_end_) {
+    gate_.changed.wait_until(lock, *wall_end_, may_go);  // the thread's loop sees that its time is up
+  } else {
+    gate_.changed.wait(lock, may_go);
+  }
   --gate_.standing;
-  t.standing.reset();
+  t.trapped = 0;
+  t.held = false;
+  auto now = std::exchange(t.standing, nullptr);
+  return std::exchange(t.edited, false) ? now : nullptr;
+}
+
+// The state that a debugger gave a thread.
+void guest_process::go_on_with(task& t, const saved_thread& now) {
+  t.slot->cpu.set_fs_base(now.fs_base);
+  t.slot->cpu.set_gs_base(now.gs_base);
+  t.guest.fs_base = now.fs_base;
+  t.guest.gs_base = now.gs_base;
+  if (!t.slot->cpu.set_xsave(now.xstate) || !resume_user(t, now.user)) raise_protection_fault(t, now.user);
 }
 
 // Between two exits. In the middle of a stub, or with an exception on its way, the thread comes out again by
 // itself.
 void guest_process::stand_still(task& t) {
   kvm::registers user;
-  if (user_context(t, user)) stand(t, save_thread(t, user));
+  if (!user_context(t, user)) return;
+  if (const auto now = stand(t, save_thread(t, user))) go_on_with(t, *now);
 }
 
-// Inside a call that was stopped and is made again afterwards.
-void guest_process::stand_still_before(task& t, std::uint64_t number) {
+// Inside a call that was stopped and is made again afterwards. True: not this call; the thread has other
+// registers.
+bool guest_process::stand_still_before(task& t, std::uint64_t number) {
   kvm::registers user = t.slot->cpu.regs();
   user.rip = user.rcx - call_length;
   user.rflags = user.r11;
   user.rax = number;
-  stand(t, save_thread(t, user));
+  const auto now = stand(t, save_thread(t, user));
+  if (now) go_on_with(t, *now);
+  return now != nullptr;
 }
 
 result<void> guest_process::pause(wait_clock::time_point until) {
@@ -88,6 +114,12 @@ void guest_process::resume() noexcept {
 void guest_process::tell_gate() noexcept {
   const std::scoped_lock gate(gate_.lock);
   gate_.changed.notify_all();
+  wake_debugger();
+}
+
+void guest_process::wait_for_debugger() {
+  const std::scoped_lock gate(gate_.lock);
+  gate_.wanted = true;
 }
 
 result<std::vector<saved_thread>> guest_process::saved_threads() {

@@ -135,7 +135,8 @@ std::vector<std::uint64_t> auxiliary_vector(const detail::image_data& image, con
 }
 
 result<std::uint64_t> build_stack(address_space& memory, const detail::image_data& image,
-                                  const addresses& where, const process_options& o) {
+                                  const addresses& where, const process_options& o,
+                                  std::vector<std::uint64_t>& aux) {
   const std::uint64_t top = stack_highest - random_below(2048) * page_size;
   if (memory.map({.address = top - stack_size,
                   .size = stack_size,
@@ -160,7 +161,7 @@ result<std::uint64_t> build_stack(address_space& memory, const detail::image_dat
   const std::uint64_t random_va = stack.push_bytes(random.data(), random.size());
   const auto at = [&](std::size_t i) { return strings_va + strings.offsets[i]; };
   const std::size_t names = o.arguments.size() + o.environment.size();
-  const auto aux = auxiliary_vector(image, where, o, random_va, at(names), at(names + 1));
+  aux = auxiliary_vector(image, where, o, random_va, at(names), at(names + 1));
 
   std::vector<std::uint64_t> words{o.arguments.size()};
   for (std::size_t i = 0; i < o.arguments.size(); ++i) words.push_back(at(i));
@@ -205,7 +206,7 @@ result<process_start> set_up_process(address_space& memory, const detail::image_
     where.loader_base = loader.base;
     start.regs.rip = loader.entry;
   }
-  OSVM_TRY(start.regs.rsp, build_stack(memory, image, where, o));
+  OSVM_TRY(start.regs.rsp, build_stack(memory, image, where, o, start.auxiliary));
   start.regs.rflags = kvm::rflags::user_fixed;
   return start;
 }

@@ -8,6 +8,7 @@
 #include "unikernel/process/loader.hpp"
 #include "unikernel/vdso/clock_page.hpp"
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,7 @@ struct process_options {
 struct process_start {
   kvm::registers regs;
   unikernel::clock_page* clock = nullptr;  // null without a vDSO
+  std::vector<std::uint64_t> auxiliary;    // the auxiliary vector, with its AT_NULL
 };
 
 // Maps the vDSO and the page that it reads, which is returned. Null: no room.

@@ -106,6 +106,10 @@ bool guest_process::deliver_signals(task& t, std::int64_t stopped, std::uint64_t
     if (s.kind == what::stop) {
       wait_until_continued(t);
     } else if (s.kind == what::end) {
+      const verdict v = tell_debugger(t, user, s.info.si_signo);
+      if (v == verdict::replaced) return true;
+      if (v == verdict::goes_on) continue;
+      dump_core(t, user, s.info.si_signo);
       end_by_signal(t, s.info.si_signo, "");
     } else if (s.kind == what::handler) {
       if (!entered && stopped) settle_call(user, stopped, number, s.action);
@@ -126,8 +130,15 @@ bool guest_process::deliver_signals(task& t, std::int64_t stopped, std::uint64_t
 // An instruction of the thread faulted. Its handler runs, or the process ends with `report`.
 void guest_process::raise_fault(task& t, kvm::registers user, const fault_signal& f, exit_report report) {
   t.trap = f.trap;
+  const verdict v = tell_debugger(t, user, f.info.si_signo);
+  if (v == verdict::replaced) return;
+  if (v == verdict::goes_on) {
+    if (!resume_user(t, user)) exit(std::move(report));
+    return;
+  }
   const auto action = state_.signals.force(t.guest, f.info.si_signo);
   if (!action || !enter_handler(t, user, f.info, *action)) {
+    dump_core(t, user, f.info.si_signo);
     exit(std::move(report));
     return;
   }

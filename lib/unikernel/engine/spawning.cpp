@@ -17,6 +17,8 @@ instance_options kept_options(const instance_options& given) {
   instance_options o = given;
   o.input = o.output = o.error = {};
   o.events = {};
+  o.core = -1;
+  o.wait_for_debugger = false;
   o.facts = nullptr;
   return o;
 }
@@ -31,6 +33,7 @@ void save_process(process_state& from, saved_process& out) {
   for (unsigned n = 0; n < RLIM_NLIMITS; ++n) out.limits[n] = from.limits.get(n);
   out.executable = from.executable();
   out.arguments = from.arguments();
+  out.auxiliary = from.auxiliary();
 }
 
 void restore_state(process_state& to, const saved_process& saved) {
@@ -39,6 +42,7 @@ void restore_state(process_state& to, const saved_process& saved) {
   for (int n = 1; n <= max_signal; ++n) to.signals.set_action(n, saved.actions[static_cast<std::size_t>(n)]);
   for (unsigned n = 0; n < RLIM_NLIMITS; ++n) (void)to.limits.set(n, saved.limits[n]);
   to.set_program(saved.executable, saved.arguments);
+  to.set_auxiliary(saved.auxiliary);
 }
 
 }  // namespace
@@ -50,6 +54,7 @@ result<std::shared_ptr<const saved_instance>> engine::snapshot(std::chrono::nano
 result<void> in_process_engine::check_snapshot() const {
   if (ended_.load()) return error(osvm::errc::closed, "the guest has ended");
   if (poller_) return cannot_snapshot("it has exitless calls");
+  if (debugged_.load()) return cannot_snapshot("a debugger is attached");
   if (state_->processes.count() != 1) return cannot_snapshot("it has several processes");
   process_state& process = main_->state();
   if (process.signals.stopped()) return cannot_snapshot("it is stopped by a signal");

@@ -290,7 +290,10 @@ void guest_process::serve_call(task& t) {
   }
   while (is_interrupted_call(value)) {
     // A signal stopped the call, or a pause. Without a handler to run it goes on, unseen by the program.
-    if (pause_wanted()) stand_still_before(t, number);
+    if (pause_wanted() && stand_still_before(t, number)) {
+      t.guest.repeated = false;
+      return;
+    }
     if (!finish_call(t, -EINTR) || deliver_signals(t, value, number)) break;
     if (ended_.load() || t.guest.exiting || wall_time_is_up()) break;
     t.guest.repeated = true;

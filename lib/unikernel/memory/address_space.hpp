@@ -113,6 +113,21 @@ struct memory_usage {
   std::uint64_t page_table_bytes = 0;
 };
 
+// A core dump's memory (elf(5), PT_LOAD), and the files behind it (NT_FILE).
+struct memory_plan {
+  struct part {
+    std::uint64_t va = 0, size = 0;
+    int protection = 0;    // PROT_*
+    bool content = false;  // else it is only said to be there: its content is a file's
+  };
+  struct file_part {
+    std::uint64_t va = 0, size = 0, offset = 0;
+    std::string path;
+  };
+  std::vector<part> parts;
+  std::vector<file_part> files;
+};
+
 // Thread-safe.
 class address_space final {
  public:
@@ -182,6 +197,17 @@ class address_space final {
 
   // Writes at load time, before the guest runs, regardless of rights.
   bool poke(std::uint64_t va, const void* in, std::size_t size);
+
+  // A debugger's look and touch, regardless of the guest's rights. Bytes up to the first that has no page.
+  std::size_t peek(std::uint64_t va, std::span<std::byte> out);
+  // False: a part of it has no page, or is a file that the guest shares with others. Nothing or a part of it
+  // is written then.
+  bool patch(std::uint64_t va, std::span<const std::byte> in);
+  // What a core dump holds of the memory, and what it says of it. No thread of the guest runs until the parts
+  // are written.
+  memory_plan plan_core();
+  // The part's pages at `offset` of a file; those that have no memory stay a hole. False: errno says why.
+  bool write_core_part(const memory_plan::part& which, int fd, std::uint64_t offset);
 
   // The CPU's own pages for vCPU `id`. Each id once.
   result<kvm::system_area::vcpu_area> prepare_vcpu(unsigned id, std::uint32_t ring_rounds = 0);

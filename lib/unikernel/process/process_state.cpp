@@ -20,6 +20,16 @@ void process_state::set_program(std::string executable, std::vector<std::string>
   arguments_ = std::move(arguments);
 }
 
+std::vector<std::uint64_t> process_state::auxiliary() const {
+  const std::lock_guard guard(program_lock_);
+  return auxiliary_;
+}
+
+void process_state::set_auxiliary(std::vector<std::uint64_t> words) {
+  const std::lock_guard guard(program_lock_);
+  auxiliary_ = std::move(words);
+}
+
 void process_state::inherit(process_state& parent) {
   descriptors.share(parent.descriptors);
   {
@@ -30,6 +40,7 @@ void process_state::inherit(process_state& parent) {
   signals.inherit(parent.signals);
   limits.inherit(parent.limits);
   set_program(parent.executable(), parent.arguments());
+  set_auxiliary(parent.auxiliary());
 }
 
 void process_state::forget_program(guest_thread& caller) {

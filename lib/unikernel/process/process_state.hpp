@@ -42,6 +42,9 @@ struct process_state {
   std::string executable() const;
   std::vector<std::string> arguments() const;
   void set_program(std::string executable, std::vector<std::string> arguments);
+  // As it was laid on the program's stack, with its AT_NULL.
+  std::vector<std::uint64_t> auxiliary() const;
+  void set_auxiliary(std::vector<std::uint64_t> words);
 
   // fork(): what a child has of its parent. Before the child runs.
   void inherit(process_state& parent);
@@ -52,6 +55,7 @@ struct process_state {
   mutable std::mutex program_lock_;
   std::string executable_ = "/app";
   std::vector<std::string> arguments_;
+  std::vector<std::uint64_t> auxiliary_;
 };
 
 }  // namespace osvm::unikernel

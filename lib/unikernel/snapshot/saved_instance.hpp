@@ -40,6 +40,7 @@ struct saved_process {
   std::array<guest_limits::pair, RLIM_NLIMITS> limits{};
   std::string executable;
   std::vector<std::string> arguments;
+  std::vector<std::uint64_t> auxiliary;
 };
 
 struct saved_instance {

@@ -8,6 +8,7 @@
 #include <iterator>
 #include <optional>
 
+#include "../debug_socket.hpp"
 #include "../guest_programs.hpp"
 #include "../image_run.hpp"
 #include "../interrupts.hpp"
@@ -31,9 +32,9 @@ struct raw_options {
   std::vector<std::string> publish, publish_vsock, publish_unix, connect, ro, rw, tmpfs, mount, env, allow,
       program;
   std::string memory, threads, processes, descriptors, max_written, policy, learn, key;
-  std::string cpu_time, timeout, isolation = "hardware", name = "guest", socket_dir, cwd = "/", trace;
+  std::string cpu_time, timeout, isolation = "hardware", name = "guest", socket_dir, cwd = "/", trace, gdb, core;
   bool stats = false, exitless = false, allow_all = false, no_libraries = false, verify_on_open = false,
-       jail = false;
+       jail = false, gdb_wait = false;
 };
 
 struct plan {
@@ -178,6 +179,9 @@ result<plan> read_plan(const raw_options& raw) {
   }
   options.name = raw.name;
   options.exitless = raw.exitless;
+  if (raw.gdb_wait && raw.gdb.empty())
+    return error(errc::invalid_argument, "--gdb-wait waits at the socket of --gdb SOCKET");
+  options.wait_for_debugger = raw.gdb_wait;
   if (raw.jail) {
     OSVM_TRY(auto worker, find_worker());
     options.worker = uk::worker_options{.program = std::move(worker), .jail = true};
@@ -254,6 +258,9 @@ class run_command final : public invocation {
     o.value("socket-dir", "DIR", raw_.socket_dir,
             "private folder for them (default: a new one, removed at the end)");
     o.maybe_value("trace", "FILE", raw_.trace, "-", "print each system call, to stderr or to FILE");
+    o.value("gdb", "SOCKET", raw_.gdb, "let gdb attach to the guest at this new unix socket");
+    o.flag("gdb-wait", raw_.gdb_wait, "with --gdb: the guest begins when a debugger lets it");
+    o.value("core", "FILE", raw_.core, "write a core dump to this new file when a fault or signal ends the guest");
     o.flag("stats", raw_.stats, "at the end, print what the guest did and used to stderr");
     o.rest("ELF [ARGS...]", raw_.program,
            "Run a Linux program, or a script by its interpreter, alone in its own virtual machine.");
@@ -290,6 +297,15 @@ result<int> run_command::execute(context& ctx, plan p) const {
           trace->write(events);
         }};
   }
+  std::unique_ptr<debug_socket> debugger;
+  if (!raw_.gdb.empty()) {
+    OSVM_TRY(debugger, debug_socket::open(raw_.gdb));
+  }
+  std::unique_ptr<core_output> core;
+  if (!raw_.core.empty()) {
+    OSVM_TRY(core, core_output::open(raw_.core));
+    p.instance.core = core->fd();
+  }
   const auto learn = p.instance.learn;
   if (learn == uk::learning::allow_all) {
     ctx.note(
@@ -311,8 +327,13 @@ result<int> run_command::execute(context& ctx, plan p) const {
   if (signals.received() != 0) guest.kill();
   published.attach(guest);
   for (const auto& line : published.describe()) ctx.detail("published " + line);
+  if (debugger) {
+    debugger->serve(guest, [&](const error& e) { ctx.note("osvm: debugger: " + e.to_string()); });
+    ctx.note("osvm: gdb can attach (try: gdb -ex 'target remote " + raw_.gdb + "' PROGRAM)");
+  }
   const auto waited = guest.wait(std::chrono::nanoseconds::max());
   signals.disarm();
+  if (debugger) debugger->stop();
   OSVM_TRY(const auto ended, waited);
   if (!raw_.learn.empty()) {
     OSVM_TRY(const auto learned, guest.learned());
@@ -321,6 +342,7 @@ result<int> run_command::execute(context& ctx, plan p) const {
              raw_.learn + " ...)");
   }
   if (trace) trace->finish(guest.stats().events_dropped);
+  if (core && core->written()) ctx.note("osvm: core dump in " + raw_.core);
   report_end(ctx, guest, ended, signals.received() != 0);
   const bool cut_off = ended.cause == uk::exit_cause::killed && signals.received() != 0;
   return cut_off ? 128 + signals.received() : ended.shell_status();
@@ -358,6 +380,7 @@ const command cmd_run_entry{
         "  osvm run app.osvm --verbose\n"
         "  osvm run --trace=calls.txt ./job\n"
         "  osvm run --jail --ro ./site:/site --publish 127.0.0.1:8080=guest:80 ./server /site\n"
+        "  osvm run --gdb /tmp/g.sock --gdb-wait ./job   # then: gdb -ex 'target remote /tmp/g.sock' ./job\n"
         "  osvm run --learn policy.yaml --allow-all ./job && osvm run --policy policy.yaml ./job\n"
         "Exit status: the guest's, 128+n when a signal ended it, 125 when osvm itself failed.",
     .make = make_invocation<run_command>,
