@@ -20,9 +20,9 @@ constexpr std::string_view ok = "OK", failed = "E01", no_memory_there = "E0e";
 constexpr std::size_t most_memory = max_debug_packet / 2 - 64;  // bytes in one answer, in hexadecimal
 
 // gdb numbers signals in its own way (include/gdb/signals.def); by Linux's number.
-constexpr std::array<unsigned char, 32> gdb_signals{0,  1,  2,  3,  4,  5,  6,  10, 8,  9,  30,
+constexpr std::array<unsigned char, 32> gdb_signals{0,  1,  2,  3,  4,  5,   6,  10, 8,  9,  30,
                                                     11, 31, 13, 14, 15, 143, 20, 19, 17, 18, 21,
-                                                    22, 16, 24, 25, 26, 27, 28, 23, 32, 12};
+                                                    22, 16, 24, 25, 26, 27,  28, 23, 32, 12};
 constexpr unsigned unknown_signal = 143;
 
 unsigned gdb_signal(int linux_number) noexcept {

@@ -16,8 +16,8 @@ namespace {
 
 constexpr std::size_t fxsave_size = 512;
 constexpr std::size_t xsave_features_at = 464;  // where the kernel says which parts are there
-// x87, SSE and AVX: what lies behind them has places that differ between CPU makers, and that a core file does
-// not tell.
+// x87, SSE and AVX: what lies behind them has places that differ between CPU makers, and that a core file
+// does not tell.
 constexpr std::uint64_t told_features = 7;
 constexpr std::size_t told_size = 832;
 
@@ -68,8 +68,7 @@ void add_process(note_writer& notes, const core_facts& facts) {
   elf_prpsinfo info{};
   info.pr_sname = 'R';
   info.pr_pid = facts.pid;
-  copy_text(info.pr_fname, sizeof info.pr_fname,
-            facts.executable.substr(facts.executable.rfind('/') + 1));
+  copy_text(info.pr_fname, sizeof info.pr_fname, facts.executable.substr(facts.executable.rfind('/') + 1));
   std::string line;
   for (const std::string& a : facts.arguments) line += (line.empty() ? "" : " ") + a;
   copy_text(info.pr_psargs, sizeof info.pr_psargs, line);

@@ -22,8 +22,8 @@ struct core_facts {
   std::uint32_t xstate_size = 0;
 };
 
-// From the file's beginning, which is empty. The process stands still. Memory that was never touched is a hole
-// of the file. Errors: an errno; what was written is then of no use.
+// From the file's beginning, which is empty. The process stands still. Memory that was never touched is a
+// hole of the file. Errors: an errno; what was written is then of no use.
 result<void> write_core(int fd, address_space& memory, const core_facts& facts);
 
 }  // namespace osvm::unikernel

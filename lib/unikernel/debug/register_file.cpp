@@ -35,10 +35,10 @@ using feature = std::pair<const char*, std::vector<place>>;
 std::vector<place> core_registers() {
   using r = kvm::registers;
   const std::pair<const char*, std::uint64_t r::*> general[] = {
-      {"rax", &r::rax}, {"rbx", &r::rbx}, {"rcx", &r::rcx}, {"rdx", &r::rdx}, {"rsi", &r::rsi},
-      {"rdi", &r::rdi}, {"rbp", &r::rbp}, {"rsp", &r::rsp}, {"r8", &r::r8},   {"r9", &r::r9},
-      {"r10", &r::r10}, {"r11", &r::r11}, {"r12", &r::r12}, {"r13", &r::r13}, {"r14", &r::r14},
-      {"r15", &r::r15}};
+      {"rax", &r::rax}, {"rbx", &r::rbx}, {"rcx", &r::rcx}, {"rdx", &r::rdx},
+      {"rsi", &r::rsi}, {"rdi", &r::rdi}, {"rbp", &r::rbp}, {"rsp", &r::rsp},
+      {"r8", &r::r8},   {"r9", &r::r9},   {"r10", &r::r10}, {"r11", &r::r11},
+      {"r12", &r::r12}, {"r13", &r::r13}, {"r14", &r::r14}, {"r15", &r::r15}};
   std::vector<place> all;
   for (const auto& [name, member] : general) {
     const bool points = member == &r::rsp || member == &r::rbp;
@@ -58,7 +58,7 @@ std::vector<place> core_registers() {
                    .extended_size = 10});
   // The XSAVE area has the 64-bit form of the instruction and data pointers: their halves.
   const std::tuple<const char*, std::size_t, std::size_t> control[] = {
-      {"fctrl", 0, 2}, {"fstat", 2, 2}, {"ftag", 4, 1},  {"fiseg", 12, 2},
+      {"fctrl", 0, 2}, {"fstat", 2, 2},  {"ftag", 4, 1},   {"fiseg", 12, 2},
       {"fioff", 8, 4}, {"foseg", 20, 2}, {"fooff", 16, 4}, {"fop", 6, 2}};
   for (const auto& [name, offset, size] : control) {
     place p{.name = name, .bits = 32, .type = "int", .group = "float"};

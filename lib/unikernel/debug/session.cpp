@@ -24,7 +24,10 @@ class debug_session {
       if (over_) break;
       std::array<pollfd, 2> waits{{{connection_, POLLIN, 0}, {target_.event(), POLLIN, 0}}};
       if (::poll(waits.data(), running_ ? 2 : 1, -1) < 0 && errno != EINTR) return errno_error("poll");
-      if (waits[0].revents != 0 && !receive()) break;
+      if (waits[0].revents != 0 && !receive()) {
+        if (running_) look_at_target();  // who closes because the guest has ended lets the debugger hear that
+        break;
+      }
       serve_packets();
       if (reader_.broken())
         return error(osvm::errc::invalid_argument, "the debugger sent a packet that is too long");

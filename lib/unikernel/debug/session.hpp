@@ -8,8 +8,8 @@
 namespace osvm::unikernel {
 
 // Serves until the debugger detaches or goes, or the target has ended: then it is told how. The target stands
-// still when this begins, and is left standing: the caller lets it go. Blocks. The connection is borrowed; its
-// end (shutdown(2), also by another thread) ends the session. Errors: errc::protocol_error.
+// still when this begins, and is left standing: the caller lets it go. Blocks. The connection is borrowed;
+// its end (shutdown(2), also by another thread) ends the session. Errors: errc::protocol_error.
 result<void> serve_debugger(debug_target& target, int connection);
 
 }  // namespace osvm::unikernel

@@ -20,8 +20,8 @@ constexpr signal_mask dumping_signals = signal_bit(SIGQUIT) | signal_bit(SIGILL)
                                         signal_bit(SIGSEGV) | signal_bit(SIGXCPU) | signal_bit(SIGXFSZ) |
                                         signal_bit(SIGSYS);
 
-core_facts facts_of(guest_process& process, const instance_state& instance,
-                    std::vector<saved_thread> threads, int signal) {
+core_facts facts_of(guest_process& process, const instance_state& instance, std::vector<saved_thread> threads,
+                    int signal) {
   core_facts f;
   f.threads = std::move(threads);
   f.pid = process.pid();
@@ -94,8 +94,7 @@ result<void> in_process_engine::dump_core(int file, std::chrono::nanoseconds tim
   if (poller_) return error(errc::debugger_unsupported, "it has exitless calls");
   if (main_->state().signals.stopped()) return error(errc::debugger_unsupported, "it is stopped by a signal");
   const std::unique_lock alone(snapshot_lock_, until);
-  if (!alone)
-    return error(osvm::errc::timed_out, "a snapshot is being made, or a debugger is attached");
+  if (!alone) return error(osvm::errc::timed_out, "a snapshot is being made, or a debugger is attached");
   OSVM_CHECK(main_->pause(until));
   auto threads = main_->saved_threads();
   result<void> done;

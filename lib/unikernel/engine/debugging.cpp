@@ -1,7 +1,8 @@
 // A debugger's hand on a process: which threads stand, with what registers, and what they go on with.
 //
 // A thread that meets a breakpoint, a step or a fatal signal stops by itself (tell_debugger) and wakes the
-// session, which then makes all others stand. Breakpoints are INT3 in the guest's memory; steps are RFLAGS.TF.
+// session, which then makes all others stand. Breakpoints are INT3 in the guest's memory; steps are
+// RFLAGS.TF.
 #include "unikernel/debug/session.hpp"
 #include "unikernel/engine/guest_process.hpp"
 #include "unikernel/engine/in_process.hpp"
@@ -248,11 +249,9 @@ class process_debugger final : public debug_target {
     return told;
   }
 
-  static std::span<const debug_resume>::iterator action_of(const task& t,
-                                                           std::span<const debug_resume> how) {
-    return std::find_if(how.begin(), how.end(), [&](const debug_resume& one) {
-      return one.tid == 0 || one.tid == t.guest.tid;
-    });
+  static std::span<const debug_resume>::iterator action_of(const task& t, std::span<const debug_resume> how) {
+    return std::find_if(how.begin(), how.end(),
+                        [&](const debug_resume& one) { return one.tid == 0 || one.tid == t.guest.tid; });
   }
 
   // The locks are held.
@@ -322,7 +321,8 @@ result<void> in_process_engine::debug(int connection) {
   if (ended_.load()) return error(osvm::errc::closed, "the guest has ended");
   debugged_ = true;
   const auto leave = std::shared_ptr<void>(nullptr, [this](void*) { debugged_ = false; });
-  process_debugger target(*main_, *state_, [this] { kill(); }, [this] { return ending_.decided(); });
+  process_debugger target(
+      *main_, *state_, [this] { kill(); }, [this] { return ending_.decided(); });
   OSVM_CHECK(target.attach());
   return serve_debugger(target, connection);
 }

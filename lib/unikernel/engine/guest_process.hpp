@@ -57,8 +57,8 @@ class process_owner {
   // leaving: the call may be the last that is made on the owner.
   virtual bool adopt(std::shared_ptr<guest_process> process) = 0;
   virtual void gone(const guest_process& process, const exit_report& report) noexcept = 0;
-  // Core dumps. wants: one was asked for. begin: true for the first process that asks; the caller stands still
-  // meanwhile whenever it is to. write: all of it stands still, the first thread is the one that died.
+  // Core dumps. wants: one was asked for. begin: true for the first process that asks; the caller stands
+  // still meanwhile whenever it is to. write: all of it stands still, the first thread is the one that died.
   virtual bool wants_core() const noexcept = 0;
   virtual bool begin_core(std::chrono::nanoseconds patience) = 0;
   virtual void write_core(guest_process& process, std::vector<saved_thread> threads, int signal) = 0;

@@ -11,8 +11,8 @@
 
 #include <osvm/vsock/fd_queue.hpp>
 
-#include <fmt/format.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>

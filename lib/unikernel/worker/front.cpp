@@ -79,7 +79,8 @@ result<void> worker_engine::start(const image& program, const instance_options& 
                  "a policy is learned by looking at the host, and a jail sees none of it: learn without one");
   }
   if (options.core >= 0 || options.wait_for_debugger)
-    return error(errc::debugger_unsupported, "debuggers and core dumps need the guest in the caller's process");
+    return error(errc::debugger_unsupported,
+                 "debuggers and core dumps need the guest in the caller's process");
   open_events(options);
   listeners_.grant(granted_listeners_);
   int ends[2] = {-1, -1};

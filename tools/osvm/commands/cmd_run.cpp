@@ -32,7 +32,8 @@ struct raw_options {
   std::vector<std::string> publish, publish_vsock, publish_unix, connect, ro, rw, tmpfs, mount, env, allow,
       program;
   std::string memory, threads, processes, descriptors, max_written, policy, learn, key;
-  std::string cpu_time, timeout, isolation = "hardware", name = "guest", socket_dir, cwd = "/", trace, gdb, core;
+  std::string cpu_time, timeout, isolation = "hardware", name = "guest", socket_dir, cwd = "/", trace, gdb,
+                                 core;
   bool stats = false, exitless = false, allow_all = false, no_libraries = false, verify_on_open = false,
        jail = false, gdb_wait = false;
 };
@@ -260,7 +261,8 @@ class run_command final : public invocation {
     o.maybe_value("trace", "FILE", raw_.trace, "-", "print each system call, to stderr or to FILE");
     o.value("gdb", "SOCKET", raw_.gdb, "let gdb attach to the guest at this new unix socket");
     o.flag("gdb-wait", raw_.gdb_wait, "with --gdb: the guest begins when a debugger lets it");
-    o.value("core", "FILE", raw_.core, "write a core dump to this new file when a fault or signal ends the guest");
+    o.value("core", "FILE", raw_.core,
+            "write a core dump to this new file when a fault or signal ends the guest");
     o.flag("stats", raw_.stats, "at the end, print what the guest did and used to stderr");
     o.rest("ELF [ARGS...]", raw_.program,
            "Run a Linux program, or a script by its interpreter, alone in its own virtual machine.");
