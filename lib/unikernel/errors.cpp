@@ -18,6 +18,7 @@ class category final : public boost::system::error_category {
       case errc::isolation_unsupported:
         return "this isolation level is unsupported; only `hardware` exists in this version";
       case errc::arguments_too_long: return "arguments and environment are too long";
+      case errc::bad_template: return "the file is no template that can be used here";
       case errc::debugger_unsupported: return "the guest cannot be debugged";
       case errc::cannot_snapshot: return "the guest cannot be made a template";
     }

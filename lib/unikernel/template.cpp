@@ -1,7 +1,11 @@
 #include <osvm/unikernel/template.hpp>
 
 #include "unikernel/engine/in_process.hpp"
+#include "unikernel/snapshot/disk/new_file.hpp"
+#include "unikernel/snapshot/disk/template_file.hpp"
 #include "unikernel/snapshot/saved_instance.hpp"
+
+#include <fcntl.h>
 
 namespace osvm::unikernel {
 
@@ -18,6 +22,29 @@ result<instance> instance_template::spawn(executor ex, spawn_options options) co
   o.name = std::move(options.name);
   OSVM_TRY(auto made, in_process_engine::spawn(std::move(ex), *saved_, o));
   return instance(std::move(made));
+}
+
+const policy& instance_template::granted() const noexcept {
+  return saved_->options.policy;
+}
+
+result<void> instance_template::save(const std::string& path) const {
+  OSVM_TRY(auto file, new_file::create(path));
+  OSVM_CHECK(write_template(file.fd(), *saved_));
+  return file.keep();
+}
+
+result<instance_template> instance_template::load(const std::string& path, const load_options& options) {
+  const unique_fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file) return errno_error(path);
+  kvm::host_facts facts;
+  if (options.facts) {
+    facts = *options.facts;
+  } else {
+    OSVM_TRY(facts, kvm::probe_host());
+  }
+  OSVM_TRY(auto saved, read_template(file.get(), facts));
+  return instance_template(std::move(saved));
 }
 
 template_info instance_template::info() const {

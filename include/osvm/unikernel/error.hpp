@@ -16,6 +16,7 @@ enum class errc {
   isolation_unsupported,  // the asked isolation level does not exist in this version or on this host
   arguments_too_long,     // argv and envp exceed the bound
   cannot_snapshot,        // the guest has what a template cannot hold; the context names it
+  bad_template,           // a file is no template that can go on here; the context says why
   debugger_unsupported,   // a debugger or a core dump is not possible for this instance
 };
 

@@ -25,6 +25,10 @@ struct template_info {
   unsigned descriptors = 0;
 };
 
+struct load_options {
+  const kvm::host_facts* facts = nullptr;  // result of probe_host(); null: load() probes
+};
+
 // A handle on an immutable template: cheap to copy, thread-safe. It outlives the instance it was made from.
 //
 // An instance that is spawned has a copy of the memory, threads in the same places, and open files of its
@@ -41,6 +45,19 @@ class instance_template final {
   // Makes an instance and lets it go on.
   result<instance> spawn(executor ex, spawn_options options) const;
   template_info info() const;
+  // What its instances may do: theirs without a question, also when the template was read from a file.
+  const policy& granted() const noexcept;
+
+  // Writes the template to `path`, mode 0600, by way of a new file beside it: a file that is there is
+  // replaced, or stays as it was. Errors: errc::cannot_snapshot names what a file cannot hold (mapped files
+  // without a name, the files of an image); an errno.
+  result<void> save(const std::string& path) const;
+  // Reads one that save() wrote. All of it is checked (SHA-256) and copied: the file may go or change
+  // afterwards. Errors: errc::bad_template says what is wrong with it: damaged, cut off, of another version
+  // of this library, made on another kind of CPU, or before the host's last start. Whoever can write the file
+  // decides what its instances may do (granted()). A file that the template had mapped or open must be the
+  // same when an instance is spawned.
+  static result<instance_template> load(const std::string& path, const load_options& options = {});
 
  private:
   friend class instance;

@@ -77,6 +77,8 @@ class in_process_engine final : public engine_base, private instance_host, priva
   result<void> check_snapshot() const;
   result<std::shared_ptr<const saved_instance>> save();
   result<void> restore(const saved_instance& saved);
+  result<std::vector<std::shared_ptr<const file_backing>>> open_backings(const saved_instance& saved,
+                                                                         machine& m);
   result<void> restore_process(const saved_instance& saved, machine& m);
   host_access access_of(const instance_options& options) const;
   void open_recorder();

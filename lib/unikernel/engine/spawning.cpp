@@ -112,7 +112,8 @@ result<void> in_process_engine::restore(const saved_instance& saved) {
   state_->xstate = {.features = system_->guest_xcr0(), .size = system_->guest_xstate_size()};
   OSVM_TRY(const auto m, make_machine(false));
   const auto memory_begin = wait_clock::now();
-  OSVM_CHECK(m->memory().load(saved.memory));
+  OSVM_TRY(const auto files, open_backings(saved, *m));
+  OSVM_CHECK(m->memory().load(saved.memory, files));
   if (facts_.tsc_direct && facts_.tsc_khz != 0) m->start_clock(map_vdso(m->memory()));
   OSVM_CHECK(restore_process(saved, *m));
   next_id_ = saved.next_id;
@@ -124,6 +125,18 @@ result<void> in_process_engine::restore(const saved_instance& saved) {
   phases_.memory = vcpu_begin - memory_begin;
   begin_wall_time(vcpu_begin);
   return start_main([&] { return main_->start_saved(m, saved.process.threads, wall_end_); });
+}
+
+// Of a template that was read from a disk.
+result<std::vector<std::shared_ptr<const file_backing>>> in_process_engine::open_backings(
+    const saved_instance& saved, machine& m) {
+  std::vector<std::shared_ptr<const file_backing>> files;
+  call_context ctx{*state_, main_->state(), m.memory(), main_->first_thread(), {}};
+  for (const saved_backing& b : saved.memory.backings) {
+    OSVM_TRY(auto file, restore_backing(ctx, b));
+    files.push_back(std::move(file));
+  }
+  return files;
 }
 
 result<void> in_process_engine::restore_process(const saved_instance& saved, machine& m) {

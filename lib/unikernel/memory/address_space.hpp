@@ -150,8 +150,9 @@ class address_space final {
   // errc::cannot_snapshot names a mapping that cannot be in one.
   result<saved_memory> save();
   // Becomes what was saved, all but the VMM's own pages. After start(), before anything else; `saved` may go
-  // afterwards. An error: it is to be thrown away.
-  result<void> load(const saved_memory& saved);
+  // afterwards. `files` are those of its backings. An error: it is to be thrown away.
+  result<void> load(const saved_memory& saved,
+                    std::span<const std::shared_ptr<const file_backing>> files = {});
 
   // Maps anonymous zeroed memory. Returns the address or -errno.
   std::int64_t map(const map_request& request);

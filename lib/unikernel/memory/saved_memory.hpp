@@ -13,6 +13,15 @@
 
 namespace osvm::unikernel {
 
+// The file behind a mapping of a template that was read from a disk: opened by its name, another one is
+// refused.
+struct saved_backing {
+  std::string path;  // the guest's
+  std::uint64_t inode = 0, size = 0;
+  std::int64_t modified_ns = 0;
+  bool trusted = false;  // as file_backing::trusted
+};
+
 struct saved_memory {
   // Pages with content: [offset, offset + size) of `pages` belongs to [va, va + size).
   struct run {
@@ -24,6 +33,10 @@ struct saved_memory {
   std::vector<run> runs;
   // A null name stands for `image_name`. The program's own mappings are anonymous here.
   std::vector<std::pair<std::uint64_t, vma>> vmas;
+  // Of a template from a disk, whose mappings have no files yet: what they are, and for each mapping the
+  // number of its file from 1, or 0.
+  std::vector<saved_backing> backings;
+  std::vector<std::uint32_t> file_of;
   std::uint64_t break_start = 0, break_end = 0, map_top = 0;
   std::string image_name;
 };

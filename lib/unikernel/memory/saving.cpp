@@ -131,7 +131,8 @@ bool address_space::impl::load_run(const saved_memory::run& r, std::uint64_t gue
   return true;
 }
 
-result<void> address_space::load(const saved_memory& saved) {
+result<void> address_space::load(const saved_memory& saved,
+                                 std::span<const std::shared_ptr<const file_backing>> files) {
   impl& to = *impl_;
   const std::unique_lock lock(to.vma_lock);
   const std::scoped_lock pages(to.populate_lock);
@@ -139,8 +140,10 @@ result<void> address_space::load(const saved_memory& saved) {
   to.break_end = saved.break_end;
   to.map_top = saved.map_top;
   to.image_name = saved.image_name;
-  for (const auto& [start, v] : saved.vmas) {
+  for (std::size_t n = 0; n < saved.vmas.size(); ++n) {
+    const auto& [start, v] = saved.vmas[n];
     vma mine = v;
+    if (n < saved.file_of.size() && saved.file_of[n] != 0) mine.file = files[saved.file_of[n] - 1];
     if (!mine.name) mine.name = to.image_name.c_str();
     if (mine.kind == vma_kind::shared) to.shared_files = true;
     to.vmas.emplace(start, std::move(mine));

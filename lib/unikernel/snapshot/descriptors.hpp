@@ -1,6 +1,7 @@
 // Saving a process's open files, and opening them anew in a clone. One file for each kind.
 #pragma once
 
+#include "unikernel/memory/saved_memory.hpp"
 #include "unikernel/snapshot/saved_descriptors.hpp"
 #include "unikernel/syscalls/syscall.hpp"
 
@@ -33,6 +34,8 @@ struct saved_ends {
 // By kind. A restored descriptor has its description; what all kinds have is set by the caller.
 result<saved_file> save_file(const descriptor& d);
 result<std::shared_ptr<descriptor>> restore_file(call_context& ctx, const saved_file& saved);
+// The file behind a mapping.
+result<std::shared_ptr<const file_backing>> restore_backing(call_context& ctx, const saved_backing& saved);
 result<saved_pipe> save_pipe(const descriptor& d);
 result<std::shared_ptr<descriptor>> restore_pipe(call_context& ctx, const saved_pipe& saved,
                                                  saved_ends& ends);

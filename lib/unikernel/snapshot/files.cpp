@@ -19,6 +19,12 @@ int open_flags(const description& what) {
   return flags;
 }
 
+result<std::shared_ptr<descriptor>> open_again(call_context& ctx, const std::string& path, int flags) {
+  const std::int64_t number = open_path(ctx, {.base = "/", .path = path, .flags = flags | O_CLOEXEC});
+  if (number < 0) return errno_error(path, static_cast<int>(-number));
+  return ctx.process.descriptors.remove(static_cast<int>(number));
+}
+
 }  // namespace
 
 result<saved_file> save_file(const descriptor& d) {
@@ -39,11 +45,29 @@ result<saved_file> save_file(const descriptor& d) {
   return out;
 }
 
+result<std::shared_ptr<const file_backing>> restore_backing(call_context& ctx, const saved_backing& saved) {
+  OSVM_TRY(auto d, open_again(ctx, saved.path, O_RDONLY));
+  struct stat st {};
+  if (!d->host || ::fstat(d->host.get(), &st) != 0) return cannot_snapshot(saved.path + " cannot be mapped");
+  const std::int64_t modified =
+      static_cast<std::int64_t>(st.st_mtim.tv_sec) * 1'000'000'000 + st.st_mtim.tv_nsec;
+  if (st.st_ino != saved.inode || static_cast<std::uint64_t>(st.st_size) != saved.size ||
+      modified != saved.modified_ns) {
+    return cannot_snapshot(saved.path +
+                           ", which is mapped, is another file now than when the template was made");
+  }
+  auto file = std::make_shared<file_backing>();
+  file->host = d->host.get();
+  file->path = saved.path;
+  file->device = st.st_dev;
+  file->inode = st.st_ino;
+  file->trusted = saved.trusted && (!d->what->changeable || d->what->sealed);
+  file->owner = std::move(d);
+  return std::shared_ptr<const file_backing>(std::move(file));
+}
+
 result<std::shared_ptr<descriptor>> restore_file(call_context& ctx, const saved_file& saved) {
-  const std::int64_t number =
-      open_path(ctx, {.base = "/", .path = saved.path, .flags = saved.flags | O_CLOEXEC});
-  if (number < 0) return errno_error(saved.path, static_cast<int>(-number));
-  auto d = ctx.process.descriptors.remove(static_cast<int>(number));
+  OSVM_TRY(auto d, open_again(ctx, saved.path, saved.flags));
   struct stat st {};
   if (saved.inode != 0 &&
       (::fstat(d->host.get(), &st) != 0 || st.st_dev != saved.device || st.st_ino != saved.inode)) {
