@@ -62,6 +62,13 @@ result<instance_template> instance::snapshot(std::chrono::nanoseconds timeout) {
   OSVM_TRY(auto saved, engine_->snapshot(timeout));
   return instance_template(std::move(saved));
 }
+result<void> instance::wait_ready(std::chrono::nanoseconds timeout) {
+  return engine_->wait_ready(timeout);
+}
+result<call_answer> instance::call(std::string_view function, std::string_view request,
+                                   const call_options& options) {
+  return engine_->call(function, request, options);
+}
 result<void> instance::dump_core(int file, std::chrono::nanoseconds timeout) {
   return engine_->dump_core(file, timeout);
 }

@@ -2,6 +2,7 @@
 // of its processes. Handlers see it through call_context. Thread-safe where not said otherwise.
 #pragma once
 
+#include "unikernel/calls/board.hpp"
 #include "unikernel/controls.hpp"
 #include "unikernel/files/fifo_table.hpp"
 #include "unikernel/ipc/message_queues.hpp"
@@ -118,6 +119,8 @@ struct instance_state {
   std::array<std::atomic<std::uint64_t>, max_syscall_number> syscall_counts{};
   std::atomic<std::uint64_t> unknown_syscalls{0};
   xstate_layout xstate;  // of the guest's CPUs
+  call_board calls;                // of the embedder
+  unikernel::readiness readiness;  // does it wait for work?
   wait_clock::time_point started = wait_clock::now();
   unsigned cpus = 1;  // what the guest is told
 

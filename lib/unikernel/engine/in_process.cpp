@@ -399,6 +399,8 @@ void in_process_engine::end(exit_report report) {
     for (const auto& [pid, p] : processes_) all.push_back(p);
   }
   for (const auto& p : all) p->stop();
+  state_->calls.close();
+  state_->readiness.close();
 }
 
 void in_process_engine::kill() noexcept {
@@ -417,6 +419,15 @@ result<void> in_process_engine::signal(int number) {
   info.si_code = SI_USER;
   (void)main_->state().signals.send(info);
   return {};
+}
+
+result<call_answer> in_process_engine::call(std::string_view function, std::string_view request,
+                                            const call_options& options) {
+  return state_->calls.call(function, request, options, [this] { return total_cpu_time(); });
+}
+
+result<void> in_process_engine::wait_ready(std::chrono::nanoseconds timeout) {
+  return state_->readiness.wait(timeout);
 }
 
 // Runs on the last thread of the last process.

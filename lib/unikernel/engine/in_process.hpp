@@ -62,6 +62,9 @@ class in_process_engine final : public engine_base, private instance_host, priva
   result<std::shared_ptr<const saved_instance>> snapshot(std::chrono::nanoseconds timeout) override;
   result<void> dump_core(int file, std::chrono::nanoseconds timeout) override;
   result<void> debug(int connection) override;
+  result<call_answer> call(std::string_view function, std::string_view request,
+                           const call_options& options) override;
+  result<void> wait_ready(std::chrono::nanoseconds timeout) override;
   void shut_down() noexcept override;
 
  private:

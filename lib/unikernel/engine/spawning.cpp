@@ -51,6 +51,14 @@ result<std::shared_ptr<const saved_instance>> engine::snapshot(std::chrono::nano
   return cannot_snapshot("it runs in a worker process");
 }
 
+result<call_answer> engine::call(std::string_view, std::string_view, const call_options&) {
+  return error(osvm::errc::unsupported, "calls into a guest in a worker process");
+}
+
+result<void> engine::wait_ready(std::chrono::nanoseconds) {
+  return error(osvm::errc::unsupported, "waiting for a guest in a worker process to be ready");
+}
+
 result<void> in_process_engine::check_snapshot() const {
   if (ended_.load()) return error(osvm::errc::closed, "the guest has ended");
   if (poller_) return cannot_snapshot("it has exitless calls");

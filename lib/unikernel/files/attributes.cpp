@@ -44,6 +44,7 @@ std::int64_t attributes_of(const descriptor& d, struct stat& out) {
     case file_kind::capture:
     case file_kind::log: make_up(out, S_IFIFO | 0600); return own(out), 0;
     case file_kind::null: make_up(out, S_IFCHR | 0666, makedev(1, 3)); return 0;
+    case file_kind::calls:
     case file_kind::device: make_up(out, S_IFCHR | 0666, device_number(d.what->guest_path)); return 0;
     default: break;
   }
@@ -79,6 +80,7 @@ std::int64_t attributes_of(call_context& ctx, const location& at, struct stat& o
   }
   switch (at.file->kind) {
     case synthetic_kind::device:
+    case synthetic_kind::calls:
     case synthetic_kind::vsock: make_up(out, S_IFCHR | 0666, device_number(at.path)); return 0;
     case synthetic_kind::descriptor: {
       const auto d = ctx.process.descriptors.get(descriptor_number(at.path));

@@ -37,6 +37,7 @@ enum class file_kind : std::uint8_t {
   capture,  // output kept by the instance (no host descriptor)
   log,      // output whose lines become events (no host descriptor); `standard` says which
   null,     // reads end, writes vanish (no host descriptor)
+  calls,    // /dev/osvm: the embedder's calls
   device,   // /dev/zero, /dev/urandom, ...: reads go to the host's, writes vanish
 };
 

@@ -162,6 +162,11 @@ std::int64_t open_synthetic(call_context& ctx, const open_request& request, loca
   if ((request.flags & O_CREAT) != 0 && (request.flags & O_EXCL) != 0) return -EEXIST;
   switch (at.file->kind) {
     case synthetic_kind::device: return open_device(ctx, request, at);
+    case synthetic_kind::calls: {
+      unique_fd event = ctx.instance.calls.event();
+      if (!event) return no_descriptor();
+      return install_opened(ctx, request, describe(request, file_kind::calls, at.path), std::move(event));
+    }
     case synthetic_kind::vsock: {
       auto what = describe(request, file_kind::device, at.path);
       unique_fd host(::open("/dev/null", O_RDONLY | O_CLOEXEC));

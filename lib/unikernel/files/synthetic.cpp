@@ -181,6 +181,7 @@ constexpr synthetic_file table[] = {
     {"/dev/fd", synthetic_kind::link, [](call_context&) { return std::string("/proc/self/fd"); }},
     {"/dev/full", synthetic_kind::device},
     {"/dev/null", synthetic_kind::device},
+    {"/dev/osvm", synthetic_kind::calls},
     {"/dev/random", synthetic_kind::device},
     {"/dev/stderr", synthetic_kind::link, [](call_context&) { return std::string("/proc/self/fd/2"); }},
     {"/dev/stdin", synthetic_kind::link, [](call_context&) { return std::string("/proc/self/fd/0"); }},

@@ -19,6 +19,7 @@ enum class synthetic_kind : std::uint8_t {
   device,      // the host's own device of the same name, read-only; writes vanish
   descriptor,  // /proc/self/fd/N: leads where descriptor N leads
   vsock,       // /dev/vsock: answers one ioctl
+  calls,       // /dev/osvm
 };
 
 struct synthetic_file {

@@ -3,6 +3,8 @@
 // counters (8 bytes).
 #include "unikernel/files/transfer.hpp"
 
+#include "unikernel/files/call_device.hpp"
+
 #include "unikernel/events/channel.hpp"
 #include "unikernel/files/memory_charge.hpp"
 #include "unikernel/signals/signal_fd.hpp"
@@ -349,6 +351,7 @@ std::int64_t transfer_in(call_context& ctx, descriptor& d, std::span<const guest
   if (kind == file_kind::null) return 0;
   if (kind == file_kind::capture || kind == file_kind::log) return -EBADF;
   if (kind == file_kind::directory) return -EISDIR;
+  if (kind == file_kind::calls) return offset >= 0 ? -ESPIPE : read_call(ctx, d, to);
   if (kind == file_kind::signals) return offset >= 0 ? -ESPIPE : read_signals(ctx, d, to);
   const std::uint64_t size = total(to);
   if (is_file(*d.what) || kind == file_kind::device || offset >= 0) {
@@ -371,6 +374,7 @@ std::int64_t transfer_out(call_context& ctx, descriptor& d, std::span<const gues
   const file_kind kind = d.what->kind;
   if (kind == file_kind::timerfd) return -EINVAL;
   if (kind == file_kind::socket) return offset >= 0 ? -ESPIPE : send_on_socket(ctx, d, from);
+  if (kind == file_kind::calls) return offset >= 0 ? -ESPIPE : write_answer(ctx, from);
   const std::uint64_t size = total(from);
   if (kind == file_kind::device && d.what->guest_path == "/dev/full" && size != 0) return -ENOSPC;
   if (kind == file_kind::null || kind == file_kind::device) return static_cast<std::int64_t>(size);

@@ -32,6 +32,7 @@ result<void> save_what(process_state& process, const descriptor& d, saved_descri
     case file_kind::null: out.what = saved_null{}; return {};
     case file_kind::regular:
     case file_kind::directory:
+    case file_kind::calls:
     case file_kind::device: return put_what(out, save_file(d));
     case file_kind::pipe: return put_what(out, save_pipe(d));
     case file_kind::socket: return put_what(out, save_socket(d));

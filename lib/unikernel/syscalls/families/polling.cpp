@@ -86,6 +86,7 @@ std::int64_t wait_for(call_context& ctx, int fd, bool wait, deadline until, inte
 }
 
 std::int64_t wait_epoll(call_context& ctx, bool wait, deadline until) {
+  ctx.instance.readiness.waits();
   const auto set = descriptor_arg(ctx);
   const int most = int_arg(ctx, 2);
   if (most <= 0 || most > static_cast<int>(INT32_MAX / sizeof(epoll_event))) return -EINVAL;
@@ -209,6 +210,7 @@ class poll_set {
 };
 
 std::int64_t poll_descriptors(call_context& ctx, poll_set& set, const timeout& t, interrupted_call how) {
+  ctx.instance.readiness.waits();
   const std::int64_t first = set.look();
   if (first != 0 || !t.wait) return first;
   unique_fd any;

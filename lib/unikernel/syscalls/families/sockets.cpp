@@ -271,6 +271,7 @@ std::int64_t sys_bind(call_context& ctx) {
 
 // The guest's descriptor becomes the receiving end of the queue.
 std::int64_t listen_vsock(call_context& ctx, socket_arg& s, unsigned backlog) {
+  ctx.instance.readiness.listens();
   auto made = vsock::fd_queue::create(backlog);
   if (!made) return -ENFILE;
   auto queue = std::make_shared<vsock::fd_queue>(std::move(made).value());
@@ -284,6 +285,7 @@ std::int64_t listen_vsock(call_context& ctx, socket_arg& s, unsigned backlog) {
 }
 
 std::int64_t listen_stream(call_context& ctx, socket_arg& s, int backlog) {
+  ctx.instance.readiness.listens();
   socket_state& state = *s.state;
   if (state.phase == socket_phase::fresh) {
     if (state.family == AF_UNIX) return -EINVAL;
@@ -380,6 +382,7 @@ std::shared_ptr<socket_state> accepted_state(call_context& ctx, const descriptor
 }
 
 std::int64_t accept_on(call_context& ctx, int flags) {
+  ctx.instance.readiness.reached();
   if ((flags & ~type_flags) != 0) return -EINVAL;
   std::shared_ptr<descriptor> d;
   std::shared_ptr<socket_state> from;
