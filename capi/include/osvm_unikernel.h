@@ -19,7 +19,9 @@ enum {
   OSVM_UNIKERNEL_BAD_POLICY = 6,
   OSVM_UNIKERNEL_ISOLATION_UNSUPPORTED = 7,
   OSVM_UNIKERNEL_ARGUMENTS_TOO_LONG = 8,
-  OSVM_UNIKERNEL_CANNOT_SNAPSHOT = 9 /* the guest has what a template cannot hold; the message names it */
+  OSVM_UNIKERNEL_CANNOT_SNAPSHOT = 9, /* the guest has what a template cannot hold; the message names it */
+  OSVM_UNIKERNEL_BAD_TEMPLATE = 10,   /* a file is no template that can go on here; the message says why */
+  OSVM_UNIKERNEL_DEBUGGER_UNSUPPORTED = 11 /* a debugger or a core dump is not possible for this instance */
 };
 
 /* ---- image: a program, checked once, shared by all instances that run it ---- */
@@ -255,6 +257,30 @@ OSVM_API osvm_error* osvm_unikernel_instance_stats(const osvm_unikernel_instance
 OSVM_API osvm_error* osvm_unikernel_instance_stats_json(const osvm_unikernel_instance* instance,
                                                         char** out_json);
 
+/* ---- calls into a guest that serves them: osvm/guest.h ---- */
+
+/* Blocks until the guest waits for work: its first accept(2), its first wait for events while it listens, or
+ * its first read of a call. */
+OSVM_API osvm_error* osvm_unikernel_instance_wait_ready(osvm_unikernel_instance* instance,
+                                                        int64_t timeout_ms);
+/* Calls a function and blocks for its answer, which is followed by a NUL; free it with osvm_string_free().
+ * `cpu_time_ms`: what the guest may use for it, 0: no limit. OSVM_ERROR_TIMED_OUT or
+ * OSVM_ERROR_LIMIT_EXCEEDED: the guest still works on it, and its answer is dropped. `out_status` (negative:
+ * -errno) and `out_size` may be null. */
+OSVM_API osvm_error* osvm_unikernel_instance_call(osvm_unikernel_instance* instance, const char* function,
+                                                  const void* request, size_t request_size,
+                                                  int64_t timeout_ms, uint64_t cpu_time_ms,
+                                                  int32_t* out_status, char** out_answer, size_t* out_size);
+
+/* ---- looking into a guest ---- */
+
+/* Writes a core dump of the guest as it is now into an empty file; it goes on afterwards. */
+OSVM_API osvm_error* osvm_unikernel_instance_dump_core(osvm_unikernel_instance* instance, int32_t file,
+                                                       int64_t timeout_ms);
+/* Serves a debugger (GDB remote protocol) on a connected stream socket, which is borrowed. Blocks until it
+ * leaves or the guest ends; shutdown(2) of the socket ends it. */
+OSVM_API osvm_error* osvm_unikernel_instance_debug(osvm_unikernel_instance* instance, int32_t connection);
+
 /* ---- templates: a warm guest, from which instances are made that go on where it stood ----
  *
  * An instance that is spawned has a copy of the memory, threads in the same places, and open files of its
@@ -269,6 +295,12 @@ typedef struct osvm_unikernel_template osvm_unikernel_template;
 OSVM_API osvm_error* osvm_unikernel_instance_snapshot(osvm_unikernel_instance* instance, int64_t timeout_ms,
                                                       osvm_unikernel_template** out_template);
 OSVM_API void osvm_unikernel_template_free(osvm_unikernel_template* from);
+/* Writes it to `path`, mode 0600; a file that is there is replaced as a whole, or stays. */
+OSVM_API osvm_error* osvm_unikernel_template_save(const osvm_unikernel_template* from, const char* path);
+/* Reads one that was written so. OSVM_UNIKERNEL_BAD_TEMPLATE says what is wrong with it. Whoever can write
+ * the file decides what its instances may do. `host` is from osvm_host_probe(); null: the host is probed. */
+OSVM_API osvm_error* osvm_unikernel_template_load(const char* path, const osvm_host* host,
+                                                  osvm_unikernel_template** out_template);
 
 /* What a spawned instance has of its own. Fill with _init, then change. */
 typedef struct osvm_unikernel_spawn_options {

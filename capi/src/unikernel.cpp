@@ -32,6 +32,8 @@ SAME(OSVM_UNIKERNEL_BAD_POLICY, uk::errc::bad_policy);
 SAME(OSVM_UNIKERNEL_ISOLATION_UNSUPPORTED, uk::errc::isolation_unsupported);
 SAME(OSVM_UNIKERNEL_ARGUMENTS_TOO_LONG, uk::errc::arguments_too_long);
 SAME(OSVM_UNIKERNEL_CANNOT_SNAPSHOT, uk::errc::cannot_snapshot);
+SAME(OSVM_UNIKERNEL_BAD_TEMPLATE, uk::errc::bad_template);
+SAME(OSVM_UNIKERNEL_DEBUGGER_UNSUPPORTED, uk::errc::debugger_unsupported);
 SAME(OSVM_UNIKERNEL_LEARN_OFF, uk::learning::off);
 SAME(OSVM_UNIKERNEL_LEARN_DENIALS, uk::learning::denials);
 SAME(OSVM_UNIKERNEL_LEARN_ALLOW_ALL, uk::learning::allow_all);

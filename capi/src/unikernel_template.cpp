@@ -51,6 +51,25 @@ void osvm_unikernel_template_free(osvm_unikernel_template* from) {
   delete from;
 }
 
+osvm_error* osvm_unikernel_template_save(const osvm_unikernel_template* from, const char* path) {
+  return guard([&]() -> osvm::result<void> {
+    OSVM_REQUIRE(from);
+    OSVM_REQUIRE(path);
+    return from->saved.save(path);
+  });
+}
+
+osvm_error* osvm_unikernel_template_load(const char* path, const osvm_host* host,
+                                         osvm_unikernel_template** out_template) {
+  return guard([&]() -> osvm::result<void> {
+    OSVM_REQUIRE(path);
+    OSVM_REQUIRE(out_template);
+    OSVM_TRY(auto saved, uk::instance_template::load(path, {.facts = host ? &host->facts : nullptr}));
+    *out_template = new osvm_unikernel_template{std::move(saved)};
+    return {};
+  });
+}
+
 void osvm_unikernel_spawn_options_init(osvm_unikernel_spawn_options* options, uint32_t struct_size) {
   init_versioned(options, struct_size, default_spawn_options());
 }

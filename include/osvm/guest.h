@@ -1,5 +1,5 @@
-/* For programs that run as guests and are called by their embedder. Needs nothing but libc; any language that reads
- * and writes files can do the same (docs/formats/calls.md).
+/* For programs that run as guests and are called by their embedder. Needs nothing but libc; any language that
+ * reads and writes files can do the same (docs/formats/calls.md).
  *
  *   static int32_t add(const void* request, size_t size, osvm_answer* answer) {
  *     const int32_t* n = request;
@@ -73,8 +73,8 @@ static inline int32_t osvm_answer_with(osvm_answer* answer, const void* data, si
   return 0;
 }
 
-/* Serves calls on this thread until the device cannot be read any more: -errno. `most` bounds a request's bytes.
- * Several threads may serve at once, each with its own call of this function. */
+/* Serves calls on this thread until the device cannot be read any more: -errno. `most` bounds a request's
+ * bytes. Several threads may serve at once, each with its own call of this function. */
 static inline int osvm_serve(const osvm_function* functions, size_t count, size_t most) {
   const int device = open(OSVM_CALLS_DEVICE, O_RDWR | O_CLOEXEC);
   if (device < 0) return -errno;
@@ -96,10 +96,12 @@ static inline int osvm_serve(const osvm_function* functions, size_t count, size_
     char* data = name + request.name_size;
     osvm_handler handler = NULL;
     for (size_t i = 0; i < count && !handler; ++i) {
-      if (strlen(functions[i].name) == request.name_size && memcmp(functions[i].name, name, request.name_size) == 0)
+      if (strlen(functions[i].name) == request.name_size &&
+          memcmp(functions[i].name, name, request.name_size) == 0)
         handler = functions[i].handler;
     }
-    /* The request moves to an aligned place; its end is within `room`, since the header is smaller than that. */
+    /* The request moves to an aligned place; its end is within `room`, since the header is smaller than that.
+     */
     const size_t shift = (size_t)(data - in) & 15;
     if (shift && request.size) memmove(data - shift, data, request.size);
     answer.size = 0;

@@ -118,7 +118,7 @@ struct instance_state {
   std::atomic<std::uint64_t> written_bytes{0};
   std::array<std::atomic<std::uint64_t>, max_syscall_number> syscall_counts{};
   std::atomic<std::uint64_t> unknown_syscalls{0};
-  xstate_layout xstate;  // of the guest's CPUs
+  xstate_layout xstate;            // of the guest's CPUs
   call_board calls;                // of the embedder
   unikernel::readiness readiness;  // does it wait for work?
   wait_clock::time_point started = wait_clock::now();

@@ -369,8 +369,17 @@ static void spawns_from_a_template(void) {
   s.name = "second";
   osvm_unikernel_instance *second = NULL, *third = NULL;
   EXPECT_OK(osvm_unikernel_template_spawn(runtime, from, &s, &second));
+  char path[128];
+  snprintf(path, sizeof path, "%s/saved.osvmtpl", socket_dir);
+  EXPECT_OK(osvm_unikernel_template_save(from, path));
+  osvm_unikernel_template_free(from);
+  EXPECT_OK(osvm_unikernel_template_load(path, host, &from));
   EXPECT_OK(osvm_unikernel_template_spawn(runtime, from, NULL, &third));
   osvm_unikernel_template_free(from);
+  EXPECT(truncate(path, 1000) == 0);
+  EXPECT_ERROR(osvm_unikernel_template_load(path, host, &from), "osvm.unikernel", OSVM_UNIKERNEL_BAD_TEMPLATE,
+               "cut off");
+  EXPECT(unlink(path) == 0);
   osvm_unikernel_instance* both[] = {second, third};
   for (int i = 0; i < 2; ++i) {
     EXPECT_OK(osvm_unikernel_instance_wait_listening(both[i], &web, 10000, &where));
@@ -378,6 +387,36 @@ static void spawns_from_a_template(void) {
     osvm_string_free(where);
     osvm_unikernel_instance_free(both[i]);
   }
+}
+
+/* A guest of functions, and a core dump of it. */
+static void calls_into_a_guest(void) {
+  osvm_unikernel_image* image = load("called");
+  osvm_unikernel_options o = defaults();
+  osvm_unikernel_instance* guest = NULL;
+  EXPECT_OK(osvm_unikernel_instance_start(runtime, image, &o, &guest));
+  osvm_unikernel_image_free(image);
+  EXPECT_OK(osvm_unikernel_instance_wait_ready(guest, 10000));
+  const int32_t numbers[2] = {40, 2};
+  int32_t status = -1, sum = 0;
+  char* answer = NULL;
+  size_t size = 0;
+  EXPECT_OK(
+      osvm_unikernel_instance_call(guest, "add", numbers, sizeof numbers, 10000, 0, &status, &answer, &size));
+  EXPECT(status == 0 && size == sizeof sum);
+  memcpy(&sum, answer, sizeof sum);
+  EXPECT(sum == 42);
+  osvm_string_free(answer);
+  EXPECT_ERROR(osvm_unikernel_instance_call(guest, "spin", NULL, 0, 10000, 10, NULL, &answer, NULL), "osvm",
+               OSVM_ERROR_LIMIT_EXCEEDED, "CPU time");
+  FILE* core = tmpfile();
+  EXPECT_OK(osvm_unikernel_instance_dump_core(guest, fileno(core), 10000));
+  char magic[4] = "";
+  rewind(core);
+  EXPECT(fread(magic, 1, 4, core) == 4 && memcmp(magic, "\177ELF", 4) == 0);
+  fclose(core);
+  EXPECT_ERROR(osvm_unikernel_instance_debug(NULL, -1), "osvm", OSVM_ERROR_INVALID_ARGUMENT, "instance");
+  osvm_unikernel_instance_free(guest);
 }
 
 int main(int argc, char** argv) {
@@ -399,6 +438,7 @@ int main(int argc, char** argv) {
   wall_budget();
   shifts_between_two_vms();
   spawns_from_a_template();
+  calls_into_a_guest();
   osvm_host_free(host);
   osvm_runtime_free(runtime);
   EXPECT(rmdir(socket_dir) == 0); /* the sockets went with their instances */

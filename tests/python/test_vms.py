@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -296,6 +299,48 @@ def test_template(guests: Path) -> None:
         assert answer.status == 200 and answer.headers["X-Osvm-Release"] == "warm"
         connection.close()
         assert one.stats().threads == 1
+
+
+def test_template_on_a_disk(guests: Path, tmp_path: Path) -> None:
+    path = tmp_path / "warm.osvmtpl"
+    with server(guests, "kept") as first:
+        first.wait_ready()
+        first.snapshot().save(path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    with osvm.Template.load(path).spawn(publish={"127.0.0.1:0": 8080}) as clone:
+        assert clone.endpoint(8080)
+        host, port = clone.published[0].removeprefix("tcp:").rsplit(":", 1)
+        connection = http.client.HTTPConnection(host, int(port), timeout=10)
+        connection.request("GET", "/")
+        assert connection.getresponse().headers["X-Osvm-Release"] == "kept"
+        connection.close()
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(osvm.UnikernelError, match="length") as e:
+        osvm.Template.load(path)
+    assert e.value.code is osvm.UnikernelErrc.BAD_TEMPLATE
+
+
+def test_call(guests: Path, tmp_path: Path) -> None:
+    with osvm.Instance([guests / "called", "2"]) as guest:
+        guest.wait_ready()
+        status, answer = guest.call("add", struct.pack("ii", 40, 2))
+        assert (status, struct.unpack("i", answer)) == (0, (42,))
+        assert guest.call("nothing") == (-errno.ENOSYS, b"")
+        with pytest.raises(osvm.Error) as e:
+            guest.call("spin", cpu_time=0.01)
+        assert e.value.code is osvm.Errc.LIMIT_EXCEEDED
+        assert guest.call("echo", b"still there") == (0, b"still there")
+        with (tmp_path / "core").open("wb") as core:
+            guest.dump_core(core)
+        assert (tmp_path / "core").read_bytes()[:4] == b"\x7fELF"
+        mine, theirs = socket.socketpair()
+        session = threading.Thread(target=guest.debug, args=(theirs,))
+        session.start()
+        mine.sendall(b"$qC#b4")
+        assert mine.recv(1) == b"+"
+        mine.close()
+        session.join()
+        assert guest.call("empty") == (0, b"")
 
 
 def test_what_a_template_cannot_hold(guests: Path) -> None:

@@ -66,8 +66,9 @@ TEST_F(guest_calls, what_is_out_of_bounds_is_refused_and_what_takes_too_long_is_
             make_error_code(osvm::errc::limit_exceeded));
   EXPECT_EQ(guest->call("nap", "", {.timeout = std::chrono::milliseconds(5)}).error().code,
             make_error_code(osvm::errc::timed_out));
-  EXPECT_EQ(guest->call("spin", "", {.timeout = patience, .cpu_time = std::chrono::milliseconds(20)}).error().code,
-            make_error_code(osvm::errc::limit_exceeded));
+  EXPECT_EQ(
+      guest->call("spin", "", {.timeout = patience, .cpu_time = std::chrono::milliseconds(20)}).error().code,
+      make_error_code(osvm::errc::limit_exceeded));
   // One thread spins; the late answer of the nap is nobody's.
   EXPECT_EQ(guest->call("empty", "", patient)->status, 0);
   EXPECT_EQ(*unikernel::as_value<long>(*guest->call("count", "", patient)), 1);
@@ -122,7 +123,8 @@ TEST_F(guest_calls, a_guest_is_ready_when_it_waits_for_work) {
   EXPECT_TRUE(server->wait_ready(patience));
   auto busy = start_called("idle");
   ASSERT_TRUE(busy);
-  EXPECT_EQ(busy->wait_ready(std::chrono::milliseconds(20)).error().code, make_error_code(osvm::errc::timed_out));
+  EXPECT_EQ(busy->wait_ready(std::chrono::milliseconds(20)).error().code,
+            make_error_code(osvm::errc::timed_out));
   busy->kill();
   EXPECT_EQ(busy->wait_ready(patience).error().code, make_error_code(osvm::errc::closed));
 }

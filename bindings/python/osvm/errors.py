@@ -60,6 +60,8 @@ class UnikernelErrc(IntEnum):
     ISOLATION_UNSUPPORTED = 7
     ARGUMENTS_TOO_LONG = 8
     CANNOT_SNAPSHOT = 9
+    BAD_TEMPLATE = 10
+    DEBUGGER_UNSUPPORTED = 11
 
 
 class ImagesErrc(IntEnum):

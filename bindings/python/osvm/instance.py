@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Union
@@ -280,6 +281,28 @@ class Instance(Handle):
         listens. Raises ``osvm.UnikernelError`` (``CANNOT_SNAPSHOT``) naming what a template cannot hold."""
         return Template(self._instance().snapshot(timeout), self._asks_for_sockets())
 
+    def wait_ready(self, timeout: float = 10.0) -> None:
+        """Returns when the guest waits for work: its first ``accept``, its first wait for events while it listens,
+        or its first read of a call. The moment for ``snapshot()``."""
+        self._instance().wait_ready(timeout)
+
+    def call(
+        self, function: str, request: bytes = b"", *, timeout: float = 10.0, cpu_time: float = 0.0
+    ) -> tuple[int, bytes]:
+        """Calls a function of a guest that serves calls (``osvm/guest.h``): its status (negative: ``-errno``) and its
+        answer. ``cpu_time``: seconds of CPU that the guest may use for it, 0: no limit. After ``Errc.TIMED_OUT`` or
+        ``Errc.LIMIT_EXCEEDED`` the guest still works on it, and its answer is dropped."""
+        return self._instance().call(function, request, timeout, cpu_time)
+
+    def dump_core(self, file: IO[bytes] | int, timeout: float = 10.0) -> None:
+        """Writes a core dump of the guest as it is now into an empty file; it goes on afterwards."""
+        self._instance().dump_core(file if isinstance(file, int) else file.fileno(), timeout)
+
+    def debug(self, connection: socket.socket | int) -> None:
+        """Serves a debugger (GDB remote protocol) on a connected stream socket, until it leaves or the guest ends.
+        Blocks: for a thread of its own."""
+        self._instance().debug(connection if isinstance(connection, int) else connection.fileno())
+
     def take_output(self, descriptor: int = 1) -> bytes:
         """What the guest has written to a captured descriptor (1 or 2) since the last call."""
         return self._instance().take_output(descriptor)
@@ -324,6 +347,18 @@ class Template:
     def __init__(self, raw: _osvm.Template, sockets: bool) -> None:
         self._raw = raw
         self._sockets = sockets
+
+    @classmethod
+    def load(cls, path: Path) -> Template:
+        """Reads one that ``save`` wrote. All of it is checked and copied. Raises ``osvm.UnikernelError``
+        (``BAD_TEMPLATE``) saying what is wrong with it. Whoever can write the file decides what its instances may
+        do."""
+        raw = _osvm.Template.load(os.fspath(path))
+        return cls(raw, raw.asks_for_sockets())
+
+    def save(self, path: Path) -> None:
+        """Writes it to a file of mode 0600; one that is there is replaced as a whole, or stays."""
+        self._raw.save(os.fspath(path))
 
     @property
     def memory_bytes(self) -> int:

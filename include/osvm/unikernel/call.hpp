@@ -1,5 +1,5 @@
-// Calls into a guest: a request and its answer over a channel of the instance's own (/dev/osvm in the guest; see
-// include/osvm/guest.h and docs/guides/call-a-guest.md).
+// Calls into a guest: a request and its answer over a channel of the instance's own (/dev/osvm in the guest;
+// see include/osvm/guest.h and docs/guides/call-a-guest.md).
 #pragma once
 
 #include <osvm/core/error.hpp>
@@ -24,7 +24,8 @@ struct call_options {
 };
 
 struct call_answer {
-  std::int32_t status = 0;  // what the guest's function returned; negative: -errno, of guest.h -ENOSYS for no such one
+  std::int32_t status =
+      0;  // what the guest's function returned; negative: -errno, of guest.h -ENOSYS for no such one
   std::string data;
 };
 

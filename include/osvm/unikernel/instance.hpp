@@ -171,16 +171,17 @@ class instance final {
   // names what the guest has that a template cannot hold; errc::timed_out when a thread did not come to stand
   // still in time; errc::closed.
   result<instance_template> snapshot(std::chrono::nanoseconds timeout);
-  // Blocks until the guest waits for work: its first accept(2), its first wait for events while it listens, or
-  // its first read of a call: the moment for a snapshot(). At once when it has been there. Errors:
+  // Blocks until the guest waits for work: its first accept(2), its first wait for events while it listens,
+  // or its first read of a call: the moment for a snapshot(). At once when it has been there. Errors:
   // errc::timed_out; errc::closed when the guest ends first; errc::unsupported in a worker.
   result<void> wait_ready(std::chrono::nanoseconds timeout);
-  // Calls a function of a guest that serves calls (osvm/guest.h), and blocks for its answer. Calls that come before
-  // it serves wait for that; several at once are answered in any order. After errc::timed_out, or
+  // Calls a function of a guest that serves calls (osvm/guest.h), and blocks for its answer. Calls that come
+  // before it serves wait for that; several at once are answered in any order. After errc::timed_out, or
   // errc::limit_exceeded for the call's CPU time, the guest still works on it: its answer is dropped. Errors
   // also: errc::limit_exceeded for a request beyond 16 MiB or too many that wait; errc::closed;
   // errc::unsupported in a worker.
-  result<call_answer> call(std::string_view function, std::string_view request, const call_options& options = {});
+  result<call_answer> call(std::string_view function, std::string_view request,
+                           const call_options& options = {});
   // Writes a core dump of the guest as it is now (its first process) into `file`, an empty file open for
   // writing; the guest stands still meanwhile and goes on. Errors: as snapshot(), or an errno.
   result<void> dump_core(int file, std::chrono::nanoseconds timeout);

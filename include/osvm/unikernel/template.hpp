@@ -52,7 +52,7 @@ class instance_template final {
   // replaced, or stays as it was. Errors: errc::cannot_snapshot names what a file cannot hold (mapped files
   // without a name, the files of an image); an errno.
   result<void> save(const std::string& path) const;
-  // Reads one that save() wrote. All of it is checked (SHA-256) and copied: the file may go or change
+  // Reads one that save() wrote. All of it is checked (BLAKE3) and copied: the file may go or change
   // afterwards. Errors: errc::bad_template says what is wrong with it: damaged, cut off, of another version
   // of this library, made on another kind of CPU, or before the host's last start. Whoever can write the file
   // decides what its instances may do (granted()). A file that the template had mapped or open must be the

@@ -46,7 +46,8 @@ result<std::uint64_t> call_board::post(std::string_view function, std::string_vi
 // The lock is held.
 void call_board::forget(std::uint64_t id) {
   calls_.erase(id);
-  const auto it = std::find_if(requests_.begin(), requests_.end(), [&](const request& r) { return r.id == id; });
+  const auto it =
+      std::find_if(requests_.begin(), requests_.end(), [&](const request& r) { return r.id == id; });
   if (it == requests_.end()) return;
   osvm_request_header head{};
   std::memcpy(&head, it->bytes.data(), sizeof head);

@@ -60,8 +60,8 @@ class call_board final {
   bool closed_ = false;
 };
 
-// Whether the guest has come to where it waits for work: its first accept(2), its first wait for events while it
-// listens, or its first read of a call. Thread-safe.
+// Whether the guest has come to where it waits for work: its first accept(2), its first wait for events while
+// it listens, or its first read of a call. Thread-safe.
 class readiness final {
  public:
   void listens() noexcept { listens_.store(true, std::memory_order_relaxed); }

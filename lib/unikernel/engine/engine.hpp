@@ -34,7 +34,8 @@ class engine {
   virtual result<std::shared_ptr<const saved_instance>> snapshot(std::chrono::nanoseconds timeout);
   virtual result<void> dump_core(int file, std::chrono::nanoseconds timeout);
   virtual result<void> debug(int connection);
-  virtual result<call_answer> call(std::string_view function, std::string_view request, const call_options& options);
+  virtual result<call_answer> call(std::string_view function, std::string_view request,
+                                   const call_options& options);
   virtual result<void> wait_ready(std::chrono::nanoseconds timeout);
   // Kills, joins the guest's threads and frees everything. Called once, by the owner of the handle.
   virtual void shut_down() noexcept = 0;

@@ -34,12 +34,12 @@ result<saved_file> save_file(const descriptor& d) {
   if (out.path.ends_with(" (deleted)")) return cannot_snapshot("a file without a name: " + out.path);
   struct stat st {};
   // What the VMM makes up has another inode each time.
-  if (d.host && !d.what->synthetic && !d.what->node && d.what->kind != file_kind::calls && ::fstat(d.host.get(), &st) == 0) {
+  if (d.host && !d.what->synthetic && !d.what->node && d.what->kind != file_kind::calls &&
+      ::fstat(d.host.get(), &st) == 0) {
     out.device = st.st_dev;
     out.inode = st.st_ino;
   }
-  if (d.host && !d.what->path_only && d.what->kind != file_kind::device &&
-      d.what->kind != file_kind::calls)
+  if (d.host && !d.what->path_only && d.what->kind != file_kind::device && d.what->kind != file_kind::calls)
     out.offset = std::max<off_t>(::lseek(d.host.get(), 0, SEEK_CUR), 0);
   if (d.what->kind == file_kind::directory && d.what->extra)
     out.position = std::static_pointer_cast<directory_listing>(d.what->extra)->position;

@@ -275,12 +275,69 @@ holder<instance_handle> spawn_instance(runtime_handle& rt, const uk::instance_te
   return holder<instance_handle>(new instance_handle{std::move(guest)});
 }
 
+// Whether instances of it need a folder for their sockets, as the package asks of options.
+bool asks_for_sockets(const uk::instance_template& self) {
+  return !self.granted().listen.empty() || !self.granted().vsock_connect.empty();
+}
+
 void bind_template(py::module_& m) {
-  py::class_<uk::instance_template>(m, "Template").def("info", [](const uk::instance_template& self) {
-    const auto i = self.info();
-    return py::dict("memory_bytes"_a = i.memory_bytes, "threads"_a = i.threads,
-                    "descriptors"_a = i.descriptors);
-  });
+  py::class_<uk::instance_template>(m, "Template")
+      .def("info",
+           [](const uk::instance_template& self) {
+             const auto i = self.info();
+             return py::dict("memory_bytes"_a = i.memory_bytes, "threads"_a = i.threads,
+                             "descriptors"_a = i.descriptors);
+           })
+      .def(
+          "save",
+          [](const uk::instance_template& self, const std::string& path) {
+            without_gil([&] { return self.save(path); });
+          },
+          py::arg("path"))
+      .def_static(
+          "load",
+          [](const std::string& path) {
+            return without_gil([&] { return uk::instance_template::load(path); });
+          },
+          py::arg("path"))
+      .def("asks_for_sockets", &asks_for_sockets);
+}
+
+py::tuple call_guest(const instance_handle& self, const std::string& function, const std::string& request,
+                     double timeout, double cpu_time) {
+  const auto guest = self.get();
+  const uk::call_options how{.timeout = timeout_of(timeout),
+                             .cpu_time = std::chrono::nanoseconds(static_cast<std::int64_t>(cpu_time * 1e9))};
+  const auto answer = without_gil([&] { return guest->instance.call(function, request, how); });
+  return py::make_tuple(answer.status, py::bytes(answer.data));
+}
+
+// Looking into a guest, and calling it.
+template <class Class>
+void bind_inside(Class& c) {
+  c.def(
+       "wait_ready",
+       [](const instance_handle& self, double timeout) {
+         const auto guest = self.get();
+         without_gil([&] { return guest->instance.wait_ready(timeout_of(timeout)); });
+       },
+       py::arg("timeout"))
+      .def("call", &call_guest, py::arg("function"), py::arg("request"), py::arg("timeout"),
+           py::arg("cpu_time"))
+      .def(
+          "dump_core",
+          [](const instance_handle& self, int file, double timeout) {
+            const auto guest = self.get();
+            without_gil([&] { return guest->instance.dump_core(file, timeout_of(timeout)); });
+          },
+          py::arg("file"), py::arg("timeout"))
+      .def(
+          "debug",
+          [](const instance_handle& self, int connection) {
+            const auto guest = self.get();
+            without_gil([&] { return guest->instance.debug(connection); });
+          },
+          py::arg("connection"));
 }
 
 uk::image load_image(const std::string& path) {
@@ -328,7 +385,9 @@ void bind_image(py::module_& m) {
 void bind_unikernel(py::module_& m) {
   bind_image(m);
   bind_template(m);
-  py::class_<instance_handle, holder<instance_handle>>(m, "Instance")
+  py::class_<instance_handle, holder<instance_handle>> instances(m, "Instance");
+  bind_inside(instances);
+  instances
       .def_static("start", &start_instance<uk::image>, py::arg("runtime"), py::arg("image"),
                   py::arg("options"), py::arg("publish"), py::arg("facts") = nullptr)
       .def_static("start_app", &start_instance<app_image>, py::arg("runtime"), py::arg("image"),

@@ -1,12 +1,13 @@
 // The head of a template's file, and whose CPU it was made on.
 #include "unikernel/snapshot/disk/template_file.hpp"
 
+#include <osvm/core/blake3.hpp>
 #include <osvm/unikernel/error.hpp>
 
 #include <fmt/format.h>
-#include <openssl/sha.h>
 
 #include <cstring>
+#include <span>
 
 namespace osvm::unikernel {
 namespace {
@@ -30,9 +31,7 @@ constexpr std::size_t abi_at = 8, size_at = 12, state_size_at = 16, program_at =
                       pages_digest_at = 152;
 
 digest hash(std::string_view bytes) {
-  digest out{};
-  (void)::SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), out.data());
-  return out;
+  return blake3_hash(std::as_bytes(std::span(bytes)));
 }
 
 }  // namespace

@@ -1,12 +1,11 @@
 // Writing a template's file, and reading one into memory files of its own.
 #include "unikernel/snapshot/disk/template_file.hpp"
 
+#include <osvm/core/blake3.hpp>
 #include <osvm/core/mapping.hpp>
 #include <osvm/unikernel/error.hpp>
 
 #include <fcntl.h>
-#include <openssl/evp.h>
-#include <openssl/sha.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,31 +13,22 @@
 #include <algorithm>
 #include <cerrno>
 #include <memory>
+#include <span>
 
 namespace osvm::unikernel {
 namespace {
 
 constexpr std::size_t piece = std::size_t{1} << 20;  // read, hashed and written while it is in the cache
 
-class hasher {
- public:
-  hasher() : context_(EVP_MD_CTX_new(), &EVP_MD_CTX_free) {
-    ok_ = context_ && EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) == 1;
-  }
-  void add(const void* data, std::size_t size) {
-    ok_ = ok_ && EVP_DigestUpdate(context_.get(), data, size) == 1;
-  }
-  result<digest> finish() {
-    digest out{};
-    if (!ok_ || EVP_DigestFinal_ex(context_.get(), out.data(), nullptr) != 1)
-      return error(osvm::errc::unsupported, "SHA-256");
-    return out;
-  }
+std::span<const std::byte> bytes_of(const void* data, std::size_t size) {
+  return {static_cast<const std::byte*>(data), size};
+}
 
- private:
-  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
-  bool ok_ = false;
-};
+digest finished(const blake3& hash) {
+  digest out{};
+  hash.finish(out);
+  return out;
+}
 
 bool write_at(int fd, const void* data, std::size_t size, std::uint64_t offset) {
   const auto* from = static_cast<const char*>(data);
@@ -76,16 +66,16 @@ error read_failed(const char* what) {
 
 // Appends a memory file to the template's. Returns its digest.
 result<digest> copy_out(int to, std::uint64_t offset, int from, std::uint64_t size) {
-  hasher hash;
+  blake3 hash;
   std::vector<char> bytes(std::min<std::uint64_t>(size, piece));
   for (std::uint64_t done = 0; done < size;) {
     const std::size_t n = std::min<std::uint64_t>(size - done, piece);
     if (!read_at(from, bytes.data(), n, done)) return errno_error("reading a template's memory");
-    hash.add(bytes.data(), n);
+    hash.update(bytes_of(bytes.data(), n));
     if (!write_at(to, bytes.data(), n, offset + done)) return errno_error("writing a template");
     done += n;
   }
-  return hash.finish();
+  return finished(hash);
 }
 
 // A sealed memory file with a part of the template's, which must have this digest.
@@ -94,7 +84,7 @@ result<unique_fd> copy_in(int from, std::uint64_t offset, std::uint64_t size, co
   unique_fd file(::memfd_create("osvm-template", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!file || ::ftruncate(file.get(), static_cast<off_t>(size)) != 0)
     return errno_error("memory of a template");
-  hasher hash;
+  blake3 hash;
   if (size > 0) {
     void* at = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
     if (at == MAP_FAILED) return errno_error("memory of a template");
@@ -102,12 +92,11 @@ result<unique_fd> copy_in(int from, std::uint64_t offset, std::uint64_t size, co
     for (std::uint64_t done = 0; done < size;) {
       const std::size_t n = std::min<std::uint64_t>(size - done, piece);
       if (!read_at(from, memory.data() + done, n, offset + done)) return read_failed(what);
-      hash.add(memory.data() + done, n);
+      hash.update(bytes_of(memory.data() + done, n));
       done += n;
     }
   }
-  OSVM_TRY(const digest found, hash.finish());
-  if (found != wanted) return bad_template(std::string("its ") + what + " are damaged");
+  if (finished(hash) != wanted) return bad_template(std::string("its ") + what + " are damaged");
   constexpr int seals = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
   if (::fcntl(file.get(), F_ADD_SEALS, seals) != 0) return errno_error("sealing the memory of a template");
   return file;
@@ -161,7 +150,7 @@ result<void> write_template(int file, const saved_instance& saved) {
   h.program_size = state.image.file_bytes;
   h.pages_at = page_ceil(h.program_at + h.program_size);
   h.pages_size = saved.memory.bytes;
-  (void)::SHA256(reinterpret_cast<const unsigned char*>(described.data()), described.size(), h.state.data());
+  h.state = blake3_hash(bytes_of(described.data(), described.size()));
   OSVM_TRY(h.program, copy_out(file, h.program_at, saved.program.data()->memory.get(), h.program_size));
   OSVM_TRY(h.pages, copy_out(file, h.pages_at, saved.memory.pages.get(), h.pages_size));
   const std::string head = encode_header(h);
@@ -187,9 +176,8 @@ result<std::shared_ptr<const saved_instance>> read_template(int file, const kvm:
   std::string described(h.state_size, '\0');
   if (!read_at(file, described.data(), described.size(), template_header_size))
     return read_failed("description");
-  digest found{};
-  (void)::SHA256(reinterpret_cast<const unsigned char*>(described.data()), described.size(), found.data());
-  if (found != h.state) return bad_template("its description is damaged");
+  if (blake3_hash(bytes_of(described.data(), described.size())) != h.state)
+    return bad_template("its description is damaged");
   OSVM_TRY(template_state state, decode_state(described));
   OSVM_CHECK(check_state(state, h.pages_size, h.program_size));
   auto image = std::make_shared<detail::image_data>(std::move(state.image));

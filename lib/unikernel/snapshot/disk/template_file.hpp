@@ -6,13 +6,14 @@
 #include <osvm/core/error.hpp>
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
 namespace osvm::unikernel {
 
-using digest = std::array<unsigned char, 32>;  // SHA-256
+using digest = std::array<std::byte, 32>;  // BLAKE3
 
 inline constexpr std::uint32_t template_abi = 1;
 inline constexpr std::size_t template_header_size = 256;
