@@ -319,6 +319,10 @@ OSVM_API osvm_error* osvm_unikernel_template_spawn(osvm_runtime* runtime, const 
                                                    const osvm_unikernel_spawn_options* options,
                                                    osvm_unikernel_instance** out_instance);
 
+/* A spawned instance becomes again what the template is: memory, threads, open files. Its connections are
+ * closed. OSVM_UNIKERNEL_CANNOT_SNAPSHOT names what stands in the way. */
+OSVM_API osvm_error* osvm_unikernel_instance_reset(osvm_unikernel_instance* instance, int64_t timeout_ms);
+
 typedef struct osvm_unikernel_template_info {
   uint32_t struct_size;
   uint32_t threads;

@@ -89,6 +89,13 @@ osvm_error* osvm_unikernel_template_spawn(osvm_runtime* runtime, const osvm_unik
   });
 }
 
+osvm_error* osvm_unikernel_instance_reset(osvm_unikernel_instance* instance, int64_t timeout_ms) {
+  return guard([&]() -> osvm::result<void> {
+    OSVM_REQUIRE(instance);
+    return instance->instance.reset(timeout_of(timeout_ms));
+  });
+}
+
 void osvm_unikernel_template_info_init(osvm_unikernel_template_info* info, uint32_t struct_size) {
   init_versioned(info, struct_size, osvm_unikernel_template_info{});
 }

@@ -62,6 +62,9 @@ result<instance_template> instance::snapshot(std::chrono::nanoseconds timeout) {
   OSVM_TRY(auto saved, engine_->snapshot(timeout));
   return instance_template(std::move(saved));
 }
+result<void> instance::reset(std::chrono::nanoseconds timeout) {
+  return engine_->reset(timeout);
+}
 result<void> instance::wait_ready(std::chrono::nanoseconds timeout) {
   return engine_->wait_ready(timeout);
 }

@@ -20,7 +20,7 @@ result<instance> instance_template::spawn(executor ex, spawn_options options) co
   if (!options.socket_dir.empty()) o.socket_dir = std::move(options.socket_dir);
   o.events = std::move(options.events);
   o.name = std::move(options.name);
-  OSVM_TRY(auto made, in_process_engine::spawn(std::move(ex), *saved_, o));
+  OSVM_TRY(auto made, in_process_engine::spawn(std::move(ex), saved_, o));
   return instance(std::move(made));
 }
 

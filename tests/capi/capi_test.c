@@ -384,6 +384,7 @@ static void spawns_from_a_template(void) {
   for (int i = 0; i < 2; ++i) {
     EXPECT_OK(osvm_unikernel_instance_wait_listening(both[i], &web, 10000, &where));
     EXPECT_TEXT(where, i == 0 ? "/second-" : "/clone-");
+    EXPECT_OK(osvm_unikernel_instance_reset(both[i], 10000));
     osvm_string_free(where);
     osvm_unikernel_instance_free(both[i]);
   }

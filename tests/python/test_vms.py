@@ -299,6 +299,10 @@ def test_template(guests: Path) -> None:
         assert answer.status == 200 and answer.headers["X-Osvm-Release"] == "warm"
         connection.close()
         assert one.stats().threads == 1
+        one.reset()
+        assert "/one-" in one.endpoint(8080)
+    with server(guests, "plain") as plain, pytest.raises(osvm.UnikernelError, match="template"):
+        plain.reset()
 
 
 def test_template_on_a_disk(guests: Path, tmp_path: Path) -> None:

@@ -145,4 +145,32 @@ TEST_F(guest_calls, clones_of_a_ready_guest_are_called_apart) {
   EXPECT_EQ(*unikernel::as_value<long>(*guest->call("count", "", patient)), 2);
 }
 
+TEST_F(guest_calls, a_reset_gives_callers_the_template_again_and_ends_what_was_in_the_works) {
+  auto guest = start_called("2");
+  ASSERT_TRUE(guest);
+  ASSERT_TRUE(guest->wait_ready(patience));
+  EXPECT_EQ(*unikernel::as_value<long>(*guest->call("count", "", patient)), 1);
+  auto saved = guest->snapshot(patience);
+  ASSERT_TRUE(saved) << saved.error().to_string();
+  auto clone = spawn(*saved);
+  ASSERT_TRUE(clone) << clone.error().to_string();
+  for (int round = 0; round < 20; ++round) {
+    EXPECT_EQ(*unikernel::as_value<long>(*clone->call("count", "", patient)), 2);
+    EXPECT_EQ(*unikernel::as_value<long>(*clone->call("count", "", patient)), 3);
+    auto spinning = std::async(std::launch::async, [&] { return clone->call("spin", "", patient); });
+    if (round % 2 != 0) EXPECT_EQ(clone->call("echo", "x", patient)->data, "x");
+    while (clone->call("empty", "", {.timeout = std::chrono::milliseconds(1)}) && round % 4 == 0) {
+    }
+    const auto done = clone->reset(patience);
+    ASSERT_TRUE(done) << done.error().to_string();
+    // A call that the guest had not taken yet is taken by the guest as it is now.
+    if (spinning.wait_for(std::chrono::milliseconds(200)) == std::future_status::ready) {
+      EXPECT_EQ(spinning.get().error().code, make_error_code(osvm::errc::closed));
+      continue;
+    }
+    ASSERT_TRUE(clone->reset(patience));
+    EXPECT_EQ(spinning.get().error().code, make_error_code(osvm::errc::closed));
+  }
+}
+
 }  // namespace

@@ -54,6 +54,79 @@ TEST_F(guest_templates, a_clone_goes_on_where_the_template_stood_and_shares_noth
   EXPECT_EQ(ask(*b, "wiped"), "0");
 }
 
+TEST_F(guest_templates, a_reset_clone_is_as_it_was_spawned) {
+  auto first = start_warm();
+  ASSERT_TRUE(first);
+  EXPECT_EQ(ask(*first, "count"), "1");
+  auto saved = first->snapshot(patience);
+  ASSERT_TRUE(saved) << saved.error().to_string();
+  EXPECT_EQ(first->reset(patience).error().code,
+            unikernel::make_error_code(unikernel::errc::cannot_snapshot));
+  auto clone = spawn(*saved);
+  ASSERT_TRUE(clone) << clone.error().to_string();
+  std::set<std::string> random;
+  std::optional<std::uint64_t> memory;
+  for (int round = 0; round < 10; ++round) {
+    auto where = clone->wait_listening(http, patience);
+    ASSERT_TRUE(where);
+    conversation held(*where);
+    EXPECT_EQ(held.ask("count"), "2");
+    EXPECT_EQ(ask(*clone, "count"), "3");
+    EXPECT_EQ(ask(*clone, "worker"), "1");
+    EXPECT_EQ(ask(*clone, "worker"), "2");
+    EXPECT_EQ(ask(*clone, "large"), "768");
+    EXPECT_EQ(ask(*clone, "file"), "4567");
+    EXPECT_EQ(ask(*clone, "pipe"), "left in");
+    EXPECT_EQ(ask(*clone, "pair"), "waiting back");
+    EXPECT_EQ(ask(*clone, "event"), "41");
+    EXPECT_EQ(ask(*clone, "signal"), "1");
+    EXPECT_EQ(ask(*clone, "wiped"), "0");
+    random.insert(ask(*clone, "random"));
+    const auto done = clone->reset(patience);
+    ASSERT_TRUE(done) << done.error().to_string();
+    const std::string after = held.ask("count");
+    EXPECT_TRUE(after.empty() || after == "gone") << after << ": its connection was closed";
+    const auto now = clone->stats().memory_bytes;
+    EXPECT_EQ(now, memory.value_or(now)) << "nothing stays behind";
+    memory = now;
+  }
+  EXPECT_EQ(random.size(), 10u);
+  EXPECT_EQ(ask(*first, "count"), "2");
+}
+
+TEST_F(guest_templates, what_stands_in_the_way_of_a_reset_is_named_and_the_clone_goes_on) {
+  auto first = start_warm();
+  ASSERT_TRUE(first);
+  EXPECT_EQ(ask(*first, "count"), "1");
+  auto saved = first->snapshot(patience);
+  ASSERT_TRUE(saved);
+  auto clone = spawn(*saved);
+  ASSERT_TRUE(clone);
+  EXPECT_EQ(ask(*clone, "semaphore"), "made");
+  const auto refused = clone->reset(patience);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().to_string().find("System V"), std::string::npos) << refused.error().to_string();
+  EXPECT_EQ(ask(*clone, "count"), "2");
+}
+
+TEST_F(guest_templates, threads_that_came_and_went_are_as_they_were) {
+  auto guest = start("threads", {"4", "1000000"});
+  ASSERT_TRUE(guest);
+  auto saved = guest->snapshot(patience);
+  ASSERT_TRUE(saved) << saved.error().to_string();
+  auto clone = spawn(*saved);
+  ASSERT_TRUE(clone);
+  int resets = 0;
+  for (int round = 0; round < 20; ++round) {
+    const auto done = clone->reset(patience);
+    if (!done) break;  // it has ended
+    ++resets;
+    std::this_thread::sleep_for(std::chrono::microseconds(round * 500));  // another moment in each round
+  }
+  EXPECT_GT(resets, 0);
+  finish(*clone, "clone of threads").expect_exit(0);
+}
+
 TEST_F(guest_templates, a_template_outlives_its_instance_and_its_clones) {
   std::optional<instance_template> kept;
   {

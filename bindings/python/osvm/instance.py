@@ -281,6 +281,11 @@ class Instance(Handle):
         listens. Raises ``osvm.UnikernelError`` (``CANNOT_SNAPSHOT``) naming what a template cannot hold."""
         return Template(self._instance().snapshot(timeout), self._asks_for_sockets())
 
+    def reset(self, timeout: float = 10.0) -> None:
+        """A clone becomes again what ``Template.spawn`` made of it: memory, threads, open files; its connections are
+        closed. Raises ``osvm.UnikernelError`` (``CANNOT_SNAPSHOT``) naming what stands in the way."""
+        self._instance().reset(timeout)
+
     def wait_ready(self, timeout: float = 10.0) -> None:
         """Returns when the guest waits for work: its first ``accept``, its first wait for events while it listens,
         or its first read of a call. The moment for ``snapshot()``."""

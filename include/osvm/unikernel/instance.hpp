@@ -171,6 +171,12 @@ class instance final {
   // names what the guest has that a template cannot hold; errc::timed_out when a thread did not come to stand
   // still in time; errc::closed.
   result<instance_template> snapshot(std::chrono::nanoseconds timeout);
+  // A clone becomes again what instance_template::spawn() made of it: memory, threads, open files; its
+  // connections are closed, calls that it had taken fail. Events, captured output and counters stay, budgets
+  // of time go on. Errors: errc::cannot_snapshot for an instance that no template made, and names what stands
+  // in the way (the same as for snapshot()); errc::timed_out; errc::closed. A guest that was reset in part is
+  // ended.
+  result<void> reset(std::chrono::nanoseconds timeout);
   // Blocks until the guest waits for work: its first accept(2), its first wait for events while it listens,
   // or its first read of a call: the moment for a snapshot(). At once when it has been there. Errors:
   // errc::timed_out; errc::closed when the guest ends first; errc::unsupported in a worker.

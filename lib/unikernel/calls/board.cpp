@@ -66,11 +66,15 @@ result<call_answer> call_board::call(std::string_view function, std::string_view
   waiting& mine = calls_.at(id);
   for (;;) {
     const auto look = limited ? std::min(until, clock::now() + cpu_look) : until;
-    answered_.wait_until(lock, look, [&] { return mine.answer || closed_; });
+    answered_.wait_until(lock, look, [&] { return mine.answer || mine.lost || closed_; });
     if (mine.answer) {
       call_answer answer = std::move(*mine.answer);
       calls_.erase(id);
       return answer;
+    }
+    if (mine.lost) {
+      forget(id);
+      return error(osvm::errc::closed, "the guest was reset");
     }
     if (closed_) {
       forget(id);
@@ -88,6 +92,12 @@ result<call_answer> call_board::call(std::string_view function, std::string_view
     forget(id);
     return error(osvm::errc::limit_exceeded, "the CPU time of the call is used up");
   }
+}
+
+void call_board::forget_taken() {
+  const std::scoped_lock lock(lock_);
+  for (auto& [id, w] : calls_) w.lost = w.lost || (w.taken && !w.answer);
+  answered_.notify_all();
 }
 
 void call_board::close() {
@@ -115,6 +125,7 @@ std::int64_t call_board::take(std::size_t room, std::string& out) {
   osvm_request_header head{};
   std::memcpy(&head, out.data(), sizeof head);
   request_bytes_ -= head.size;
+  if (const auto it = calls_.find(head.id); it != calls_.end()) it->second.taken = true;
   requests_.pop_front();
   if (requests_.empty() && event_) {
     eventfd_t ignored = 0;

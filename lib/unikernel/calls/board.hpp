@@ -28,6 +28,8 @@ class call_board final {
   // (the CPU time, or too many calls wait), invalid_argument, closed.
   result<call_answer> call(std::string_view function, std::string_view request, const call_options& options,
                            const std::function<std::chrono::nanoseconds()>& used);
+  // The guest is another one now: calls that it has taken and not answered fail (errc::closed).
+  void forget_taken();
   // The guest has ended: every call fails.
   void close();
 
@@ -46,6 +48,7 @@ class call_board final {
   };
   struct waiting {
     std::optional<call_answer> answer;
+    bool taken = false, lost = false;  // by the guest; and the guest is no more
   };
   result<std::uint64_t> post(std::string_view function, std::string_view request);
   void forget(std::uint64_t id);

@@ -34,6 +34,7 @@ class engine {
   virtual result<std::shared_ptr<const saved_instance>> snapshot(std::chrono::nanoseconds timeout);
   virtual result<void> dump_core(int file, std::chrono::nanoseconds timeout);
   virtual result<void> debug(int connection);
+  virtual result<void> reset(std::chrono::nanoseconds timeout);
   virtual result<call_answer> call(std::string_view function, std::string_view request,
                                    const call_options& options);
   virtual result<void> wait_ready(std::chrono::nanoseconds timeout);

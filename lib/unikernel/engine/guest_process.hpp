@@ -87,7 +87,9 @@ class guest_process final : public process_host, public std::enable_shared_from_
   result<void> pause(wait_clock::time_point until);
   void resume() noexcept;
   result<std::vector<saved_thread>> saved_threads();  // of threads that stand still
-  void wait_for_debugger();                           // before start(): its threads stand until resume()
+  // All stand still: threads go on as these did, others end, missing ones are started.
+  result<void> become(const std::vector<saved_thread>& threads);
+  void wait_for_debugger();  // before start(): its threads stand until resume()
   // The first process of a clone: its threads go on in `m` where those of the template stood.
   result<void> start_saved(std::shared_ptr<machine> m, const std::vector<saved_thread>& threads,
                            deadline wall_end);

@@ -48,7 +48,7 @@ class in_process_engine final : public engine_base, private instance_host, priva
                                                 const instance_options& options,
                                                 const engine_setup& setup = {});
   // An instance that goes on where a template stood.
-  static result<std::shared_ptr<engine>> spawn(executor ex, const saved_instance& saved,
+  static result<std::shared_ptr<engine>> spawn(executor ex, std::shared_ptr<const saved_instance> saved,
                                                const instance_options& options);
   in_process_engine(executor ex, image program, const instance_options& options);
   ~in_process_engine() override;
@@ -62,6 +62,7 @@ class in_process_engine final : public engine_base, private instance_host, priva
   result<std::shared_ptr<const saved_instance>> snapshot(std::chrono::nanoseconds timeout) override;
   result<void> dump_core(int file, std::chrono::nanoseconds timeout) override;
   result<void> debug(int connection) override;
+  result<void> reset(std::chrono::nanoseconds timeout) override;
   result<call_answer> call(std::string_view function, std::string_view request,
                            const call_options& options) override;
   result<void> wait_ready(std::chrono::nanoseconds timeout) override;
@@ -89,6 +90,8 @@ class in_process_engine final : public engine_base, private instance_host, priva
   result<void> open_files(const instance_options& options);
   result<void> open_sockets(const instance_options& options);
   result<void> open_poller(const instance_options& options);
+
+  result<void> become_saved();
 
   // instance_host
   void end(exit_report report) override;
@@ -144,6 +147,10 @@ class in_process_engine final : public engine_base, private instance_host, priva
   std::atomic<bool> debugged_{false};
   unique_fd core_;  // set before the guest runs; empty: no core dump is asked for
   std::atomic<bool> core_written_{false};
+  // Of a clone: what it was made from, with the files that it maps, and the descriptors that it was given.
+  std::shared_ptr<const saved_instance> origin_;
+  std::vector<std::shared_ptr<const file_backing>> origin_files_;
+  std::array<std::shared_ptr<descriptor>, 3> given_;
   std::shared_ptr<guest_process> main_;  // the first process, as long as the engine
   mutable std::mutex processes_lock_;
   std::map<int, std::shared_ptr<guest_process>> processes_;  // alive, by pid

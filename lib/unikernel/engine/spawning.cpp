@@ -3,6 +3,7 @@
 #include "unikernel/engine/in_process.hpp"
 #include "unikernel/engine/process_setup.hpp"
 #include "unikernel/snapshot/descriptors.hpp"
+#include "unikernel/snapshot/restored_state.hpp"
 #include "unikernel/snapshot/saved_instance.hpp"
 
 #include <algorithm>
@@ -34,15 +35,6 @@ void save_process(process_state& from, saved_process& out) {
   out.executable = from.executable();
   out.arguments = from.arguments();
   out.auxiliary = from.auxiliary();
-}
-
-void restore_state(process_state& to, const saved_process& saved) {
-  to.working_directory = saved.working_directory;
-  to.umask = saved.umask;
-  for (int n = 1; n <= max_signal; ++n) to.signals.set_action(n, saved.actions[static_cast<std::size_t>(n)]);
-  for (unsigned n = 0; n < RLIM_NLIMITS; ++n) (void)to.limits.set(n, saved.limits[n]);
-  to.set_program(saved.executable, saved.arguments);
-  to.set_auxiliary(saved.auxiliary);
 }
 
 }  // namespace
@@ -102,14 +94,17 @@ result<std::shared_ptr<const saved_instance>> in_process_engine::save() {
   return std::shared_ptr<const saved_instance>(std::move(out));
 }
 
-result<std::shared_ptr<engine>> in_process_engine::spawn(executor ex, const saved_instance& saved,
+result<std::shared_ptr<engine>> in_process_engine::spawn(executor ex,
+                                                         std::shared_ptr<const saved_instance> from,
                                                          const instance_options& options) {
+  const saved_instance& saved = *from;
   OSVM_CHECK(check_options(options));
   instance_options o = options;
   o.facts = &saved.facts;
   auto e = std::make_shared<in_process_engine>(std::move(ex), saved.program, o);
   OSVM_CHECK(e->open_host(o, {}));
   e->options_.facts = nullptr;
+  e->origin_ = std::move(from);
   OSVM_CHECK(e->restore(saved));
   return std::shared_ptr<engine>(std::move(e));
 }
@@ -120,8 +115,8 @@ result<void> in_process_engine::restore(const saved_instance& saved) {
   state_->xstate = {.features = system_->guest_xcr0(), .size = system_->guest_xstate_size()};
   OSVM_TRY(const auto m, make_machine(false));
   const auto memory_begin = wait_clock::now();
-  OSVM_TRY(const auto files, open_backings(saved, *m));
-  OSVM_CHECK(m->memory().load(saved.memory, files));
+  OSVM_TRY(origin_files_, open_backings(saved, *m));
+  OSVM_CHECK(m->memory().load(saved.memory, origin_files_));
   if (facts_.tsc_direct && facts_.tsc_khz != 0) m->start_clock(map_vdso(m->memory()));
   OSVM_CHECK(restore_process(saved, *m));
   next_id_ = saved.next_id;
@@ -149,6 +144,7 @@ result<std::vector<std::shared_ptr<const file_backing>>> in_process_engine::open
 
 result<void> in_process_engine::restore_process(const saved_instance& saved, machine& m) {
   restore_state(main_->state(), saved.process);
+  for (int n = 0; n < 3; ++n) given_[static_cast<std::size_t>(n)] = main_->state().descriptors.get(n);
   call_context ctx{*state_, main_->state(), m.memory(), main_->first_thread(), {}};
   OSVM_CHECK(restore_descriptors(ctx, saved.process.descriptors));
   const auto limit = saved.process.limits[RLIMIT_NOFILE].rlim_cur;

@@ -154,6 +154,11 @@ class address_space final {
   result<void> load(const saved_memory& saved,
                     std::span<const std::shared_ptr<const file_backing>> files = {});
 
+  // Becomes again what load() made of it, whatever the guest has done since. No thread of the guest runs
+  // meanwhile. An error: it is to be thrown away.
+  result<void> reload(const saved_memory& saved,
+                      std::span<const std::shared_ptr<const file_backing>> files = {});
+
   // Maps anonymous zeroed memory. Returns the address or -errno.
   std::int64_t map(const map_request& request);
   // Maps an image's memory file privately (copy-on-write) at `va`; only the listed ranges become accessible.

@@ -32,6 +32,7 @@ struct address_space::impl {
   std::uint64_t map_top = mmap_limit;
   std::string image_name = "/app";
   std::atomic<std::uint64_t> bytes{0};         // of this address space, in `account`
+  std::uint64_t saved_at = 0;                  // guest address of the pages that load() mapped
   std::uint64_t image_va = 0, image_size = 0;  // where map_image() put it
   std::atomic<bool> shared_files{false};       // some mapping is, or was, of kind `shared`
 
@@ -80,7 +81,9 @@ struct address_space::impl {
   // Parts of address_space::copy(). The parent is locked.
   bool copy_image(impl& parent, int fd);
   bool copy_private(impl& parent, std::uint64_t begin, const vma& v);
-  // Part of address_space::load().
+  // Parts of address_space::load() and reload().
+  result<void> load_saved(const saved_memory& saved,
+                          std::span<const std::shared_ptr<const file_backing>> files);
   bool load_run(const saved_memory::run& r, std::uint64_t guest_address);
   bool copy_page_run(impl& parent, std::uint64_t va, std::uint64_t size, std::uint64_t entry);
   // Host address of one guest page if the access is allowed, handing out memory when needed.

@@ -131,31 +131,57 @@ bool address_space::impl::load_run(const saved_memory::run& r, std::uint64_t gue
   return true;
 }
 
-result<void> address_space::load(const saved_memory& saved,
-                                 std::span<const std::shared_ptr<const file_backing>> files) {
-  impl& to = *impl_;
-  const std::unique_lock lock(to.vma_lock);
-  const std::scoped_lock pages(to.populate_lock);
-  to.break_start = saved.break_start;
-  to.break_end = saved.break_end;
-  to.map_top = saved.map_top;
-  to.image_name = saved.image_name;
+// The lock of the map is held exclusively, and populate_lock.
+result<void> address_space::impl::load_saved(const saved_memory& saved,
+                                             std::span<const std::shared_ptr<const file_backing>> files) {
+  break_start = saved.break_start;
+  break_end = saved.break_end;
+  map_top = saved.map_top;
+  image_name = saved.image_name;
   for (std::size_t n = 0; n < saved.vmas.size(); ++n) {
     const auto& [start, v] = saved.vmas[n];
     vma mine = v;
     if (n < saved.file_of.size() && saved.file_of[n] != 0) mine.file = files[saved.file_of[n] - 1];
-    if (!mine.name) mine.name = to.image_name.c_str();
-    if (mine.kind == vma_kind::shared) to.shared_files = true;
-    to.vmas.emplace(start, std::move(mine));
+    if (!mine.name) mine.name = image_name.c_str();
+    if (mine.kind == vma_kind::shared) shared_files = true;
+    vmas.emplace(start, std::move(mine));
   }
   if (saved.bytes == 0) return {};
-  if (!to.charge(saved.bytes)) return error(errc::too_large, "a template's memory exceeds the memory budget");
-  OSVM_TRY(const auto mapped, to.pool.map_file(saved.pages.get(), saved.bytes));
+  if (!charge(saved.bytes)) return error(errc::too_large, "a template's memory exceeds the memory budget");
+  if (saved_at == 0) {
+    OSVM_TRY(const auto mapped, pool.map_file(saved.pages.get(), saved.bytes));
+    saved_at = mapped.guest_address;
+  }
   for (const auto& r : saved.runs) {
-    if (!to.load_run(r, mapped.guest_address + r.offset))
+    if (!load_run(r, saved_at + r.offset))
       return error(osvm::errc::limit_exceeded, "no memory for page tables");
   }
   return {};
+}
+
+result<void> address_space::load(const saved_memory& saved,
+                                 std::span<const std::shared_ptr<const file_backing>> files) {
+  const std::unique_lock lock(impl_->vma_lock);
+  const std::scoped_lock pages(impl_->populate_lock);
+  return impl_->load_saved(saved, files);
+}
+
+// Dropping a page of the template's discards the guest's own copy of it: what is mapped again is the file's.
+result<void> address_space::reload(const saved_memory& saved,
+                                   std::span<const std::shared_ptr<const file_backing>> files) {
+  impl& to = *impl_;
+  const std::unique_lock lock(to.vma_lock);
+  for (auto it = to.vmas.begin(); it != to.vmas.end();) {
+    if (it->second.kind == vma_kind::special) {
+      ++it;
+      continue;
+    }
+    if (!to.drop(it->first, it->second.end))
+      return error(osvm::errc::limit_exceeded, "no memory for page tables");
+    it = to.vmas.erase(it);
+  }
+  const std::scoped_lock pages(to.populate_lock);
+  return to.load_saved(saved, files);
 }
 
 }  // namespace osvm::unikernel

@@ -105,6 +105,13 @@ void process_signals::set_blocked(guest_thread& t, signal_mask mask) {
   kick(wake);
 }
 
+void process_signals::discard_all() {
+  const std::scoped_lock lock(lock_);
+  discard_everywhere(~signal_mask{0});
+  stopped_ = false;
+  for (auto& [tid, t] : threads_) recalculate(*t);
+}
+
 void process_signals::set_stack(guest_thread& t, const alternate_stack& stack) {
   const std::scoped_lock lock(lock_);
   t.signals.stack = stack;

@@ -43,6 +43,8 @@ class process_signals final {
   signal_action action(int signal) const;
   void set_action(int signal, const signal_action& wanted);
   void set_blocked(guest_thread& t, signal_mask mask);
+  // Nothing is pending any more, nobody is stopped.
+  void discard_all();
   void set_stack(guest_thread& t, const alternate_stack& stack);
   // Pending for the thread or the process, and blocked by the thread.
   signal_mask pending(const guest_thread& t) const;

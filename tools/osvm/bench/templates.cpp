@@ -1,6 +1,7 @@
 // Templates: what it costs to save a warm server, and to have another one that goes on where it stood.
 #include <osvm/unikernel/template.hpp>
 
+#include <fcntl.h>
 #include <unistd.h>
 #include <algorithm>
 #include <optional>
@@ -37,6 +38,57 @@ result<void> spawn_once(const environment& env, const instance_template& from, s
   return body.empty() ? result<void>(error(errc::malformed, "a clone's answer is empty")) : result<void>();
 }
 
+// One clone that answers and is reset, again and again.
+result<void> measure_resets(const environment& env, report& out, const std::string& name,
+                            const instance_template& from, unsigned rounds) {
+  unikernel::spawn_options o;
+  o.socket_dir = env.sockets.path();
+  OSVM_TRY(auto clone, from.spawn(env.loop.get_executor(), std::move(o)));
+  std::vector<double> reset, answer;
+  for (unsigned i = 0; i < rounds; ++i) {
+    OSVM_CHECK(env.proceed());
+    OSVM_TRY(const auto where, clone.wait_listening(web, 10s));
+    OSVM_TRY(const auto first, http_get(where, "/", 10s));
+    const stopwatch watch;
+    OSVM_CHECK(clone.reset(10s));
+    reset.push_back(watch.ms());
+    OSVM_TRY(const auto body, http_get(where, "/", 10s));
+    answer.push_back(watch.ms());
+  }
+  out.samples(name + ".reset", "ms", reset);
+  out.samples(name + ".reset_to_first_answer", "ms", answer);
+  return {};
+}
+
+// Written to a file of this machine's disk, dropped from its cache, read and spawned.
+result<void> measure_file(const environment& env, report& out, const std::string& name,
+                          const instance_template& from) {
+  std::vector<double> save, load, cold;
+  const std::string path = env.sockets.path() + "/saved";
+  for (int i = 0; i < 5; ++i) {
+    OSVM_CHECK(env.proceed());
+    const stopwatch saving;
+    OSVM_CHECK(from.save(path));
+    save.push_back(saving.ms());
+    for (const bool dropped : {false, true}) {
+      if (dropped) {
+        const unique_fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+        if (::posix_fadvise(file.get(), 0, 0, POSIX_FADV_DONTNEED) != 0) continue;
+      }
+      const stopwatch loading;
+      OSVM_TRY(const auto loaded, instance_template::load(path, {.facts = &env.facts}));
+      spawn_costs once;
+      OSVM_CHECK(spawn_once(env, loaded, once));
+      (dropped ? cold : load).push_back(loading.ms() - once.answer[0] + once.spawn[0]);
+    }
+  }
+  (void)::unlink(path.c_str());
+  out.samples(name + ".save", "ms", save);
+  out.samples(name + ".load_and_spawn", "ms", load);
+  out.samples(name + ".load_and_spawn.cold", "ms", cold);
+  return {};
+}
+
 // A template of a server that has answered, and how long the snapshot took.
 result<instance_template> make_template(instance& warm, std::vector<double>& took) {
   OSVM_TRY(const auto where, warm.wait_listening(web, 30s));
@@ -65,7 +117,8 @@ result<void> measure_one(const environment& env, report& out, const std::string&
   out.samples(name + ".spawn.vm", "ms", costs.vm);
   out.samples(name + ".spawn.memory", "ms", costs.memory);
   out.samples(name + ".spawn_to_first_answer", "ms", costs.answer);
-  return {};
+  OSVM_CHECK(measure_resets(env, out, name, from, rounds));
+  return from.info().memory_bytes < (64U << 20) ? measure_file(env, out, name, from) : result<void>();
 }
 
 result<instance> start_server(const environment& env, std::vector<std::string> more) {
@@ -132,6 +185,34 @@ result<void> measure_many_clones(const environment& env, report& out, unsigned c
   return {};
 }
 
+// A function that does nothing, and what it costs to have a clone for each call of it.
+result<void> measure_calls(const environment& env, report& out, unsigned rounds) {
+  OSVM_TRY(const auto path, find_guest("called"));
+  OSVM_TRY(const auto program, unikernel::image::load(path));
+  auto o = env.options("called");
+  o.arguments = {"called"};
+  OSVM_TRY(auto guest, instance::create(env.loop.get_executor(), program, std::move(o)));
+  OSVM_CHECK(guest.wait_ready(10s));
+  std::vector<double> call, fresh;
+  for (unsigned i = 0; i < rounds * 20; ++i) {
+    const stopwatch watch;
+    OSVM_CHECK(guest.call("empty", ""));
+    call.push_back(watch.ms() * 1000);
+  }
+  OSVM_TRY(const auto from, guest.snapshot(10s));
+  OSVM_TRY(auto clone, from.spawn(env.loop.get_executor(), {}));
+  for (unsigned i = 0; i < rounds; ++i) {
+    OSVM_CHECK(env.proceed());
+    const stopwatch watch;
+    OSVM_CHECK(clone.call("empty", ""));
+    OSVM_CHECK(clone.reset(10s));
+    fresh.push_back(watch.ms() * 1000);
+  }
+  out.samples("call.empty", "us", call);
+  out.samples("call.empty_and_reset", "us", fresh);
+  return {};
+}
+
 }  // namespace
 
 result<void> measure_templates(environment& env, report& out, const template_options& options) {
@@ -151,6 +232,7 @@ result<void> measure_templates(environment& env, report& out, const template_opt
     OSVM_TRY(auto warm, start_python(env));
     OSVM_CHECK(measure_one(env, out, "template.python", warm, options.rounds));
   }
+  OSVM_CHECK(measure_calls(env, out, options.rounds));
   if (options.alive > 0) OSVM_CHECK(measure_many_clones(env, out, options.alive));
   return {};
 }

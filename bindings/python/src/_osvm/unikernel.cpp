@@ -325,6 +325,13 @@ void bind_inside(Class& c) {
       .def("call", &call_guest, py::arg("function"), py::arg("request"), py::arg("timeout"),
            py::arg("cpu_time"))
       .def(
+          "reset",
+          [](const instance_handle& self, double timeout) {
+            const auto guest = self.get();
+            without_gil([&] { return guest->instance.reset(timeout_of(timeout)); });
+          },
+          py::arg("timeout"))
+      .def(
           "dump_core",
           [](const instance_handle& self, int file, double timeout) {
             const auto guest = self.get();
