@@ -152,6 +152,15 @@ typedef struct osvm_unikernel_options {
   /* Path of osvm-worker, of the same build: the VM and its system calls live in that process. Null: in this
    * one. A worker that ends unasked ends its guest; a caller that ends takes its workers with it. */
   const char* worker;
+  /* What the host's control groups hold the worker process to, its own memory and threads included; zeros: no
+   * limit. OSVM_ERROR_UNSUPPORTED, which says why, where this host or this user cannot have such groups. */
+  uint64_t limit_memory_bytes; /* at least 8 MiB; beyond it OSVM_UNIKERNEL_MEMORY_BUDGET */
+  uint32_t limit_cpu_percent;  /* of one core */
+  uint32_t limit_tasks;        /* threads and processes, at least 4 */
+  const char* limit_parent;    /* group below which the worker gets its own; null: the caller's */
+  /* Not 0: the worker outlives this process. It waits so long for another one to adopt it (_adopt), then ends
+   * its guest and itself. Needs a `socket_dir` of mode 0700. _free ends the guest all the same. */
+  uint64_t orphan_after_ms;
 } osvm_unikernel_options;
 
 OSVM_API void osvm_unikernel_options_init(osvm_unikernel_options* options, uint32_t struct_size);
@@ -164,6 +173,26 @@ typedef struct osvm_unikernel_exit osvm_unikernel_exit;
 /* Creates the VM and starts the program. The instance holds its share of the runtime. */
 OSVM_API osvm_error* osvm_unikernel_instance_start(osvm_runtime* runtime, const osvm_unikernel_image* image,
                                                    const osvm_unikernel_options* options,
+                                                   osvm_unikernel_instance** out_instance);
+/* What another process of this user needs to adopt the instance once this one is gone: keep it secret.
+ * OSVM_ERROR_INVALID_ARGUMENT when `orphan_after_ms` was 0. */
+OSVM_API osvm_error* osvm_unikernel_instance_ticket(const osvm_unikernel_instance* instance,
+                                                    char** out_ticket);
+
+/* How events reach the new owner; which there are was said when the instance was made. Fill with _init. */
+typedef struct osvm_unikernel_adopt_options {
+  uint32_t struct_size;
+  uint32_t event_capacity; /* default 1024 */
+  void (*on_events)(const char* events_json, void* user_data);
+  void* on_events_data;
+} osvm_unikernel_adopt_options;
+
+OSVM_API void osvm_unikernel_adopt_options_init(osvm_unikernel_adopt_options* options, uint32_t struct_size);
+/* Becomes the owner of an instance whose owner's process is gone; its guest has gone on meanwhile. Null
+ * options: all defaults. OSVM_ERROR_NOT_FOUND when nobody waits there, OSVM_ERROR_BUSY while it has an owner,
+ * OSVM_ERROR_DENIED for a wrong ticket. */
+OSVM_API osvm_error* osvm_unikernel_instance_adopt(osvm_runtime* runtime, const char* ticket,
+                                                   const osvm_unikernel_adopt_options* options,
                                                    osvm_unikernel_instance** out_instance);
 /* Blocks until the guest has ended, and tells how. OSVM_ERROR_TIMED_OUT when the deadline comes first; the
  * guest runs on. May be called again, also after the end. `out_exit` may be null if only the end matters. */
@@ -246,7 +275,9 @@ typedef struct osvm_unikernel_stats {
   uint64_t cpu_time_ns;
   uint64_t events_dropped;
   uint32_t descriptors;
-  uint32_t processes_started; /* the first included */
+  uint32_t processes_started;     /* the first included */
+  uint64_t socket_received_bytes; /* over TCP, vsock and the host's unix sockets */
+  uint64_t socket_sent_bytes;
 } osvm_unikernel_stats;
 
 OSVM_API void osvm_unikernel_stats_init(osvm_unikernel_stats* stats, uint32_t struct_size);
@@ -256,6 +287,10 @@ OSVM_API osvm_error* osvm_unikernel_instance_stats(const osvm_unikernel_instance
 /* The same as one JSON object, with system calls by name and each denial with the rule that grants it. */
 OSVM_API osvm_error* osvm_unikernel_instance_stats_json(const osvm_unikernel_instance* instance,
                                                         char** out_json);
+
+/* The same as Prometheus text, each series with the label instance=`name`. */
+OSVM_API osvm_error* osvm_unikernel_instance_metrics(const osvm_unikernel_instance* instance,
+                                                     const char* name, char** out_text);
 
 /* ---- calls into a guest that serves them: osvm/guest.h ---- */
 

@@ -76,6 +76,8 @@ std::string to_json(const unikernel::instance_stats& s) {
       {"descriptors", s.descriptors},
       {"written_bytes", s.written_bytes},
       {"cpu_time_ns", s.cpu_time.count()},
+      {"socket_received_bytes", s.socket_received_bytes},
+      {"socket_sent_bytes", s.socket_sent_bytes},
       {"events_dropped", s.events_dropped},
   });
 }

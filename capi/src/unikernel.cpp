@@ -2,6 +2,7 @@
 #include <osvm_unikernel.h>
 
 #include <osvm/unikernel/instance.hpp>
+#include <osvm/unikernel/metrics.hpp>
 
 #include "guard.hpp"
 #include "handles.hpp"
@@ -134,17 +135,34 @@ osvm::result<uk::policy> policy_of(const osvm_unikernel_options& o) {
   return p;
 }
 
+std::chrono::nanoseconds milliseconds_of(std::uint64_t ms) {
+  return timeout_of(static_cast<std::int64_t>(std::min<std::uint64_t>(ms, INT64_MAX)));
+}
+
 uk::budgets budgets_of(const osvm_unikernel_options& o) {
-  const auto duration = [](std::uint64_t ms) {
-    return timeout_of(static_cast<std::int64_t>(std::min<std::uint64_t>(ms, INT64_MAX)));
-  };
   return {.memory_bytes = o.memory_bytes,
           .threads = o.max_threads,
           .processes = o.max_processes != 0 ? o.max_processes : uk::budgets().processes,
           .descriptors = o.max_descriptors,
           .written_bytes = o.written_bytes,
-          .cpu_time = duration(o.cpu_time_ms),
-          .wall_time = duration(o.wall_time_ms)};
+          .cpu_time = milliseconds_of(o.cpu_time_ms),
+          .wall_time = milliseconds_of(o.wall_time_ms)};
+}
+
+uk::event_handler handler_of(void (*call)(const char*, void*), void* data) {
+  if (!call) return {};
+  return [call, data](std::span<const uk::event> events) {
+    try {
+      call(to_json(events).c_str(), data);
+    } catch (const std::bad_alloc&) {  // these events are lost; a handler must not throw
+    }
+  };
+}
+
+osvm_unikernel_adopt_options default_adopt_options() {
+  osvm_unikernel_adopt_options o{};
+  o.event_capacity = 1024;
+  return o;
 }
 
 // Policy file, events and learning.
@@ -162,16 +180,18 @@ osvm::result<void> observe(const osvm_unikernel_options& o, uk::instance_options
   out.events.denials = (o.events & OSVM_UNIKERNEL_EVENTS_DENIALS) != 0;
   out.events.trace = (o.events & OSVM_UNIKERNEL_EVENTS_TRACE) != 0;
   out.events.capacity = o.event_capacity;
-  if (o.on_events) {
-    out.events.handler = [call = o.on_events, data = o.on_events_data](std::span<const uk::event> events) {
-      try {
-        call(to_json(events).c_str(), data);
-      } catch (const std::bad_alloc&) {  // these events are lost; a handler must not throw
-      }
-    };
-  }
+  out.events.handler = handler_of(o.on_events, o.on_events_data);
   out.learn = static_cast<uk::learning>(o.learn);
   return {};
+}
+
+osvm::result<uk::worker_limits> limits_of(const osvm_unikernel_options& o) {
+  uk::worker_limits l{.memory_bytes = o.limit_memory_bytes,
+                      .cpu_percent = o.limit_cpu_percent,
+                      .tasks = o.limit_tasks,
+                      .parent = o.limit_parent ? o.limit_parent : ""};
+  if (l.any() && !o.worker) return invalid("limits need a worker");
+  return l;
 }
 
 osvm::result<uk::instance_options> options_of(const osvm_unikernel_options& o) {
@@ -191,7 +211,14 @@ osvm::result<uk::instance_options> options_of(const osvm_unikernel_options& o) {
   if (o.flags & ~known) return invalid("flags has unknown bits");
   const bool jail = (o.flags & OSVM_UNIKERNEL_JAIL) != 0;
   if (jail && !o.worker) return invalid("JAIL needs a worker");
-  if (o.worker) out.worker = uk::worker_options{.program = o.worker, .jail = jail};
+  OSVM_TRY(const auto limits, limits_of(o));
+  if (o.orphan_after_ms != 0 && !o.worker) return invalid("orphan_after_ms needs a worker");
+  if (o.worker) {
+    out.worker = uk::worker_options{.program = o.worker,
+                                    .jail = jail,
+                                    .limits = limits,
+                                    .orphan_after = milliseconds_of(o.orphan_after_ms)};
+  }
   out.grant_libraries = (o.flags & OSVM_UNIKERNEL_GRANT_LIBRARIES) != 0;
   out.exitless = (o.flags & OSVM_UNIKERNEL_EXITLESS) != 0;
   if (o.working_directory) out.working_directory = o.working_directory;
@@ -246,6 +273,8 @@ osvm_unikernel_stats stats_of(const uk::instance_stats& s) {
   out.cpu_time_ns = ns(s.cpu_time);
   out.events_dropped = s.events_dropped;
   out.descriptors = s.descriptors;
+  out.socket_received_bytes = s.socket_received_bytes;
+  out.socket_sent_bytes = s.socket_sent_bytes;
   return out;
 }
 
@@ -293,6 +322,40 @@ osvm_error* osvm_unikernel_instance_start(osvm_runtime* runtime, const osvm_unik
     OSVM_TRY(auto converted, instance_options_of(options));
     auto shared = runtime->shared;
     OSVM_TRY(auto instance, uk::instance::create(shared->get_executor(), image->image, std::move(converted)));
+    *out_instance = new osvm_unikernel_instance{std::move(shared), std::move(instance)};
+    return {};
+  });
+}
+
+osvm_error* osvm_unikernel_instance_ticket(const osvm_unikernel_instance* instance, char** out_ticket) {
+  return guard([&]() -> osvm::result<void> {
+    OSVM_REQUIRE(instance);
+    OSVM_REQUIRE(out_ticket);
+    OSVM_TRY(const auto ticket, instance->instance.ticket());
+    *out_ticket = copy_string(uk::to_string(ticket));
+    return {};
+  });
+}
+
+void osvm_unikernel_adopt_options_init(osvm_unikernel_adopt_options* options, uint32_t struct_size) {
+  init_versioned(options, struct_size, default_adopt_options());
+}
+
+osvm_error* osvm_unikernel_instance_adopt(osvm_runtime* runtime, const char* ticket,
+                                          const osvm_unikernel_adopt_options* options,
+                                          osvm_unikernel_instance** out_instance) {
+  return guard([&]() -> osvm::result<void> {
+    OSVM_REQUIRE(runtime);
+    OSVM_REQUIRE(ticket);
+    OSVM_REQUIRE(out_instance);
+    OSVM_TRY(const auto given,
+             read_versioned(options, default_adopt_options(), "osvm_unikernel_adopt_options"));
+    OSVM_TRY(const auto parsed, uk::parse_adoption_ticket(ticket));
+    uk::adopt_options how;
+    how.events.capacity = given.event_capacity;
+    how.events.handler = handler_of(given.on_events, given.on_events_data);
+    auto shared = runtime->shared;
+    OSVM_TRY(auto instance, uk::instance::adopt(shared->get_executor(), parsed, std::move(how)));
     *out_instance = new osvm_unikernel_instance{std::move(shared), std::move(instance)};
     return {};
   });
@@ -420,6 +483,19 @@ osvm_error* osvm_unikernel_instance_stats(const osvm_unikernel_instance* instanc
     OSVM_REQUIRE(instance);
     OSVM_REQUIRE(stats);
     return write_versioned(stats, stats_of(instance->instance.stats()), "osvm_unikernel_stats");
+  });
+}
+
+osvm_error* osvm_unikernel_instance_metrics(const osvm_unikernel_instance* instance, const char* name,
+                                            char** out_text) {
+  return guard([&]() -> osvm::result<void> {
+    OSVM_REQUIRE(instance);
+    OSVM_REQUIRE(name);
+    OSVM_REQUIRE(out_text);
+    osvm::metrics_registry all;
+    OSVM_CHECK(uk::record_metrics(all, instance->instance.stats(), name));
+    *out_text = copy_string(all.prometheus());
+    return {};
   });
 }
 

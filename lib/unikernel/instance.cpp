@@ -15,6 +15,15 @@ result<instance> instance::create(executor ex, const image& program, instance_op
   return instance(std::move(here));
 }
 
+result<instance> instance::adopt(executor ex, const adoption_ticket& ticket, adopt_options options) {
+  OSVM_TRY(auto adopted, worker_engine::adopt(std::move(ex), ticket, options));
+  return instance(std::move(adopted));
+}
+
+result<adoption_ticket> instance::ticket() const {
+  return engine_->ticket();
+}
+
 instance::instance(std::shared_ptr<engine> e) noexcept : engine_(std::move(e)) {}
 instance::instance(instance&&) noexcept = default;
 

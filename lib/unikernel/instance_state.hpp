@@ -116,6 +116,7 @@ struct instance_state {
   bool everything_allowed = false;  // learning::allow_all
   bool tracing = false;             // every call goes through `events`; set before the guest starts
   std::atomic<std::uint64_t> written_bytes{0};
+  std::atomic<std::uint64_t> socket_received{0}, socket_sent{0};  // see instance_stats
   std::array<std::atomic<std::uint64_t>, max_syscall_number> syscall_counts{};
   std::atomic<std::uint64_t> unknown_syscalls{0};
   xstate_layout xstate;            // of the guest's CPUs

@@ -6,7 +6,9 @@
 #include <netinet/in.h>
 #include <osvm_hotswap.h>
 #include <osvm_unikernel.h>
+#include <signal.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "expect.h"
@@ -58,6 +60,9 @@ static void runs_a_dynamic_program(void) {
   EXPECT_OK(osvm_unikernel_instance_stats_json(instance, &text));
   EXPECT_TEXT(text, "libc.so.6");
   osvm_string_free(text);
+  EXPECT_OK(osvm_unikernel_instance_metrics(instance, "expr", &text));
+  EXPECT_TEXT(text, "osvm_instance_system_calls_total{call=\"exit_group\",instance=\"expr\"} 1\n");
+  osvm_string_free(text);
   osvm_unikernel_instance_free(instance);
 }
 
@@ -83,6 +88,95 @@ static void lives_in_a_jail_of_its_own(void) {
   EXPECT_TEXT(text, "in a jail");
   osvm_string_free(text);
   osvm_unikernel_instance_free(instance);
+}
+
+static void holds_a_worker_to_its_limits(void) {
+  osvm_unikernel_image* image = load("hello");
+  osvm_unikernel_options o = defaults();
+  o.limit_tasks = 20;
+  osvm_unikernel_instance* instance = NULL;
+  EXPECT_ERROR(osvm_unikernel_instance_start(runtime, image, &o, &instance), "osvm",
+               OSVM_ERROR_INVALID_ARGUMENT, "limits need a worker");
+  o.worker = worker;
+  o.limit_parent = "/osvm-no-such-group";
+  EXPECT_ERROR(osvm_unikernel_instance_start(runtime, image, &o, &instance), "osvm", OSVM_ERROR_UNSUPPORTED,
+               "limits of a worker");
+  o.limit_parent = NULL;
+  osvm_error* refused = osvm_unikernel_instance_start(runtime, image, &o, &instance);
+  osvm_unikernel_image_free(image);
+  if (refused) { /* a host without such groups for this user says so */
+    EXPECT(osvm_error_code(refused) == OSVM_ERROR_UNSUPPORTED);
+    osvm_error_free(refused);
+    return;
+  }
+  EXPECT_OK(osvm_unikernel_instance_wait(instance, 10000, NULL));
+  char* text = NULL;
+  EXPECT_OK(osvm_unikernel_instance_isolation(instance, &text));
+  EXPECT_TEXT(text, "cgroup limits: 20 tasks");
+  osvm_string_free(text);
+  osvm_unikernel_instance_free(instance);
+}
+
+/* A process that makes an instance, says its ticket, and is killed. */
+static void makes_an_instance_and_dies(int told) {
+  osvm_runtime* own = NULL;
+  EXPECT_OK(osvm_runtime_new(NULL, &own));
+  osvm_unikernel_image* image = load("stubborn");
+  const char* const arguments[] = {"stubborn", "sleeping"};
+  osvm_unikernel_options o = defaults();
+  o.arguments = arguments;
+  o.argument_count = 2;
+  o.orphan_after_ms = 60000;
+  osvm_unikernel_instance* instance = NULL;
+  EXPECT_ERROR(osvm_unikernel_instance_start(own, image, &o, &instance), "osvm", OSVM_ERROR_INVALID_ARGUMENT,
+               "worker");
+  o.worker = worker;
+  EXPECT_ERROR(osvm_unikernel_instance_start(own, image, &o, &instance), "osvm", OSVM_ERROR_INVALID_ARGUMENT,
+               "socket_dir");
+  o.socket_dir = socket_dir;
+  EXPECT_OK(osvm_unikernel_instance_start(own, image, &o, &instance));
+  char* ticket = NULL;
+  EXPECT_OK(osvm_unikernel_instance_ticket(instance, &ticket));
+  const size_t size = strlen(ticket) + 1;
+  EXPECT(write(told, ticket, size) == (ssize_t)size);
+  (void)raise(SIGKILL);
+}
+
+static void adopts_what_a_killed_process_leaves(void) {
+  int told[2];
+  char ticket[512] = "";
+  EXPECT(pipe(told) == 0);
+  const pid_t creator = fork();
+  if (creator == 0) makes_an_instance_and_dies(told[1]);
+  int status = 0;
+  EXPECT(waitpid(creator, &status, 0) == creator);
+  EXPECT(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+  EXPECT(read(told[0], ticket, sizeof ticket - 1) > 33);
+  close(told[0]);
+  close(told[1]);
+  osvm_unikernel_instance* instance = NULL;
+  EXPECT_ERROR(osvm_unikernel_instance_adopt(runtime, "nonsense", NULL, &instance), "osvm",
+               OSVM_ERROR_INVALID_ARGUMENT, "ticket");
+  const char digit = ticket[0];
+  ticket[0] = digit == '0' ? '1' : '0';
+  EXPECT_ERROR(osvm_unikernel_instance_adopt(runtime, ticket, NULL, &instance), "osvm", OSVM_ERROR_DENIED,
+               "nonce");
+  ticket[0] = digit;
+  osvm_unikernel_adopt_options o;
+  osvm_unikernel_adopt_options_init(&o, sizeof o);
+  EXPECT_OK(osvm_unikernel_instance_adopt(runtime, ticket, &o, &instance));
+  char* again = NULL;
+  EXPECT_OK(osvm_unikernel_instance_ticket(instance, &again));
+  EXPECT(strcmp(again, ticket) == 0);
+  osvm_string_free(again);
+  EXPECT_OK(osvm_unikernel_instance_kill(instance));
+  osvm_unikernel_exit* end = NULL;
+  EXPECT_OK(osvm_unikernel_instance_wait(instance, 10000, &end));
+  EXPECT(osvm_unikernel_exit_cause(end) == OSVM_UNIKERNEL_KILLED);
+  osvm_unikernel_exit_free(end);
+  osvm_unikernel_instance_free(instance);
+  EXPECT_ERROR(osvm_unikernel_instance_adopt(runtime, ticket, NULL, &instance), "osvm", OSVM_ERROR_NOT_FOUND,
+               "no instance waits");
 }
 
 static void tells_what_happened_and_what_is_missing(void) {
@@ -433,6 +527,8 @@ int main(int argc, char** argv) {
   tells_what_happened_and_what_is_missing();
   runs_a_dynamic_program();
   lives_in_a_jail_of_its_own();
+  holds_a_worker_to_its_limits();
+  adopts_what_a_killed_process_leaves();
   memory_folders();
   refused_options();
   deadline_and_kill();

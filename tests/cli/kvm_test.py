@@ -15,7 +15,7 @@ import urllib.error
 import urllib.request
 
 import osvm_process
-from osvm_process import OSVM, Case, guest
+from osvm_process import OSVM, TIMEOUT, Case, guest
 
 
 def kvm_problem():
@@ -142,6 +142,22 @@ class Run(Case):
         self.assertIn("process", done.stderr)
         self.assertEqual(done.stdout, "")
 
+    def test_limits_hold_the_jailed_process(self):
+        without = self.osvm("run", "--limit-tasks", "20", guest("hello"))
+        self.assertEqual(without.returncode, 125)
+        self.assertIn("--jail", without.stderr)
+        nowhere = self.osvm("run", "--jail", "--limit-tasks", "20", "--limit-parent", "/osvm-no-such", guest("hello"))
+        self.assertEqual(nowhere.returncode, 125)
+        self.assertIn("limits of a worker", nowhere.stderr)
+        limited = self.osvm("run", "--jail", "--stats", "--limit-tasks", "20", "--limit-memory", "64MiB",
+                            "--limit-cpu", "50", guest("hello"))
+        if "limits of a worker" in limited.stderr:
+            self.skipTest(limited.stderr)
+        self.assertEqual(limited.returncode, 0, limited.stderr)
+        self.assertIn("cgroup limits: memory 64 MiB", limited.stderr)
+        self.assertIn("50 % of a core", limited.stderr)
+        self.assertIn("20 tasks", limited.stderr)
+
     def test_a_port_in_use_is_known_before_the_guest_starts(self):
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
@@ -161,6 +177,32 @@ class Run(Case):
         self.assertGreater(stats["boot"]["total_ms"], 0)
         self.assertEqual(stats["syscalls"]["exit_group"], 1)
         self.assertEqual(stats["denials"], [])
+
+    def test_metrics_are_kept_in_a_file(self):
+        path = pathlib.Path(self.home) / "guest.prom"
+        self.osvm("run", "--name", "tick", "--metrics", str(path), guest("hello"), status=0)
+        text = path.read_text()
+        self.assertIn('osvm_instance_system_calls_total{call="exit_group",instance="tick"} 1\n', text)
+        self.assertIn("# TYPE osvm_instance_exits_total counter\n", text)
+        self.assertEqual(list(path.parent.glob("guest.prom*")), [path])
+        nowhere = self.osvm("run", "--metrics", "/no/such/folder/x", guest("hello"), status=125)
+        self.assertIn("metrics file", nowhere.stderr)
+
+    def test_metrics_of_a_guest_that_runs(self):
+        path = pathlib.Path(self.home) / "guest.prom"
+        port = free_port()
+        run = self.start("run", "--metrics", str(path), "--publish", f"{port}=guest:8080", guest("http_server"))
+        fetch(port, "/bytes/10000")
+        for _ in range(1500):
+            sent = [float(line.split()[1]) for line in path.read_text().splitlines()
+                    if line.startswith("osvm_instance_socket_sent_bytes_total{")]
+            if sent and sent[0] >= 10000:
+                break
+            time.sleep(0.02)
+        else:
+            self.fail(path.read_text())
+        run.send_signal(signal.SIGINT)
+        run.wait(TIMEOUT)
 
     def test_dynamic_program_as_it_is_typed(self):
         done = self.osvm("run", "/usr/bin/expr", "6", "*", "7", status=0)

@@ -33,7 +33,7 @@ void check(std::string_view bytes) {
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
   if (size == 0) return 0;
   const std::string_view bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
-  switch (data[0] % 8) {
+  switch (data[0] % 10) {
     case 0: check<exit_report>(bytes); break;
     case 1: check<std::vector<event>>(bytes); break;
     case 2: check<std::pair<std::optional<wire::failure>, std::optional<instance_stats>>>(bytes); break;
@@ -41,6 +41,10 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
     case 4: check<std::pair<std::optional<wire::failure>, std::optional<std::string>>>(bytes); break;
     case 5: check<wire::create_request>(bytes); break;
     case 6: check<listener>(bytes); break;
+    case 7: check<wire::adoption_request>(bytes); break;
+    case 8:
+      check<std::pair<std::optional<wire::failure>, std::optional<wire::adopted_instance>>>(bytes);
+      break;
     default: check<std::pair<std::uint32_t, std::uint32_t>>(bytes); break;
   }
   return 0;

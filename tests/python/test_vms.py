@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from pathlib import Path
 
 import osvm
@@ -56,6 +57,59 @@ def test_jail(guests: Path, facts: osvm.HostFacts) -> None:
     assert "in a jail" in result.isolation and "seccomp" in result.isolation
     with pytest.raises(osvm.Error, match="worker"):
         osvm.run([guests / "hello"], jail=True, facts=facts)
+
+
+def test_limits_of_a_worker(guests: Path, facts: osvm.HostFacts) -> None:
+    worker = guests.parent / "libexec/osvm/osvm-worker"
+    with pytest.raises(osvm.Error, match="limits need worker"):
+        osvm.run([guests / "hello"], limit_tasks=20, facts=facts)
+    try:
+        result = osvm.run([guests / "hello"], worker=worker, limit_tasks=20, facts=facts, check=True)
+    except osvm.Error as e:
+        assert e.code is osvm.Errc.UNSUPPORTED and "limits of a worker" in str(e)
+        pytest.skip(str(e))
+    assert "cgroup limits: 20 tasks" in result.isolation
+    bomb = [guests / "bombs", "memory_touch"]
+    limited = osvm.run(bomb, worker=worker, limit_memory=48 << 20, facts=facts)
+    assert limited.report.cause is osvm.ExitCause.MEMORY_BUDGET
+    assert limited.report.detail == "the memory limit of the worker process"
+    control = osvm.run(bomb, worker=worker, facts=facts)
+    assert control.report.detail != limited.report.detail
+
+
+def test_adoption(guests: Path, facts: osvm.HostFacts, tmp_path: Path) -> None:
+    worker = guests.parent / "libexec/osvm/osvm-worker"
+    with pytest.raises(osvm.Error, match="socket_dir"):
+        osvm.Instance([guests / "hello"], worker=worker, orphan_after=10)
+    sockets = tmp_path / "sockets"
+    sockets.mkdir(mode=0o700)
+    script = f"""
+import os, signal, osvm
+guest = osvm.Instance(["{guests}/http_server", "8080"], listen=[8080], worker="{worker}", jail=True,
+                      orphan_after=60, socket_dir="{sockets}").start()
+guest.endpoint(8080)
+print(guest.ticket, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    creator = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert creator.returncode == -signal.SIGKILL, creator.stderr
+    ticket = creator.stdout.strip()
+    with pytest.raises(osvm.Error) as wrong:
+        osvm.Instance.adopt("0" * 32 + ticket[32:])
+    assert wrong.value.code is osvm.Errc.DENIED
+    with osvm.Instance.adopt(ticket, publish={"127.0.0.1:0": 8080}) as guest:
+        assert guest.ticket == ticket and "in a jail" in guest.isolation
+        guest.endpoint(8080)
+        with urllib.request.urlopen("http://" + guest.published[0].removeprefix("tcp:") + "/bytes/5") as answer:
+            assert len(answer.read()) == 5
+        guest.signal(signal.SIGTERM)
+        guest.wait(10)
+        assert guest.stats().socket_sent_bytes > 5
+        assert 'osvm_instance_socket_sent_bytes_total{instance="x"}' in guest.metrics("x")
+    assert list(sockets.iterdir()) == []
+    with pytest.raises(osvm.Error) as gone:
+        osvm.Instance.adopt(ticket)
+    assert gone.value.code is osvm.Errc.NOT_FOUND
 
 
 def test_tmpfs(facts: osvm.HostFacts) -> None:

@@ -135,6 +135,23 @@ TEST_F(network, http_server_through_its_endpoint) {
   }
 }
 
+TEST_F(network, bytes_over_connections_are_counted) {
+  auto guest = serve("http_server", {"8080"});
+  ASSERT_TRUE(guest) << guest.error().to_string();
+  const std::string request = "GET /bytes/100000 HTTP/1.1\r\nHost: x\r\n\r\n";
+  std::string answer;
+  {
+    client c(listening(*guest));
+    answer = c.exchange(request);
+  }
+  guest->kill();
+  ASSERT_TRUE(guest->wait(patience));
+  EXPECT_EQ(guest->stats().socket_received_bytes, request.size());
+  EXPECT_EQ(guest->stats().socket_sent_bytes, answer.size());
+  const auto inside = run("conformance_unix_sockets").stats;
+  EXPECT_EQ(inside.socket_received_bytes + inside.socket_sent_bytes, 0u) << "of the guest's own unix sockets";
+}
+
 TEST_F(network, http_server_with_threads_and_many_clients) {
   auto guest = serve("http_server", {"8080", "--threads", "3"});
   ASSERT_TRUE(guest) << guest.error().to_string();

@@ -1,15 +1,12 @@
 // The worker process itself: what crosses, what happens when one side ends, lies or is killed.
 #include "unikernel/guest_fixture.hpp"
 #include "unikernel/worker/link.hpp"
+#include "unikernel/worker_fixture.hpp"
 
 #include <osvm/unikernel/template.hpp>
 
-#include <dirent.h>
 #include <signal.h>
 #include <sys/socket.h>
-
-#include <fstream>
-#include <sstream>
 
 namespace {
 
@@ -81,46 +78,10 @@ TEST(worker_wire, a_length_beyond_the_message_takes_no_memory) {
   EXPECT_LE(events.size(), 1u);
 }
 
-class worker : public guest_test {
+class worker : public worker_test {
  protected:
-  instance_options apart(const std::string& name, std::vector<std::string> arguments = {}) {
-    instance_options o = options(name, std::move(arguments));
-    o.worker = worker_options{.program = OSVM_WORKER};
-    return o;
-  }
   result<instance> start_apart(const std::string& name, std::vector<std::string> arguments = {}) {
     return instance::create(loop().get_executor(), program(name), apart(name, std::move(arguments)));
-  }
-  // This process's children that are workers.
-  static std::vector<pid_t> workers() {
-    std::vector<pid_t> all;
-    DIR* proc = ::opendir("/proc");
-    while (const dirent* e = ::readdir(proc)) {
-      const pid_t pid = std::atoi(e->d_name);
-      if (pid <= 0) continue;
-      std::ifstream stat("/proc/" + std::string(e->d_name) + "/stat");
-      std::string line;
-      std::getline(stat, line);
-      const auto name = line.rfind(')');
-      if (name == std::string::npos || line.find("(osvm-worker)") == std::string::npos) continue;
-      std::istringstream rest(line.substr(name + 2));
-      char state = 0;
-      pid_t parent = 0;
-      rest >> state >> parent;
-      if (parent == ::getpid() && state != 'Z') all.push_back(pid);
-    }
-    ::closedir(proc);
-    return all;
-  }
-  static bool says(instance& guest, std::string_view text) {
-    const auto until = std::chrono::steady_clock::now() + patience;
-    std::string all;
-    while (std::chrono::steady_clock::now() < until) {
-      all += guest.take_output(1);
-      if (all.find(text) != std::string::npos) return true;
-      std::this_thread::sleep_for(2ms);  // between looks; the deadline is `patience`
-    }
-    return false;
   }
 };
 
@@ -190,14 +151,8 @@ TEST_F(worker, ends_with_its_embedder) {
   ::kill(embedder, SIGKILL);
   ::waitpid(embedder, nullptr, 0);
   const auto until = std::chrono::steady_clock::now() + patience;
-  const auto alive = [&] {
-    std::ifstream stat("/proc/" + std::to_string(worker_pid) + "/stat");
-    std::string line;
-    std::getline(stat, line);
-    return line.find("(osvm-worker)") != std::string::npos && line.find(") Z ") == std::string::npos;
-  };
-  while (alive() && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(2ms);
-  EXPECT_FALSE(alive());
+  while (alive(worker_pid) && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(2ms);
+  EXPECT_FALSE(alive(worker_pid));
 }
 
 TEST_F(worker, that_is_not_there_is_an_error_with_its_path) {

@@ -97,6 +97,8 @@ boost::json::object stats_json(const instance_stats& s, const exit_report& ended
           {"resident_bytes", s.resident_bytes},
           {"page_table_bytes", s.page_table_bytes},
           {"written_bytes", s.written_bytes},
+          {"socket_received_bytes", s.socket_received_bytes},
+          {"socket_sent_bytes", s.socket_sent_bytes},
           {"threads", s.threads},
           {"processes_started", s.processes_started},
           {"descriptors", s.descriptors},
@@ -110,6 +112,10 @@ std::string stats_text(const instance_stats& s, const exit_report& ended) {
          (s.polled_calls ? std::to_string(s.polled_calls) + " calls without an exit, " : "") +
          (s.processes_started > 1 ? std::to_string(s.processes_started) + " processes, " : "") +
          std::to_string(s.page_faults) + " page faults, " + show_size(s.written_bytes) + " written\n";
+  if (s.socket_received_bytes + s.socket_sent_bytes != 0) {
+    out += "network   " + show_size(s.socket_received_bytes) + " received, " +
+           show_size(s.socket_sent_bytes) + " sent\n";
+  }
   if (!s.syscalls.empty()) {
     text_table calls{{"system call", "count"}};
     for (const auto& [name, count] : s.syscalls) calls.push_back({name, std::to_string(count)});

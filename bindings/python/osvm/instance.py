@@ -105,7 +105,11 @@ class Instance(Handle):
     ``exitless``: a thread of the instance answers most system calls without an exit; it takes a core of the
     host while calls come fast. ``worker``: path of ``osvm-worker`` of the same build; the VM and its system calls
     live in that process then, and with ``jail`` it gives up what the guest does not need of the host before the
-    guest's first instruction. ``cwd``: the guest's working directory.
+    guest's first instruction. ``limit_memory`` (bytes), ``limit_cpu_percent`` (of one core) and ``limit_tasks``
+    are what the host's control groups hold that process to, below the group ``limit_parent`` (the caller's own);
+    a host that has no such groups for this user is an error. ``orphan_after`` (seconds): that process outlives this
+    one, and ends with its guest when no other has adopted it by then (``ticket``, ``adopt``); ``close()`` ends it all
+    the same. It needs a ``socket_dir`` of mode 0700. ``cwd``: the guest's working directory.
     ``policy``: a policy file, whose grants are added and whose budgets take the place of those given here.
     ``events``: ``"denials"`` and ``"trace"`` (every system call), for ``take_events``; at most ``event_capacity``
     wait, the rest is dropped and counted. ``learn``: ``"denials"`` (grants nothing) or ``"allow-all"``
@@ -145,6 +149,11 @@ class Instance(Handle):
         exitless: bool = False,
         worker: Path | None = None,
         jail: bool = False,
+        limit_memory: int = 0,
+        limit_cpu_percent: int = 0,
+        limit_tasks: int = 0,
+        limit_parent: str = "",
+        orphan_after: float = 0.0,
         cwd: str = "/",
         policy: Path | None = None,
         events: Iterable[str] = (),
@@ -168,6 +177,10 @@ class Instance(Handle):
             raise _invalid(f"isolation is 'hardware' or 'process', not {isolation!r}")
         if jail and worker is None:
             raise _invalid("jail needs worker, the path of osvm-worker")
+        if (limit_memory or limit_cpu_percent or limit_tasks) and worker is None:
+            raise _invalid("limits need worker, the path of osvm-worker")
+        if orphan_after and (worker is None or socket_dir is None):
+            raise _invalid("orphan_after needs worker, the path of osvm-worker, and socket_dir")
         self._image = image
         self._path = os.fspath(args[0]) if args else ""
         self._publish = [(where, *_port(port)) for where, port in (publish or {}).items()]
@@ -203,6 +216,11 @@ class Instance(Handle):
             "exitless": exitless,
             "worker": "" if worker is None else os.fspath(worker),
             "jail": jail,
+            "limit_memory": limit_memory,
+            "limit_cpu_percent": limit_cpu_percent,
+            "limit_tasks": limit_tasks,
+            "limit_parent": limit_parent,
+            "orphan_after": orphan_after,
             "cwd": cwd,
             "policy": "" if policy is None else os.fspath(policy),
             "events": kinds,
@@ -233,6 +251,47 @@ class Instance(Handle):
             self.close()
             raise
         return self
+
+    @classmethod
+    def _blank(
+        cls, publish: Mapping[str, Port] | None, socket_dir: Path | None, runtime: Runtime | None
+    ) -> Instance:
+        """One that something else than ``start()`` makes run."""
+        made = cls.__new__(cls)
+        made._image = None
+        made._path = ""
+        made._publish = [(where, *_port(port)) for where, port in (publish or {}).items()]
+        made._socket_dir = None if socket_dir is None else os.fspath(socket_dir)
+        made._runtime = runtime
+        made._own_runtime = None
+        made._own_dir = None
+        made._raw = None
+        made._facts = None
+        made._options = {}
+        return made
+
+    @classmethod
+    def adopt(
+        cls, ticket: str, *, publish: Mapping[str, Port] | None = None, runtime: Runtime | None = None
+    ) -> Instance:
+        """Becomes the owner of an instance whose owner's process is gone, by the ``ticket`` that it had; its guest
+        has gone on meanwhile. Raises ``osvm.Error``: ``NOT_FOUND`` when nobody waits there, ``BUSY`` while it has
+        an owner, ``DENIED`` for a wrong ticket."""
+        adopted = cls._blank(publish, None, runtime)
+        try:
+            used = runtime
+            if used is None:
+                used = adopted._own_runtime = Runtime()
+            adopted._raw = _osvm.Instance.adopt(used._raw, ticket, adopted._publish)
+        except BaseException:
+            adopted.close()
+            raise
+        return adopted
+
+    @property
+    def ticket(self) -> str:
+        """For the process that shall adopt the instance (``orphan_after``) once this one is gone. Keep it secret."""
+        return self._instance().ticket()
 
     def _sockets(self) -> str:
         if self._socket_dir is not None:
@@ -323,6 +382,10 @@ class Instance(Handle):
     def stats(self) -> InstanceStats:
         return instance_stats(self._instance().stats())
 
+    def metrics(self, name: str) -> str:
+        """The counters of ``stats`` as Prometheus text, each series with the label ``instance`` = ``name``."""
+        return self._instance().metrics(name)
+
     @property
     def isolation(self) -> str:
         """The boundary that it really has: "hardware, system calls served in the caller's process"."""
@@ -392,16 +455,7 @@ class Template:
     ) -> Instance:
         """An instance that runs already. The parameters are those of ``osvm.Instance``; everything else is the
         template's. ``close()`` or the ``with`` statement ends it."""
-        clone = Instance.__new__(Instance)
-        clone._image = None
-        clone._path = ""
-        clone._publish = [(where, *_port(port)) for where, port in (publish or {}).items()]
-        clone._socket_dir = None if socket_dir is None else os.fspath(socket_dir)
-        clone._runtime = runtime
-        clone._own_runtime = None
-        clone._own_dir = None
-        clone._raw = None
-        clone._facts = None
+        clone = Instance._blank(publish, socket_dir, runtime)
         clone._options = {
             "name": name,
             "events": list(events),

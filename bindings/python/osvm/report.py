@@ -177,6 +177,8 @@ class InstanceStats:
     processes_started: int
     descriptors: int
     written_bytes: int
+    socket_received_bytes: int
+    socket_sent_bytes: int
     cpu_time: float
     events_dropped: int
 

@@ -3,12 +3,14 @@
 
 #include <osvm/core/runtime.hpp>
 #include <osvm/kvm/host_facts.hpp>
+#include <osvm/unikernel/adoption.hpp>
 #include <osvm/unikernel/call.hpp>
 #include <osvm/unikernel/event.hpp>
 #include <osvm/unikernel/image.hpp>
 #include <osvm/unikernel/learning.hpp>
 #include <osvm/unikernel/policy.hpp>
 #include <osvm/unikernel/report.hpp>
+#include <osvm/unikernel/worker.hpp>
 #include <osvm/vsock/endpoint.hpp>
 
 #ifdef OSVM_TEST_CONTROLS
@@ -51,15 +53,6 @@ struct stdio {
   static stdio bytes(std::string content) { return {.type = kind::bytes, .content = std::move(content)}; }
 };
 
-// The instance's VM and its system calls in a process of their own, instead of the caller's.
-struct worker_options {
-  std::string program;  // path of osvm-worker, of the same build
-  // The worker gives up what its guest does not need, before the guest's first instruction: an empty root,
-  // namespaces, Landlock, capabilities, seccomp. errc::isolation_unsupported where the host cannot do all of
-  // it.
-  bool jail = false;
-};
-
 struct instance_options {
   std::vector<std::string> arguments;  // argv; empty: {image name}
   unikernel::policy policy;
@@ -82,7 +75,7 @@ struct instance_options {
   // of the host, and counts into its CPU time. Without effect while calls are traced.
   bool exitless = false;
   // None: the VM lives in the caller's process. A worker that ends unasked ends its guest
-  // (exit_cause::failed); a caller that ends takes its workers with it.
+  // (exit_cause::failed); a caller that ends takes its workers with it, unless orphan_after was set.
   std::optional<worker_options> worker;
   // An empty file, open for writing, that gets a core dump of the first process that a fault or a signal ends
   // which asks for one (core(5)); -1: none. Borrowed during create(). With a debugger attached there is none.
@@ -125,6 +118,12 @@ class instance final {
   // Creates the VM and starts the guest. Completion handlers run on `ex`.
   // Errors: unikernel::errc, kvm::errc, or an errno.
   static result<instance> create(executor ex, const image& program, instance_options options);
+
+  // The same handle on an instance whose owner's process is gone; its guest has gone on meanwhile. Waits at
+  // most ten seconds for the worker's answer. Errors: errc::not_found when nobody listens at the ticket's
+  // socket, errc::busy while the instance has an owner, errc::denied for a wrong nonce,
+  // errc::invalid_argument, or an errno.
+  static result<instance> adopt(executor ex, const adoption_ticket& ticket, adopt_options options = {});
 
   instance(instance&&) noexcept;
   instance& operator=(instance&&) noexcept;
@@ -198,6 +197,8 @@ class instance final {
   // errc::debugger_unsupported names what cannot be debugged; errc::closed; errc::timed_out when a thread
   // did not come to stand still; an errno.
   result<void> debug(int connection);
+  // For who shall adopt the instance. errc::invalid_argument when its worker ends with its owner.
+  result<adoption_ticket> ticket() const;
   instance_stats stats() const;
   // The policy that this run would have needed, budgets as they were used with a quarter on top. Fails with
   // errc::invalid_argument when instance_options::learn was off.

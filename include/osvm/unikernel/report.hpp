@@ -102,6 +102,9 @@ struct instance_stats {
   std::uint64_t processes_started = 0;  // the first included
   unsigned descriptors = 0;
   std::uint64_t written_bytes = 0;
+  // Over TCP (the guest's own loopback included), vsock, and the host's unix sockets; not between unix
+  // sockets of the guest.
+  std::uint64_t socket_received_bytes = 0, socket_sent_bytes = 0;
   std::chrono::nanoseconds cpu_time{0};
   std::uint64_t events_dropped = 0;
 };

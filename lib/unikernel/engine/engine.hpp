@@ -31,6 +31,10 @@ class engine {
   virtual result<learned_policy> learned() const = 0;
   virtual instance_stats stats() const = 0;
   virtual std::string isolation_report() const = 0;
+  virtual result<adoption_ticket> ticket() const {
+    return error(osvm::errc::invalid_argument,
+                 "the instance ends with its owner (set: worker_options::orphan_after)");
+  }
   virtual result<std::shared_ptr<const saved_instance>> snapshot(std::chrono::nanoseconds timeout);
   virtual result<void> dump_core(int file, std::chrono::nanoseconds timeout);
   virtual result<void> debug(int connection);

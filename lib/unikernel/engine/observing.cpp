@@ -85,6 +85,8 @@ instance_stats in_process_engine::stats() const {
   s.threads = total_threads();
   s.processes_started = state_->processes.started();
   s.written_bytes = state_->written_bytes.load();
+  s.socket_received_bytes = state_->socket_received.load(std::memory_order_relaxed);
+  s.socket_sent_bytes = state_->socket_sent.load(std::memory_order_relaxed);
   s.cpu_time = total_cpu_time();
   s.events_dropped = events_ ? events_->dropped() : 0;
   return s;

@@ -55,6 +55,17 @@ std::int64_t view(descriptor& d, int flags, endpoint_view& out) {
   return 0;
 }
 
+void add_to(std::atomic<std::uint64_t>& sum, std::int64_t bytes) noexcept {
+  sum.fetch_add(static_cast<std::uint64_t>(bytes), std::memory_order_relaxed);
+}
+
+bool is_counted(const descriptor& d) {
+  const auto state = socket_of(d);
+  if (!state || state->type != SOCK_STREAM) return false;
+  const std::lock_guard guard(d.what->lock);
+  return !state->inside;
+}
+
 // sending
 
 // Room for one descriptor beside a message.
@@ -328,6 +339,14 @@ std::int64_t bind_datagram(call_context& ctx, int host, socket_state& s) {
   return 0;
 }
 
+void count_received(call_context& ctx, const descriptor& d, std::int64_t bytes) noexcept {
+  if (bytes > 0 && is_counted(d)) add_to(ctx.instance.socket_received, bytes);
+}
+
+void count_sent(call_context& ctx, const descriptor& d, std::int64_t bytes) noexcept {
+  if (bytes > 0 && is_counted(d)) add_to(ctx.instance.socket_sent, bytes);
+}
+
 std::int64_t send_message(call_context& ctx, descriptor& d, socket_message& m) {
   endpoint_view v;
   if (const std::int64_t r = view(d, m.flags, v); r < 0) return r;
@@ -347,6 +366,7 @@ std::int64_t send_message(call_context& ctx, descriptor& d, socket_message& m) {
     return send_to(ctx, v, m, *target, token.get());
   }
   const std::int64_t r = send_stream(ctx, v, m, {nullptr, token.get()});
+  if (!v.inside && r > 0) add_to(ctx.instance.socket_sent, r);
   return r == -EPIPE ? pipe_error(ctx, v, m) : r;
 }
 
@@ -357,6 +377,7 @@ std::int64_t receive_message(call_context& ctx, descriptor& d, socket_message& m
     if (!v.connected) return v.state->family == AF_UNIX && v.stream ? -EINVAL : -ENOTCONN;
   }
   const std::int64_t r = v.stream ? receive_stream(ctx, v, m) : receive_datagram(ctx, v, m);
+  if (v.stream && !v.inside && r > 0 && (m.flags & MSG_PEEK) == 0) add_to(ctx.instance.socket_received, r);
   if (r >= 0 && !m.takes_rights && !m.received.empty()) {
     m.received.clear();
     m.result_flags |= MSG_CTRUNC;

@@ -28,6 +28,11 @@ struct socket_message {
 std::int64_t send_message(call_context& ctx, descriptor& d, socket_message& m);
 std::int64_t receive_message(call_context& ctx, descriptor& d, socket_message& m);
 
+// What a call has moved over `d`, for the instance's counters: nothing if it is no connection, or one between
+// unix sockets of the guest.
+void count_received(call_context& ctx, const descriptor& d, std::int64_t bytes) noexcept;
+void count_sent(call_context& ctx, const descriptor& d, std::int64_t bytes) noexcept;
+
 // Gives a UDP socket a port when it has none. 0 or -errno. The state's lock is held by the caller.
 std::int64_t bind_datagram(call_context& ctx, int host, socket_state& s);
 

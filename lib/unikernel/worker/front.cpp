@@ -90,7 +90,11 @@ result<void> worker_engine::start(const image& program, const instance_options& 
   link_.open(unique_fd(ends[0]), answer_patience);
   wake_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake_) return errno_error("eventfd for the worker process");
+  OSVM_TRY(group_, worker_cgroup::create(options.worker->limits, id_));
+  limits_ = group_.description();
   OSVM_TRY(process_, worker_process::start(options.worker->program, theirs.get()));
+  OSVM_CHECK(group_.admit(process_.id()));  // it waits for the first message
+  OSVM_CHECK(prepare_ticket(options));
   theirs.reset();  // so that the end of the worker is the end of the socket
   receiver_ = std::thread([this] { receive(); });
   return ask_to_create(program, options);
@@ -100,6 +104,8 @@ result<void> worker_engine::ask_to_create(const image& program, const instance_o
   wire::create_request r;
   r.id = id_;
   r.jail = options.worker->jail;
+  r.orphan_after = options.worker->orphan_after;
+  r.ticket = ticket_;
   r.options = options;
   r.options.policy.trees.clear();
   for (const memory_tree& t : options.policy.trees) {
@@ -170,7 +176,7 @@ void worker_engine::receive() {
 void worker_engine::wait_for_message() {
   for (;;) {
     int wait_ms = -1;
-    if (kill_by_ && !ended_) {
+    if (kill_by_ && (!ended_ || finishing_)) {
       const auto left = *kill_by_ - std::chrono::steady_clock::now();
       wait_ms = std::max(0, static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(left).count()));
     }
@@ -184,8 +190,10 @@ void worker_engine::wait_for_message() {
     }
     std::uint64_t asked = 0;
     if (::read(wake_.get(), &asked, sizeof asked) == sizeof asked) {
-      if (!kill_by_) kill_by_ = std::chrono::steady_clock::now() + kill_patience;
-      link_.send_now(kind::kill);
+      const bool finishing = finishing_;
+      if (!kill_by_ || finishing)
+        kill_by_ = std::chrono::steady_clock::now() + (finishing ? shut_down_patience : kill_patience);
+      link_.send_now(finishing ? kind::finish : kind::kill);
     }
     if (both[0].revents != 0) return;
   }
@@ -278,8 +286,13 @@ void worker_engine::worker_is_gone(const error& why) noexcept {
   how =
       process_.end(broken ? 0ms : std::chrono::duration_cast<std::chrono::milliseconds>(shut_down_patience));
   for (const endpoint& gone : listeners_.close()) remove_socket(gone);
+  if (!broken && group_.out_of_memory()) {
+    ending_.decide({.cause = exit_cause::memory_budget, .detail = "the memory limit of the worker process"});
+  }
   ending_.decide({.cause = exit_cause::failed,
                   .detail = broken ? "the worker process broke its protocol" : "the worker process " + how});
+  group_.remove();
+  if (!ticket_.socket.empty()) (void)::unlink(ticket_.socket.c_str());
   ending_.finish();
 }
 
@@ -324,7 +337,8 @@ instance_stats worker_engine::stats() const {
 std::string worker_engine::isolation_report() const {
   wire::writer nothing;
   auto text = ask_for<std::string>(kind::report, nothing);
-  return text ? printable(*text, 1000) : "unknown: " + text.error().to_string();
+  if (!text) return "unknown: " + text.error().to_string();
+  return printable(*text, 1000) + (limits_.empty() ? "" : ", " + limits_);
 }
 
 void worker_engine::shut_down() noexcept {
@@ -333,9 +347,15 @@ void worker_engine::shut_down() noexcept {
     return;
   }
   ending_.decide({.cause = exit_cause::killed, .signal = SIGKILL});
-  link_.shut_down();  // the worker ends its guest and itself
+  // The worker ends its guest and itself: because this end closes, or, if it would not for that, because it
+  // is told to; then the receiving thread sees it through.
+  finishing_ = true;
+  if (ticket_.nonce.empty() || !receiver_.joinable()) link_.shut_down();
+  kill();
   if (receiver_.joinable()) receiver_.join();
   (void)process_.end(std::chrono::duration_cast<std::chrono::milliseconds>(shut_down_patience));
+  group_.remove();
+  (void)keeper_.end(std::chrono::duration_cast<std::chrono::milliseconds>(shut_down_patience));
   if (events_) events_->close();
 }
 

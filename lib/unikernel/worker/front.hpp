@@ -6,9 +6,11 @@
 #pragma once
 
 #include "unikernel/engine/engine_base.hpp"
+#include "unikernel/worker/cgroup.hpp"
 #include "unikernel/worker/link.hpp"
 #include "unikernel/worker/process.hpp"
 
+#include <atomic>
 #include <condition_variable>
 #include <map>
 #include <memory>
@@ -21,6 +23,9 @@ class worker_engine final : public engine_base {
  public:
   static result<std::shared_ptr<engine>> create(executor ex, const image& program,
                                                 const instance_options& options);
+  // An instance whose owner is gone.
+  static result<std::shared_ptr<engine>> adopt(executor ex, const adoption_ticket& ticket,
+                                               const adopt_options& options);
   explicit worker_engine(executor ex, const instance_options& options);
   ~worker_engine() override;
 
@@ -30,6 +35,7 @@ class worker_engine final : public engine_base {
   result<learned_policy> learned() const override;
   instance_stats stats() const override;
   std::string isolation_report() const override;
+  result<adoption_ticket> ticket() const override;
   void shut_down() noexcept override;
 
  private:
@@ -40,6 +46,12 @@ class worker_engine final : public engine_base {
   };
 
   result<void> start(const image& program, const instance_options& options);
+  // So that it may outlive this process (adopting.cpp).
+  result<void> prepare_ticket(const instance_options& options);
+  result<void> start_keeper(const std::string& program);
+  result<void> take_over(const adoption_ticket& ticket, const adopt_options& options);
+  result<wire::adopted_instance> introduce(const adoption_ticket& ticket);
+  std::vector<std::string> sockets() const;  // all that the instance may have
   result<void> ask_to_create(const image& program, const instance_options& options);
   // Sends and waits. Fails when the worker ends first.
   result<wire::message> ask(wire::kind what, wire::writer& body) const;
@@ -61,15 +73,19 @@ class worker_engine final : public engine_base {
   bool in_forked_child() const noexcept;
 
   const std::string socket_dir_, name_;
+  std::string limits_;  // for the isolation report
   std::vector<listener> granted_listeners_;
   sources sources_;  // by tree
   std::uint32_t id_ = 0;
+  adoption_ticket ticket_;  // empty: the worker ends with this process
 
   mutable wire::link link_;
-  worker_process process_;
+  worker_cgroup group_;  // before the process, which must have ended when it goes
+  worker_process process_, keeper_;
   const pid_t owner_;
   std::thread receiver_;
-  unique_fd wake_;  // eventfd: kill() was called
+  unique_fd wake_;                      // eventfd: kill() was called, or
+  std::atomic<bool> finishing_{false};  // the handle goes
   // Of the receiving thread.
   bool ended_ = false;  // a report came
   std::optional<std::chrono::steady_clock::time_point> kill_by_;

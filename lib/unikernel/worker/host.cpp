@@ -2,6 +2,7 @@
 
 #include "unikernel/engine/in_process.hpp"
 #include "unikernel/jail/jail.hpp"
+#include "unikernel/worker/ownership.hpp"
 #include "unikernel/worker/remote_source.hpp"
 
 #include <boost/asio/executor_work_guard.hpp>
@@ -12,27 +13,14 @@
 namespace osvm::unikernel {
 namespace {
 
+using wire::answer_body;
 using wire::kind;
 using wire::message;
-
-// An answer: what went wrong, if anything, and else the value.
-template <class T>
-wire::writer answer_body(result<T> r) {
-  std::pair<std::optional<wire::failure>, std::optional<T>> both;
-  if (r) {
-    both.second = std::move(*r);
-  } else {
-    both.first = wire::to_failure(r.error());
-  }
-  wire::writer body;
-  body(both);
-  return body;
-}
 
 // Threads: the main one receives; one more runs what is asynchronous, started when the guest may run.
 class worker final {
  public:
-  explicit worker(unique_fd socket) : contents_(link_) { link_.open(std::move(socket)); }
+  explicit worker(unique_fd socket) : contents_(link_), owner_(link_) { link_.open(std::move(socket)); }
   ~worker() {
     contents_.close();
     if (engine_) engine_->shut_down();
@@ -52,9 +40,11 @@ class worker final {
     if (!made) return {};
     observe();
     for (;;) {
-      auto m = link_.receive();
+      auto m = owner_.receive();
       if (!m) return quiet_end(m.error());
-      OSVM_CHECK(take(std::move(*m)));
+      if (m->kind() == kind::finish) return {};
+      // An owner that is gone before it has its answer is noticed by the next receive().
+      if (auto done = take(std::move(*m)); !done && !owner_.may_be_lost(done.error())) return done;
     }
   }
 
@@ -79,7 +69,11 @@ class worker final {
       case kind::take_output:
         return with_number<std::string>(
             m, [&](int n) -> result<std::string> { return engine_->take_output(n); });
-      case kind::stats: return answer<instance_stats>(m, engine_->stats());
+      case kind::stats: {
+        instance_stats s = engine_->stats();
+        s.events_dropped += owner_.dropped();
+        return answer<instance_stats>(m, std::move(s));
+      }
       case kind::learned: return answer<learned_policy>(m, engine_->learned());
       case kind::report: return answer<std::string>(m, isolation_);
       default: return error(osvm::errc::malformed, "question to the worker process");
@@ -97,15 +91,10 @@ class worker final {
     OSVM_CHECK(wire::decode(m, number));
     return answer<T>(m, ask(number));
   }
-  template <class T>
-  void tell(kind what, T value) {
-    wire::writer body;
-    body(value);
-    (void)link_.send(what, 0, body);  // a handle that is gone is noticed by who receives
-  }
 
   wire::link link_;
   content_requests contents_;
+  ownership owner_;
   boost::asio::io_context loop_{1};
   std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> work_;
   std::thread thread_;
@@ -136,9 +125,8 @@ result<void> worker::make(message m) {
     if (t.has_source)
       o.policy.trees.back().source = std::make_shared<remote_source>(contents_, n, std::move(t.entries));
   }
-  o.events.handler = [this](std::span<const event> all) {
-    tell(kind::events, std::vector<event>(all.begin(), all.end()));
-  };
+  o.events.handler = [this](std::span<const event> all) { owner_.tell_events(all); };
+  if (r.orphan_after > r.orphan_after.zero()) OSVM_CHECK(owner_.outlive(r.orphan_after, r.ticket, o));
   listeners_ = o.policy.listen;
   engine_setup setup;
   setup.id = r.id;
@@ -156,11 +144,11 @@ result<void> worker::make(message m) {
 void worker::observe() {
   for (const listener& l : listeners_) {
     engine_->listening_async(l, [this, l](result<endpoint> where) {
-      if (where) tell(kind::listening, l);
+      if (where) owner_.tell_listening(l);
     });
   }
   engine_->wait_async([this](result<exit_report> report) {
-    if (report) tell(kind::ended, std::move(*report));
+    if (report) owner_.tell_end(std::move(*report));
   });
   if (contents_.killed()) engine_->kill();
   work_.emplace(loop_.get_executor());

@@ -90,6 +90,11 @@ void link::open(unique_fd socket, std::chrono::seconds patience) noexcept {
                      sizeof limit);  // fails for no socket only
 }
 
+void link::replace(unique_fd socket) noexcept {
+  const std::lock_guard guard(sending_);
+  socket_ = std::move(socket);
+}
+
 void link::send_now(wire::kind what) noexcept {
   const header head{.kind = static_cast<std::uint32_t>(what)};
   (void)::send(socket_.get(), &head, sizeof head, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -117,7 +122,7 @@ result<void> link::send(wire::kind what, std::uint32_t id, writer& body) {
   do n = ::sendmsg(socket_.get(), &m, MSG_NOSIGNAL);
   while (n < 0 && errno == EINTR);
   if (n >= 0) return {};
-  if (errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN) return gone();
+  if (errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN || errno == EBADF) return gone();
   if (errno == EAGAIN) return error(osvm::errc::timed_out, "the worker process takes no messages");
   return errno_error("sending to the worker process");
 }

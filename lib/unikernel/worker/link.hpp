@@ -38,12 +38,29 @@ result<void> decode(const message& m, T& value) {
   return {};
 }
 
+// An answer: what went wrong, if anything, and else the value.
+template <class T>
+writer answer_body(result<T> r) {
+  std::pair<std::optional<failure>, std::optional<T>> both;
+  if (r) {
+    both.second = std::move(*r);
+  } else {
+    both.first = to_failure(r.error());
+  }
+  writer body;
+  body(both);
+  return body;
+}
+
 // One end of the socket. Sending is thread-safe; one thread receives.
 class link final {
  public:
   // Before the first use. Sending waits at most `patience` for a slow other end; zero: for ever.
   void open(unique_fd socket, std::chrono::seconds patience = {}) noexcept;
   int fd() const noexcept { return socket_.get(); }  // readable when receive() will not wait
+  // Another other end, or none: what is sent fails with errc::closed then. Of the thread that receives.
+  void replace(unique_fd socket) noexcept;
+  unique_fd take() noexcept { return std::move(socket_); }
 
   // Blocks while the other end is slow (errc::timed_out). errc::closed when it is gone.
   result<void> send(kind what, std::uint32_t id, writer& body);

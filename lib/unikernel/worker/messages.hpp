@@ -19,6 +19,8 @@ enum class kind : std::uint32_t {
   stats = 5,        // answer: instance_stats
   learned = 6,      // answer: learned_policy
   report = 7,       // answer: the isolation report
+  adopt = 8,        // adoption_request, the first message of a new owner; answer: adopted_instance
+  finish = 9,       // no body, no answer: the worker ends, though another process might adopt it
   // To the handle.
   answer = 16,     // `failure` (optional), then what the question asks for
   listening = 17,  // listener
@@ -52,10 +54,24 @@ struct tree_files {
   std::vector<source_entry> entries;
 };
 
+struct adoption_request {
+  std::uint32_t version = 2;
+  std::string nonce;
+};
+
+// What a new owner cannot know. Then comes, as at any time, where the guest listens, events, its end.
+struct adopted_instance {
+  std::vector<listener> granted;
+  bool denials = false, trace = false, log = false;  // the events that there are
+  std::uint64_t event_capacity = 1;
+};
+
 struct create_request {
-  std::uint32_t version = 1;  // of this format: both sides come from one build
+  std::uint32_t version = 2;  // of this format: both sides come from one build
   std::uint32_t id = 0;       // the instance's, in socket names
   bool jail = false;
+  std::chrono::nanoseconds orphan_after{0};  // zero: the worker ends with its owner
+  adoption_ticket ticket;
   instance_options options;  // without `facts`, handlers and file sources
   std::vector<tree_files> trees;
   kvm::host_facts facts;
@@ -189,10 +205,15 @@ void fields(A& a, library_refusal& r) {
   a(r.name, r.needed_by, r.reason);
 }
 template <class A>
+void fields(A& a, adoption_ticket& t) {
+  a(t.socket, t.nonce);
+}
+template <class A>
 void fields(A& a, instance_stats& s) {
   a(s.boot, s.exits, s.polled_calls, s.page_faults, s.syscalls, s.denials, s.granted, s.refused,
     s.memory_bytes, s.memory_peak_bytes, s.resident_bytes, s.page_table_bytes, s.threads, s.processes_started,
-    s.descriptors, s.written_bytes, s.cpu_time, s.events_dropped);
+    s.descriptors, s.written_bytes, s.socket_received_bytes, s.socket_sent_bytes, s.cpu_time,
+    s.events_dropped);
 }
 
 }  // namespace osvm::unikernel
@@ -217,11 +238,20 @@ void fields(A& a, tree_files& t) {
   a(t.guest_path, t.writable, t.overlay_bytes, t.has_source, t.entries);
 }
 template <class A>
+void fields(A& a, adoption_request& r) {
+  a(r.version, r.nonce);
+  if (r.version != 2) a.fail();
+}
+template <class A>
+void fields(A& a, adopted_instance& i) {
+  a(i.granted, i.denials, i.trace, i.log, i.event_capacity);
+}
+template <class A>
 void fields(A& a, create_request& r) {
   a(r.version);
-  if (r.version != 1) return a.fail();
+  if (r.version != 2) return a.fail();
   a.descriptor(r.image_memory);
-  a(r.id, r.jail, r.options, r.trees, r.facts, r.has_system, r.system, r.image);
+  a(r.id, r.jail, r.orphan_after, r.ticket, r.options, r.trees, r.facts, r.has_system, r.system, r.image);
 }
 
 }  // namespace osvm::unikernel::wire

@@ -53,16 +53,29 @@ struct spawn_setup {
 
 }  // namespace
 
-result<worker_process> worker_process::start(const std::string& program, int socket) {
+result<worker_process> worker_process::of(pid_t process) {
+  worker_process p;
+  p.owner_ = ::getpid();
+  p.child_ = false;
+  p.handle_.reset(static_cast<int>(::syscall(SYS_pidfd_open, process, 0)));
+  if (!p.handle_) return errno_error("watching the worker process");
+  p.pid_ = process;
+  return p;
+}
+
+result<worker_process> worker_process::start(const std::string& program, int socket,
+                                             const std::vector<std::string>& more) {
   spawn_setup setup;
   if (const int e = setup.prepare(socket); e != 0) return errno_error("preparing the worker process", e);
   std::string name = "osvm-worker";
-  char* const arguments[] = {name.data(), nullptr};
+  std::vector<char*> arguments{name.data()};
+  for (const std::string& argument : more) arguments.push_back(const_cast<char*>(argument.c_str()));
+  arguments.push_back(nullptr);
   char* const environment[] = {nullptr};
   worker_process p;
   p.owner_ = ::getpid();
-  const int e =
-      ::posix_spawn(&p.pid_, program.c_str(), &setup.actions, &setup.attributes, arguments, environment);
+  const int e = ::posix_spawn(&p.pid_, program.c_str(), &setup.actions, &setup.attributes, arguments.data(),
+                              environment);
   if (e != 0) {
     p.pid_ = -1;
     return errno_error("starting the worker process " + program, e);
@@ -78,12 +91,16 @@ result<worker_process> worker_process::start(const std::string& program, int soc
 }
 
 worker_process::worker_process(worker_process&& other) noexcept
-    : pid_(std::exchange(other.pid_, -1)), owner_(other.owner_), handle_(std::move(other.handle_)) {}
+    : pid_(std::exchange(other.pid_, -1)),
+      child_(other.child_),
+      owner_(other.owner_),
+      handle_(std::move(other.handle_)) {}
 
 worker_process& worker_process::operator=(worker_process&& other) noexcept {
   if (this != &other) {
     (void)end(std::chrono::milliseconds(0));
     pid_ = std::exchange(other.pid_, -1);
+    child_ = other.child_;
     owner_ = other.owner_;
     handle_ = std::move(other.handle_);
   }
@@ -104,6 +121,11 @@ std::string worker_process::end(std::chrono::milliseconds grace) noexcept {
   pollfd p{.fd = handle_.get(), .events = POLLIN, .revents = 0};
   if (::poll(&p, 1, static_cast<int>(grace.count())) <= 0) kill();
   pid_ = -1;
+  if (!child_) {
+    (void)::poll(&p, 1, -1);
+    handle_.reset();
+    return "has ended";
+  }
   siginfo_t info{};
   int r = 0;
   do r = ::waitid(P_PIDFD, static_cast<id_t>(handle_.get()), &info, WEXITED);

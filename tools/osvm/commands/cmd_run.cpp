@@ -12,6 +12,7 @@
 #include "../guest_programs.hpp"
 #include "../image_run.hpp"
 #include "../interrupts.hpp"
+#include "../metrics_file.hpp"
 #include "../policy_options.hpp"
 #include "../private_dir.hpp"
 #include "../publisher.hpp"
@@ -33,7 +34,7 @@ struct raw_options {
       program;
   std::string memory, threads, processes, descriptors, max_written, policy, learn, key;
   std::string cpu_time, timeout, isolation = "hardware", name = "guest", socket_dir, cwd = "/", trace, gdb,
-                                 core;
+                                 core, limit_memory, limit_cpu, limit_tasks, limit_parent, metrics;
   bool stats = false, exitless = false, allow_all = false, no_libraries = false, verify_on_open = false,
        jail = false, gdb_wait = false;
 };
@@ -159,6 +160,28 @@ result<void> read_script_line(plan& p) {
   return {};
 }
 
+result<void> read_limits(const raw_options& raw, uk::instance_options& out) {
+  uk::worker_limits limits;
+  limits.parent = raw.limit_parent;
+  if (!raw.limit_memory.empty()) {
+    OSVM_TRY(limits.memory_bytes, parse_size(raw.limit_memory));
+  }
+  if (!raw.limit_cpu.empty()) {
+    OSVM_TRY(const auto percent, parse_count(raw.limit_cpu, 1, 100'000));
+    limits.cpu_percent = static_cast<unsigned>(percent);
+  }
+  if (!raw.limit_tasks.empty()) {
+    OSVM_TRY(const auto tasks, parse_count(raw.limit_tasks, 4, 1 << 22));
+    limits.tasks = static_cast<unsigned>(tasks);
+  }
+  if (out.worker) {
+    out.worker->limits = std::move(limits);
+  } else if (limits.any() || !limits.parent.empty()) {
+    return error(errc::invalid_argument, "--limit-... are for the process of a guest (add: --jail)");
+  }
+  return {};
+}
+
 result<plan> read_plan(const raw_options& raw) {
   plan out;
   auto& options = out.instance;
@@ -187,6 +210,7 @@ result<plan> read_plan(const raw_options& raw) {
     OSVM_TRY(auto worker, find_worker());
     options.worker = uk::worker_options{.program = std::move(worker), .jail = true};
   }
+  OSVM_CHECK(read_limits(raw, options));
   if (raw.allow_all && raw.learn.empty()) {
     return error(errc::invalid_argument, "--allow-all is for learning a policy (add: --learn FILE)");
   }
@@ -246,6 +270,12 @@ class run_command final : public invocation {
            "answer system calls in shared memory: faster, but takes a core while busy");
     o.flag("jail", raw_.jail,
            "serve the guest's system calls in a process of its own that has given up all else");
+    o.value("limit-memory", "SIZE", raw_.limit_memory,
+            "with --jail: let the host's control groups end that process beyond so much memory");
+    o.value("limit-cpu", "PERCENT", raw_.limit_cpu, "with --jail: let it wait beyond so much of one core");
+    o.value("limit-tasks", "N", raw_.limit_tasks, "with --jail: threads of that process at most");
+    o.value("limit-parent", "GROUP", raw_.limit_parent,
+            "with --limit-...: the control group below which its own is made (this process's)");
     o.value("cwd", "GUEST", raw_.cwd, "the guest's working directory");
     o.value("memory", "SIZE", raw_.memory, "guest memory at most (256MiB)");
     o.value("threads", "N", raw_.threads, "guest threads at most (64)");
@@ -263,6 +293,8 @@ class run_command final : public invocation {
     o.flag("gdb-wait", raw_.gdb_wait, "with --gdb: the guest begins when a debugger lets it");
     o.value("core", "FILE", raw_.core,
             "write a core dump to this new file when a fault or signal ends the guest");
+    o.value("metrics", "FILE", raw_.metrics,
+            "keep the guest's counters there as Prometheus text, for a collector of text files");
     o.flag("stats", raw_.stats, "at the end, print what the guest did and used to stderr");
     o.rest("ELF [ARGS...]", raw_.program,
            "Run a Linux program, or a script by its interpreter, alone in its own virtual machine.");
@@ -329,6 +361,10 @@ result<int> run_command::execute(context& ctx, plan p) const {
   if (signals.received() != 0) guest.kill();
   published.attach(guest);
   for (const auto& line : published.describe()) ctx.detail("published " + line);
+  std::unique_ptr<metrics_file> metrics;
+  if (!raw_.metrics.empty()) {
+    OSVM_TRY(metrics, metrics_file::open(raw_.metrics, guest, raw_.name));
+  }
   if (debugger) {
     debugger->serve(guest, [&](const error& e) { ctx.note("osvm: debugger: " + e.to_string()); });
     ctx.note("osvm: gdb can attach (try: gdb -ex 'target remote " + raw_.gdb + "' PROGRAM)");
@@ -336,6 +372,7 @@ result<int> run_command::execute(context& ctx, plan p) const {
   const auto waited = guest.wait(std::chrono::nanoseconds::max());
   signals.disarm();
   if (debugger) debugger->stop();
+  if (metrics) OSVM_CHECK(metrics->finish());
   OSVM_TRY(const auto ended, waited);
   if (!raw_.learn.empty()) {
     OSVM_TRY(const auto learned, guest.learned());

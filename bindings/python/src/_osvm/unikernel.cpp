@@ -1,5 +1,6 @@
 // Images and instances, and the ports that an instance publishes on the host.
 #include <osvm/hotswap/proxy.hpp>
+#include <osvm/unikernel/metrics.hpp>
 #include <osvm/unikernel/template.hpp>
 
 #include "edge.hpp"
@@ -125,7 +126,13 @@ uk::instance_options options_of(const py::dict& d) {
   o.grant_libraries = field<bool>(d, "libraries");
   o.exitless = field<bool>(d, "exitless");
   if (auto worker = field<std::string>(d, "worker"); !worker.empty())
-    o.worker = uk::worker_options{.program = std::move(worker), .jail = field<bool>(d, "jail")};
+    o.worker = uk::worker_options{.program = std::move(worker),
+                                  .jail = field<bool>(d, "jail"),
+                                  .limits = {.memory_bytes = field<std::uint64_t>(d, "limit_memory"),
+                                             .cpu_percent = field<unsigned>(d, "limit_cpu_percent"),
+                                             .tasks = field<unsigned>(d, "limit_tasks"),
+                                             .parent = field<std::string>(d, "limit_parent")},
+                                  .orphan_after = timeout_of(field<double>(d, "orphan_after"))};
   o.working_directory = field<std::string>(d, "cwd");
   observe(d, o);
   o.input = stdio_of(d["stdin"]);
@@ -198,7 +205,8 @@ py::dict stats_dict(const uk::instance_stats& s) {
                   "page_table_bytes"_a = s.page_table_bytes, "threads"_a = s.threads,
                   "processes_started"_a = s.processes_started, "descriptors"_a = s.descriptors,
                   "written_bytes"_a = s.written_bytes, "cpu_time"_a = to_seconds(s.cpu_time),
-                  "events_dropped"_a = s.events_dropped);
+                  "socket_received_bytes"_a = s.socket_received_bytes,
+                  "socket_sent_bytes"_a = s.socket_sent_bytes, "events_dropped"_a = s.events_dropped);
 }
 
 py::dict event_dict(const uk::event& e) {
@@ -271,6 +279,19 @@ holder<instance_handle> spawn_instance(runtime_handle& rt, const uk::instance_te
   auto guest = without_gil([&] {
     return start(std::move(shared), publish,
                  [&](const executor& ex) { return from.spawn(ex, std::move(o)); });
+  });
+  return holder<instance_handle>(new instance_handle{std::move(guest)});
+}
+
+holder<instance_handle> adopt_instance(runtime_handle& rt, const std::string& ticket,
+                                       const std::vector<publish_tuple>& publish) {
+  if (!rt.shared) throw exception(error(errc::closed, "the runtime was closed"));
+  auto shared = rt.shared;
+  auto guest = without_gil([&] {
+    return start(std::move(shared), publish, [&](const executor& ex) -> result<uk::instance> {
+      OSVM_TRY(const auto parsed, uk::parse_adoption_ticket(ticket));
+      return uk::instance::adopt(ex, parsed);
+    });
   });
   return holder<instance_handle>(new instance_handle{std::move(guest)});
 }
@@ -401,6 +422,9 @@ void bind_unikernel(py::module_& m) {
                   py::arg("options"), py::arg("publish"), py::arg("facts") = nullptr)
       .def_static("spawn", &spawn_instance, py::arg("runtime"), py::arg("template"), py::arg("options"),
                   py::arg("publish"))
+      .def_static("adopt", &adopt_instance, py::arg("runtime"), py::arg("ticket"), py::arg("publish"))
+      .def("ticket",
+           [](const instance_handle& self) { return uk::to_string(take(self.get()->instance.ticket())); })
       .def("snapshot", &snapshot_of, py::arg("timeout"))
       .def("wait",
            [](const instance_handle& self, std::optional<double> timeout) {
@@ -440,6 +464,12 @@ void bind_unikernel(py::module_& m) {
            })
       .def("learned_policy", [](const instance_handle& self) { return learned_policy(self.get()->instance); })
       .def("stats", [](const instance_handle& self) { return stats_dict(self.get()->instance.stats()); })
+      .def("metrics",
+           [](const instance_handle& self, const std::string& name) {
+             metrics_registry all;
+             take(uk::record_metrics(all, self.get()->instance.stats(), name));
+             return all.prometheus();
+           })
       .def("isolation", [](const instance_handle& self) { return self.get()->instance.isolation_report(); })
       .def("published", &published_at)
       .def("close", &close);

@@ -2,6 +2,7 @@
 // keep.
 #include "unikernel/files/memory_charge.hpp"
 #include "unikernel/files/transfer.hpp"
+#include "unikernel/sockets/messages.hpp"
 #include "unikernel/syscalls/arguments.hpp"
 
 #include <sys/socket.h>
@@ -66,7 +67,9 @@ std::int64_t write_step(call_context& ctx, descriptor& out, const char* data, st
     default: break;
   }
   if (out.what->socket_io || out.what->kind == file_kind::socket) {
-    return checked_write(::send(out.host.get(), data, size, MSG_DONTWAIT | MSG_NOSIGNAL));
+    const std::int64_t r = checked_write(::send(out.host.get(), data, size, MSG_DONTWAIT | MSG_NOSIGNAL));
+    count_sent(ctx, out, r);
+    return r;
   }
   if (!out.what->may_block) return checked_write(::write(out.host.get(), data, size));
   pollfd p{out.host.get(), POLLOUT, 0};

@@ -1,6 +1,7 @@
 // splice and tee: bytes through pipes without a visit to the guest's memory; and what is refused beside them.
 #include "unikernel/files/memory_charge.hpp"
 #include "unikernel/files/transfer.hpp"
+#include "unikernel/sockets/messages.hpp"
 #include "unikernel/syscalls/arguments.hpp"
 
 #include <fcntl.h>
@@ -109,6 +110,8 @@ std::int64_t sys_splice(call_context& ctx) {
     });
   });
   if (r < 0) return r;
+  count_received(ctx, *in, r);
+  count_sent(ctx, *out, r);
   if (const auto e = from.store_back(ctx, r); e < 0) return e;
   return to.store_back(ctx, r);
 }
