@@ -1,5 +1,5 @@
 # Thin: every verb is tools/dev/run's, which says what it does with `tools/dev/run help`.
-.PHONY: all demo test test-all bench bench-proxy coverage format tidy fuzz setup install clean help
+.PHONY: all demo test test-all bench bench-proxy bench-audit coverage format tidy fuzz setup install clean help
 .DEFAULT_GOAL := all
 
 all:        ; @tools/dev/run build
@@ -8,6 +8,7 @@ test:       ; @tools/dev/run test
 test-all:   ; @tools/dev/run test-all
 bench:      ; @tools/dev/run bench
 bench-proxy: ; @tools/dev/run bench-proxy
+bench-audit: ; @tools/dev/run bench-audit "$(CORPORA)"
 coverage:   ; @tools/dev/run coverage
 format:     ; @tools/dev/run format
 tidy:       ; @tools/dev/run tidy

@@ -14,6 +14,7 @@ typedef struct osvm_audit_options {
   uint32_t threads;          /* 0: two */
   const char* const* checks; /* ids or names; none: all of them */
   size_t check_count;
+  const char* own_checks; /* checks of your own as JSON (osvm/audit/own_checks.hpp); null: none */
 } osvm_audit_options;
 
 OSVM_API void osvm_audit_options_init(osvm_audit_options* options, uint32_t struct_size);

@@ -1,6 +1,7 @@
 // osvm_audit.h over osvm/audit.
 #include <osvm_audit.h>
 
+#include <osvm/audit/own_checks.hpp>
 #include <osvm/audit/reports.hpp>
 
 #include "guard.hpp"
@@ -25,7 +26,11 @@ osvm_error* osvm_audit_run(const char* path, const osvm_audit_options* options, 
       OSVM_REQUIRE(given.checks[i]);
       how.only.emplace_back(given.checks[i]);
     }
-    OSVM_TRY(const auto report, osvm::audit::run(path, how));
+    OSVM_TRY(auto report, osvm::audit::run(path, how));
+    if (given.own_checks != nullptr) {
+      OSVM_TRY(const auto own, osvm::audit::parse_own_checks(given.own_checks));
+      OSVM_CHECK(osvm::audit::add_own_findings(report, own));
+    }
     *out_json = copy_string(osvm::audit::to_json(report));
     return {};
   });

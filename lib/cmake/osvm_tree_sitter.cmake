@@ -2,6 +2,8 @@
 # an earlier configure run of this checkout left, or npm's registry; the archive's SHA-512 is pinned. Sets
 # OSVM_RUST_GRAMMAR (a folder) and OSVM_AUDIT_LIBRARIES, or leaves them empty and says why: `osvm audit` then answers
 # "unsupported in this build". 0.24 speaks ABI 15, which Debian 12's library refuses.
+include(osvm_npm)
+
 set(OSVM_TREE_SITTER_RUST "" CACHE PATH "unpacked npm package tree-sitter-rust 0.23.3 (default: downloaded)")
 
 function(osvm_find_rust_grammar)
@@ -20,43 +22,13 @@ function(osvm_find_rust_grammar)
     return()
   endif()
 
-  set(name tree-sitter-rust-0.23.3.tgz)
-  set(sha512 b8b7592752b6e84b894c1309973d65b53960ee72720184e17e8b9782281fe62c4a39ab0e2f9c0dad10a9b964ec97aac370a9592bd517f9a9e714ba8ffe4721c1)
-  set(archive ${PROJECT_BINARY_DIR}/downloads/${name})
-  file(GLOB kept ${archive} ${PROJECT_SOURCE_DIR}/build/*/downloads/${name})
-  set(good "")
-  foreach(candidate ${kept})
-    file(SHA512 ${candidate} seen)
-    if(seen STREQUAL sha512)
-      set(good ${candidate})
-      break()
-    endif()
-  endforeach()
-  if(NOT good)
-    file(DOWNLOAD https://registry.npmjs.org/tree-sitter-rust/-/${name} ${archive}.part
-      TIMEOUT 60 INACTIVITY_TIMEOUT 15 STATUS status)
-    list(GET status 0 code)
-    if(NOT code EQUAL 0)
-      file(REMOVE ${archive}.part)
-      list(GET status 1 why)
-      message(STATUS "audit: left out, ${name} could not be downloaded (${why}); "
-        "-D OSVM_TREE_SITTER_RUST=DIR names an unpacked one")
-      return()
-    endif()
-    file(SHA512 ${archive}.part seen)
-    if(NOT seen STREQUAL sha512)
-      file(REMOVE ${archive}.part)
-      message(STATUS "audit: left out, what the registry gave for ${name} is not what is pinned (SHA-512 ${seen})")
-      return()
-    endif()
-    file(RENAME ${archive}.part ${archive})
-    set(good ${archive})
+  osvm_npm_package(unpacked tree-sitter-rust/-/tree-sitter-rust-0.23.3.tgz
+    b8b7592752b6e84b894c1309973d65b53960ee72720184e17e8b9782281fe62c4a39ab0e2f9c0dad10a9b964ec97aac370a9592bd517f9a9e714ba8ffe4721c1)
+  if(NOT unpacked)
+    message(STATUS "audit: left out; -D OSVM_TREE_SITTER_RUST=DIR names an unpacked tree-sitter-rust 0.23.3")
+    return()
   endif()
-  set(unpacked ${PROJECT_BINARY_DIR}/downloads/tree-sitter-rust)
-  if(NOT EXISTS ${unpacked}/package/src/parser.c)
-    file(ARCHIVE_EXTRACT INPUT ${good} DESTINATION ${unpacked})
-  endif()
-  set(OSVM_RUST_GRAMMAR ${unpacked}/package PARENT_SCOPE)
+  set(OSVM_RUST_GRAMMAR ${unpacked} PARENT_SCOPE)
 endfunction()
 
 osvm_find_rust_grammar()

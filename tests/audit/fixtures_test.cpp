@@ -14,7 +14,9 @@ namespace {
 namespace fs = std::filesystem;
 
 std::size_t fired(const fs::path& what, const std::string& check) {
-  const auto r = run(what.string());
+  options o;
+  if (check.starts_with("OSVM-X")) o.profile = profile::offchain;
+  const auto r = run(what.string(), o);
   EXPECT_TRUE(r) << what << ": " << r.error().to_string();
   if (!r) return 0;
   EXPECT_TRUE(r->unparsed.empty()) << what << ": " << r->unparsed[0].why;

@@ -36,7 +36,21 @@ int main(int argc, char** argv) {
   EXPECT(strstr(other, "\"findings\":[]") != NULL);
   osvm_string_free(other);
 
+  /* A check of the caller's own. */
+  osvm_audit_options_init(&options, sizeof options);
+  options.own_checks =
+      "{\"checks\":[{\"id\":\"ACME-1\",\"title\":\"t\",\"severity\":\"low\","
+      "\"when\":{\"type\":\"UncheckedAccount*\"}}]}";
+  char* own = audited(argv[1], "OSVM-A15/bad.rs", &options);
+  EXPECT(strstr(own, "\"check\":\"ACME-1\"") != NULL);
+  osvm_string_free(own);
+
   char* json = NULL;
+  options.own_checks = "[]";
+  osvm_error* bad_own = osvm_audit_run(argv[1], &options, &json);
+  EXPECT(bad_own != NULL && osvm_error_code(bad_own) == OSVM_ERROR_MALFORMED && json == NULL);
+  osvm_error_free(bad_own);
+  osvm_audit_options_init(&options, sizeof options);
   const char* unknown[] = {"no-such-check"};
   options.checks = unknown;
   options.check_count = 1;

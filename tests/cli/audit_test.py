@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import tempfile
 import unittest
@@ -103,14 +104,78 @@ class Audit(Case):
             self.osvm("audit", self.sources, "--settings", self.file("audit.toml", text), status=status)
 
     def test_every_format_names_the_finding(self):
-        for form in ("human", "json", "sarif", "markdown", "html"):
+        for form in ("human", "json", "sarif", "markdown", "html", "typst"):
             done = self.osvm("audit", self.sources, "--format", form, "--fail-on", "never", status=NOTHING)
             self.assertIn("OSVM-A01", done.stdout, form)
-        self.osvm("audit", self.sources, "--format", "pdf", status=USAGE)
+        self.osvm("audit", self.sources, "--format", "word", status=USAGE)
         self.osvm("audit", self.sources, "--out", str(self.at / "out"), "--fail-on", "never", status=NOTHING)
-        self.assertEqual(sorted(p.name for p in (self.at / "out").iterdir()),
-                         ["report.html", "report.json", "report.md", "report.sarif", "report.txt"])
+        self.assertEqual(sorted(p.name for p in (self.at / "out").iterdir() if p.suffix != ".pdf"),
+                         ["report.html", "report.json", "report.md", "report.sarif", "report.txt", "report.typ"])
         self.assertTrue(json.loads((self.at / "out" / "report.json").read_text(encoding="utf-8"))["findings"])
+
+
+    def test_watching_sees_changes_and_ends_with_a_signal(self):
+        process = self.start("audit", self.sources, "--watch")
+        seen = []
+
+        def until(words):
+            for line in process.stdout:
+                seen.append(line)
+                if words in line:
+                    return
+            self.fail("".join(seen) + process.stderr.read())
+
+        until("1 high")
+        for text, words in ((PROGRAM.replace("UncheckedAccount", "Signer"), "0 high"), (PROGRAM, "1 high")):
+            # As editors do: another file takes the place.
+            (self.at / "src" / "lib.rs.new").write_text(text, encoding="utf-8")
+            (self.at / "src" / "lib.rs.new").rename(self.at / "src" / "lib.rs")
+            until(words)
+        (self.at / "src" / "more").mkdir()
+        (self.at / "src" / "more" / "lib.rs").write_text(PROGRAM.replace("vault", "second"), encoding="utf-8")
+        until("2 high")
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(timeout=30), FOUND)
+
+    def test_own_checks_are_found_beside_the_others(self):
+        rule = {"id": "ACME-1", "title": "raw", "severity": "critical", "when": {"type": "UncheckedAccount*", "bound": False}}
+        own = self.file("own.json", json.dumps({"checks": [rule]}))
+        done = self.osvm("audit", self.sources, "--own-checks", own, "--format", "json", "--fail-on", "critical", status=FOUND)
+        found = [f for f in json.loads(done.stdout)["findings"] if f["check"] == "ACME-1"]
+        self.assertEqual([(f["account"], f["location"]["line"]) for f in found], [("authority", 15)])
+        self.osvm("audit", self.sources, "--fail-on", "critical", status=NOTHING)
+        rule["when"] = {"singer": True}
+        done = self.osvm("audit", self.sources, "--own-checks", self.file("own.json", json.dumps({"checks": [rule]})),
+                         status=USAGE)
+        self.assertIn("when.singer", done.stderr)
+
+    def test_clients_are_judged_apart_from_programs(self):
+        for name, dependency, text in (("program", "anchor-lang", PROGRAM),
+                                       ("keeper", "solana-client", "pub fn go(c: &RpcClient, t: &Transaction) {\n"
+                                        "    let _ = c.send_transaction(t);\n}\n")):
+            folder = self.at / "both" / name
+            (folder / "src").mkdir(parents=True)
+            (folder / "Cargo.toml").write_text(f'[package]\nname = "{name}"\n[dependencies]\n{dependency} = "1"\n', encoding="utf-8")
+            (folder / "src" / "lib.rs").write_text(text, encoding="utf-8")
+        seen = {}
+        for profile in ("program", "offchain"):
+            for level in ("none", "vm") if os.access("/dev/kvm", os.R_OK | os.W_OK) else ("none",):
+                done = self.osvm("audit", str(self.at / "both"), "--profile", profile, "--format", "json", "--fail-on",
+                                 "never", "--isolation", level, status=NOTHING)
+                found = {f["check"] for f in json.loads(done.stdout)["findings"] if f["severity"] != "low"}
+                self.assertEqual(seen.setdefault(profile, found), found)
+        self.assertEqual(seen["offchain"], {"OSVM-X02"})
+        self.assertIn("OSVM-A01", seen["program"])
+        self.assertNotIn("OSVM-X02", seen["program"])
+        self.osvm("audit", self.sources, "--profile", "both", status=USAGE)
+
+    def test_kept_results_change_nothing(self):
+        kept = str(self.at / "kept")
+        plain = self.osvm("audit", self.sources, "--format", "json", status=FOUND).stdout
+        for _ in range(2):
+            done = self.osvm("audit", self.sources, "--format", "json", "--cache", kept, status=FOUND)
+            self.assertEqual(done.stdout, plain)
+        self.assertEqual(os.stat(kept).st_mode & 0o777, 0o700)
 
 
 if __name__ == "__main__":

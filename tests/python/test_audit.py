@@ -63,3 +63,13 @@ def test_what_is_refused(tmp_path: Path) -> None:
 def test_checks_describe_themselves() -> None:
     ids = {c["id"] for c in osvm.audit_checks()}
     assert {"OSVM-A01", "OSVM-D01"} <= ids
+
+
+def test_own_checks_are_data(tmp_path: Path) -> None:
+    rule = {"id": "ACME-1", "title": "raw account", "severity": "low", "when": {"type": "UncheckedAccount*"}}
+    audited(tmp_path, "UncheckedAccount")
+    report = osvm.audit(tmp_path, own_checks=[rule])
+    assert [(f.account, f.line) for f in report.findings if f.check == "ACME-1"] == [("authority", 15)]
+    assert not [f for f in osvm.audit(tmp_path).findings if f.check == "ACME-1"]
+    with pytest.raises(osvm.Error):
+        osvm.audit(tmp_path, own_checks=[{**rule, "when": {"singer": True}}])

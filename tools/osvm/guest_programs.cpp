@@ -23,8 +23,12 @@ result<std::string> find_shared(const std::string& name) {
 }
 
 result<std::string> find_worker() {
+  return find_helper("osvm-worker");
+}
+
+result<std::string> find_helper(const std::string& name) {
   OSVM_TRY(const auto prefix, installed_prefix());
-  const auto path = prefix / "libexec/osvm/osvm-worker";
+  const auto path = prefix / "libexec/osvm" / name;
   std::error_code ec;
   if (std::filesystem::is_regular_file(path, ec)) return path.string();
   return error(errc::not_found, path.string() + " is not there (it is installed beside osvm)");

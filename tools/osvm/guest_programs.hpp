@@ -14,6 +14,9 @@ result<std::string> find_guest(const std::string& name);
 // The path of the program that runs one instance for the library: <prefix>/libexec/osvm/osvm-worker.
 result<std::string> find_worker();
 
+// The path of another such program: <prefix>/libexec/osvm/<name>.
+result<std::string> find_helper(const std::string& name);
+
 // The path of the folder `name` of what comes with osvm as data: <prefix>/share/osvm/<name>.
 result<std::string> find_shared(const std::string& name);
 

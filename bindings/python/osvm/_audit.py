@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,12 +73,21 @@ def _finding(f: dict[str, Any]) -> Finding:
     )
 
 
-def audit(path: str | os.PathLike[str], *, checks: Iterable[str] = (), threads: int = 2) -> AuditReport:
+def audit(
+    path: str | os.PathLike[str],
+    *,
+    checks: Iterable[str] = (),
+    own_checks: Iterable[Mapping[str, Any]] = (),
+    threads: int = 2,
+) -> AuditReport:
     """Audits the folder or file at ``path``: reads files, and builds, runs and downloads nothing.
 
-    ``checks`` are ids or names; without them all are made. Raises ``osvm.Error`` when nothing could be looked at.
+    ``checks`` are ids or names; without them all are made. ``own_checks`` are checks of your
+    own as data: ``{"id": "ACME-1", "title": ..., "severity": "high", "when": {"type": "UncheckedAccount*", "writable":
+    True, "bound": False}}`` (docs/guides/audit-in-ci.md). Raises ``osvm.Error`` when nothing could be looked at.
     """
-    text = _osvm.audit(os.fspath(path), list(checks), threads)
+    own = [dict(c) for c in own_checks]
+    text = _osvm.audit(os.fspath(path), list(checks), threads, json.dumps({"checks": own}) if own else "")
     raw = json.loads(text)
     return AuditReport(
         findings=tuple(_finding(f) for f in raw["findings"]),

@@ -9,22 +9,23 @@
 
 namespace osvm::audit {
 
-// One check as people see it.
-struct check_info {
-  std::string id;    // "OSVM-A01"
-  std::string name;  // "missing-signer"
-  std::string title, rationale, fix;
-  int cwe = 0;
-  audit::severity severity{};
-  audit::confidence confidence{};
+// What is judged.
+enum class profile : std::uint8_t {
+  program,   // on-chain programs
+  offchain,  // clients, keepers and tools: the crates that are no programs, by checks of their own
+             // (OSVM-X01...)
 };
 
 struct options {
+  audit::profile profile = profile::program;
   unsigned threads = 2;
   std::vector<std::string> only;  // ids or names; empty: all
   std::size_t max_files = 50'000;
   std::uint32_t max_file_bytes = 4u << 20;
   std::uint64_t max_bytes = std::uint64_t{1} << 30;
+  // A folder that keeps results of crates between runs; it is made, and belongs to the user alone. Empty:
+  // none is kept. What is reported is the same with and without it.
+  std::string cache;
   // Told how many files of how many are done; may be empty. Called from one thread at a time.
   std::function<void(std::size_t, std::size_t)> progress;
 };

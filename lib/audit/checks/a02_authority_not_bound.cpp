@@ -12,13 +12,29 @@ bool pays_only(std::string_view name) {
          name.find("cosigner") != std::string_view::npos || name.find("funder") != std::string_view::npos;
 }
 
+// members: Vec<Pubkey>, or of structs that hold a key: one of several may act.
+bool lists_keys(const view& v, const field_item& f) {
+  static constexpr std::string_view names[] = {"members", "signers", "owners",   "admins",    "authorities",
+                                               "keepers", "guards",  "managers", "operators", "whitelist"};
+  if (std::find(std::begin(names), std::end(names), f.name) == std::end(names)) return false;
+  const bool many = f.type.name == "Vec" || f.type.slice;
+  if (!many || f.type.args.empty()) return false;
+  const auto* item = program::strip(&f.type.args.front());
+  if (is_pubkey(item)) return true;
+  const auto* s = item != nullptr ? v.p.names.find_struct(item->name) : nullptr;
+  return s != nullptr && std::any_of(s->fields.begin(), s->fields.end(),
+                                     [](const field_item& x) { return is_pubkey(&x.type); });
+}
+
 // A field of the state that names who may act on it.
 std::string_view authority_field(const view& v, std::string_view type) {
   const auto* s = v.p.names.find_struct(type);
   if (s == nullptr)
     return type == "TokenAccount" || type == "Account" ? std::string_view("owner") : std::string_view{};
   for (const auto& f : s->fields)
-    if (is_pubkey(&f.type) && (sounds_like_authority(f.name) || f.name == "mint_authority")) return f.name;
+    if ((is_pubkey(&f.type) && (sounds_like_authority(f.name) || f.name == "mint_authority")) ||
+        lists_keys(v, f))
+      return f.name;
   return {};
 }
 

@@ -40,6 +40,34 @@ bool has_effect(const view& v) {
   });
 }
 
+// The raw account whose bytes a value is made of, without their having been read as a type.
+term_id bytes_in(const view& v, term_id x, unsigned depth = 0) {
+  const auto& t = v.t[x];
+  if (t.kind == tk::data && !t.args.empty()) return v.raw(t.args[0]) ? t.args[0] : no_term;
+  if (depth > 12 || t.kind == tk::parsed) return no_term;
+  // How long they are says nothing.
+  if (t.kind == tk::call && (t.text == "len" || t.text == "is_empty")) return no_term;
+  for (const auto a : t.args)
+    if (const auto found = bytes_in(v, a, depth + 1); found != no_term) return found;
+  return no_term;
+}
+
+// vault.value = u64::from_le_bytes(data[..8]): stored without a type and without an owner.
+void loose_bytes(const check& self, const view& v, std::set<term_id>& reported) {
+  for (const auto& e : v.in.events) {
+    if (e.kind != ek::write || e.b == no_term) continue;
+    const auto from = bytes_in(v, e.b);
+    if (from == no_term || from == e.a || v.t[from].kind == tk::param || v.owner_proof(from) != nullptr ||
+        !reported.insert(from).second)
+      continue;
+    auto& f = v.report(self, e.where,
+                       "bytes of `" + v.name(from) + "` are stored in `" + v.name(e.a) +
+                           "`, but no check says which program owns the account: they may be forged",
+                       from);
+    f.seen.insert(f.seen.begin(), {v.slot_span(from), "the account"});
+  }
+}
+
 void run_a03(const check& self, const view& v) {
   std::set<term_id> reported;
   for (const auto& e : v.in.events) {
@@ -53,6 +81,7 @@ void run_a03(const check& self, const view& v) {
     if (v.t[e.a].kind == tk::param) f.sure = confidence::heuristic;
     f.seen.insert(f.seen.begin(), {v.slot_span(e.a), "the account"});
   }
+  loose_bytes(self, v, reported);
 }
 
 }  // namespace

@@ -56,7 +56,12 @@ bool tag_checked(const view& v, term_id account) {
   });
 }
 
-bool is_header(std::string_view type) {
+bool is_header(const view& v, std::string_view type) {
+  // An enum whose variants hold something is a whole account's content.
+  const auto* s = v.p.names.find_struct(type);
+  if (s != nullptr && s->is_enum &&
+      std::any_of(s->variants.begin(), s->variants.end(), [](const auto& x) { return !x.fields.empty(); }))
+    return false;
   for (const std::string_view tail : {"Header", "Version", "Type", "Tag", "Discriminator", "Discriminant"})
     if (type.ends_with(tail)) return true;
   return false;
@@ -66,11 +71,11 @@ bool is_header(std::string_view type) {
 void two_readings(const check& self, const view& v) {
   for (const auto& e : v.in.events) {
     if (e.kind != ek::parse || !e.negated || e.by != proof::code || e.path != 0 || !v.raw(e.a)) continue;
-    if (!v.p.names.has_type(e.text) || is_header(e.text)) continue;
+    if (!v.p.names.has_type(e.text) || is_header(v, e.text)) continue;
     for (const auto& other : v.in.events) {
       if (&other == &e) break;
       if (other.kind != ek::parse || other.a != e.a || other.path != 0 || other.text == e.text ||
-          !other.negated || !v.p.names.has_type(other.text) || is_header(other.text))
+          !other.negated || !v.p.names.has_type(other.text) || is_header(v, other.text))
         continue;
       v.report(self, e.where,
                "`" + v.name(e.a) + "` is read as `" + std::string(e.text) + "` although it was read as `" +

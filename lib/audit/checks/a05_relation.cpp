@@ -102,39 +102,6 @@ bool is_program(const view& v, term_id account) {
          v.name(account).find("program") != std::string::npos;
 }
 
-// The account that field `name` of a state means: the only one that is called like it, or that has its type.
-term_id party_of(const view& v, const state& s, const field_item& field) {
-  const auto wanted = stem_of(field.name);
-  term_id named = no_term;
-  for (const auto b : v.in.slots) {
-    if (b == s.account || is_program(v, b) || stem_of(v.name(b)) != wanted) continue;
-    if (named != no_term) return no_term;
-    named = b;
-  }
-  return named;
-}
-
-void judge(const check& self, const view& v, const state& s) {
-  const auto* type = v.p.names.find_struct(s.type);
-  for (const auto& field : type->fields) {
-    if (!is_pubkey(&field.type) || field.type.name == "Option") continue;
-    const auto party = party_of(v, s, field);
-    if (party == no_term || v.fresh(party) || v.signer_proof(party) != nullptr) continue;
-    if (stores(v, s.account, field.name, party) || tied(v, s.account, party) ||
-        compared(v, s.account, field.name))
-      continue;
-    if (fixed_by_others(v, s.account, party) && fixed_by_others(v, party, s.account)) continue;
-    if (v.opaque_check(s.account) != nullptr || v.opaque_check(party) != nullptr) continue;
-    auto& f = v.report(self, s.read != nullptr ? s.read->where : v.slot_span(s.account),
-                       "`" + v.name(s.account) + "` stores its `" + std::string(field.name) +
-                           "`, but nothing compares that with `" + v.name(party) +
-                           "`: an account of another one passes",
-                       s.account);
-    f.topic = field.name;
-    f.seen.insert(f.seen.begin(), {v.slot_span(party), "the account that it should belong to"});
-  }
-}
-
 // Any check at all that looks at the account, other than for its owner, type, signature or use.
 bool looked_at(const view& v, term_id account) {
   return std::any_of(v.in.events.begin(), v.in.events.end(), [&](const event& e) {
@@ -146,6 +113,85 @@ bool looked_at(const view& v, term_id account) {
                           });
     return !of_owner;
   });
+}
+
+// The account that a state's field means: the only one that is called like it.
+term_id party_called(const view& v, term_id account, const std::string& wanted) {
+  term_id named = no_term;
+  for (const auto b : v.in.slots) {
+    if (b == account || is_program(v, b) || stem_of(v.name(b)) != wanted) continue;
+    if (named != no_term) return no_term;
+    named = b;
+  }
+  return named;
+}
+
+// A key that a state stores, at any depth, and the account that it should be compared with.
+struct stored_key {
+  std::string_view field;  // "msol_leg"
+  std::string shown;       // "pool.msol_leg"
+  term_id party = no_term;
+};
+
+void judge_key(const check& self, const view& v, const state& s, const stored_key& k) {
+  if (k.party == no_term || v.fresh(k.party) || v.signer_proof(k.party) != nullptr) return;
+  if (stores(v, s.account, k.field, k.party) || tied(v, s.account, k.party) ||
+      compared(v, s.account, k.field))
+    return;
+  if (fixed_by_others(v, s.account, k.party) && fixed_by_others(v, k.party, s.account)) return;
+  if (v.opaque_check(s.account) != nullptr || v.opaque_check(k.party) != nullptr) return;
+  auto& f =
+      v.report(self, s.read != nullptr ? s.read->where : v.slot_span(s.account),
+               "`" + v.name(s.account) + "` stores its `" + k.shown + "`, but nothing compares that with `" +
+                   v.name(k.party) + "`: an account of another one passes",
+               s.account);
+  f.topic = k.shown;
+  f.seen.insert(f.seen.begin(), {v.slot_span(k.party), "the account that it should belong to"});
+}
+
+// It is changed, paid, or handed to a program.
+bool used_for_something(const view& v, term_id party) {
+  return v.written(party) || v.passed_to_cpi(party) ||
+         std::any_of(v.in.events.begin(), v.in.events.end(),
+                     [&](const event& e) { return e.kind == ek::close && e.b == party; });
+}
+
+bool holder_signs(const view& v, term_id account) {
+  return std::any_of(v.in.slots.begin(), v.in.slots.end(), [&](term_id signer) {
+    return v.signer_proof(signer) != nullptr && tied(v, account, signer);
+  });
+}
+
+// Keys inside a part of the state, where the account is called by the whole path and is used for something.
+void judge_part(const check& self, const view& v, const state& s, const field_item& part) {
+  const auto* type = v.p.names.find_struct(program::strip(&part.type)->name);
+  if (type == nullptr || type->is_enum) return;
+  for (const auto& field : type->fields) {
+    if (!is_pubkey(&field.type) || field.type.name == "Option") continue;
+    const auto party =
+        party_called(v, s.account, stem_of(std::string(part.name) + "_" + std::string(field.name)));
+    if (party == no_term || !used_for_something(v, party) || looked_at(v, party)) continue;
+    judge_key(self, v, s, {field.name, std::string(part.name) + "." + std::string(field.name), party});
+  }
+}
+
+void judge(const check& self, const view& v, const state& s) {
+  const auto* type = v.p.names.find_struct(s.type);
+  for (const auto& field : type->fields) {
+    if (is_pubkey(&field.type) && field.type.name == "Option") {
+      // Nobody may be meant. Where anybody may call and somebody is paid, it matters who.
+      const auto party = party_called(v, s.account, stem_of(field.name));
+      if (party != no_term && used_for_something(v, party) && !looked_at(v, party) &&
+          !holder_signs(v, s.account))
+        judge_key(self, v, s, {field.name, std::string(field.name), party});
+      continue;
+    }
+    if (is_pubkey(&field.type))
+      judge_key(self, v, s,
+                {field.name, std::string(field.name), party_called(v, s.account, stem_of(field.name))});
+    else
+      judge_part(self, v, s, field);
+  }
 }
 
 // The account of a token call by its role: argument `index` of a builder, or the field of an accounts struct.
@@ -200,8 +246,61 @@ void vaults(const check& self, const view& v) {
   }
 }
 
+// A mint that is checked for being allowed, beside a transfer between accounts that nothing ties to it.
+void other_mint(const check& self, const view& v) {
+  for (const auto mint : v.in.slots) {
+    if (v.p.inner_type(mint) != "Mint" || v.p.names.has_type("Mint") || v.fresh(mint)) continue;
+    const auto allowed = std::find_if(v.in.events.begin(), v.in.events.end(), [&](const event& e) {
+      return e.kind == ek::check && v.t[e.a].kind == tk::cmp && e.by == proof::constraint &&
+             std::any_of(v.in.slots.begin(), v.in.slots.end(), [&](term_id s) {
+               return s != mint && v.p.names.has_type(v.p.inner_type(s)) && v.mentions(e.a, s) &&
+                      v.mentions(e.a, mint);
+             });
+    });
+    if (allowed == v.in.events.end() || v.passed_to_cpi(mint)) continue;
+    for (const auto& e : v.in.events) {
+      if (e.kind != ek::cpi || last_segment(e.text) != "transfer") continue;
+      const auto from = role(v, e, 1, "from"), to = role(v, e, 2, "to");
+      if (from == no_term || to == no_term || v.p.inner_type(from) != "TokenAccount" ||
+          v.p.inner_type(to) != "TokenAccount" || looked_at(v, from) || looked_at(v, to))
+        continue;
+      auto& f = v.report(self, e.where,
+                         "`" + v.name(mint) + "` is checked, but neither `" + v.name(from) + "` nor `" +
+                             v.name(to) + "` is compared with it: tokens of another mint pass",
+                         from);
+      f.level = severity::medium;
+      f.topic = "mint";
+      f.seen.insert(f.seen.begin(), {allowed->where, "what allows the mint"});
+      return;
+    }
+  }
+}
+
+// The program asks a token account who owns it, and then does not hold the answer against anything.
+void unanswered(const check& self, const view& v) {
+  for (const auto& e : v.in.events) {
+    if (e.kind != ek::use || e.b == no_term || v.t[e.b].kind != tk::field || v.t[e.b].text != "owner")
+      continue;
+    const auto& whole = v.t[v.t[e.b].args[0]];
+    const bool token = whole.kind == tk::parsed && !v.p.names.has_type(whole.text) && whole.args[0] == e.a;
+    const bool read = std::any_of(v.in.events.begin(), v.in.events.end(), [&](const event& r) {
+      return r.kind == ek::parse && r.a == e.a && r.by == proof::code;
+    });
+    if (!token || !read || looked_at(v, e.a) || compared(v, e.a, "owner") || v.passed_to_cpi(e.a)) continue;
+    auto& f = v.report(self, e.where,
+                       "`" + v.name(e.a) +
+                           "` is read to see whose it is, and nothing compares that: any token "
+                           "account passes",
+                       e.a);
+    f.level = severity::medium;
+    f.topic = "owner";
+  }
+}
+
 void run_a05(const check& self, const view& v) {
   vaults(self, v);
+  unanswered(self, v);
+  other_mint(self, v);
   if (!has_relation_effect(v)) return;
   for (const auto account : v.in.slots) {
     const auto s = state_of(v, account);

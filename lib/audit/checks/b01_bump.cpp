@@ -31,11 +31,62 @@ term_id bump_of(const view& v, term_id seeds) {
   return seeds;
 }
 
+// What the program itself stores in field `name` of a state of this type.
+enum class stored_bump {
+  never,      // no instruction sets it
+  by_caller,  // only ever what a caller gave
+  trusted,    // the canonical one, or something that was not understood
+};
+
+stored_bump what_is_stored(const view& v, std::string_view type, std::string_view name) {
+  auto out = stored_bump::never;
+  for (const auto& in : v.p.instructions)
+    for (const auto& e : in.events) {
+      const bool made = e.kind == ek::init || (e.kind == ek::write && (e.text == "*" || e.text == name));
+      if (!made || v.p.inner_type(e.a) != type) continue;
+      if (e.kind == ek::init || e.text == "*") {
+        if (out == stored_bump::never) out = stored_bump::trusted;
+        continue;
+      }
+      if (!caller_chosen(v, e.b)) return stored_bump::trusted;
+      out = stored_bump::by_caller;
+    }
+  return out;
+}
+
+// The account brings the bump that its own address is judged by, and the program never stored the canonical
+// one.
+bool brings_its_own(const view& v, const event& e, term_id bump) {
+  const auto& t = v.t[bump];
+  if (t.kind != tk::field || v.t[t.args[0]].kind != tk::parsed) return false;
+  const auto type = v.t[t.args[0]].text;
+  if (!v.p.names.has_type(type)) return false;
+  switch (what_is_stored(v, type, t.text)) {
+    case stored_bump::trusted: return false;
+    case stored_bump::by_caller: return true;
+    case stored_bump::never: break;
+  }
+  const auto account = v.p.account_below(bump);
+  return e.by == proof::code && std::any_of(v.in.events.begin(), v.in.events.end(), [&](const event& c) {
+           if (c.kind != ek::check || v.t[c.a].kind != tk::cmp || !v.mentions(c.a, e.a)) return false;
+           return std::any_of(v.t[c.a].args.begin(), v.t[c.a].args.end(),
+                              [&](term_id a) { return v.t[a].kind == tk::key && v.t[a].args[0] == account; });
+         });
+}
+
 void run_b01(const check& self, const view& v) {
   for (const auto& e : v.in.events) {
     if (e.kind != ek::make_pda) continue;
     const auto bump = e.by == proof::constraint && !e.args.empty() ? e.args[0] : bump_of(v, e.b);
     if (bump == e.b && v.t[bump].kind == tk::param) continue;  // the whole list comes from outside
+    if (brings_its_own(v, e, bump)) {
+      v.report(
+          self, e.where,
+          "the bump of this address is what the account stores, and no instruction stores the canonical one: "
+          "up to 255 addresses pass for the same seeds",
+          no_term);
+      continue;
+    }
     if (!caller_chosen(v, bump)) continue;
     const bool canonical = std::any_of(v.in.events.begin(), v.in.events.end(), [&](const event& c) {
       if (c.kind != ek::check || !v.mentions(c.a, bump)) return false;

@@ -60,6 +60,7 @@ class view {
                       term_id account = no_term) const;
 
  private:
+  bool listed(const term& x, term_id account) const;
   std::vector<raw_finding>& out_;
 };
 
@@ -83,6 +84,8 @@ struct check {
   const char* fix;
   void (*instruction)(const check& self, const view& v) = nullptr;
   void (*program)(const check& self, const program_view& v) = nullptr;
+  // Of crates that are no programs; a check that has it has neither of the others.
+  void (*offchain)(const check& self, const program_view& v) = nullptr;
 };
 
 std::span<const check* const> all_checks() noexcept;

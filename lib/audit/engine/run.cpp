@@ -6,7 +6,9 @@
 #include <map>
 #include <mutex>
 
-#include "audit/checks/check.hpp"
+#include "audit/engine/build_id.hpp"
+#include "audit/engine/cache.hpp"
+#include "audit/engine/rows.hpp"
 
 namespace osvm::audit {
 namespace {
@@ -40,9 +42,9 @@ std::string squeezed(std::string_view text) {
   return out;
 }
 
-std::string digest(const std::string& text) {
+// The first half of a digest is more than enough to tell findings apart.
+std::string hex_of(std::span<const std::byte> hash) {
   static constexpr char hex[] = "0123456789abcdef";
-  const auto hash = blake3_hash(as_bytes(text));
   std::string out;
   for (std::size_t i = 0; i < 16; ++i) {
     out += hex[static_cast<unsigned>(hash[i]) >> 4];
@@ -51,12 +53,67 @@ std::string digest(const std::string& text) {
   return out;
 }
 
+std::string digest(const std::string& text) {
+  return hex_of(blake3_hash(as_bytes(text)));
+}
+
+std::string sources_of(const project& p) {
+  blake3 all;
+  for (const auto& f : p.files) {
+    all.update(as_bytes(f.display + '\n' + std::to_string(f.text.size()) + '\n'));
+    all.update(as_bytes(f.text));
+  }
+  std::array<std::byte, 32> hash;
+  all.finish(hash);
+  return hex_of(hash);
+}
+
+std::string rules_of() {
+  std::string all;
+  for (const auto* c : all_checks())
+    all += std::string(c->id) + ' ' + name_of(c->severity) + ' ' + name_of(c->confidence) + '\n';
+  return digest(all);
+}
+
+std::string settings_of(const options& o) {
+  std::string all = std::to_string(o.max_file_bytes) + ' ' + std::to_string(o.max_files) + ' ' +
+                    std::to_string(static_cast<int>(o.profile)) + '\n';
+  for (const auto& c : o.only) all += c + '\n';
+  return digest(all);
+}
+
 class crate_audit {
  public:
   crate_audit(const project& p, const crate& c, const options& o)
       : project_(p), crate_(c), options_(o), program_(p, c) {}
 
   void run() {
+    if (options_.profile == profile::offchain)
+      run_offchain();
+    else
+      run_program();
+  }
+  std::vector<finding> findings;
+  program_summary summary_;
+
+ private:
+  void describe() {
+    summary_.name = crate_.name;
+    summary_.manifest = crate_.manifest_display;
+    summary_.files = static_cast<std::uint32_t>(crate_.files.size());
+    summary_.functions = static_cast<std::uint32_t>(program_.names.functions().size());
+  }
+  void run_offchain() {
+    for (const auto* check : all_checks())
+      if (wanted(*check) && check->offchain != nullptr) check->offchain(*check, program_view{program_, raw_});
+    // What it depends on in the project is judged as itself.
+    std::erase_if(raw_, [&](const raw_finding& r) {
+      return std::find(crate_.files.begin(), crate_.files.end(), r.where.file) == crate_.files.end();
+    });
+    convert();
+    describe();
+  }
+  void run_program() {
     build_model(program_);
     for (const auto* check : all_checks()) {
       if (!wanted(*check)) continue;
@@ -65,21 +122,21 @@ class crate_audit {
       if (check->program != nullptr) check->program(*check, program_view{program_, raw_});
     }
     convert();
-    summary_.name = crate_.name;
-    summary_.manifest = crate_.manifest_display;
-    summary_.files = static_cast<std::uint32_t>(crate_.files.size());
+    describe();
     summary_.instructions = static_cast<std::uint32_t>(program_.instructions.size());
-    summary_.functions = static_cast<std::uint32_t>(program_.names.functions().size());
     summary_.anchor = program_.anchor;
     for (const auto& in : program_.instructions) {
+      summary_.rows.push_back(row_of(view(program_, in, raw_)));
+      const auto& f = program_.names.functions()[static_cast<std::size_t>(in.function)];
+      auto& row = summary_.rows.back();
+      row.where = locate(*f.file, {f.file->id, f.item->begin, f.item->end});
+      const auto spans = account_spans(view(program_, in, raw_));
+      for (std::size_t i = 0; i < row.accounts.size() && i < spans.size(); ++i)
+        row.accounts[i].where = locate(project_.files[spans[i].file], spans[i]);
       summary_.accounts += static_cast<std::uint32_t>(in.slots.size());
       summary_.truncated = summary_.truncated || in.capped;
     }
   }
-  std::vector<finding> findings;
-  program_summary summary_;
-
- private:
   bool wanted(const check& c) const {
     return options_.only.empty() ||
            std::any_of(options_.only.begin(), options_.only.end(),
@@ -168,6 +225,13 @@ void suppress(const project& p, report& out) {
                                           (s.reason.empty() ? " (has no reason)" : ""));
 }
 
+// None when nothing tells this build from another.
+std::optional<result_cache> cache_of(const options& o) {
+  const auto build = build_id();
+  if (o.cache.empty() || build.empty()) return {};
+  return result_cache(o.cache, build + ' ' + rules_of() + ' ' + settings_of(o));
+}
+
 }  // namespace
 
 bool available() noexcept {
@@ -193,27 +257,47 @@ result<report> run(const std::string& path, const options& o) {
   po.max_files = o.max_files;
   po.max_bytes = o.max_bytes;
   po.limits.file_bytes = o.max_file_bytes;
+  auto cache = cache_of(o);
+  if (cache) {
+    po.known = [&](const project& all, const crate& c) { return cache->holds(all, c); };
+    po.restore = [&](project& all, crate& c) { cache->restore(all, c); };
+  }
   OSVM_CHECK(load_project(path, po, p));
 
   report out;
   out.root = path;
-  std::vector<const crate*> programs;
-  for (const auto& c : p.crates)
-    if (c.program) programs.push_back(&c);
-  std::vector<std::unique_ptr<crate_audit>> audits(programs.size());
+  std::vector<crate_result> results(p.crates.size());
   std::mutex progress;
   std::size_t done = 0;
-  for_each_parallel(programs.size(), po.threads, [&](std::size_t i, unsigned) {
-    auto a = std::make_unique<crate_audit>(p, *programs[i], o);
-    a->run();
-    audits[i] = std::move(a);
+  // Crates without a manifest may be either.
+  const auto judged = [&](const crate& c) {
+    return o.profile == profile::program ? c.program
+                                         : !c.files.empty() && (!c.program || c.manifest_display.empty());
+  };
+  if (o.profile == profile::offchain)
+    for (auto& c : p.crates)
+      if (!c.known) c.program = judged(c);
+  const auto programs = static_cast<std::size_t>(
+      std::count_if(p.crates.begin(), p.crates.end(), [](const crate& c) { return c.program; }));
+  for_each_parallel(p.crates.size(), po.threads, [&](std::size_t i, unsigned) {
+    const auto& c = p.crates[i];
+    if (!c.program) return;
+    if (!c.known) {
+      crate_audit a(p, c, o);
+      a.run();
+      results[i] = {c.program, std::move(a.summary_), std::move(a.findings)};
+    }
     const std::lock_guard lock(progress);
-    if (o.progress) o.progress(++done, programs.size());
+    if (o.progress) o.progress(++done, programs);
   });
-  std::set<std::pair<std::string, location const*>> unique;
-  for (auto& a : audits) {
-    out.programs.push_back(a->summary_);
-    std::move(a->findings.begin(), a->findings.end(), std::back_inserter(out.findings));
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    if (p.crates[i].known)
+      results[i] = cache->take(p.crates[i]);
+    else if (cache)
+      cache->store(p, p.crates[i], results[i]);
+    if (!p.crates[i].program) continue;
+    out.programs.push_back(std::move(results[i].summary));
+    std::move(results[i].findings.begin(), results[i].findings.end(), std::back_inserter(out.findings));
   }
   // A path crate that two programs share is judged once.
   std::set<std::tuple<std::string, std::string, std::uint32_t, std::uint32_t, std::string>> seen;
@@ -231,6 +315,7 @@ result<report> run(const std::string& path, const options& o) {
       out.unparsed.push_back({f.display, name_of(f.state), f.first_error_line});
   }
   out.unreached = p.unreached;
+  out.made_from = {sources_of(p), rules_of(), settings_of(o)};
   suppress(p, out);
   return out;
 }

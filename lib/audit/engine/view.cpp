@@ -51,10 +51,19 @@ const event* view::opaque_check(term_id account) const {
   return nullptr;
 }
 
+// [A, B].contains(&account.key()): one of several addresses that are known beforehand.
+bool view::listed(const term& x, term_id account) const {
+  if (x.kind != tk::call || x.text != "contains" || x.args.size() != 2) return false;
+  const auto& k = t[x.args[1]];
+  const auto& list = t[x.args[0]];
+  return k.kind == tk::key && k.args[0] == account && (list.kind == tk::list || list.kind == tk::constant);
+}
+
 const event* view::key_proof(term_id account) const {
   for (const auto& e : in.events) {
     if (e.kind != ek::check) continue;
     const auto& x = t[e.a];
+    if (!e.negated && listed(x, account)) return &e;
     if (!is_equality(x)) continue;
     for (int side = 0; side < 2; ++side) {
       const auto& k = t[x.args[static_cast<std::size_t>(side)]];

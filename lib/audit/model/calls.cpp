@@ -93,6 +93,7 @@ term_id interpreter::inline_call(int callee, std::vector<term_id> args, const no
     for (; !branches.contains(b); b = s.branches[b].parent) chain.push_back(b);
     for (; !chain.empty(); chain.pop_back()) {
       const auto made = new_branch(branches.at(s.branches[chain.back()].parent));
+      out_.branches[made].by = s.branches[chain.back()].by;
       branches.emplace(chain.back(), made);
     }
   };
@@ -107,6 +108,7 @@ term_id interpreter::inline_call(int callee, std::vector<term_id> args, const no
     event copy = e;
     copy.a = substitute(e.a, map);
     copy.b = substitute(e.b, map);
+    copy.c = substitute(e.c, map);
     for (auto& a : copy.args) a = substitute(a, map);
     branch_of(e.path);
     copy.path = branches.at(e.path);
@@ -218,8 +220,23 @@ term_id interpreter::eval_call(const node* n) {
   hint_ = outer;
   // Inside closures that a call takes (`with(|x| ...)`) eval() has seen the body already.
   if (full.find("::cpi::") != std::string::npos && cpi_from_context(n, full, name, args)) return no_term;
-  if (id >= 0) return inline_call(id, std::move(args), n);
+  if (id >= 0) return own_call(n, id, full, std::move(args));
   return library_call(n, full, std::move(args));
+}
+
+// A function of the program. Its own way of reading bytes is a reading too, understood or not.
+term_id interpreter::own_call(const node* n, int id, const std::string& full, std::vector<term_id> args) {
+  const auto name = last_segment(full);
+  const auto bytes =
+      std::find_if(args.begin(), args.end(), [&](term_id a) { return t_[a].kind == tk::data; });
+  const bool reads = bytes != args.end() && name.find("deserialize") != std::string_view::npos;
+  const auto data = reads ? *bytes : no_term;
+  const auto first = out_.events.size();
+  const auto value = inline_call(id, std::move(args), n);
+  if (!reads) return value;
+  for (auto i = first; i < out_.events.size(); ++i)
+    if (out_.events[i].kind == ek::parse) return value;
+  return parse_bytes(n, qualifier(full), data, false);
 }
 
 term_id interpreter::library_call(const node* n, std::string_view path, std::vector<term_id> args) {
@@ -491,9 +508,18 @@ bool interpreter::cpi_from_context(const node* n, const std::string& full, std::
   const bool fixed =
       q == "token" || q == "system_program" || q == "associated_token" || q == "memo" || q == "token_2022";
   const auto program = fixed ? t_.constant(std::string(q) + "::ID") : make_field(p_, context, "program");
+  const auto named = fixed ? make_field(p_, context, "program") : no_term;
+  const auto below = p_.account_below(named);
+  const auto given = below != no_term ? below : named;
+  if (given != no_term) emit(ek::named, n, given).text = t_.intern(name);
+  const auto first = out_.events.size();
   emit_cpi(n, program, full, no_term, make_field(p_, context, "accounts"),
            make_field(p_, context, "signer_seeds"));
-  (void)name;
+  std::vector<term_id> others;
+  for (const auto a : args)
+    if (a != context && a != no_term) others.push_back(a);
+  if (!others.empty() && first < out_.events.size())
+    out_.events[first].c = t_.make(tk::list, {}, std::move(others));
   return true;
 }
 

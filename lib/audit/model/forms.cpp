@@ -260,6 +260,11 @@ term_id make_field(program& p, term_id base, std::string_view name) {
     const auto inner = p.inner_type(base);
     const bool typed = !inner.empty();
     const auto attribute = attribute_kind(name);
+    // Token accounts and mints have no such fields: this is the account's own, behind to_account_info().
+    if ((inner == "TokenAccount" || inner == "Mint") && !p.names.has_type(inner) &&
+        (attribute == tk::data || attribute == tk::lamports || attribute == tk::signer_flag ||
+         attribute == tk::writable_flag))
+      return t.make(attribute, {}, {base});
     if (typed && (has_field(p, inner, name) || (attribute != tk::key && !p.names.has_type(inner))))
       return t.make(tk::field, name, {t.make(tk::parsed, inner, {base}, 0, p.named_type(inner))});
     if (attribute != tk::unknown) return t.make(attribute, {}, {base});

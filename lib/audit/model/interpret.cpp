@@ -295,7 +295,8 @@ term_id interpreter::eval_if(const node* n) {
   const span at = where(n->kids[0]);
   std::vector<environment> ends;
 
-  path_ = new_branch(outer_path);
+  const auto then_path = path_ = new_branch(outer_path);
+  out_.branches[then_path].by = way::chosen;
   assume(condition, true, proof::code, at);
   diverges_ = false;
   auto then_value = eval(n->kids[1]);
@@ -308,9 +309,12 @@ term_id interpreter::eval_if(const node* n) {
   diverges_ = false;
   if (n->kids.size() > 2) {
     path_ = new_branch(outer_path);
+    const auto else_path = path_;
+    out_.branches[else_path].by = then_diverges ? way::only : way::chosen;
     assume(condition, false, proof::code, at);
     else_value = eval(n->kids[2]);
     else_diverges = diverges_ || t_[else_value].text == "Err";
+    if (else_diverges) out_.branches[then_path].by = way::only;
     if (!diverges_) ends.push_back(env_);
   } else {
     ends.push_back(env_);

@@ -64,6 +64,7 @@ class interpreter {
   void eval_used(term_id t, const node* n);
 
   term_id eval_call(const node* n);
+  term_id own_call(const node* n, int id, const std::string& full, std::vector<term_id> args);
   term_id library_call(const node* n, std::string_view path, std::vector<term_id> args);
   term_id special_call(const node* n, std::string_view name, std::string_view qualifier,
                        const std::string& full, std::vector<term_id>& args, bool& handled);

@@ -19,6 +19,17 @@ term_id interpreter::eval_method(const node* n) {
     }
     return no_term;
   }
+  // vec.extend_from_slice(accounts): the list ends with what is behind it.
+  if ((name == "extend_from_slice" || name == "extend" || name == "append") &&
+      receiver->kind == node_kind::path && n->kids.size() == 2) {
+    const auto value = eval(n->kids[1]);
+    if (term_id* v = lookup(receiver->text)) {
+      auto args = t_[*v].kind == tk::list ? t_[*v].args : std::vector<term_id>{*v};
+      args.push_back(value);
+      *v = args.size() > 64 ? t_.unknown(args) : t_.make(tk::list, {}, args);
+    }
+    return no_term;
+  }
   const auto* outer = std::exchange(hint_, nullptr);
   const auto self = eval(receiver);
   std::vector<term_id> args;

@@ -14,7 +14,7 @@ enum class ek : std::uint8_t {
   parse,     // account a's bytes read as type `text`
   write,     // account a's field `text` (or "*": its bytes) set to b
   lamports,  // account a's balance changed by operator `text` with b
-  cpi,       // program a called; text = builder; args = accounts; b = signer seeds
+  cpi,       // program a called; text = builder; args = accounts; b = signer seeds; c = other arguments
   close,     // account a closed as Anchor does, b = destination
   assign,    // account a given to program b
   resize,    // account a's data set to length b
@@ -22,6 +22,7 @@ enum class ek : std::uint8_t {
   make_pda,  // create_program_address: a = result, args = seeds
   use,       // a read in a place without effect (logs)
   escape,    // account a passed to library function `text`
+  named,     // program account a was named for a call that goes to a fixed program all the same
   arith,     // unchecked a `text` b
   read,      // field `text` of account a, which another program's type describes
   ignored,   // a fallible call's result was dropped; text = callee
@@ -39,7 +40,7 @@ struct event {
   ek kind = ek::check;
   bool negated = false, weak = false, fallible = false;
   proof by = proof::code;
-  term_id a = no_term, b = no_term;
+  term_id a = no_term, b = no_term, c = no_term;
   std::vector<term_id> args;
   std::string_view text;
   path_id path = 0;
@@ -56,9 +57,16 @@ struct slot_info {
        has_seeds = false, optional = false, has_realloc = false, realloc_zeroed = false;
 };
 
+enum class way : std::uint8_t {
+  other,   // an arm, a loop, a closure
+  chosen,  // one side of an `if`
+  only,    // one side of an `if` whose other side never goes on
+};
+
 struct branch {
   path_id parent = 0;
   std::uint32_t depth = 0;
+  way by = way::other;
 };
 
 // What calling a function means, in terms of its parameters.

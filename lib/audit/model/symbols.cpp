@@ -30,7 +30,13 @@ symbols::symbols(const project& p, const crate& c) {
     const crate* next = todo.back();
     todo.pop_back();
     if (!seen.insert(next).second) continue;
-    for (const auto id : next->files) add(p.files[id]);
+    // As Rust names it: shared::guard of the crate `shared`.
+    std::string name = next->name;
+    std::replace(name.begin(), name.end(), '-', '_');
+    for (const auto id : next->files) {
+      add(p.files[id]);
+      crate_of_.emplace(&p.files[id], name);
+    }
     for (const auto i : next->path_crates) todo.push_back(&p.crates[i]);
   }
 }
@@ -138,6 +144,9 @@ int symbols::resolve(std::string_view path, const function_ref& from) const {
         s = 3;
       else if (f.impl_type.empty() && f.module.empty() && expanded.starts_with("crate::"))
         s = 1;
+      else if (f.impl_type.empty() && f.module.empty() &&
+               crate_of_.at(functions_[static_cast<std::size_t>(id)].file) == q)
+        s = 3;
       else if (f.impl_type.empty() && has_module(f.module, q))
         s = 2;  // re-exported: instructions::deposit of instructions/deposit.rs
       else

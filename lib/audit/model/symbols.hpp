@@ -36,6 +36,7 @@ class symbols {
  private:
   void add(const source_file& f);
   std::vector<function_ref> functions_;
+  std::map<const source_file*, std::string> crate_of_;
   std::map<std::string_view, std::vector<int>> by_name_;
   std::map<std::pair<std::string_view, std::string_view>, std::vector<int>> methods_;
   std::map<std::string_view, const struct_item*> structs_;

@@ -110,10 +110,12 @@ class loader {
     out_.root = root_.string();
     find_crates();
     read_sources();
+    for (auto& c : out_.crates) profile(c);
+    link();
+    look_up();
     parse_all();
     reach();
     judge();
-    link();
     return {};
   }
 
@@ -122,6 +124,7 @@ class loader {
     for (const auto& m : found_.manifests) {
       parse_state state{};
       const auto text = read_text(m, max_manifest_bytes, state);
+      out_.manifests += relative_to(m, root_) + '\n' + text + '\n';
       auto cargo = parse_manifest(text);
       manifests_.emplace(m.parent_path().string(), cargo);
       if (cargo.find("package.name") == nullptr && cargo.find("package") == nullptr)
@@ -181,6 +184,7 @@ class loader {
         loose_.push_back(out_.files.back().id);
     }
     group_loose();
+    for (auto& c : out_.crates) c.members = members_[&c];
   }
 
   // Sources without a manifest: a folder with lib.rs or main.rs is one crate, other files stand alone.
@@ -215,19 +219,43 @@ class loader {
     }
   }
 
+  // What an unknown crate depends on is parsed with it, so it is unknown too.
+  void look_up() {
+    if (!options_.known) return;
+    for (auto& c : out_.crates) c.known = options_.known(out_, c);
+    std::set<const crate*> needed;
+    for (const auto& c : out_.crates)
+      if (!c.known)
+        for (const auto* part : with_path_crates(out_, c)) needed.insert(part);
+    for (auto& c : out_.crates) {
+      c.known = c.known && !needed.contains(&c);
+      if (c.known) options_.restore(out_, c);
+    }
+  }
+
   void parse_all() {
     std::vector<rust_parser> parsers;
     for (unsigned i = 0; i < std::max(1u, options_.threads); ++i) parsers.emplace_back(options_.limits);
+    std::vector<char> wanted(out_.files.size(), 0);
+    for (const auto& c : out_.crates) {
+      if (c.known) continue;
+      for (const auto* part : with_path_crates(out_, c))
+        for (const auto id : part->members) wanted[id] = 1;
+    }
     for_each_parallel(out_.files.size(), options_.threads, [&](std::size_t i, unsigned worker) {
       auto& f = out_.files[i];
-      if (f.state == parse_state::complete) parsers[worker].parse(f);
+      if (wanted[i] != 0 && f.state == parse_state::complete) parsers[worker].parse(f);
     });
   }
 
   // Which files the `mod` declarations reach from the crate's root.
   void reach() {
     for (auto& c : out_.crates) {
-      const auto& all = members_[&c];
+      const auto& all = c.members;
+      if (c.known) {
+        out_.unreached += c.unreached;
+        continue;
+      }
       std::map<std::string, std::uint32_t> by_path;
       for (const auto id : all) by_path.emplace(out_.files[id].path, id);
       std::set<std::uint32_t> seen;
@@ -250,7 +278,8 @@ class loader {
         }
       }
       std::sort(c.files.begin(), c.files.end());
-      out_.unreached += static_cast<std::uint32_t>(all.size() - c.files.size());
+      c.unreached = static_cast<std::uint32_t>(all.size() - c.files.size());
+      out_.unreached += c.unreached;
     }
   }
   std::vector<std::string> roots(const crate& c) const {
@@ -281,6 +310,7 @@ class loader {
 
   void judge() {
     for (auto& c : out_.crates) {
+      if (c.known) continue;
       const auto* types = c.cargo.find("lib.crate-type");
       const bool cdylib = types != nullptr &&
                           std::find(types->list.begin(), types->list.end(), "cdylib") != types->list.end();
@@ -292,7 +322,6 @@ class loader {
         for (const auto& fn : f.functions) entry = entry || fn.name == "process_instruction";
       }
       c.program = !c.files.empty() && (c.manifest_display.empty() || (cdylib && entry) || entry || cdylib);
-      profile(c);
       c.anchor = version(c, "anchor-lang");
       c.spl_token = version(c, "spl-token");
     }
@@ -320,6 +349,7 @@ class loader {
     parse_state state{};
     const auto text = read_text(dir / "Cargo.lock", max_lock_bytes, state);
     if (text.empty()) return nullptr;
+    out_.manifests += relative_to(dir / "Cargo.lock", root_) + '\n' + text + '\n';
     return &out_.locks.emplace(dir.string(), parse_lock(text)).first->second;
   }
   void profile(crate& c) {
@@ -377,6 +407,14 @@ class loader {
 };
 
 }  // namespace
+
+std::vector<const crate*> with_path_crates(const project& p, const crate& c) {
+  std::vector<const crate*> out{&c};
+  for (std::size_t i = 0; i < out.size(); ++i)
+    for (const auto other : out[i]->path_crates)
+      if (std::find(out.begin(), out.end(), &p.crates[other]) == out.end()) out.push_back(&p.crates[other]);
+  return out;
+}
 
 result<void> load_project(const std::string& path, const project_options& options, project& out) {
   if (!parser_available())

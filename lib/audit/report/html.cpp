@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "graph.hpp"
+
 namespace osvm::audit {
 namespace {
 
@@ -42,6 +44,9 @@ article h3 { margin: .5rem 0; font-size: 1.05rem; } pre { overflow-x: auto; back
 .where { font-family: ui-monospace, monospace; font-size: .9rem; } nav { margin: 1rem 0; } nav label { margin-right: 1rem; }
 ol.lines { font: .9rem/1.4 ui-monospace, monospace; overflow-x: auto; background: var(--soft); margin: .5rem 0; padding: .6rem .6rem .6rem 4rem; }
 ol.lines li { white-space: pre; } [hidden] { display: none; }
+td.c { text-align: center; } .wide { overflow-x: auto; font-size: .85rem; } svg { max-width: 100%; height: auto; }
+svg rect { fill: var(--soft); stroke: currentColor; stroke-width: .6; } svg text { font: 11px system-ui, sans-serif; fill: currentColor; }
+svg line { stroke: currentColor; stroke-opacity: .5; stroke-width: .8; } svg line.unpinned { stroke: #c62828; stroke-opacity: 1; stroke-dasharray: 4 3; }
 @media print { nav { display: none; } article { break-inside: avoid; } [hidden] { display: block; } }
 </style>
 </head>
@@ -127,12 +132,82 @@ void programs_of(std::string& out, const report& r) {
   out += "</table>\n";
 }
 
+void draw(std::string& out, const graph& g, const std::string& title) {
+  if (g.empty()) return;
+  const auto n = [](double v) { return std::to_string(static_cast<int>(v)); };
+  out += "<h3>" + title + "</h3>\n<svg role=\"img\" viewBox=\"-1 -1 " + n(g.width + 2) + " " +
+         n(g.height + 2) + "\" width=\"" + n(g.width) + "\">\n";
+  for (const auto& l : g.lines)
+    out += "<line x1=\"" + n(l.x1) + "\" y1=\"" + n(l.y1) + "\" x2=\"" + n(l.x2) + "\" y2=\"" + n(l.y2) +
+           "\"" + (l.warning ? " class=\"unpinned\"" : "") + "/>\n";
+  for (const auto& node : g.nodes)
+    out += "<rect x=\"" + n(node.x) + "\" y=\"" + n(node.y) + "\" width=\"" + n(graph::box_width) +
+           "\" height=\"" + n(graph::box_height) + "\" rx=\"3\"/><text x=\"" + n(node.x + 6) + "\" y=\"" +
+           n(node.y + 14) + "\">" + text(node.name) + "</text>\n";
+  out += "</svg>\n";
+}
+
+constexpr std::size_t most_matrix_rows = 5000;  // of one program
+
+void matrix_of(std::string& out, const program_summary& p) {
+  static constexpr const char* yes = "<td class=\"c\">●</td>";
+  static constexpr const char* no = "<td></td>";
+  out +=
+      "<div class=\"wide\"><table>\n<tr><th>instruction</th><th>account</th><th>type</th><th>signer</th>"
+      "<th>writable</th><th>owner</th><th>address</th><th>created</th><th>closed</th><th>bound "
+      "to</th></tr>\n";
+  std::size_t rows = 0;
+  for (const auto& in : p.rows) {
+    bool first = true;
+    for (const auto& a : in.accounts) {
+      if (++rows > most_matrix_rows) break;
+      out += "<tr><td>" + (first ? text(in.name) : std::string()) + "</td><td>" + text(a.name) + "</td><td>" +
+             text(a.type) + "</td>";
+      for (const bool mark : {a.signer, a.writable, a.owner, a.address, a.created, a.closed})
+        out += mark ? yes : no;
+      out += "<td>";
+      for (std::size_t i = 0; i < a.bound_to.size(); ++i) out += (i > 0 ? ", " : "") + text(a.bound_to[i]);
+      out += "</td></tr>\n";
+      first = false;
+    }
+  }
+  out += "</table></div>\n";
+}
+
+void models_of(std::string& out, const report& r) {
+  for (const auto& p : r.programs) {
+    if (p.rows.empty()) continue;
+    out += "<h2 id=\"p-" + text(p.name) + "\">Program " + text(p.name) +
+           "</h2>\n<details open><summary>Instructions and accounts"
+           "</summary>\n";
+    matrix_of(out, p);
+    out += "</details>\n";
+    draw(out, call_graph(p), "Calls of other programs (red: a program that no check pins)");
+    draw(out, authority_graph(p), "Who decides over what");
+  }
+}
+
+void coverage_of(std::string& out, const report& r) {
+  std::size_t all = 0, cut = 0;
+  for (const auto& p : r.programs)
+    for (const auto& in : p.rows) {
+      ++all;
+      cut += in.truncated ? 1 : 0;
+    }
+  out += "<h2 id=\"coverage\">Coverage</h2>\n<p>" +
+         std::to_string(r.files - std::min<std::uint64_t>(r.files, r.unparsed.size())) + " of " +
+         std::to_string(r.files) + " files read wholly, " + std::to_string(all - cut) + " of " +
+         std::to_string(all) + " instructions followed to their end, " + std::to_string(r.unreached) +
+         " files that no module names left out.</p>\n";
+}
+
 }  // namespace
 
 std::string to_html(const report& r, const std::string& version) {
   std::string out = head;
   summary_of(out, r);
   programs_of(out, r);
+  out += "<h2 id=\"findings\">Findings</h2>\n";
   std::size_t number = 0;
   for (int level = 4; level >= 0; --level)
     for (const auto& f : r.findings)
@@ -140,12 +215,16 @@ std::string to_html(const report& r, const std::string& version) {
   for (const auto& f : r.findings)
     if (f.suppressed) write_html(out, f, ++number);
   if (number == 0) out += "<p>No findings.</p>\n";
+  models_of(out, r);
+  coverage_of(out, r);
   if (!r.unparsed.empty()) {
     out += "<h2>Not wholly read</h2>\n<ul>\n";
     for (const auto& u : r.unparsed) out += "<li>" + text(u.file) + ": " + text(u.why) + "</li>\n";
     out += "</ul>\n";
   }
-  out += "<p>osvm audit " + text(version) + ", " + std::to_string(checks().size()) + " checks.</p>\n";
+  out += "<p>osvm audit " + text(version) + ", " + std::to_string(checks().size()) + " checks; sources " +
+         text(r.made_from.sources) + ", rules " + text(r.made_from.rules) + ", settings " +
+         text(r.made_from.settings) + ": the same three give the same findings.</p>\n";
   return out + script + "</body>\n</html>\n";
 }
 

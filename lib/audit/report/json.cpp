@@ -29,6 +29,30 @@ void write(json_text& j, const finding& f) {
   j.close('}');
 }
 
+void write(json_text& j, const instruction_row& in) {
+  j.open('{').field("name", in.name).key("location");
+  write(j, in.where);
+  j.key("truncated").boolean(in.truncated).key("accounts").open('[');
+  for (const auto& a : in.accounts) {
+    j.open('{').field("name", a.name).field("type", a.type).key("signer").boolean(a.signer);
+    j.key("writable").boolean(a.writable).key("owner").boolean(a.owner).key("address").boolean(a.address);
+    j.key("created").boolean(a.created).key("closed").boolean(a.closed).key("boundTo").open('[');
+    for (const auto& b : a.bound_to) j.string(b);
+    j.close(']').key("location");
+    write(j, a.where);
+    j.close('}');
+  }
+  j.close(']').key("calls").open('[');
+  for (const auto& c : in.calls) {
+    j.open('{').field("program", c.program).field("what", c.what).key("pinned").boolean(c.pinned);
+    j.key("signedByProgram").boolean(c.by_program).close('}');
+  }
+  j.close(']').key("authorities").open('[');
+  for (const auto& a : in.authorities)
+    j.open('{').field("authority", a.authority).field("over", a.over).close('}');
+  j.close(']').close('}');
+}
+
 }  // namespace
 
 std::string to_json(const report& r) {
@@ -38,7 +62,9 @@ std::string to_json(const report& r) {
   for (const auto& p : r.programs) {
     j.open('{').field("name", p.name).field("manifest", p.manifest).field("files", p.files);
     j.field("functions", p.functions).field("instructions", p.instructions).field("accounts", p.accounts);
-    j.key("anchor").boolean(p.anchor).key("truncated").boolean(p.truncated).close('}');
+    j.key("anchor").boolean(p.anchor).key("truncated").boolean(p.truncated).key("matrix").open('[');
+    for (const auto& in : p.rows) write(j, in);
+    j.close(']').close('}');
   }
   j.close(']').key("findings").open('[');
   for (const auto& f : r.findings) write(j, f);
@@ -47,7 +73,12 @@ std::string to_json(const report& r) {
     j.open('{').field("file", u.file).field("why", u.why).field("line", u.line).close('}');
   j.close(']').key("unusedSuppressions").open('[');
   for (const auto& u : r.unused_suppressions) j.string(u);
-  j.close(']').close('}');
+  j.close(']')
+      .key("madeFrom")
+      .open('{')
+      .field("sources", r.made_from.sources)
+      .field("rules", r.made_from.rules);
+  j.field("settings", r.made_from.settings).close('}').close('}');
   return j.take();
 }
 

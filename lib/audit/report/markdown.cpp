@@ -99,7 +99,33 @@ std::string to_markdown(const report& r, const std::string& version) {
   if (!r.unparsed.empty()) out += "## Not wholly read\n\n";
   for (const auto& u : r.unparsed) out += "- " + plain(u.file) + ": " + plain(u.why) + "\n";
   if (!r.unparsed.empty()) out += "\n";
-  return out + "osvm audit " + plain(version) + ", " + std::to_string(checks().size()) + " checks.\n";
+  return out + "osvm audit " + plain(version) + ", " + std::to_string(checks().size()) + " checks; sources " +
+         r.made_from.sources + ", rules " + r.made_from.rules + ", settings " + r.made_from.settings + ".\n";
+}
+
+std::string to_comment(const report& r, const std::string& version) {
+  constexpr std::size_t longest = 60'000;  // GitHub takes 65,536
+  std::string out = "<!-- osvm-audit -->\n";
+  std::size_t open = 0, told = 0;
+  for (const auto& f : r.findings) open += f.suppressed ? 0 : 1;
+  out += open == 0 ? "**osvm audit** found nothing.\n"
+                   : "**osvm audit** found " + std::to_string(open) + ".\n\n";
+  if (open > 0) out += "| severity | check | where | what |\n|---|---|---|---|\n";
+  for (int level = 4; level >= 0; --level)
+    for (const auto& f : r.findings) {
+      if (f.suppressed || static_cast<int>(f.severity) != level) continue;
+      const auto row = std::string("| ") + name_of(f.severity) + " | " + f.check + " | " + place(f.where) +
+                       " | " + plain(f.message) + " |\n";
+      if (out.size() + row.size() > longest) break;
+      out += row;
+      ++told;
+    }
+  if (told < open) out += "\n" + std::to_string(open - told) + " more are in the full report.\n";
+  for (const auto& u : r.unparsed) {
+    if (out.size() > longest) break;
+    out += "\nNot wholly read: " + plain(u.file) + "\n";
+  }
+  return out + "\nosvm audit " + plain(version) + ", sources " + r.made_from.sources + "\n";
 }
 
 }  // namespace osvm::audit

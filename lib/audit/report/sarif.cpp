@@ -103,7 +103,8 @@ void write_sarif(json_text& j, const finding& f, std::size_t index) {
 }  // namespace
 
 std::string to_sarif(const report& r, const std::string& version) {
-  const auto rules = checks();
+  auto rules = checks();
+  rules.insert(rules.end(), r.own_checks.begin(), r.own_checks.end());
   json_text j;
   j.open('{').field("$schema", "https://json.schemastore.org/sarif-2.1.0.json").field("version", "2.1.0");
   j.key("runs").open('[').open('{').key("tool").open('{').key("driver").open('{').field("name", "osvm audit");
