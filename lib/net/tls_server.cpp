@@ -139,10 +139,15 @@ int tls_server::impl::choose_protocol(SSL*, const unsigned char** out, unsigned 
   return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
+// A TLS 1.3 client uses a ticket once, and looks for another one in the session that the first has resumed:
+// without it, only every second connection would be resumed.
 int tls_server::impl::ticket(SSL* s, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
                              EVP_MAC_CTX* mac, int encrypt) {
   const auto* me = static_cast<const impl*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(s)));
-  return encrypt ? me->tickets->seal(name, iv, cipher, mac) : me->tickets->open(name, iv, cipher, mac);
+  if (encrypt) return me->tickets->seal(name, iv, cipher, mac);
+  constexpr int known = 1, known_and_replace = 2;
+  const int found = me->tickets->open(name, iv, cipher, mac);
+  return found == known && SSL_version(s) == TLS1_3_VERSION ? known_and_replace : found;
 }
 
 result<> tls_server::impl::add(const tls_server_options& o, std::size_t index) {

@@ -7,6 +7,7 @@
 #include <osvm/hotswap/gateway.hpp>
 
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <boost/asio/use_future.hpp>
 
 #include <filesystem>
@@ -324,6 +325,51 @@ TEST_F(gateway_fixture, a_drained_backend_gets_nothing_new) {
   for (int i = 0; i < 20; ++i) EXPECT_EQ(ask("a", "/").body, "b\n");
   ASSERT_TRUE(gateway_->set_weight("web", at(a), 100));
   EXPECT_TRUE(eventually([&] { return ask("a", "/").body == "a\n"; }));
+}
+
+// Alone, and as one of two: the first is counted with its release, the others by themselves.
+TEST_F(gateway_fixture, a_drain_ends_with_the_last_request_or_with_its_deadline) {
+  for (const bool alone : {true, false}) {
+    std::promise<void> go;
+    const auto gone = go.get_future().share();
+    server slow([gone](client& c) {
+      while (read_request(c)) {
+        gone.wait();
+        if (!c.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nslow\n")) return;
+      }
+    });
+    server other(named("other"));
+    gateway_.reset();
+    open(one_listener("{service: web}", "web: {backends: [\"" + at(slow) + "\"" +
+                                            (alone ? "" : ", \"" + at(other) + "\"") + "]}"));
+    const auto in_flight = [&] {
+      std::uint64_t n = 0;
+      for (const auto& b : backends("web")) n += b.where == at(slow) ? b.inflight : 0;
+      return n;
+    };
+    std::vector<client> clients;  // until one of them is with the slow one
+    for (int i = 0; i < 50 && in_flight() == 0; ++i) {
+      clients.push_back(connect());
+      clients.back().send(request("a", "/"));
+      pollfd answer{.fd = clients.back().fd(), .events = POLLIN, .revents = 0};
+      EXPECT_TRUE(eventually([&] { return in_flight() != 0 || ::poll(&answer, 1, 0) == 1; }));
+    }
+    EXPECT_EQ(in_flight(), 1U);
+    const auto drain = [&](std::chrono::nanoseconds deadline) {
+      auto p = std::make_shared<std::promise<result<std::uint64_t>>>();
+      gateway_->drain("web", at(slow), deadline, [p](result<std::uint64_t> left) { p->set_value(left); });
+      return p->get_future();
+    };
+    EXPECT_EQ(drain(std::chrono::milliseconds(1)).get().value(), 1U);
+    auto whole = drain(std::chrono::minutes(1));
+    go.set_value();
+    EXPECT_EQ(whole.get().value(), 0U);
+    EXPECT_EQ(clients.back().receive().body, "slow\n");
+    EXPECT_EQ(drain(std::chrono::minutes(1)).get().value(), 0U);  // nothing is there any more
+  }
+  std::promise<result<std::uint64_t>> unknown;
+  gateway_->drain("web", "unix:/other", {}, [&](result<std::uint64_t> r) { unknown.set_value(r); });
+  EXPECT_EQ(unknown.get_future().get().error().code, osvm::errc::not_found);
 }
 
 TEST_F(gateway_fixture, the_health_check_takes_a_backend_out_and_in_again) {

@@ -127,6 +127,26 @@ TEST_F(tls_fixture, sessions_are_resumed_across_a_change_of_certificate) {
   EXPECT_TRUE(eventually([&] { return stats().tls_resumed == 2; }));
 }
 
+// A TLS 1.3 client uses a ticket once: the session that it resumed has to bring the next one. It did not, and
+// every second connection was a whole handshake.
+TEST_F(tls_fixture, every_connection_of_a_chain_is_resumed) {
+  serve(only("first"));
+  server release(release_script("v1"));
+  route_to("v1", release.where());
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    std::unique_ptr<SSL_SESSION, void (*)(SSL_SESSION*)> session(nullptr, SSL_SESSION_free);
+    for (int i = 0; i < 5; ++i) {
+      tls_client c(connect(), {.most = version, .resume = session.get()});
+      ASSERT_TRUE(c.connected());
+      EXPECT_EQ(SSL_session_reused(c.get()), i == 0 ? 0 : 1) << i;
+      EXPECT_EQ(c.get("/"), "hello v1\n");  // the answer comes behind the tickets
+      session.reset(SSL_get1_session(c.get()));
+      EXPECT_EQ(SSL_SESSION_is_resumable(session.get()), 1) << i;
+      c.finish();
+    }
+  }
+}
+
 TEST_F(tls_fixture, another_proxy_does_not_open_its_tickets) {
   serve(only("first"));
   tls_client one(connect(), {.most = TLS1_2_VERSION});

@@ -7,14 +7,12 @@
 
 #include <future>
 #include <mutex>
-#include <thread>
 
 namespace osvm::cli {
 namespace {
 
 namespace json = boost::json;
 using namespace hotswap;
-using namespace std::chrono_literals;
 
 std::string text_of(const json::object& o, const char* key) {
   const auto* v = o.if_contains(key);
@@ -134,7 +132,6 @@ void proxy_server::hand_over(int client, int stop) {
 }
 
 void proxy_server::leave(std::chrono::nanoseconds deadline) {
-  stopping_ = true;
   auto done = std::make_shared<std::promise<std::uint64_t>>();
   gateway_->leave(deadline, [done](std::uint64_t left) { done->set_value(left); });
   if (const auto left = done->get_future().get(); left != 0)
@@ -144,7 +141,6 @@ void proxy_server::leave(std::chrono::nanoseconds deadline) {
 }
 
 void proxy_server::stop(std::chrono::nanoseconds deadline) {
-  stopping_ = true;
   auto done = std::make_shared<std::promise<void>>();
   gateway_->stop(deadline, [done] { done->set_value(); });
   done->get_future().wait();
@@ -173,18 +169,11 @@ result<json::object> proxy_server::shift(const json::object& request) {
 // Nothing new goes to the backend; waits for what is in flight there.
 result<json::object> proxy_server::drain(const json::object& request) {
   const auto service = text_of(request, "service"), backend = text_of(request, "backend");
-  OSVM_CHECK(gateway_->set_weight(service, backend, 0));
-  const auto until =
-      std::chrono::steady_clock::now() + std::chrono::milliseconds(request.at("wait_ms").to_number<int>());
-  for (;;) {
-    std::uint64_t left = 0;
-    const auto backends = gateway_->services()[service].backends;
-    for (const auto& b : backends) left += b.where == backend ? b.inflight : 0;
-    if (left == 0 || stopping_ || std::chrono::steady_clock::now() >= until) {
-      return json::object{{"drained", left == 0}, {"inflight", left}};
-    }
-    std::this_thread::sleep_for(10ms);
-  }
+  const std::chrono::milliseconds deadline(request.at("wait_ms").to_number<int>());
+  waiting<std::uint64_t> w;
+  gateway_->drain(service, backend, deadline, w.handler());
+  OSVM_TRY(const auto left, w.future.get());
+  return json::object{{"drained", left == 0}, {"inflight", left}};
 }
 
 result<json::object> proxy_server::answer(const json::object& request) {

@@ -49,7 +49,6 @@ class proxy_server final {
   std::shared_ptr<hotswap::line_file> log_;  // shards write once more when the gateway has gone
   std::unique_ptr<hotswap::gateway> gateway_;
   std::unique_ptr<proxy_control> control_;
-  std::atomic<bool> stopping_{false};
 };
 
 boost::json::object to_json(const hotswap::shift_report& r);

@@ -31,6 +31,8 @@ int main(int argc, char** argv) {
   options.mode = std::string_view(argv[1]) == "l4" ? hotswap::proxy_mode::l4 : hotswap::proxy_mode::l7;
   options.shards = threads;
   options.http2_clear_text = true;
+  options.max_connections = 19'000;
+  options.timeouts.idle = std::chrono::minutes(10);
   if (std::string_view(argv[1]) == "tls") {
     std::ostringstream pem;
     pem << std::ifstream(argv[5]).rdbuf();
@@ -52,6 +54,9 @@ int main(int argc, char** argv) {
   while (::read(0, &byte, 1) > 0) {
   }
   const auto s = front->stats();
-  std::printf("accepted %lu requests %lu answered %lu failed %lu aborted %lu retried %lu\n", s.accepted,
-              s.requests, s.answered, s.failed(), s.client_aborted, s.retried);
+  std::printf(
+      "accepted %lu requests %lu answered %lu failed %lu aborted %lu retried %lu handshakes %lu resumed "
+      "%lu\n",
+      s.accepted, s.requests, s.answered, s.failed(), s.client_aborted, s.retried, s.tls_handshakes,
+      s.tls_resumed);
 }

@@ -2,8 +2,11 @@
 """Our proxy beside haproxy and nginx: same backend, same load tool, same run, interleaved rounds.
 
     bench/peers/proxy/run.py [--json] [--build DIR] [--rounds N] [--seconds S] [--connections N] [--threads N] [--only MODE]
+                             [--idle N] [--changes N]
 
-The backend is an nginx on a unix socket, the load wrk (HTTP/2: h2load) over loopback; load, proxy and backend share the machine.
+The backend is an nginx on a unix socket, the load wrk (HTTP/2: h2load) over loopback; load, proxy and backend share the
+machine. Then all get the same open-loop load, for latency (equal_load.py), and idle connections are held (idle.py), and
+all are changed again and again under load (reloads.py).
 Every proxy gets the same number of threads. A peer that is not installed is listed as absent. Exit status 1 when
 an answer of ours was lost.
 """
@@ -12,73 +15,17 @@ import json
 import os
 import re
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
+
+from equal_load import measure_equal_load, report_equal_load
+from idle import measure_idle, report_idle
+from peers import Peers, children_of
+from reloads import measure_reloads, report_reloads
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-
-NGINX_COMMON = """daemon off; master_process {master}; worker_processes {workers}; pid {dir}/{name}.pid;
-error_log {dir}/{name}.err; events {{ worker_connections 8192; }}
-http {{ access_log off; keepalive_requests 100000000; client_body_temp_path {dir}/t1; proxy_temp_path {dir}/t2;
-fastcgi_temp_path {dir}/t3; uwsgi_temp_path {dir}/t4; scgi_temp_path {dir}/t5;
-{body} }}
-"""
-BACKEND = "server {{ listen unix:{dir}/backend backlog=4096; location / {{ return 200 'hello from nginx!\n'; }} }}"
-NGINX_PROXY = """upstream b {{ server unix:{dir}/backend; keepalive 256; keepalive_requests 100000000; }}
-server {{ listen 127.0.0.1:{port} backlog=4096; listen 127.0.0.1:{tls} ssl http2 backlog=4096;
-ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate {dir}/both.pem; ssl_certificate_key {dir}/both.pem; location / {{ proxy_pass http://b; proxy_http_version 1.1;
-proxy_set_header Connection ''; }} }}"""
-HAPROXY = """global
-  nbthread {threads}
-  maxconn 8000
-defaults
-  timeout connect 3s
-  timeout client 60s
-  timeout server 60s
-frontend tcp
-  mode tcp
-  bind 127.0.0.1:{tcp}
-  default_backend btcp
-backend btcp
-  mode tcp
-  server s unix@{dir}/backend
-frontend http
-  mode http
-  bind 127.0.0.1:{http}
-  default_backend bhttp
-backend bhttp
-  mode http
-  http-reuse always
-  server s unix@{dir}/backend
-frontend tls
-  mode http
-  bind 127.0.0.1:{tls} ssl crt {dir}/both.pem alpn h2,http/1.1
-  default_backend bhttp
-"""
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def wait_for(path_or_port, process):
-    """Until it accepts connections; a process that ends first is an error."""
-    while True:
-        if process.poll() is not None:
-            sys.exit(f"{process.args[0]} ended with status {process.returncode} before it listened")
-        family = socket.AF_UNIX if isinstance(path_or_port, str) else socket.AF_INET
-        with socket.socket(family) as s:
-            try:
-                s.connect(path_or_port if isinstance(path_or_port, str) else ("127.0.0.1", path_or_port))
-                return
-            except OSError:
-                time.sleep(0.01)
 
 
 def host_facts(build):
@@ -96,72 +43,11 @@ def host_facts(build):
     return facts
 
 
-class Bench:
-    def __init__(self, options, folder):
-        self.o = options
-        self.dir = folder
-        self.processes = []
-        self.targets = []  # (process id, mode, port, who)
-        self.absent = []
-
-    def spawn(self, argv, **more):
-        p = subprocess.Popen(argv, stdout=more.pop("stdout", subprocess.DEVNULL), stderr=subprocess.DEVNULL, **more)
-        self.processes.append(p)
-        return p
-
-    def nginx(self, name, workers, body):
-        conf = os.path.join(self.dir, name + ".conf")
-        with open(conf, "w") as f:
-            f.write(NGINX_COMMON.format(dir=self.dir, name=name, workers=workers,
-                                        master="on" if workers > 1 else "off", body=body))
-        return self.spawn(["nginx", "-c", conf, "-p", self.dir])
-
-    def make_certificate(self):
-        at = os.path.join(self.dir, "both.pem")
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                        "-batch", "-subj", "/CN=127.0.0.1", "-days", "2", "-keyout", at + ".key", "-out", at],
-                       check=True, capture_output=True)
-        with open(at, "a") as both, open(at + ".key") as key:
-            both.write(key.read())
-        return at
-
-    def start(self):
-        backend = self.nginx("backend", 1, BACKEND.format(dir=self.dir))
-        wait_for(os.path.join(self.dir, "backend"), backend)
-        driver = os.path.join(self.o.build, "bin", "osvm_proxy_driver")
-        for mode in ("l4", "l7", "tls"):
-            p = self.spawn([driver, mode, "0", os.path.join(self.dir, "backend"), str(self.o.threads)]
-                           + ([self.make_certificate()] if mode == "tls" else []),
-                           stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-            port = int(p.stdout.readline())
-            self.targets += [(p.pid, m, port, "osvm") for m in ([mode, "h2"] if mode == "tls" else [mode])]
-            p.is_ours = True
-        if shutil.which("haproxy"):
-            self.start_haproxy()
-        else:
-            self.absent.append("haproxy")
-        port, tls = free_port(), free_port()
-        proxy = self.nginx("proxy", self.o.threads, NGINX_PROXY.format(dir=self.dir, port=port, tls=tls))
-        wait_for(port, proxy)
-        version = subprocess.run(["nginx", "-v"], capture_output=True, text=True).stderr.strip().rsplit("/", 1)[-1]
-        self.targets += [(proxy.pid, mode, p, "nginx " + version) for mode, p in (("l7", port), ("tls", tls), ("h2", tls))]
-
-    def start_haproxy(self):
-        tcp, http, tls = free_port(), free_port(), free_port()
-        conf = os.path.join(self.dir, "haproxy.cfg")
-        with open(conf, "w") as f:
-            f.write(HAPROXY.format(dir=self.dir, threads=self.o.threads, tcp=tcp, http=http, tls=tls))
-        p = self.spawn(["haproxy", "-db", "-f", conf])
-        wait_for(tcp, p)
-        text = subprocess.run(["haproxy", "-v"], capture_output=True, text=True).stdout
-        name = "haproxy " + re.search(r"version (\d+\.\d+\.\d+)", text).group(1)
-        self.targets += [(p.pid, "l4", tcp, name), (p.pid, "l7", http, name), (p.pid, "tls", tls, name), (p.pid, "h2", tls, name)]
-
+class Bench(Peers):
     def cpu(self, pid):
         """CPU seconds of a process and its children so far"""
         ticks = 0
-        children = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True).stdout.split()
-        for p in [str(pid)] + children:
+        for p in [pid] + children_of(pid):
             with open(f"/proc/{p}/stat") as f:
                 fields = f.read().rsplit(")", 1)[1].split()
             ticks += int(fields[11]) + int(fields[12])
@@ -208,18 +94,12 @@ class Bench:
                     rows.setdefault((mode, close), {}).setdefault(who, []).append(self.load(mode, port, close, pid))
         return rows
 
-    def stop(self):
-        for p in reversed(self.processes):
-            if getattr(p, "is_ours", False):
-                p.stdin.close()
-            else:
-                p.terminate()
-        for p in self.processes:
-            p.wait()
 
-
-def report(rows, facts, absent, version):
+def report(rows, equal, idle, reloads, facts, absent, version):
     results, peers = [], []
+    report_equal_load(equal, results, peers)
+    report_idle(idle, results, peers)
+    report_reloads(reloads, results, peers)
     for (mode, close), by_who in sorted(rows.items()):
         name = f"{mode}.{'connections' if close else 'requests'}"
         ours = by_who["osvm"]
@@ -258,9 +138,20 @@ def show(r):
     for x in r["peers"]:
         if x.get("absent"):
             print(f"  {x['peer']}: absent")
+        elif "changes" in x:
+            print(f"  {x['peer']:20} {x['changes']} times: {x['failed']} of {x['requests']} failed ("
+                  + ", ".join(f"{k} {n}" for k, n in x["by_kind"].items()) + ")")
+        elif "held" in x:
+            print(f"  {x['name']:20} {x['peer']:18} holds {x['held']} of {x['wanted']}, {x['value']} {x['unit']}: "
+                  f"{x['ratio']:.2f} x ours")
+        elif "rate" in x:
+            print(f"  {x['name']:22} p99 of {x['peer']:18} at {x['rate']}/s: median {x['ratio']:.2f} x ours   rounds "
+                  + " ".join(f"{q:.2f}" for q in x["rounds"]) + f"   ({x['value']:.2f} ms; p50 {x['p50_ratio']:.2f} x ours)"
+                  + (f" THEIRS FAILED {x['failed']}" if x["failed"] else ""))
         else:
             print(f"  {x['name']:20} ours / {x['peer']:18} median {x['ratio']:.2f}   rounds "
-                  + " ".join(f"{q:.2f}" for q in x["rounds"]) + f"   ({x['value']:.0f} {x['unit']}; per CPU second {x['cpu_ratio']:.2f})")
+                  + " ".join(f"{q:.2f}" for q in x["rounds"]) + f"   ({x['value']:.0f} {x['unit']}; per CPU second {x['cpu_ratio']:.2f})"
+                  + (f" THEIRS FAILED {x['failed']}" if x["failed"] else ""))
 
 
 def main():
@@ -271,7 +162,9 @@ def main():
     a.add_argument("--seconds", type=int, default=3)
     a.add_argument("--connections", type=int, default=64)
     a.add_argument("--threads", type=int, default=2)
-    a.add_argument("--only", action="append", help="l4, l7, tls, h2; may be given again")
+    a.add_argument("--idle", type=int, default=0, help="hold at most so many idle connections")
+    a.add_argument("--changes", type=int, default=10, help="reloads and shifts under load")
+    a.add_argument("--only", action="append", help="l4, l7, tls, h2, idle, reloads; may be given again")
     o = a.parse_args()
     for tool in ("nginx", "wrk", "h2load", "openssl"):
         if not shutil.which(tool):
@@ -281,11 +174,14 @@ def main():
         try:
             bench.start()
             rows = bench.run()
+            equal = measure_equal_load(o, bench)
         finally:
             bench.stop()
+        idle = measure_idle(o, folder)
+        reloads = measure_reloads(o, folder)
     with open(os.path.join(ROOT, "CMakeLists.txt")) as f:
         version = re.search(r"project\(osvm VERSION ([\d.]+)", f.read()).group(1)
-    r = report(rows, host_facts(o.build), bench.absent, version)
+    r = report(rows, equal, idle, reloads, host_facts(o.build), bench.absent, version)
     if o.json:
         print(json.dumps(r))
     else:

@@ -129,6 +129,10 @@ class gateway final {
                boost::asio::any_completion_handler<void(result<void>)> done);
   // 0: nothing new goes there; what is in flight ends. 100 is what backends begin with.
   result<void> set_weight(const std::string& service, const std::string& backend, unsigned weight);
+  // Weight 0, then waits until nothing is in flight there, or the deadline. `done` is told how much is left,
+  // inline or on the first executor; errors are those of set_weight.
+  void drain(const std::string& service, const std::string& backend, std::chrono::nanoseconds deadline,
+             std::function<void(result<std::uint64_t> left)> done);
 
   std::map<std::string, service_report> services() const;
   std::vector<listener_report> listeners() const;

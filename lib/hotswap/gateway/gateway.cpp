@@ -1,3 +1,4 @@
+#include "hotswap/gateway/backend_drain.hpp"
 #include "hotswap/gateway/service_entry.hpp"
 #include "hotswap/proxy/front.hpp"
 
@@ -46,6 +47,18 @@ bool same_options(const proxy_options& a, const proxy_options& b) {
 bool limited(const route_limits& l) {
   return l.rate.per_second > 0 || l.per_client.per_second > 0 || l.concurrency != 0 ||
          l.per_client_concurrency != 0;
+}
+
+// The backend in the release that is routed to, and in one that gets a share.
+std::vector<detail::backend_drain::place> places_of(const service_entry& s, const std::string& backend) {
+  std::vector<detail::backend_drain::place> all;
+  for (const auto& t : {s.pool()->routes.current(), s.pool()->routes.sharing()}) {
+    if (!t) continue;
+    for (const auto& b : t->backends) {
+      if (b->name == backend) all.push_back({t, b.get()});
+    }
+  }
+  return all;
 }
 
 error named(const std::string& what, const error& e) {
@@ -267,12 +280,17 @@ result<void> gateway::take_back() {
 
 // Services stay until the last client has gone, since its last request needs one.
 void gateway::leave(std::chrono::nanoseconds deadline, std::function<void(std::uint64_t)> done) {
+  const auto until = std::chrono::steady_clock::now() + deadline;
+  // Who is asked to leave comes back at once: not to a listener that has yet to stop.
+  std::shared_ptr<void> deaf(nullptr, [i = impl_, until, done = std::move(done)](void*) {
+    boost::asio::post(i->executors.front(), [i, until, done] {
+      std::lock_guard lock(i->mutex);
+      for (const auto& l : i->listeners) l.front->ask_to_leave();
+      i->wait_for_clients(until, done);
+    });
+  });
   std::lock_guard lock(impl_->mutex);
-  for (const auto& l : impl_->listeners) {
-    l.front->stop_accepting();
-    l.front->ask_to_leave();
-  }
-  impl_->wait_for_clients(std::chrono::steady_clock::now() + deadline, std::move(done));
+  for (const auto& l : impl_->listeners) l.front->stop_accepting([deaf] {});
 }
 
 void gateway::impl::wait_for_clients(std::chrono::steady_clock::time_point until,
@@ -375,15 +393,20 @@ result<void> gateway::set_weight(const std::string& service, const std::string& 
   const auto s = impl_->find(service);
   if (!s) return error(osvm::errc::not_found, "no service is called '" + service + "'");
   if (weight > 1'000'000) return error(osvm::errc::invalid_argument, "a weight is at most 1000000");
-  for (const auto& t : {s->pool()->routes.current(), s->pool()->routes.sharing()}) {
-    if (!t) continue;
-    for (const auto& b : t->backends) {
-      if (b->name != backend) continue;
-      b->weight = weight;
-      return {};
-    }
-  }
+  const auto all = places_of(*s, backend);
+  for (const auto& p : all) p.at->weight = weight;
+  if (!all.empty()) return {};
   return error(osvm::errc::not_found, "service " + service + " has no backend '" + backend + "'");
+}
+
+void gateway::drain(const std::string& service, const std::string& backend, std::chrono::nanoseconds deadline,
+                    std::function<void(result<std::uint64_t> left)> done) {
+  if (auto ok = set_weight(service, backend, 0); !ok) return done(ok.error());
+  const auto s = impl_->find(service);
+  auto where = s ? places_of(*s, backend) : std::vector<detail::backend_drain::place>();
+  std::make_shared<detail::backend_drain>(impl_->executors.front(), std::move(where),
+                                          [done = std::move(done)](std::uint64_t left) { done(left); })
+      ->begin(deadline);
 }
 
 std::map<std::string, service_report> gateway::services() const {

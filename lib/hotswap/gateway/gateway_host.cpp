@@ -2,7 +2,6 @@
 
 #include <deque>
 #include <mutex>
-#include <thread>
 
 namespace osvm::hotswap {
 namespace {
@@ -134,18 +133,10 @@ std::future<result<void>> gateway_host::command(const std::string& service, serv
 
 result<bool> gateway_host::drain(const std::string& service, const std::string& backend,
                                  std::chrono::nanoseconds timeout) {
-  OSVM_CHECK(impl_->inner->set_weight(service, backend, 0));
-  const auto until = std::chrono::steady_clock::now() + timeout;
-  for (;;) {
-    std::uint64_t left = 0;
-    const auto all = impl_->inner->services();
-    if (const auto it = all.find(service); it != all.end()) {
-      for (const auto& b : it->second.backends) left += b.where == backend ? b.inflight : 0;
-    }
-    if (left == 0) return true;
-    if (std::chrono::steady_clock::now() >= until) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
+  auto p = std::make_shared<std::promise<result<std::uint64_t>>>();
+  impl_->inner->drain(service, backend, timeout, completes(p));
+  OSVM_TRY(const auto left, p->get_future().get());
+  return left == 0;
 }
 
 std::vector<service_event> gateway_host::take_events(std::size_t most) {

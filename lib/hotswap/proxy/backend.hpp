@@ -3,6 +3,7 @@
 #pragma once
 
 #include "hotswap/io/address.hpp"
+#include "hotswap/proxy/in_flight.hpp"
 
 #include <osvm/hotswap/pool.hpp>
 
@@ -19,7 +20,8 @@ struct backend {
   std::string name;        // of the endpoint, as text
   std::uint64_t hash = 0;  // of the name: its place for consistent hashing
 
-  std::atomic<std::uint64_t> inflight{0}, requests{0}, failures{0}, ejections{0};
+  in_flight inflight;
+  std::atomic<std::uint64_t> requests{0}, failures{0}, ejections{0};
   std::atomic<std::uint32_t> weight{100};  // 0: gets nothing new
   std::atomic<std::uint32_t> failed_in_a_row{0};
   std::atomic<std::int64_t> out_until{0};  // ejected until then, nanoseconds of the steady clock

@@ -27,13 +27,7 @@ class drain_op final : public actor {
     begun_ = std::chrono::steady_clock::now();
     alive_ = std::make_shared<drain_op*>(this);
     shard_.arm(timer_, begun_ + deadline);
-    target_->when_idle([home = std::weak_ptr(shard_.shared_from_this()), me = std::weak_ptr(alive_)] {
-      const auto s = home.lock();
-      if (!s) return;
-      s->post([me](shard&) {
-        if (const auto p = me.lock()) (*p)->look();
-      });
-    });
+    wait();
   }
   void on_io(channel&) override {}
 
@@ -58,8 +52,20 @@ class drain_op final : public actor {
   }
 
  private:
+  void wait() {
+    target_->inflight.when_idle(
+        [home = std::weak_ptr(shard_.shared_from_this()), me = std::weak_ptr(alive_)] {
+          const auto s = home.lock();
+          if (!s) return;
+          s->post([me](shard&) {
+            if (const auto p = me.lock()) (*p)->look();
+          });
+        });
+  }
   void look() {
-    if (!cut_ && target_->inflight.load() == 0) finish();
+    if (cut_) return;
+    if (target_->inflight.load() == 0) return finish();
+    wait();  // something has begun meanwhile, which may be while it is still routed to
   }
   void cut_done(std::uint64_t n) {
     report_.cut += n;

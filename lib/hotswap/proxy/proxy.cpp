@@ -100,10 +100,16 @@ void proxy_state::begin_accepting() {
   }
 }
 
-void proxy_state::stop_accepting() noexcept {
+void proxy_state::stop_accepting(std::function<void()> done) noexcept {
+  // Called with the last copy, which also goes where a shard has ended.
+  std::shared_ptr<void> last(nullptr, [done = std::move(done)](void*) {
+    if (done) done();
+  });
   if (deaf_.exchange(true)) return;
   const auto all = shards();
-  for (std::size_t i = 0; i < all.size(); ++i) all[i]->post([f = fronts[i]](shard&) { f->stop_accepting(); });
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    all[i]->post([f = fronts[i], last](shard&) { f->stop_accepting(); });
+  }
 }
 
 void proxy_state::ask_to_leave() {

@@ -8,6 +8,7 @@
 #include <osvm/hotswap/proxy.hpp>
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -41,7 +42,8 @@ class proxy_state : public std::enable_shared_from_this<proxy_state> {
   // For a successor.
   unique_fd listener() const noexcept { return listener_.duplicate(); }
   // A successor accepts instead: the listener goes on, in the file system, too.
-  void stop_accepting() noexcept;
+  // `done`, if any, is called when no shard accepts any more.
+  void stop_accepting(std::function<void()> done = {}) noexcept;
   void ask_to_leave();
   proxy_stats stats() const;
   void close() noexcept;

@@ -25,27 +25,6 @@ release_stats target::stats() const {
   return s;
 }
 
-// Either the last leaver sees awaited_, or this sees that nothing is in flight: both are sequentially
-// consistent.
-void target::when_idle(std::function<void()> f) {
-  {
-    std::lock_guard lock(mutex_);
-    waiters_.push_back(f);
-  }
-  awaited_.store(true);
-  if (inflight.load() == 0) f();
-}
-
-void target::left() noexcept {
-  if (inflight.fetch_sub(1) != 1 || !awaited_.load()) return;
-  std::vector<std::function<void()>> waiters;
-  {
-    std::lock_guard lock(mutex_);
-    waiters = waiters_;
-  }
-  for (const auto& f : waiters) f();
-}
-
 namespace {
 
 std::uint64_t mixed(std::uint64_t x) noexcept {
@@ -171,7 +150,7 @@ passage router::enter(const std::atomic<target*>& now, const std::shared_ptr<tar
       cache = owner;
     }
     if (!cache) return {};
-    cache->inflight.fetch_add(1);
+    cache->inflight.entered();
     passage p(cache);
     if (now.load() == cache.get()) {
       cache->requests.fetch_add(1, std::memory_order_relaxed);

@@ -9,7 +9,6 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -23,7 +22,7 @@ struct target {
   std::uint64_t generation = 0;
   std::vector<std::unique_ptr<backend>> backends;  // at least one
 
-  std::atomic<std::uint64_t> inflight{0};
+  in_flight inflight;
   std::atomic<std::uint64_t> requests{0}, responses{0}, errors_5xx{0}, failures{0};
   std::atomic<bool> routed{false};  // set by the router
   // Counted while somebody judges the release by them: null otherwise. Set once.
@@ -31,10 +30,6 @@ struct target {
   void measure();
 
   release_stats stats() const;
-  // Calls f when nothing is in flight, at once if that is so now. Possibly on another thread, more than once
-  // or without need: f has to look.
-  void when_idle(std::function<void()> f);
-  void left() noexcept;
 
   bool single() const noexcept { return backends.size() == 1; }
   // Where the next request goes. `key`: for consistent hashing; `turn`: anything that changes; `avoid`: tried
@@ -44,9 +39,6 @@ struct target {
 
  private:
   std::unique_ptr<latency_counts> owned_latencies_;
-  std::atomic<bool> awaited_{false};
-  std::mutex mutex_;
-  std::vector<std::function<void()>> waiters_;
 };
 
 // The right to use a target: counts as in flight from construction to reset().
@@ -64,15 +56,15 @@ class passage {
   ~passage() { reset(); }
   void reset() noexcept {
     go_to(nullptr);
-    if (target_) target_->left();
+    if (target_) target_->inflight.left();
     target_.reset();
   }
   // Which of the target's backends it leads to; counted where there is a choice.
   void go_to(backend* b) noexcept {
-    if (at_ && !target_->single()) at_->inflight.fetch_sub(1, std::memory_order_relaxed);
+    if (at_ && !target_->single()) at_->inflight.left();
     at_ = b;
     if (!at_ || target_->single()) return;
-    at_->inflight.fetch_add(1, std::memory_order_relaxed);
+    at_->inflight.entered();
     at_->requests.fetch_add(1, std::memory_order_relaxed);
   }
   backend* at() const noexcept { return at_; }
