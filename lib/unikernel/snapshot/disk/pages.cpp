@@ -86,7 +86,7 @@ result<unique_fd> copy_in(int from, std::uint64_t offset, std::uint64_t size, co
     return errno_error("memory of a template");
   blake3 hash;
   if (size > 0) {
-    void* at = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
+    void* at = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, file.get(), 0);
     if (at == MAP_FAILED) return errno_error("memory of a template");
     const mapping memory(at, size);  // gone before the file is sealed
     for (std::uint64_t done = 0; done < size;) {
