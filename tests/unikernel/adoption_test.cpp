@@ -151,7 +151,13 @@ class adoption : public worker_test {
     while (there() && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(1ms);
     return !there();
   }
-  bool folder_is_empty() const { return std::filesystem::is_empty(dir); }
+  ::testing::AssertionResult folder_is_empty() const {
+    std::string names;
+    for (const auto& entry : std::filesystem::directory_iterator(dir))
+      names += " " + entry.path().filename().string();
+    return names.empty() ? ::testing::AssertionSuccess() << "nothing is there"
+                         : ::testing::AssertionFailure() << "there is:" << names;
+  }
 
  private:
   std::vector<pid_t> owners_;
